@@ -1,0 +1,94 @@
+//! The event of a decision: what metrics count and what the access log shows.
+
+use crate::policy::authorize::Permit;
+use crate::policy::principal::Method;
+use crate::refusal::Refusal;
+
+/// One decided request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// `forwarded`, `refused` or `answered`.
+    pub outcome: &'static str,
+    /// How the principal was proved.
+    pub method: &'static str,
+    /// The refusal's code, or what was answered.
+    pub reason: &'static str,
+    /// Who, `-` when nobody is proved.
+    pub principal: String,
+    /// Role, `-` when there is none.
+    pub role: &'static str,
+    /// A line for the operator: refusals have one.
+    pub line: Option<String>,
+}
+
+impl Event {
+    /// A forwarded request.
+    #[must_use]
+    pub fn forwarded(permit: &Permit) -> Self {
+        let identity = permit.identity();
+        Self {
+            outcome: "forwarded",
+            method: permit.method().label(),
+            reason: "ok",
+            principal: identity.map_or_else(|| "-".to_owned(), |(p, _)| crate::refusal::shown(&p.id)),
+            role: identity.map_or("-", |(_, role)| role.name()),
+            line: None,
+        }
+    }
+
+    /// A refused request.
+    #[must_use]
+    pub fn refused(refusal: &Refusal) -> Self {
+        let principal = refusal.principal.as_deref();
+        let id = principal.map_or_else(|| "-".to_owned(), |p| crate::refusal::shown(&p.id));
+        let code = refusal.reason.meaning().code;
+        let line = format!(
+            "refused reason={code} principal=\"{id}\" seen=\"{}\" wanted=\"{}\"",
+            field(&refusal.seen),
+            field(&refusal.wanted)
+        );
+        Self {
+            outcome: "refused",
+            method: principal.map_or(Method::Anonymous, |p| p.method).label(),
+            reason: code,
+            principal: id,
+            role: "-",
+            line: Some(line),
+        }
+    }
+
+    /// With the request's id in the line.
+    #[must_use]
+    pub fn with_request(mut self, id: Option<&str>) -> Self {
+        if let (Some(line), Some(id)) = (&mut self.line, id) {
+            line.push_str(" request=");
+            line.push_str(id);
+        }
+        self
+    }
+
+    /// An answer of our own that is no refusal.
+    #[must_use]
+    pub fn answered(code: &'static str) -> Self {
+        Self {
+            outcome: "answered",
+            method: Method::Anonymous.label(),
+            reason: code,
+            principal: "-".to_owned(),
+            role: "-",
+            line: None,
+        }
+    }
+
+    /// The counter's name: labels in the name, which Envoy's `stats_tags` take apart. All parts
+    /// are from fixed sets, so the number of counters is bounded.
+    #[must_use]
+    pub fn counter(&self) -> String {
+        format!("lictor_requests.outcome={}.method={}.reason={}", self.outcome, self.method, self.reason)
+    }
+}
+
+/// Quotes inside a quoted field of a log line.
+fn field(text: &str) -> String {
+    text.replace(['"', '\\'], "'")
+}

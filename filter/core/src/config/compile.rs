@@ -1,0 +1,365 @@
+//! From JSON and environment to [`Config`].
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use core::time::Duration;
+
+use serde_json::Value;
+
+use super::error::{ConfigErrors, Problem};
+use super::reader::{Section, quote};
+use super::url::{HttpUrl, normal_authority};
+use super::{ApiKey, ClientAuth, Config, Idp, Machines, Prefect, Roles, Secrets, Session};
+use crate::crypto::{Key, from_base64url};
+use crate::jose::Algorithm;
+use crate::policy::role::Role;
+use crate::secret::Secret;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+pub fn compile(
+    text: &[u8],
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, ConfigErrors> {
+    let value = read_text(text).map_err(|problem| ConfigErrors(vec![problem]))?;
+    let problems = Rc::new(RefCell::new(Vec::new()));
+    let config = compile_root(&Section::root(&value, &problems), environment, &problems);
+    let problems = problems.take();
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(ConfigErrors(problems)),
+    }
+}
+
+fn read_text(text: &[u8]) -> Result<Value, Problem> {
+    let problem = |found: String, wanted: &str| Problem {
+        path: "$".to_owned(),
+        found,
+        wanted: wanted.to_owned(),
+    };
+    if text.is_empty() {
+        return Err(problem("nothing".to_owned(), "the configuration as a JSON object"));
+    }
+    // A Struct arrives as raw protobuf, whose first byte is the tag of its only field.
+    if text.first() == Some(&b'\n') && text.iter().any(|b| *b < b' ' && !b.is_ascii_whitespace()) {
+        let wanted = "JSON in a google.protobuf.StringValue (this looks like a google.protobuf.Struct)";
+        return Err(problem("raw protobuf".to_owned(), wanted));
+    }
+    crate::json::parse(text).map_err(|error| problem(error, "one JSON object, each member once"))
+}
+
+/// `None` only together with a reported problem.
+fn compile_root(
+    root: &Section<'_>,
+    environment: &dyn Fn(&str) -> Option<String>,
+    problems: &Rc<RefCell<Vec<Problem>>>,
+) -> Option<Config> {
+    let public = public_url(root);
+    let issuer = root.required("issuer").map(str::to_owned);
+    let issuer_url = issuer.as_deref().and_then(|text| url(root, "issuer", text));
+    let client_id = root.required("client_id").map(str::to_owned);
+    let named = client_id.clone().unwrap_or_default();
+    let idp = idp(root, issuer_url.as_ref());
+    let audiences = root.texts("audiences", &[&named]);
+    if audiences.is_empty() {
+        root.problem("audiences", "an empty array", "at least one audience");
+    }
+    let machines = machines(root, public.as_ref().is_none_or(|p| p.https));
+    let websockets = root.section("websockets");
+    let first_frame = websockets.flag("first_frame", true);
+    websockets.finish();
+    let prefix = public.as_ref().map(|p| p.path.clone()).unwrap_or_default();
+    let prefect = prefect(root, &prefix);
+    let ui = root.section("ui");
+    let single_login = ui.flag("single_login", true);
+    ui.finish();
+    let endpoints = root.section("endpoints");
+    let own = path(&endpoints, "prefix", "/oauth2");
+    endpoints.finish();
+    let api = &prefect.api_path;
+    let defaults = [format!("{api}/health"), format!("{api}/ready")];
+    let public_paths = public_paths(root, &defaults);
+    let client_auth = idp.as_ref().map_or(ClientAuth::Basic, |idp| idp.client_auth);
+    let secrets = secrets(environment, client_auth, problems);
+    let authorized_parties = root.texts("authorized_parties", &[]);
+    let (roles, session) = (roles(root, &named), session(root));
+    root.finish();
+    Some(Config {
+        public: public?,
+        issuer: issuer?,
+        issuer_url: issuer_url?,
+        client_id: client_id?,
+        idp: idp?,
+        audiences,
+        authorized_parties,
+        roles,
+        session,
+        machines,
+        first_frame,
+        public_paths,
+        prefect,
+        single_login,
+        endpoints: format!("{prefix}{own}"),
+        secrets: secrets?,
+    })
+}
+
+fn url(section: &Section<'_>, name: &'static str, text: &str) -> Option<HttpUrl> {
+    let url = HttpUrl::parse(text);
+    if url.is_none() {
+        let wanted = "an http(s) URL without user, query, fragment or dot segments";
+        section.problem(name, &quote(text), wanted);
+    }
+    url
+}
+
+fn public_url(root: &Section<'_>) -> Option<HttpUrl> {
+    let text = root.required("public_url")?;
+    let public = url(root, "public_url", text)?;
+    if !public.https && !public.is_loopback() {
+        root.problem("public_url", &quote(text), "https (http only for loopback names)");
+        return None;
+    }
+    Some(public)
+}
+
+fn idp(root: &Section<'_>, issuer: Option<&HttpUrl>) -> Option<Idp> {
+    let section = root.section("idp");
+    let internal = match section.text("internal_url") {
+        Some(text) => url(&section, "internal_url", text),
+        None => issuer.cloned(),
+    };
+    let scopes = section.text("scopes").unwrap_or("openid profile email").to_owned();
+    if !scopes.split(' ').any(|scope| scope == "openid") {
+        section.problem("scopes", &quote(&scopes), "scopes separated by blanks, openid among them");
+    }
+    let client_auth = match section.text("client_auth") {
+        None | Some("client_secret_basic") => ClientAuth::Basic,
+        Some("client_secret_post") => ClientAuth::Post,
+        Some("none") => ClientAuth::None,
+        Some(other) => {
+            let wanted = "client_secret_basic, client_secret_post or none";
+            section.problem("client_auth", &quote(other), wanted);
+            ClientAuth::Basic
+        }
+    };
+    let names: Vec<&str> = Algorithm::ALL.iter().map(|a| a.name()).collect();
+    let listed = section.texts("algorithms", &names);
+    let algorithms = listed.iter().filter_map(|name| {
+        let algorithm = Algorithm::named(name);
+        if algorithm.is_none() {
+            section.problem("algorithms", &quote(name), &format!("any of {}", names.join(", ")));
+        }
+        algorithm
+    });
+    let idp = internal.map(|internal| Idp {
+        cluster: section.text("cluster").unwrap_or("idp").to_owned(),
+        internal,
+        scopes,
+        client_auth,
+        extra_auth_params: extra_auth_params(&section),
+        algorithms: algorithms.collect(),
+    });
+    section.finish();
+    idp
+}
+
+/// The login's own parameters: no setting may replace one of them.
+const OWN_AUTH_PARAMS: [&str; 9] = [
+    "response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge",
+    "code_challenge_method", "response_mode",
+];
+
+fn extra_auth_params(section: &Section<'_>) -> Vec<(String, String)> {
+    let pairs = section.pairs("extra_auth_params");
+    for (name, _) in pairs.iter().filter(|(name, _)| OWN_AUTH_PARAMS.contains(&name.as_str())) {
+        section.problem("extra_auth_params", &quote(name), "parameters that Lictor does not set itself");
+    }
+    pairs
+}
+
+fn roles(root: &Section<'_>, client_id: &str) -> Roles {
+    let section = root.section("roles");
+    let mut names = Vec::new();
+    for role in Role::ALL {
+        let default = format!("prefect-{}", role.name());
+        names.push((role, section.texts(role.name(), &[&default])));
+    }
+    let sources = match section.texts("sources", &[]) {
+        paths if paths.is_empty() => vec![
+            vec!["realm_access".to_owned(), "roles".to_owned()],
+            // The client id may hold dots: it is one segment here.
+            vec!["resource_access".to_owned(), client_id.to_owned(), "roles".to_owned()],
+            vec!["groups".to_owned()],
+        ],
+        paths => paths.iter().map(|path| claim_path(path)).collect(),
+    };
+    let default = section.text("default").and_then(|text| role(&section, "default", text));
+    section.finish();
+    Roles { names, sources, default }
+}
+
+/// A claim path: segments apart by dots; a name that is a URL (as Auth0's are) is one segment.
+fn claim_path(path: &str) -> Vec<String> {
+    if path.contains("://") {
+        return vec![path.to_owned()];
+    }
+    path.split('.').map(str::to_owned).collect()
+}
+
+fn role(section: &Section<'_>, name: &'static str, text: &str) -> Option<Role> {
+    let role = Role::named(text);
+    if role.is_none() {
+        section.problem(name, &quote(text), "viewer, operator, worker or admin");
+    }
+    role
+}
+
+fn session(root: &Section<'_>) -> Session {
+    let section = root.section("session");
+    let session = Session {
+        idle: section.duration("idle", MINUTE * 30),
+        absolute: section.duration("absolute", MINUTE * 600),
+        recheck: section.duration("recheck", MINUTE * 5),
+        grace: section.duration("grace", MINUTE * 60),
+        not_before: section.instant("not_before"),
+    };
+    if session.idle > session.absolute {
+        section.problem("idle", "more than session.absolute", "at most session.absolute");
+    }
+    section.finish();
+    session
+}
+
+fn machines(root: &Section<'_>, https: bool) -> Machines {
+    let section = root.section("machines");
+    let hosts = section.texts("hosts", &[]).into_iter().filter_map(|text| {
+        let host = normal_authority(&text, https);
+        if host.is_none() {
+            section.problem("hosts", &quote(&text), "host names, each with its port if it is not the default");
+        }
+        host
+    });
+    let hosts = hosts.collect();
+    let mut api_keys = HashMap::new();
+    for key in section.sections("api_keys") {
+        if let Some((digest, entry)) = api_key(&key)
+            && api_keys.insert(digest, entry).is_some()
+        {
+            key.problem("sha256", "the digest of another entry", "one entry per key");
+        }
+        key.finish();
+    }
+    let machines = Machines {
+        hosts,
+        bearer: section.flag("bearer", true),
+        api_keys,
+        accept_auth_string: section.flag("accept_auth_string", false),
+    };
+    section.finish();
+    machines
+}
+
+fn api_key(section: &Section<'_>) -> Option<([u8; 32], ApiKey)> {
+    let name = section.required("name");
+    let digest = section.required("sha256").and_then(|text| {
+        let digest = hex(text);
+        if digest.is_none() {
+            let found = if text.starts_with("lk_") { "the key itself" } else { "something else" };
+            section.problem("sha256", found, "the key's SHA-256 as 64 hexadecimal digits");
+        }
+        digest
+    });
+    let role = section.required("role").and_then(|text| role(section, "role", text));
+    let expires = section.instant("expires");
+    Some((digest?, ApiKey { name: name?.to_owned(), role: role?, expires }))
+}
+
+fn hex(text: &str) -> Option<[u8; 32]> {
+    let digits: Option<Vec<u32>> = text.chars().map(|c| c.to_digit(16)).collect();
+    let digits = digits.filter(|digits| digits.len() == 64)?;
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = u8::try_from(pair.iter().fold(0, |value, digit| value * 16 + digit)).ok()?;
+    }
+    Some(bytes)
+}
+
+fn path(section: &Section<'_>, name: &'static str, default: &str) -> String {
+    let text = section.text(name).unwrap_or(default);
+    let plain = text.len() > 1
+        && !text.ends_with('/')
+        && !text.contains(['?', '%', ';'])
+        && crate::http::target::Target::parse(text.as_bytes()).is_ok();
+    if !plain {
+        section.problem(name, &quote(text), &format!("a plain path such as \"{default}\""));
+    }
+    text.to_owned()
+}
+
+fn prefect(root: &Section<'_>, prefix: &str) -> Prefect {
+    let section = root.section("prefect");
+    let api_path = path(&section, "api_path", &format!("{prefix}/api"));
+    let ui_path = match section.text("ui_path") {
+        None => format!("{prefix}/"),
+        Some("/") => "/".to_owned(),
+        Some(_) => format!("{}/", path(&section, "ui_path", "/prefect")),
+    };
+    let prefect =
+        Prefect { api_path, ui_path, forward_identity: section.flag("forward_identity", true) };
+    section.finish();
+    prefect
+}
+
+fn public_paths(root: &Section<'_>, defaults: &[String; 2]) -> Vec<String> {
+    let defaults: Vec<&str> = defaults.iter().map(String::as_str).collect();
+    let paths = root.texts("public_paths", &defaults);
+    for text in &paths {
+        if text.contains(['?', '%']) || crate::http::target::Target::parse(text.as_bytes()).is_err() {
+            root.problem("public_paths", &quote(text), "exact paths, without query or pattern");
+        }
+    }
+    paths
+}
+
+fn secrets(
+    environment: &dyn Fn(&str) -> Option<String>,
+    client_auth: ClientAuth,
+    problems: &Rc<RefCell<Vec<Problem>>>,
+) -> Option<Secrets> {
+    let report = |name: &str, found: &str, wanted: &str| {
+        let problem = Problem { path: name.to_owned(), found: found.to_owned(), wanted: wanted.to_owned() };
+        problems.borrow_mut().push(problem);
+    };
+    let read = |name: &str, wanted: &str| {
+        let value = environment(name).filter(|value| !value.is_empty());
+        if value.is_none() {
+            let wanted = format!("{wanted} (in Envoy's environment and in vm_config.environment_variables.host_env_keys)");
+            report(name, "nothing", &wanted);
+        }
+        value
+    };
+    let client = (client_auth != ClientAuth::None)
+        .then(|| read("LICTOR_CLIENT_SECRET", "the client's secret at the identity provider"))
+        .flatten();
+    let keys = read("LICTOR_COOKIE_KEYS", "1 or more keys of 32 bytes in base64url, separated by commas");
+    let keys = keys.and_then(|text| {
+        let keys: Option<Vec<Key>> =
+            text.split(',').map(|key| from_base64url(key.trim().as_bytes())?.try_into().ok()).collect();
+        if keys.is_none() {
+            report("LICTOR_COOKIE_KEYS", "something else", "keys of 32 bytes in base64url without padding, separated by commas");
+        }
+        keys
+    });
+    let prefect = read("LICTOR_PREFECT_AUTH_STRING", "Prefect's PREFECT_SERVER_API_AUTH_STRING (name:password)");
+    if prefect.as_ref().is_some_and(|text| !text.is_ascii() || !text.contains(':')) {
+        // Prefect answers 500 to every request when its string is not ASCII.
+        report("LICTOR_PREFECT_AUTH_STRING", "a text without a colon, or not ASCII", "name:password in ASCII");
+    }
+    let client_missing = client_auth != ClientAuth::None && client.is_none();
+    if client_missing {
+        return None;
+    }
+    Some(Secrets { client: client.map(Secret::new), cookie_keys: keys?, prefect: Secret::new(prefect?) })
+}

@@ -1,0 +1,205 @@
+//! Reads a JSON object member by member and collects every problem with its path, where serde
+//! would stop at the first.
+
+use core::time::Duration;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
+
+use super::error::Problem;
+
+type Problems = Rc<RefCell<Vec<Problem>>>;
+
+/// One object of the configuration; members that nobody asked for are reported when it is done.
+pub struct Section<'a> {
+    path: String,
+    members: Option<&'a Map<String, Value>>,
+    known: RefCell<BTreeSet<&'static str>>,
+    problems: Problems,
+}
+
+impl<'a> Section<'a> {
+    /// The whole configuration.
+    pub fn root(value: &'a Value, problems: &Problems) -> Self {
+        Self::new("$".to_owned(), Some(value), problems)
+    }
+
+    fn new(path: String, value: Option<&'a Value>, problems: &Problems) -> Self {
+        let members = value.and_then(Value::as_object);
+        let section =
+            Self { path, members, known: RefCell::default(), problems: Rc::clone(problems) };
+        if let (None, Some(value)) = (members, value) {
+            section.add(section.path.clone(), &describe(value), "an object");
+        }
+        section
+    }
+
+    fn add(&self, path: String, found: &str, wanted: &str) {
+        let problem = Problem { path, found: found.to_owned(), wanted: wanted.to_owned() };
+        self.problems.borrow_mut().push(problem);
+    }
+
+    fn value(&self, name: &'static str) -> Option<&'a Value> {
+        self.known.borrow_mut().insert(name);
+        self.members?.get(name)
+    }
+
+    /// Where a member stands.
+    pub fn path_of(&self, name: &str) -> String {
+        format!("{}.{name}", self.path)
+    }
+
+    /// Reports a member of this object.
+    pub fn problem(&self, name: &str, found: &str, wanted: &str) {
+        self.add(self.path_of(name), found, wanted);
+    }
+
+    /// A member object; an absent one is empty.
+    pub fn section(&self, name: &'static str) -> Section<'a> {
+        Section::new(self.path_of(name), self.value(name), &self.problems)
+    }
+
+    /// A member array of objects; an absent one is empty.
+    pub fn sections(&self, name: &'static str) -> Vec<Section<'a>> {
+        let Some(value) = self.value(name) else { return Vec::new() };
+        let Some(items) = value.as_array() else {
+            self.problem(name, &describe(value), "an array of objects");
+            return Vec::new();
+        };
+        let section = |(at, item)| Section::new(format!("{}[{at}]", self.path_of(name)), Some(item), &self.problems);
+        items.iter().enumerate().map(section).collect()
+    }
+
+    /// A string; absent is `None`.
+    pub fn text(&self, name: &'static str) -> Option<&'a str> {
+        let value = self.value(name)?;
+        let text = value.as_str().filter(|text| !text.is_empty());
+        if text.is_none() {
+            self.problem(name, &describe(value), "a string that is not empty");
+        }
+        text
+    }
+
+    /// A string that must be there.
+    pub fn required(&self, name: &'static str) -> Option<&'a str> {
+        if self.value(name).is_none() && self.members.is_some() {
+            self.problem(name, "nothing", "a string (this setting is required)");
+        }
+        self.text(name)
+    }
+
+    /// A boolean with a default.
+    pub fn flag(&self, name: &'static str, default: bool) -> bool {
+        match self.value(name) {
+            None => default,
+            Some(Value::Bool(flag)) => *flag,
+            Some(other) => {
+                self.problem(name, &describe(other), "true or false");
+                default
+            }
+        }
+    }
+
+    /// An array of strings with a default.
+    pub fn texts(&self, name: &'static str, default: &[&str]) -> Vec<String> {
+        let Some(value) = self.value(name) else {
+            return default.iter().map(|text| (*text).to_owned()).collect();
+        };
+        let texts = value.as_array().map(|items| {
+            items.iter().map(|item| item.as_str().filter(|t| !t.is_empty()).map(str::to_owned))
+        });
+        match texts.and_then(Iterator::collect) {
+            Some(texts) => texts,
+            None => {
+                self.problem(name, &describe(value), "an array of strings that are not empty");
+                Vec::new()
+            }
+        }
+    }
+
+    /// An object of strings; absent is empty.
+    pub fn pairs(&self, name: &'static str) -> Vec<(String, String)> {
+        let Some(value) = self.value(name) else { return Vec::new() };
+        let Some(members) = value.as_object() else {
+            self.problem(name, &describe(value), "an object of strings");
+            return Vec::new();
+        };
+        let mut pairs = Vec::new();
+        for (key, value) in members {
+            match value.as_str() {
+                Some(text) => pairs.push((key.clone(), text.to_owned())),
+                None => self.add(format!("{}.{key}", self.path_of(name)), &describe(value), "a string"),
+            }
+        }
+        pairs
+    }
+
+    /// A duration such as `30m`, with a default.
+    pub fn duration(&self, name: &'static str, default: Duration) -> Duration {
+        let Some(value) = self.value(name) else { return default };
+        match value.as_str().and_then(duration) {
+            Some(duration) => duration,
+            None => {
+                let wanted = "a duration: a whole number above 0 with a unit (s, m, h, d), such as \"30m\"";
+                self.problem(name, &describe(value), wanted);
+                default
+            }
+        }
+    }
+
+    /// A date and time in UTC, `2026-11-24T10:00:00Z` (RFC 3339).
+    pub fn instant(&self, name: &'static str) -> Option<crate::time::UnixTime> {
+        let value = self.value(name)?;
+        let instant = value.as_str().and_then(super::instant::parse);
+        if instant.is_none() {
+            self.problem(name, &describe(value), "a time in UTC such as \"2026-11-24T10:00:00Z\"");
+        }
+        instant
+    }
+
+    /// Reports members that nobody asked for.
+    pub fn finish(&self) {
+        let known = self.known.borrow();
+        for name in self.members.into_iter().flat_map(Map::keys) {
+            if !known.contains(name.as_str()) {
+                let list: Vec<_> = known.iter().copied().collect();
+                self.problem(name, "an unknown setting", &format!("one of: {}", list.join(", ")));
+            }
+        }
+    }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let unit = text.chars().next_back()?;
+    let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86400,
+        _ => return None,
+    };
+    // A hundred years: beyond that it is a mistake, and sums stay far from overflow.
+    let total = number.checked_mul(seconds).filter(|t| (1..=3_155_760_000).contains(t))?;
+    Some(Duration::from_secs(total))
+}
+
+/// A value as a problem shows it: short, and without control characters.
+pub fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::String(text) => quote(text),
+        Value::Array(items) => format!("an array of {}", items.len()),
+        Value::Object(_) => "an object".to_owned(),
+    }
+}
+
+/// A text in quotes, cut and without control characters.
+pub fn quote(text: &str) -> String {
+    let shown: String = text.chars().filter(|c| !c.is_control()).take(80).collect();
+    let more = if shown.len() < text.len() { "…" } else { "" };
+    format!("\"{shown}{more}\"")
+}

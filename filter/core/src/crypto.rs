@@ -1,0 +1,159 @@
+//! The only place that names the cryptographic crates (besides `jose::verify`, which names the
+//! signature verifier): hashing, key derivation, one AEAD, base64url.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hkdf::Hkdf;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+/// Length of an XChaCha20-Poly1305 nonce: long enough to be drawn at random for ever.
+pub const NONCE: usize = 24;
+
+/// A symmetric key.
+pub type Key = [u8; 32];
+
+/// Where randomness comes from: the host, or a test's generator.
+pub trait Entropy {
+    /// Fills the buffer with unpredictable bytes.
+    ///
+    /// # Errors
+    /// When the host has none; nothing may be sealed then.
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), NoEntropy>;
+}
+
+/// The host gave no randomness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoEntropy;
+
+/// `N` fresh random bytes.
+///
+/// # Errors
+/// When the host has no randomness.
+pub fn random<const N: usize>(entropy: &mut dyn Entropy) -> Result<[u8; N], NoEntropy> {
+    let mut bytes = [0; N];
+    entropy.fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// SHA-256 (FIPS 180-4).
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// A key for one purpose, derived from a master key (HKDF-SHA256, RFC 5869).
+#[must_use]
+pub fn derive(master: &Key, purpose: &str) -> Key {
+    let mut key = Key::default();
+    // Expanding fails only beyond 255 blocks; this is one.
+    let _ = Hkdf::<Sha256>::new(Some(b"lictor v1"), master).expand(purpose.as_bytes(), &mut key);
+    key
+}
+
+/// Seals with XChaCha20-Poly1305: nonce, ciphertext, tag.
+///
+/// # Errors
+/// When there is no randomness for the nonce.
+pub fn seal(
+    key: &Key,
+    associated: &[u8],
+    plain: &[u8],
+    entropy: &mut dyn Entropy,
+) -> Result<Vec<u8>, NoEntropy> {
+    let nonce: [u8; NONCE] = random(entropy)?;
+    let sealed = XChaCha20Poly1305::new(key.into())
+        .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: associated })
+        .map_err(|_| NoEntropy)?;
+    Ok([nonce.as_slice(), &sealed].concat())
+}
+
+/// Opens what [`seal`] made. Nothing tells why a text does not open.
+#[must_use]
+pub fn open(key: &Key, associated: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+    let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE>()?;
+    XChaCha20Poly1305::new(key.into())
+        .decrypt(&XNonce::from(*nonce), Payload { msg: ciphertext, aad: associated })
+        .ok()
+}
+
+/// Compares in a time that depends on the lengths alone.
+#[must_use]
+pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
+    a.ct_eq(b).into()
+}
+
+/// base64url without padding (RFC 4648 §5, as RFC 7515 §2 uses it).
+#[must_use]
+pub fn to_base64url(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Strict base64url: no padding, no stray trailing bits, no other alphabet.
+#[must_use]
+pub fn from_base64url(text: &[u8]) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// base64 with padding (RFC 4648 §4, as RFC 7617 uses it).
+#[must_use]
+pub fn to_base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Strict base64 with padding.
+#[must_use]
+pub fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Counter(u8);
+    impl Entropy for Counter {
+        fn fill(&mut self, buffer: &mut [u8]) -> Result<(), NoEntropy> {
+            self.0 = self.0.wrapping_add(1);
+            buffer.fill(self.0);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_opens_only_with_the_same_key_and_associated_data() {
+        let key = derive(&[7; 32], "session");
+        let sealed = seal(&key, b"aad", b"hello", &mut Counter(0)).unwrap();
+        assert_eq!(open(&key, b"aad", &sealed).as_deref(), Some(b"hello".as_slice()));
+        assert_eq!(open(&key, b"aae", &sealed), None);
+        assert_eq!(open(&derive(&[7; 32], "login"), b"aad", &sealed), None);
+        assert_eq!(open(&key, b"aad", b"short"), None);
+    }
+
+    #[test]
+    fn every_single_bit_change_is_refused() {
+        let key = derive(&[1; 32], "session");
+        let sealed = seal(&key, b"", b"payload", &mut Counter(0)).unwrap();
+        for bit in 0..sealed.len() * 8 {
+            let mut changed = sealed.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(open(&key, b"", &changed), None, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn sha256_matches_the_standards_example() {
+        let hex: String = sha256(b"abc").iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn base64url_is_strict() {
+        assert_eq!(from_base64url(b"aGk"), Some(b"hi".to_vec()));
+        for bad in ["aGk=", "aGl", "a+k", "a/k", "a k", "a"] {
+            assert_eq!(from_base64url(bad.as_bytes()), None, "{bad}");
+        }
+    }
+}

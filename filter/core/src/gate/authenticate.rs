@@ -1,0 +1,179 @@
+//! Who is it? A header's credential, else the session cookie.
+
+use core::time::Duration;
+
+use super::hosts::Known;
+use super::{Cx, Gate};
+use crate::config::Config;
+use crate::http::authorization::{self, Malformed, Presented};
+use crate::http::client::is_ours;
+use crate::http::cookies::Cookies;
+use crate::http::request::RequestView;
+use crate::machine::judge::Unproved;
+use crate::policy::authorize::Identity;
+use crate::policy::principal::{Method, Principal};
+use crate::refusal::{Reason, Refusal};
+use crate::session::cookie::{Found, Names, NoCookie, clear};
+use crate::session::model::Session;
+use crate::site::{Awaited, Recheck};
+use crate::time::UnixTime;
+
+/// What a request proves.
+pub enum Proof {
+    /// This identity.
+    Identity(Identity),
+    /// Not decided: the site will wake the request.
+    Wait,
+    /// Nobody.
+    Nothing {
+        /// There was a session, and it is over.
+        session_ended: bool,
+    },
+}
+
+/// Whether a request shows a session cookie at all.
+pub fn shows_session(cookies: &Cookies<'_>, config: &Config) -> bool {
+    cookies.named(Names::of(config).session).next().is_some()
+}
+
+impl Gate {
+    pub(super) fn authenticate(
+        &mut self,
+        host: Known<'_>,
+        request: RequestView<'_>,
+        cookies: &Cookies<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Proof, Refusal> {
+        if !host.is_public() || !is_leftover_password(request) {
+            match self.authenticate_machine(request, cx)? {
+                Proof::Nothing { .. } if host.is_public() => {}
+                proof => return Ok(proof),
+            }
+            return self.authenticate_session(request, cookies, cx);
+        }
+        // Prefect's UI may still send a password from its local storage beside our cookie.
+        match self.authenticate_session(request, cookies, cx)? {
+            Proof::Nothing { session_ended: false } => self.authenticate_machine(request, cx),
+            proof => Ok(proof),
+        }
+    }
+
+    /// The credential of a header; a failure never falls back to a cookie.
+    pub(super) fn authenticate_machine(
+        &mut self,
+        request: RequestView<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Proof, Refusal> {
+        let presented = authorization::read(request).map_err(malformed)?;
+        let Some(presented) = presented else { return Ok(Proof::Nothing { session_ended: false }) };
+        let config = cx.site.config();
+        match cx.site.bench(&config, cx.now).judge(&presented) {
+            Ok(identity) => Ok(Proof::Identity(identity)),
+            Err(Unproved::Refused(refusal)) => Err(refusal),
+            Err(Unproved::NoKeys) => Err(Refusal::new(Reason::NotReady).seen("no keys yet")),
+            Err(Unproved::UnknownKey(kid)) => self.on_unknown_key(&kid, cx),
+        }
+    }
+
+    fn on_unknown_key(&self, kid: &str, cx: &mut Cx<'_>) -> Result<Proof, Refusal> {
+        if let Some(since) = self.waited_since {
+            // Only a set that was fetched meanwhile makes "unknown" a verdict.
+            let reason = if cx.site.keys.loaded_since(since) { Reason::UnknownKey } else { Reason::NotReady };
+            return Err(Refusal::new(reason).seen(format!("kid {kid}")).wanted("a key of the issuer"));
+        }
+        match cx.site.await_keys(self.stream, cx.now) {
+            Awaited::Yes => Ok(Proof::Wait),
+            Awaited::Busy => Err(Refusal::new(Reason::Busy).seen("too many requests wait for keys")),
+            Awaited::TooSoon => Err(Refusal::new(Reason::NotReady).seen(format!("kid {kid}, keys fetched just now"))),
+        }
+    }
+
+    /// The session cookie.
+    pub(super) fn authenticate_session(
+        &mut self,
+        request: RequestView<'_>,
+        cookies: &Cookies<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Proof, Refusal> {
+        let config = cx.site.config();
+        let (session, stale) = match cx.site.session_cookie.find(&config, cookies) {
+            Found::Absent => return Ok(Proof::Nothing { session_ended: false }),
+            Found::Unreadable => {
+                self.set_cookie = Some(clear(&config, Names::of(&config).session));
+                return Ok(Proof::Nothing { session_ended: false });
+            }
+            Found::Session { session, stale } => (session, stale),
+        };
+        if session.ended(cx.now, &config.session).is_some() {
+            return Ok(self.session_over(&config));
+        }
+        if !is_ours(request, &config.public.origin()) {
+            let wanted = "Sec-Fetch-Site same-origin or none, or Origin of public_url";
+            return Err(Refusal::new(Reason::CrossSite).seen("a request of another site with a session").wanted(wanted));
+        }
+        if !session.is_due(cx.now, &config.session) {
+            let renew = stale || session.wants_renewal(cx.now, &config.session);
+            return self.session_counts(*session, renew, cx);
+        }
+        match cx.site.recheck(&session, self.stream, cx.now) {
+            Recheck::Confirmed(fresh) => self.session_counts(*fresh, true, cx),
+            Recheck::Ended => Ok(self.session_over(&config)),
+            Recheck::Wait if self.waited_since.is_none() => Ok(Proof::Wait),
+            Recheck::Wait | Recheck::Unavailable if session.is_in_grace(cx.now, &config.session) => {
+                self.session_counts(*session, false, cx)
+            }
+            Recheck::Wait | Recheck::Unavailable => {
+                Err(Refusal::new(Reason::ProviderUnreachable).seen("a session past session.grace").wanted("a recheck"))
+            }
+            Recheck::Busy => Err(Refusal::new(Reason::Busy).seen("too many requests wait for a recheck")),
+        }
+    }
+
+    fn session_over(&mut self, config: &Config) -> Proof {
+        self.set_cookie = Some(clear(config, Names::of(config).session));
+        Proof::Nothing { session_ended: true }
+    }
+
+    fn session_counts(&mut self, session: Session, renew: bool, cx: &mut Cx<'_>) -> Result<Proof, Refusal> {
+        let config = cx.site.config();
+        if renew {
+            let renewed = Session { used: cx.now, ..session.clone() };
+            self.set_cookie = match cx.site.session_cookie.set(&config, &renewed, cx.entropy) {
+                Ok(cookie) => Some(cookie),
+                // The old cookie still counts; the next request tries again.
+                Err(NoCookie::Entropy | NoCookie::TooLarge(_)) => None,
+            };
+        }
+        Ok(Proof::Identity(identity_of(&session, config.session.absolute)))
+    }
+}
+
+/// The identity of a session that counts.
+pub fn identity_of(session: &Session, absolute: Duration) -> Identity {
+    let until: UnixTime = session.started.plus(absolute);
+    Identity {
+        principal: Principal {
+            id: format!("user:{}", session.subject),
+            name: session.name.clone(),
+            email: session.email.clone(),
+            method: Method::Session,
+        },
+        role: session.role,
+        until: Some(until),
+    }
+}
+
+/// `Authorization: Basic` on a script's request of our own pages.
+fn is_leftover_password(request: RequestView<'_>) -> bool {
+    request.text("sec-fetch-site") == Some("same-origin")
+        && matches!(authorization::read(request), Ok(Some(Presented::Basic { .. })) | Err(Malformed::Syntax))
+}
+
+fn malformed(why: Malformed) -> Refusal {
+    match why {
+        Malformed::Several => Refusal::new(Reason::SeveralCredentials).seen("several credential headers").wanted("one"),
+        Malformed::TooLong => Refusal::new(Reason::MalformedCredential).seen("more than 16 KiB"),
+        Malformed::Scheme => Refusal::new(Reason::MalformedCredential).seen("another scheme").wanted("Bearer or Basic"),
+        Malformed::Syntax => Refusal::new(Reason::MalformedCredential).seen("a value that is not of the scheme's form"),
+    }
+}

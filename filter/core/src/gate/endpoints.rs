@@ -1,0 +1,169 @@
+//! Lictor's own endpoints, by exact path (docs/endpoints.md).
+
+use serde_json::json;
+
+use super::authenticate::Proof;
+use super::hosts::Host;
+use super::{Cx, Gate, asker, login};
+use crate::config::Config;
+use crate::decision::Decision;
+use crate::http::client::{ClientKind, is_deliberate_navigation, is_ours};
+use crate::http::cookies::Cookies;
+use crate::http::request::RequestView;
+use crate::http::target::Target;
+use crate::login::return_path;
+use crate::pages::Page;
+use crate::refusal::{Reason, Refusal};
+use crate::reply::Reply;
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// The process answers.
+    Live,
+    /// People and tokens can be served.
+    Ready,
+    /// Begins a login (`start` and `sign_in`).
+    Start,
+    /// The provider's answer.
+    Callback,
+    /// Ends the session.
+    SignOut,
+    /// Who am I?
+    Userinfo,
+    /// Named by the contract, not there yet.
+    NotBuilt,
+    /// Nothing of that name.
+    Unknown,
+}
+
+impl Endpoint {
+    /// The endpoint at a target, if it is under the prefix.
+    pub fn at(target: &Target, config: &Config) -> Option<Self> {
+        let rest = target.decoded().strip_prefix(&config.endpoints)?;
+        if !rest.is_empty() && !rest.starts_with('/') {
+            return None;
+        }
+        Some(match target.path().strip_prefix(&config.endpoints).unwrap_or_default() {
+            "/live" => Self::Live,
+            "/ready" => Self::Ready,
+            "/start" | "/sign_in" => Self::Start,
+            "/callback" => Self::Callback,
+            "/sign_out" => Self::SignOut,
+            "/userinfo" => Self::Userinfo,
+            "/auth" | "/token" | "/backchannel_logout" | "/companion.js" => Self::NotBuilt,
+            _ => Self::Unknown,
+        })
+    }
+}
+
+impl Gate {
+    pub(super) fn endpoint(
+        &mut self,
+        endpoint: Endpoint,
+        host: Host<'_>,
+        target: &Target,
+        request: RequestView<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        let get = matches!(request.method(), "GET" | "HEAD");
+        if request.has("upgrade") {
+            return Err(Refusal::new(Reason::Upgrade).seen("an upgrade of an endpoint"));
+        }
+        match endpoint {
+            Endpoint::Unknown => return Err(Refusal::new(Reason::NotFound).seen("an unknown endpoint")),
+            Endpoint::NotBuilt => return Err(Refusal::new(Reason::NotBuilt).seen("an endpoint that is not there yet")),
+            Endpoint::SignOut if get || request.method() == "POST" => {}
+            _ if get => {}
+            _ => return Err(Refusal::new(Reason::Method).wanted("GET")),
+        }
+        // Probes name an address, not a host.
+        match endpoint {
+            Endpoint::Live => return Ok(self.reply(Reply::json(200, "live", &json!({"status": "live"})))),
+            Endpoint::Ready => return self.ready(cx),
+            _ => {}
+        }
+        let host = host.known()?;
+        let cookies = Cookies::parse(request).map_err(|_| Refusal::new(Reason::CookiesTooLarge))?;
+        if endpoint == Endpoint::Userinfo {
+            return self.userinfo(host, request, &cookies, cx);
+        }
+        if !host.is_public() {
+            return Err(Refusal::new(Reason::NotFound).seen("a login on a host for machines"));
+        }
+        match endpoint {
+            Endpoint::Start => {
+                let wish = return_path::wish(target.query());
+                // Only page loads leave cookies behind.
+                if ClientKind::of(request) != ClientKind::Navigation {
+                    return Err(Refusal::new(Reason::NoCredential).seen("a login by a script").wanted("a page load"));
+                }
+                self.begin_login(wish.as_deref(), &cookies, cx)
+            }
+            Endpoint::Callback => self.callback(target, request, &cookies, cx),
+            Endpoint::SignOut => self.sign_out(request, &cookies, cx),
+            _ => Err(Refusal::new(Reason::NotFound)),
+        }
+    }
+
+    fn ready(&mut self, cx: &Cx<'_>) -> Result<Decision, Refusal> {
+        if cx.site.is_ready(cx.now) {
+            return Ok(self.reply(Reply::json(200, "ready", &json!({"status": "ready"}))));
+        }
+        let seen = if cx.site.provider().is_none() { "no metadata of the provider" } else { "no keys of the provider" };
+        Err(Refusal::new(Reason::NotReady).seen(seen).wanted("metadata and keys"))
+    }
+
+    fn userinfo(
+        &mut self,
+        host: super::hosts::Known<'_>,
+        request: RequestView<'_>,
+        cookies: &Cookies<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        match self.authenticate(host, request, cookies, cx)? {
+            Proof::Wait => Ok(self.wait(cx.now)),
+            Proof::Nothing { session_ended: true } => Err(Refusal::new(Reason::SessionEnded)),
+            Proof::Nothing { .. } => Err(Refusal::new(Reason::NoCredential)),
+            Proof::Identity(identity) => {
+                let principal = &identity.principal;
+                let body = json!({
+                    "user": principal.id,
+                    "preferredUsername": principal.name,
+                    "email": principal.email,
+                    "role": identity.role.map(crate::policy::role::Role::name),
+                    "method": principal.method.label(),
+                    "expires": identity.until.map(crate::time::UnixTime::secs),
+                });
+                let reply = Reply::json(200, "userinfo", &body).with_cookies(self.set_cookie.take());
+                Ok(self.reply(reply))
+            }
+        }
+    }
+
+    fn sign_out(
+        &mut self,
+        request: RequestView<'_>,
+        cookies: &Cookies<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        let config = cx.site.config();
+        let post = request.method() == "POST";
+        if post && !is_ours(request, &config.public.origin()) {
+            return Err(Refusal::new(Reason::CrossSite).seen("a sign-out by another site"));
+        }
+        if !post && !is_deliberate_navigation(request) {
+            if ClientKind::of(request) != ClientKind::Navigation {
+                return Err(Refusal::new(Reason::CrossSite).seen("a sign-out that is no page load"));
+            }
+            let asker = asker(request, &config);
+            let page = if super::authenticate::shows_session(cookies, &config) {
+                Page::confirm_sign_out(asker)
+            } else {
+                Page::signed_out(asker, login::PROVIDER_ENDED)
+            };
+            return Ok(self.reply(Reply::page(200, "sign_out_asked", &page, asker.https)));
+        }
+        self.end_session(request, cookies, cx)
+    }
+}

@@ -1,0 +1,57 @@
+//! Which of the configured names a request was sent to.
+
+use crate::config::Config;
+use crate::config::url::normal_authority;
+use crate::http::request::RequestView;
+use crate::refusal::{Reason, Refusal};
+
+/// The host of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Host<'a>(Option<Known<'a>>);
+
+/// A configured host.
+#[derive(Clone, Copy, Debug)]
+pub enum Known<'a> {
+    /// That of the public URL.
+    Public,
+    /// One for machines: no cookies, no logins there.
+    Machine(&'a str),
+}
+
+impl<'a> Host<'a> {
+    /// Reads `:authority`.
+    pub fn of(request: RequestView<'_>, config: &'a Config) -> Self {
+        let name = request.text(":authority").and_then(|text| normal_authority(text, config.public.https));
+        Self(name.and_then(|name| {
+            if name == config.public.authority {
+                return Some(Known::Public);
+            }
+            config.machines.hosts.iter().find(|host| **host == name).map(|host| Known::Machine(host))
+        }))
+    }
+
+    /// The host, if it is configured.
+    pub fn known(self) -> Result<Known<'a>, Refusal> {
+        self.0.ok_or_else(|| Refusal::new(Reason::Host).seen("another host").wanted("the host of public_url, or one of machines.hosts"))
+    }
+
+    /// The configured name, ours for any other: health checks name an address.
+    pub fn or_public(self, config: &'a Config) -> &'a str {
+        self.0.map_or(config.public.authority.as_str(), |known| known.authority(config))
+    }
+}
+
+impl<'a> Known<'a> {
+    /// Whether browsers log in there.
+    pub const fn is_public(self) -> bool {
+        matches!(self, Self::Public)
+    }
+
+    /// The name that Prefect sees: the configured text, not the client's.
+    pub fn authority(self, config: &'a Config) -> &'a str {
+        match self {
+            Self::Public => &config.public.authority,
+            Self::Machine(name) => name,
+        }
+    }
+}

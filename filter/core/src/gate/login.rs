@@ -1,0 +1,235 @@
+//! The browser's way in and out, as steps of one request.
+
+use super::authenticate::Proof;
+use super::{Cx, Gate, State, asker};
+use crate::config::Config;
+use crate::decision::{CalloutReply, Decision};
+use crate::http::cookies::Cookies;
+use crate::http::query::encode;
+use crate::http::request::RequestView;
+use crate::http::target::Target;
+use crate::idp::discovery::Provider;
+use crate::idp::token::{self, Tokens};
+use crate::login::callback::{self, NoSession};
+use crate::login::ticket::{Ticket, Tickets};
+use crate::login::{return_path, start};
+use crate::pages::Page;
+use crate::refusal::{Reason, Refusal};
+use crate::reply::Reply;
+use crate::session::cookie::{Found, Names, NoCookie, clear};
+use crate::site::{Awaited, Site};
+
+/// What the page after a return from the provider says: it has ended its session.
+pub const PROVIDER_ENDED: bool = true;
+
+/// What a request waits for.
+pub enum Step {
+    /// The code is at the token endpoint.
+    Redeeming(Box<Ticket>),
+    /// The tokens are here, a key is not.
+    AwaitingKey(Box<Ticket>, Box<Tokens>),
+    /// The refresh token is at the logout endpoint.
+    SigningOut,
+}
+
+impl Step {
+    /// The request is gone.
+    pub const fn abandon(&self, site: &mut Site) {
+        if matches!(self, Self::Redeeming(_)) {
+            site.end_login();
+        }
+    }
+}
+
+impl Gate {
+    pub(super) fn begin_login(
+        &mut self,
+        wish: Option<&str>,
+        cookies: &Cookies<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        let config = cx.site.config();
+        let return_to = return_path::checked(wish, &config);
+        let provider = ready_provider(cx)?;
+        let reply = start::begin(&config, &provider, &cx.site.tickets, cookies, return_to, cx.now, cx.entropy)?;
+        Ok(self.reply(reply))
+    }
+
+    pub(super) fn callback(
+        &mut self,
+        target: &Target,
+        request: RequestView<'_>,
+        cookies: &Cookies<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        let config = cx.site.config();
+        let answer = callback::read(target.query())?;
+        let Some(ticket) = cx.site.tickets.claim(&config, cookies, &answer.state, cx.now) else {
+            return self.used_callback(request, cookies, cx);
+        };
+        // From here on the attempt is over, whatever comes of it.
+        self.set_cookie = Tickets::end(&config, &answer.state);
+        let provider = ready_provider(cx)?;
+        answer.check_issuer(&config, &provider)?;
+        let code = answer.result.map_err(|error| callback::provider_error(&error))?;
+        if !cx.site.use_state(&answer.state) {
+            return self.used_callback(request, cookies, cx);
+        }
+        if !cx.site.begin_login() {
+            return Err(Refusal::new(Reason::Busy).seen("too many logins at once"));
+        }
+        let callout = token::redeem(&config, &provider, &code, &ticket.verifier);
+        self.state = State::Login(Step::Redeeming(Box::new(ticket)));
+        Ok(Decision::Await(callout))
+    }
+
+    /// A reload, the back button, a bookmark: somebody who is logged in just goes on.
+    fn used_callback(
+        &mut self,
+        request: RequestView<'_>,
+        cookies: &Cookies<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        let config = cx.site.config();
+        match self.authenticate_session(request, cookies, cx)? {
+            Proof::Wait => Ok(self.wait(cx.now)),
+            Proof::Identity(_) => {
+                let home = config.absolute(config.home());
+                let reply = Reply::redirect(&home, "already_logged_in").with_cookies(self.set_cookie.take());
+                Ok(self.reply(reply))
+            }
+            Proof::Nothing { .. } => Err(Refusal::new(Reason::UnknownAttempt)
+                .seen("a callback without its login cookie")
+                .wanted("a login started in this browser, once and in time")),
+        }
+    }
+
+    pub(super) fn login_answered(
+        &mut self,
+        step: Step,
+        reply: CalloutReply<'_>,
+        request: RequestView<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        match step {
+            Step::Redeeming(ticket) => {
+                cx.site.end_login();
+                let tokens = token::read(reply).map_err(|why| callback::no_tokens(&why))?;
+                self.verify(*ticket, tokens, cx)
+            }
+            Step::SigningOut => {
+                let ended = matches!(reply, CalloutReply::Answer { status: 200..=204, .. });
+                Ok(self.signed_out(ended, request, cx))
+            }
+            Step::AwaitingKey(..) => Err(Refusal::new(Reason::Internal).seen("a reply to no call")),
+        }
+    }
+
+    pub(super) fn login_woken(
+        &mut self,
+        step: Step,
+        request: RequestView<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        let _ = request;
+        match step {
+            Step::AwaitingKey(ticket, tokens) => self.verify(*ticket, *tokens, cx),
+            other => {
+                other.abandon(cx.site);
+                Err(Refusal::new(Reason::Internal).seen("woken while calling"))
+            }
+        }
+    }
+
+    /// Tokens to session, session to cookie, and on to where the person wanted to go.
+    fn verify(&mut self, ticket: Ticket, tokens: Tokens, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
+        let config = cx.site.config();
+        let keys = cx.site.keys.current(cx.now).ok_or_else(|| Refusal::new(Reason::NotReady).seen("no keys"))?;
+        let session = match callback::session(&tokens, &ticket, keys, &config, cx.now, cx.entropy) {
+            Ok(session) => session,
+            Err(NoSession::Refused(refusal)) => return Err(refusal),
+            Err(NoSession::UnknownKey(kid)) => return self.await_key(&kid, ticket, tokens, cx),
+        };
+        let cookie = cx.site.session_cookie.set(&config, &session, cx.entropy).map_err(|why| match why {
+            NoCookie::Entropy => crate::crypto::NoEntropy.into(),
+            NoCookie::TooLarge(size) => Refusal::new(Reason::SessionTooLarge)
+                .seen(format!("{size} bytes"))
+                .wanted(format!("at most {}", crate::limits::SESSION_COOKIE)),
+        })?;
+        let reply = Reply::redirect(&config.absolute(&ticket.return_to), "logged_in")
+            .with_cookie(cookie)
+            .with_cookies(self.set_cookie.take());
+        Ok(self.reply(reply))
+    }
+
+    fn await_key(
+        &mut self,
+        kid: &str,
+        ticket: Ticket,
+        tokens: Tokens,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        let refusal = |reason| Refusal::new(reason).seen(format!("ID token with kid {kid}")).wanted("a key of the issuer");
+        if let Some(since) = self.waited_since {
+            let known = cx.site.keys.loaded_since(since);
+            return Err(refusal(if known { Reason::ProviderAnswer } else { Reason::ProviderUnreachable }));
+        }
+        match cx.site.await_keys(self.stream, cx.now) {
+            Awaited::Yes => {
+                self.waited_since = Some(cx.now);
+                self.state = State::Login(Step::AwaitingKey(Box::new(ticket), Box::new(tokens)));
+                Ok(Decision::AwaitSite)
+            }
+            Awaited::TooSoon | Awaited::Busy => Err(refusal(Reason::ProviderUnreachable)),
+        }
+    }
+
+    /// Ends the session here, and at the provider: with Keycloak by the refresh token, without a
+    /// question; elsewhere at its end_session_endpoint (OpenID Connect RP-Initiated Logout §2).
+    pub(super) fn end_session(
+        &mut self,
+        request: RequestView<'_>,
+        cookies: &Cookies<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        let config = cx.site.config();
+        let found = cx.site.session_cookie.find(&config, cookies);
+        self.set_cookie = Some(clear(&config, Names::of(&config).session));
+        let Found::Session { session, .. } = found else { return Ok(self.signed_out(false, request, cx)) };
+        let provider = cx.site.provider().cloned();
+        let logout = provider.as_ref().and_then(|p| p.logout_path.as_deref()).zip(session.refresh_token.as_ref());
+        if let Some((path, token)) = logout {
+            let callout = token::end_session(&config, path, token);
+            self.state = State::Login(Step::SigningOut);
+            return Ok(Decision::Await(callout));
+        }
+        match provider.and_then(|p| p.end_session) {
+            Some(endpoint) => {
+                let reply = Reply::redirect(&rp_initiated(&endpoint, &config), "signed_out");
+                let reply = reply.with_cookies(self.set_cookie.take());
+                Ok(self.reply(reply))
+            }
+            None => Ok(self.signed_out(false, request, cx)),
+        }
+    }
+
+    fn signed_out(&mut self, everywhere: bool, request: RequestView<'_>, cx: &Cx<'_>) -> Decision {
+        let config = cx.site.config();
+        let asker = asker(request, &config);
+        let page = Page::signed_out(asker, everywhere);
+        let reply = Reply::page(200, "signed_out", &page, asker.https).with_cookies(self.set_cookie.take());
+        self.reply(reply)
+    }
+}
+
+fn rp_initiated(endpoint: &str, config: &Config) -> String {
+    let back = format!("{}/sign_out", config.absolute(&config.endpoints));
+    let query = encode([("client_id", config.client_id.as_str()), ("post_logout_redirect_uri", &back)]);
+    format!("{endpoint}?{query}")
+}
+
+/// The provider, once metadata and keys are there: before that a login could not be finished.
+fn ready_provider(cx: &Cx<'_>) -> Result<Provider, Refusal> {
+    let provider = cx.site.provider().filter(|_| cx.site.is_ready(cx.now)).cloned();
+    provider.ok_or_else(|| Refusal::new(Reason::NotReady).seen("no metadata or keys of the provider yet"))
+}

@@ -1,0 +1,429 @@
+//! One request: the ladder of the decision, top to bottom.
+
+mod authenticate;
+mod endpoints;
+mod hosts;
+mod login;
+mod protocol;
+mod socket;
+
+use std::rc::Rc;
+
+use crate::audit::Event;
+use crate::config::Config;
+use crate::crypto::Entropy;
+use crate::decision::{CalloutReply, DataStep, Decision, ResponseEdit};
+use crate::http::client::ClientKind;
+use crate::http::cookies::Cookies;
+use crate::http::request::{RequestView, ResponseView};
+use crate::http::target::Target;
+use crate::policy::authorize::{self, Permit};
+use crate::prefect::operations::Operation;
+use crate::prefect::sockets::KnownSocket;
+use crate::prefect::{answer, ui_settings, upstream};
+use crate::refusal::{Reason, Refusal};
+use crate::reply::{Asker, Reply, request_id};
+use crate::site::{Site, StreamId};
+use crate::time::UnixTime;
+
+use authenticate::Proof;
+use endpoints::Endpoint;
+use socket::Socket;
+
+/// What every event brings along.
+pub struct Cx<'a> {
+    /// The VM's shared part.
+    pub site: &'a mut Site,
+    /// Now.
+    pub now: UnixTime,
+    /// Randomness.
+    pub entropy: &'a mut dyn Entropy,
+}
+
+/// One request.
+pub struct Gate {
+    stream: StreamId,
+    state: State,
+    /// When it began to wait for the site, if it did.
+    waited_since: Option<UnixTime>,
+    /// Set with the answer: the session's renewed cookie.
+    set_cookie: Option<String>,
+    event: Option<Event>,
+}
+
+/// What a gate wants of a body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Interest {
+    /// Nothing: it passes.
+    #[default]
+    None,
+    /// To be told that something came: what was proved may have ended.
+    Time,
+    /// The bytes themselves.
+    Bytes,
+}
+
+impl Interest {
+    /// Whether the bytes are wanted.
+    #[must_use]
+    pub const fn wants_bytes(self) -> bool {
+        matches!(self, Self::Bytes)
+    }
+}
+
+/// Where a request stands. While an event is handled the stored state is [`State::Over`], which
+/// refuses: a callback that comes in between finds no way through.
+enum State {
+    /// Nothing has been decided.
+    New,
+    /// The site works for it; the ladder is climbed again then.
+    Waiting,
+    /// A login's code or a sign-out is at the provider.
+    Login(login::Step),
+    /// On its way to Prefect.
+    Forwarded(Forwarded),
+    /// Answered, refused, or being handled.
+    Over,
+}
+
+/// What the answer of Prefect needs.
+struct Forwarded {
+    /// Asked by a session (or nobody): browsers get more hygiene than machines.
+    browser: bool,
+    /// Prefect's credential went along.
+    injected: bool,
+    /// A file whose name holds its hash.
+    asset: bool,
+    ui_settings: bool,
+    rewriting: bool,
+    socket: Option<Socket>,
+    asker: AskerParts,
+}
+
+/// [`Asker`] without borrows.
+struct AskerParts {
+    kind: ClientKind,
+    request_id: Option<String>,
+}
+
+impl Gate {
+    /// For a new request.
+    #[must_use]
+    pub const fn new(stream: StreamId) -> Self {
+        Self { stream, state: State::New, waited_since: None, set_cookie: None, event: None }
+    }
+
+    /// The request's headers are here.
+    pub fn on_request(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
+        match core::mem::replace(&mut self.state, State::Over) {
+            State::New => self.climb(request, cx),
+            _ => self.refuse(&Refusal::new(Reason::Internal).seen("headers twice"), request, cx),
+        }
+    }
+
+    /// The site has what the request waited for. `request` are its headers, read anew.
+    pub fn on_wake(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
+        match core::mem::replace(&mut self.state, State::Over) {
+            State::Waiting => self.climb(request, cx),
+            State::Login(step) => {
+                let decision = self.login_woken(step, request, cx);
+                self.or_refuse(decision, request, cx)
+            }
+            _ => self.refuse(&Refusal::new(Reason::Internal).seen("woken without waiting"), request, cx),
+        }
+    }
+
+    /// The request's own callout has a reply.
+    pub fn on_callout(
+        &mut self,
+        reply: CalloutReply<'_>,
+        request: RequestView<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Decision {
+        match core::mem::replace(&mut self.state, State::Over) {
+            State::Login(step) => {
+                let decision = self.login_answered(step, reply, request, cx);
+                self.or_refuse(decision, request, cx)
+            }
+            _ => self.refuse(&Refusal::new(Reason::Internal).seen("a reply to no call"), request, cx),
+        }
+    }
+
+    fn climb(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
+        let decision = self.decide(request, cx);
+        self.or_refuse(decision, request, cx)
+    }
+
+    /// The ladder. The only way out with `Forward` is at its end, with a permit.
+    fn decide(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
+        let config = cx.site.config();
+        let target = protocol::target(request)?;
+        protocol::method(request)?;
+        let upgrade = protocol::is_websocket(request)?;
+        let host = hosts::Host::of(request, &config);
+        if let Some(endpoint) = Endpoint::at(&target, &config) {
+            return self.endpoint(endpoint, host, &target, request, cx);
+        }
+        let cookies = Cookies::parse(request).map_err(|_| Refusal::new(Reason::CookiesTooLarge))?;
+        if !upgrade && let Ok(permit) = authorize::public(request.method(), &target, &config.public_paths) {
+            return Ok(self.forward(permit, host.or_public(&config), &target, request, &cookies, &config));
+        }
+        let host = host.known()?;
+        protocol::not_a_preflight(request)?;
+        if upgrade {
+            return self.socket(host, &target, request, &cookies, cx);
+        }
+        match self.authenticate(host, request, &cookies, cx)? {
+            Proof::Identity(identity) => {
+                let operation = Operation::of(request, &target, &config);
+                let permit = authorize::identity(identity, &operation)?;
+                Ok(self.forward(permit, host.authority(&config), &target, request, &cookies, &config))
+            }
+            Proof::Wait => Ok(self.wait(cx.now)),
+            Proof::Nothing { session_ended } => self.unauthenticated(host, &target, session_ended, request, &cookies, cx),
+        }
+    }
+
+    /// Sockets: by header credential, else by first frame; never by cookie.
+    fn socket(
+        &mut self,
+        host: hosts::Known<'_>,
+        target: &Target,
+        request: RequestView<'_>,
+        cookies: &Cookies<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        let config = cx.site.config();
+        let known = KnownSocket::at(target, &config);
+        let known = known.ok_or_else(|| Refusal::new(Reason::NotFound).seen("an upgrade").wanted("a socket of Prefect's"))?;
+        let (permit, socket) = match self.authenticate_machine(request, cx)? {
+            Proof::Identity(identity) => {
+                let permit = authorize::identity(identity, &known.operation())?;
+                let until = permit.until();
+                (permit, Socket::judged(known, until))
+            }
+            Proof::Wait => return Ok(self.wait(cx.now)),
+            Proof::Nothing { .. } if authenticate::shows_session(cookies, &config) => {
+                return Err(Refusal::new(Reason::SocketByCookie).wanted("a credential in a header or the first frame"));
+            }
+            Proof::Nothing { .. } if !config.first_frame => return Err(Refusal::new(Reason::NoCredential)),
+            Proof::Nothing { .. } => {
+                let slot = cx.site.pending.take(self.stream, request.address, cx.now);
+                let slot = slot.ok_or_else(|| Refusal::new(Reason::Busy).seen("too many sockets that are not judged yet"))?;
+                (authorize::handshake(&known, &slot), Socket::unjudged(known, slot))
+            }
+        };
+        let decision = self.forward(permit, host.authority(&config), target, request, cookies, &config);
+        if let State::Forwarded(forwarded) = &mut self.state {
+            forwarded.socket = Some(socket);
+        }
+        Ok(decision)
+    }
+
+    /// The only maker of `Forward`.
+    fn forward(
+        &mut self,
+        permit: Permit,
+        host: &str,
+        target: &Target,
+        request: RequestView<'_>,
+        cookies: &Cookies<'_>,
+        config: &Config,
+    ) -> Decision {
+        let edit = upstream::edit(request, target, cookies, &permit, host, config);
+        let identity = permit.identity();
+        self.state = State::Forwarded(Forwarded {
+            browser: identity.is_none_or(|(p, _)| p.method == crate::policy::principal::Method::Session),
+            injected: identity.is_some() && upstream::is_api(target, config),
+            asset: target.path().contains("/assets/"),
+            ui_settings: ui_settings::is_at(target, config),
+            rewriting: false,
+            socket: None,
+            asker: AskerParts {
+                kind: ClientKind::of(request),
+                request_id: request_id(request.text("x-request-id")).map(str::to_owned),
+            },
+        });
+        self.event = Some(Event::forwarded(&permit));
+        Decision::Forward { permit, edit }
+    }
+
+    fn wait(&mut self, now: UnixTime) -> Decision {
+        self.waited_since = Some(now);
+        self.state = State::Waiting;
+        Decision::AwaitSite
+    }
+
+    fn reply(&mut self, reply: Reply) -> Decision {
+        self.event.get_or_insert_with(|| Event::answered(reply.code));
+        Decision::Reply(reply)
+    }
+
+    fn or_refuse(
+        &mut self,
+        decision: Result<Decision, Refusal>,
+        request: RequestView<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Decision {
+        decision.unwrap_or_else(|refusal| self.refuse(&refusal, request, cx))
+    }
+
+    fn refuse(&mut self, refusal: &Refusal, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
+        self.state = State::Over;
+        let config = cx.site.config();
+        let asker = asker(request, &config);
+        self.event = Some(Event::refused(refusal).with_request(asker.request_id));
+        let reply = Reply::refusal(refusal, asker);
+        Decision::Reply(reply.with_cookies(self.set_cookie.take()))
+    }
+
+    /// A request without a credential that counts: page loads are sent to log in.
+    fn unauthenticated(
+        &mut self,
+        host: hosts::Known<'_>,
+        target: &Target,
+        session_ended: bool,
+        request: RequestView<'_>,
+        cookies: &Cookies<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        if host.is_public() && ClientKind::of(request) == ClientKind::Navigation {
+            return self.begin_login(Some(target.raw()), cookies, cx);
+        }
+        let reason = if session_ended { Reason::SessionEnded } else { Reason::NoCredential };
+        Err(Refusal::new(reason))
+    }
+
+    /// Body bytes of the client that are held: of sockets, until the first frame has been judged.
+    /// `held` is everything that is held, `end` whether nothing more will come.
+    pub fn on_request_data(&mut self, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
+        match &mut self.state {
+            State::Forwarded(forwarded) => match &mut forwarded.socket {
+                Some(socket) => {
+                    let (step, event) = socket.on_client_data(held, end, self.stream, cx);
+                    self.event = event.or(self.event.take());
+                    step
+                }
+                None => DataStep::Pass,
+            },
+            // Envoy holds the body of a request that is not decided; nothing passes before.
+            _ => DataStep::Hold,
+        }
+    }
+
+    /// Prefect's answer begins.
+    pub fn on_response(&mut self, response: ResponseView<'_>, cx: &mut Cx<'_>) -> ResponseEdit {
+        let State::Forwarded(forwarded) = &mut self.state else { return ResponseEdit::default() };
+        let config = cx.site.config();
+        let status = response.status();
+        if let Some(socket) = &mut forwarded.socket {
+            if status == 101 {
+                socket.opened();
+                return ResponseEdit::default();
+            }
+            cx.site.pending.release(self.stream);
+        }
+        if status == 401 && forwarded.injected {
+            let refusal = Refusal::new(Reason::PrefectSecret)
+                .seen("401 from Prefect")
+                .wanted("LICTOR_PREFECT_AUTH_STRING to be Prefect's PREFECT_SERVER_API_AUTH_STRING");
+            self.event = Some(Event::refused(&refusal));
+            let parts = &forwarded.asker;
+            let asker = Asker { request_id: parts.request_id.as_deref(), ..asker_of(parts.kind, &config) };
+            return ResponseEdit { replace: Some(Reply::refusal(&refusal, asker)), ..ResponseEdit::default() };
+        }
+        let cookie = self.set_cookie.take();
+        let mut edit = if forwarded.browser {
+            answer::for_session(response, &config, forwarded.asset, cookie.is_some())
+        } else {
+            answer::for_machine(&config)
+        };
+        edit.add.extend(cookie.map(|value| ("set-cookie", value)));
+        forwarded.rewriting = forwarded.ui_settings
+            && status == 200
+            && response.header("content-encoding").is_none_or(|e| e == "identity");
+        if forwarded.rewriting {
+            // The body changes its length; a stale one would desynchronise the connection.
+            edit.remove.extend(["content-length", "etag", "last-modified"]);
+            edit.set.retain(|(name, _)| *name != "cache-control");
+            edit.set.push(("cache-control", "no-store".to_owned()));
+        }
+        edit
+    }
+
+    /// Whether it is on its way to Prefect; only then Prefect's answer is looked at.
+    #[must_use]
+    pub const fn is_forwarded(&self) -> bool {
+        matches!(self.state, State::Forwarded(_))
+    }
+
+    /// What is wanted of the client's body.
+    #[must_use]
+    pub fn request_data(&self) -> Interest {
+        match &self.state {
+            State::Forwarded(forwarded) => forwarded.socket.as_ref().map_or(Interest::None, Socket::client_data),
+            // The body of a request that is not decided stays where it is.
+            _ => Interest::Time,
+        }
+    }
+
+    /// What is wanted of Prefect's body.
+    #[must_use]
+    pub const fn response_data(&self) -> Interest {
+        match &self.state {
+            State::Forwarded(Forwarded { rewriting: true, .. }) => Interest::Bytes,
+            State::Forwarded(Forwarded { socket: Some(_), .. }) => Interest::Time,
+            _ => Interest::None,
+        }
+    }
+
+    /// Body bytes of Prefect's. `held` is everything that is held when the body is to be rewritten;
+    /// `size` is what there is in any case.
+    pub fn on_response_data(&mut self, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
+        let State::Forwarded(forwarded) = &mut self.state else { return DataStep::Pass };
+        if let Some(socket) = &forwarded.socket {
+            return if socket.is_over(cx.now) { DataStep::Reset } else { DataStep::Pass };
+        }
+        if !forwarded.rewriting {
+            return DataStep::Pass;
+        }
+        if held.len() > crate::limits::REWRITTEN_BODY {
+            // Larger than any settings: it goes on unchanged rather than cut.
+            forwarded.rewriting = false;
+            return DataStep::Pass;
+        }
+        if !end {
+            return DataStep::Hold;
+        }
+        forwarded.rewriting = false;
+        ui_settings::rewrite(held, &cx.site.config()).map_or(DataStep::Pass, DataStep::Replace)
+    }
+
+    /// The event of the last decision, once.
+    pub const fn take_event(&mut self) -> Option<Event> {
+        self.event.take()
+    }
+
+    /// The request is gone; the site forgets it.
+    pub fn finish(&mut self, site: &mut Site) {
+        let state = core::mem::replace(&mut self.state, State::Over);
+        match state {
+            State::Login(step) => {
+                step.abandon(site);
+                site.forget(self.stream);
+            }
+            State::Waiting => site.forget(self.stream),
+            State::Forwarded(Forwarded { socket: Some(_), .. }) => site.pending.release(self.stream),
+            State::New | State::Forwarded(_) | State::Over => {}
+        }
+    }
+}
+
+fn asker<'a>(request: RequestView<'a>, config: &'a Rc<Config>) -> Asker<'a> {
+    let request_id = request_id(request.text("x-request-id"));
+    Asker { request_id, ..asker_of(ClientKind::of(request), config) }
+}
+
+fn asker_of(kind: ClientKind, config: &Config) -> Asker<'_> {
+    Asker { kind, request_id: None, endpoints: &config.endpoints, https: config.public.https }
+}

@@ -1,0 +1,43 @@
+//! What a request must be before anybody asks who sends it.
+
+use crate::http::request::RequestView;
+use crate::http::target::Target;
+use crate::refusal::{Reason, Refusal};
+
+/// The canonical target.
+pub fn target(request: RequestView<'_>) -> Result<Target, Refusal> {
+    let refuse = |seen: &str| Refusal::new(Reason::AmbiguousTarget).seen(seen).wanted("a path with one meaning");
+    let path = request.only(":path").ok_or_else(|| refuse("no path"))?;
+    Target::parse(path).map_err(|ambiguous| refuse(ambiguous.0))
+}
+
+/// Methods that Prefect has, exactly as it writes them (docs/threats.md: CVE-2020-14359).
+pub fn method(request: RequestView<'_>) -> Result<(), Refusal> {
+    match request.method() {
+        "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => Ok(()),
+        _ => Err(Refusal::new(Reason::Method).seen("another method").wanted("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")),
+    }
+}
+
+/// Whether it is a websocket upgrade, and exactly that.
+pub fn is_websocket(request: RequestView<'_>) -> Result<bool, Refusal> {
+    if !request.has("upgrade") {
+        return Ok(false);
+    }
+    let websocket = request.text("upgrade").is_some_and(|u| u.eq_ignore_ascii_case("websocket"));
+    let connection = request.text("connection").is_some_and(|value| {
+        value.split(',').any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
+    });
+    if websocket && connection && request.method() == "GET" {
+        return Ok(true);
+    }
+    Err(Refusal::new(Reason::Upgrade).seen("another upgrade").wanted("GET with Upgrade: websocket and Connection: upgrade"))
+}
+
+/// Preflights carry no credentials; Envoy's CORS filter answers those of listed origins before.
+pub fn not_a_preflight(request: RequestView<'_>) -> Result<(), Refusal> {
+    let preflight = request.method() == "OPTIONS"
+        && request.has("origin")
+        && request.has("access-control-request-method");
+    if preflight { Err(Refusal::new(Reason::Preflight)) } else { Ok(()) }
+}

@@ -1,0 +1,159 @@
+//! A forwarded socket: what its client sends is held until the first frame has been judged.
+
+use super::{Cx, Interest};
+use crate::audit::Event;
+use crate::decision::DataStep;
+use crate::machine::judge::Unproved;
+use crate::policy::authorize;
+use crate::prefect::sockets::KnownSocket;
+use crate::refusal::{Reason, Refusal};
+use crate::site::StreamId;
+use crate::time::UnixTime;
+use crate::ws::first_frame::{self, AuthFrame, First, POLICY, TRY_AGAIN};
+use crate::ws::frame;
+use crate::ws::pending::Slot;
+
+/// See the module.
+pub struct Socket {
+    known: KnownSocket,
+    stage: Stage,
+    /// Prefect has accepted the upgrade.
+    open: bool,
+    until: Option<UnixTime>,
+}
+
+enum Stage {
+    /// Nobody is proved: nothing passes.
+    Unjudged(Slot),
+    /// Proved by header: the first frame's token is replaced all the same.
+    Judged,
+    /// Bytes pass unparsed.
+    Passing,
+    /// Refused: nothing passes any more.
+    Closed,
+}
+
+/// A mask for frames that Lictor writes itself; masking hides nothing here (RFC 6455 §10.3 is
+/// about caches between browser and server, and this frame goes from Envoy to Prefect).
+const MASK: [u8; 4] = [0x4c, 0x69, 0x63, 0x74];
+
+impl Socket {
+    /// A socket whose upgrade carried a credential.
+    pub const fn judged(known: KnownSocket, until: Option<UnixTime>) -> Self {
+        Self { known, stage: Stage::Judged, open: false, until }
+    }
+
+    /// A socket that is judged by its first frame.
+    pub const fn unjudged(known: KnownSocket, slot: Slot) -> Self {
+        Self { known, stage: Stage::Unjudged(slot), open: false, until: None }
+    }
+
+    /// What is wanted of the client's bytes.
+    pub const fn client_data(&self) -> Interest {
+        match self.stage {
+            Stage::Unjudged(_) | Stage::Judged => Interest::Bytes,
+            Stage::Passing | Stage::Closed => Interest::Time,
+        }
+    }
+
+    /// Prefect answered 101.
+    pub const fn opened(&mut self) {
+        self.open = true;
+    }
+
+    /// Whether what was proved has ended.
+    pub fn is_over(&self, now: UnixTime) -> bool {
+        self.until.is_some_and(|until| now >= until)
+    }
+
+    /// Bytes of the client.
+    pub fn on_client_data(
+        &mut self,
+        held: &[u8],
+        end: bool,
+        stream: StreamId,
+        cx: &mut Cx<'_>,
+    ) -> (DataStep, Option<Event>) {
+        if self.is_over(cx.now) {
+            return (DataStep::Reset, None);
+        }
+        match self.stage {
+            Stage::Passing => return (DataStep::Pass, None),
+            Stage::Closed => return (DataStep::Replace(Vec::new()), None),
+            Stage::Unjudged(_) | Stage::Judged => {}
+        }
+        if held.is_empty() {
+            return (if end { DataStep::Reset } else { DataStep::Hold }, None);
+        }
+        if !self.open {
+            // Bytes before the 101 could become a request of their own at Prefect.
+            return (DataStep::Reset, None);
+        }
+        let judged = matches!(self.stage, Stage::Judged);
+        match first_frame::read(held) {
+            First::Incomplete if end => (DataStep::Reset, None),
+            First::Incomplete => (DataStep::Hold, None),
+            First::Auth(auth) if judged => (self.pass(auth, held, cx), None),
+            First::Auth(auth) => self.judge(auth, held, stream, cx),
+            // Clients of 3.4.13 send events without an auth frame when a header proved them.
+            First::Other(_) | First::Invalid(_) if judged && self.known.is_events_in() => {
+                self.stage = Stage::Passing;
+                (DataStep::Pass, None)
+            }
+            First::Other(why) if !judged => {
+                let refusal = Refusal::new(Reason::FirstFrame).seen(why).wanted("an auth message with a token");
+                self.close(POLICY, &refusal, stream, cx)
+            }
+            First::Other(_) | First::Invalid(_) => (DataStep::Reset, None),
+        }
+    }
+
+    fn pass(&mut self, auth: AuthFrame, held: &[u8], cx: &Cx<'_>) -> DataStep {
+        self.stage = Stage::Passing;
+        DataStep::Replace(auth.rewrite(held, &cx.site.config().secrets.prefect))
+    }
+
+    fn judge(
+        &mut self,
+        auth: AuthFrame,
+        held: &[u8],
+        stream: StreamId,
+        cx: &mut Cx<'_>,
+    ) -> (DataStep, Option<Event>) {
+        let config = cx.site.config();
+        let Some(presented) = auth.presented() else {
+            let refusal = Refusal::new(Reason::FirstFrame).seen("no readable token").wanted("name:secret, a key or a token");
+            return self.close(POLICY, &refusal, stream, cx);
+        };
+        let permit = match cx.site.bench(&config, cx.now).judge(&presented) {
+            Ok(identity) => authorize::identity(identity, &self.known.operation()),
+            Err(Unproved::Refused(refusal)) => Err(refusal),
+            Err(Unproved::NoKeys) => Err(Refusal::new(Reason::NotReady).seen("no keys yet")),
+            Err(Unproved::UnknownKey(kid)) => {
+                // The fetch is for the client's next try.
+                let _ = cx.site.keys.on_unknown(cx.now);
+                Err(Refusal::new(Reason::NotReady).seen(format!("kid {kid}")).wanted("a key of the issuer"))
+            }
+        };
+        match permit {
+            Ok(permit) => {
+                cx.site.pending.release(stream);
+                self.until = permit.until();
+                let event = Event::forwarded(&permit);
+                (self.pass(auth, held, cx), Some(event))
+            }
+            Err(refusal) => {
+                let transient = refusal.reason.meaning().status >= 500;
+                self.close(if transient { TRY_AGAIN } else { POLICY }, &refusal, stream, cx)
+            }
+        }
+    }
+
+    /// A close frame takes the held frame's place; Prefect's echo brings the code to the client.
+    fn close(&mut self, code: u16, refusal: &Refusal, stream: StreamId, cx: &mut Cx<'_>) -> (DataStep, Option<Event>) {
+        cx.site.pending.release(stream);
+        self.stage = Stage::Closed;
+        let reason = refusal.reason.meaning().code;
+        (DataStep::Replace(frame::close(code, reason, MASK)), Some(Event::refused(refusal)))
+    }
+}

@@ -1,0 +1,122 @@
+//! The canonical request target. What two parsers could read in two ways is refused, so that what
+//! is judged here is what Prefect acts on (docs/threats.md, T-E1).
+
+/// A target in origin form whose path has one meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    raw: String,
+    path_len: usize,
+    decoded: String,
+}
+
+/// Why a target is refused: a fixed text for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ambiguous(pub &'static str);
+
+impl Target {
+    /// Reads `:path`.
+    ///
+    /// # Errors
+    /// When the target could be read in more than one way, or is no path at all.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Ambiguous> {
+        let raw = core::str::from_utf8(bytes).map_err(|_| Ambiguous("bytes that are not ASCII"))?;
+        if !raw.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Ambiguous("a control, blank or non-ASCII byte"));
+        }
+        if !raw.starts_with('/') {
+            return Err(Ambiguous("not a path (absolute form, * or authority form)"));
+        }
+        if raw.contains(['#', '\\']) {
+            return Err(Ambiguous("a fragment or a backslash"));
+        }
+        let path = raw.split('?').next().unwrap_or_default();
+        let decoded = decode(path)?;
+        if path.contains("//") {
+            return Err(Ambiguous("an empty path segment"));
+        }
+        for segment in decoded.split('/') {
+            let name = segment.split(';').next().unwrap_or_default();
+            if name == "." || name == ".." || (name.is_empty() && segment.contains(';')) {
+                return Err(Ambiguous("a dot segment"));
+            }
+        }
+        Ok(Self { path_len: path.len(), decoded, raw: raw.to_owned() })
+    }
+
+    /// Path and query as they came.
+    #[must_use]
+    pub fn raw(&self) -> &str {
+        &self.raw
+    }
+
+    /// The path as it came, without the query: what exact matches compare.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.raw.get(..self.path_len).unwrap_or_default()
+    }
+
+    /// The path with its escapes decoded once, as Prefect's router sees it.
+    #[must_use]
+    pub fn decoded(&self) -> &str {
+        &self.decoded
+    }
+
+    /// The query without its question mark.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.raw.get(self.path_len.saturating_add(1)..).filter(|_| self.raw.len() > self.path_len)
+    }
+}
+
+fn decode(path: &str) -> Result<String, Ambiguous> {
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let digit = |b: Option<u8>| b.and_then(|b| char::from(b).to_digit(16));
+        let (Some(high), Some(low)) = (digit(bytes.next()), digit(bytes.next())) else {
+            return Err(Ambiguous("a % that begins no escape"));
+        };
+        let byte = u8::try_from(high * 16 + low).unwrap_or(0);
+        if matches!(byte, b'/' | b'\\' | b'%') || byte.is_ascii_control() {
+            return Err(Ambiguous("an escaped slash, backslash, percent sign or control byte"));
+        }
+        decoded.push(byte);
+    }
+    String::from_utf8(decoded).map_err(|_| Ambiguous("escapes that are not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_targets_keep_their_meaning() {
+        let t = Target::parse(b"/api/flows/filter?x=/../y&z=%2f").unwrap();
+        assert_eq!((t.path(), t.query()), ("/api/flows/filter", Some("x=/../y&z=%2f")));
+        let t = Target::parse(b"/api/variables/name/a%20b").unwrap();
+        assert_eq!((t.decoded(), t.query()), ("/api/variables/name/a b", None));
+        assert_eq!(Target::parse(b"/?").unwrap().query(), Some(""));
+    }
+
+    #[test]
+    fn escapes_are_decoded_once_for_the_policy() {
+        assert_eq!(Target::parse(b"/api/%61dmin/settings").unwrap().decoded(), "/api/admin/settings");
+    }
+
+    #[test]
+    fn ambiguous_targets_are_refused() {
+        for target in [
+            "", "*", "http://x/", "api", "//x", "/a//b", "/a/./b", "/a/../b", "/a/..", "/.", "/a/%2e/b",
+            "/a/%2E%2e/b", "/a/..;x/b", "/a/;x", "/a/.;/b", "/a%2fb", "/a%2Fb", "/a%5cb", "/a\\b", "/a%00",
+            "/a%0a", "/a%0d", "/a%7f", "/a#b", "/a?b#c", "/a b", "/a\tb", "/a\u{7f}", "/a%", "/a%2", "/a%zz",
+            "/a%252fb", "/a%c0%ae", "/a%ff", "/ä",
+        ] {
+            assert!(Target::parse(target.as_bytes()).is_err(), "{target:?}");
+        }
+        assert!(Target::parse(b"/\xff").is_err());
+    }
+}

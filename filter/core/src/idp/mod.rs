@@ -1,0 +1,4 @@
+//! The identity provider: where its endpoints are and what is said there.
+
+pub mod discovery;
+pub mod token;

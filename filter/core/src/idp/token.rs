@@ -1,0 +1,141 @@
+//! The token endpoint: requests with client authentication, and what the answers mean
+//! (RFC 6749 §2.3.1, §3.2, §4.1.3, §5, §6).
+
+use serde_json::Value;
+
+use crate::config::{ClientAuth, Config};
+use crate::crypto::to_base64;
+use crate::decision::{Callout, CalloutReply};
+use crate::http::query::{encode, encode_value};
+use crate::idp::discovery::Provider;
+use crate::limits::{CALLOUT_TIMEOUT, IDP_ANSWER};
+use crate::secret::Secret;
+
+/// A call to the provider as Envoy makes it.
+#[must_use]
+pub fn call(config: &Config, method: &'static str, path: String, body: Vec<u8>) -> Callout {
+    let inside = &config.idp.internal;
+    let scheme = if inside.https { "https" } else { "http" };
+    let mut headers = vec![
+        (":method", method.to_owned()),
+        (":scheme", scheme.to_owned()),
+        (":authority", inside.authority.clone()),
+        (":path", path),
+        ("accept", "application/json".to_owned()),
+        // A compressed answer could be a bomb (docs/threats.md T-D6).
+        ("accept-encoding", "identity".to_owned()),
+    ];
+    if !body.is_empty() {
+        headers.push(("content-type", "application/x-www-form-urlencoded".to_owned()));
+    }
+    Callout { cluster: config.idp.cluster.clone(), headers, body, timeout: CALLOUT_TIMEOUT }
+}
+
+/// A form that the client sends in its own name.
+fn client_call<'a>(config: &'a Config, path: &str, mut form: Vec<(&'a str, &'a str)>) -> Callout {
+    let secret = config.secrets.client.as_ref().map(Secret::expose_str).unwrap_or_default();
+    let mut authorization = None;
+    match config.idp.client_auth {
+        ClientAuth::Basic => {
+            // RFC 6749 §2.3.1: both are form-encoded before they are joined.
+            let pair = format!("{}:{}", encode_value(&config.client_id), encode_value(secret));
+            authorization = Some(format!("Basic {}", to_base64(pair.as_bytes())));
+        }
+        ClientAuth::Post => {
+            form.extend([("client_id", config.client_id.as_str()), ("client_secret", secret)]);
+        }
+        ClientAuth::None => form.push(("client_id", config.client_id.as_str())),
+    }
+    let mut callout = call(config, "POST", path.to_owned(), encode(form).into_bytes());
+    callout.headers.extend(authorization.map(|value| ("authorization", value)));
+    callout
+}
+
+/// Redeems an authorization code.
+#[must_use]
+pub fn redeem(config: &Config, provider: &Provider, code: &str, verifier: &str) -> Callout {
+    let redirect_uri = config.redirect_uri();
+    let form = vec![
+        ("grant_type", "authorization_code"),
+        ("code", code),
+        ("redirect_uri", redirect_uri.as_str()),
+        ("code_verifier", verifier),
+    ];
+    client_call(config, &provider.token_path, form)
+}
+
+/// Asks again with a refresh token.
+#[must_use]
+pub fn refresh(config: &Config, provider: &Provider, token: &Secret) -> Callout {
+    let form = vec![("grant_type", "refresh_token"), ("refresh_token", token.expose_str())];
+    client_call(config, &provider.token_path, form)
+}
+
+/// Ends the provider's session (Keycloak's logout by refresh token).
+#[must_use]
+pub fn end_session(config: &Config, path: &str, token: &Secret) -> Callout {
+    client_call(config, path, vec![("refresh_token", token.expose_str())])
+}
+
+/// The tokens of a successful answer.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// ID token.
+    pub id: Option<Secret>,
+    /// Access token.
+    pub access: Secret,
+    /// Refresh token.
+    pub refresh: Option<Secret>,
+}
+
+/// Why there are no tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoTokens {
+    /// The code or refresh token is not (or no longer) good: `invalid_grant`.
+    InvalidGrant,
+    /// The provider refuses *us*: the operator must act. Says what it answered.
+    OurFault(String),
+    /// No usable answer: try again later. Says what was seen.
+    Unavailable(String),
+}
+
+/// Reads the token endpoint's answer.
+///
+/// # Errors
+/// See [`NoTokens`].
+pub fn read(reply: CalloutReply<'_>) -> Result<Tokens, NoTokens> {
+    let unavailable = |what: &str| Err(NoTokens::Unavailable(what.to_owned()));
+    let (status, body) = match reply {
+        CalloutReply::NotSent => return unavailable("the call could not be sent"),
+        CalloutReply::Answer { encoded: true, .. } => return unavailable("a compressed answer"),
+        CalloutReply::Answer { body, .. } if body.len() > IDP_ANSWER => {
+            return unavailable("an answer above 1 MiB");
+        }
+        CalloutReply::Answer { status, body, .. } => (status, body),
+    };
+    if status == 429 || status >= 500 {
+        return unavailable(&format!("status {status}"));
+    }
+    let Ok(Value::Object(answer)) = crate::json::parse(body) else {
+        return unavailable(&format!("status {status} without a JSON object"));
+    };
+    let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
+    if status != 200 {
+        let error = crate::refusal::shown(text("error").unwrap_or("no error code"));
+        return Err(match error.as_str() {
+            "invalid_grant" => NoTokens::InvalidGrant,
+            _ => NoTokens::OurFault(format!("status {status}, {error}")),
+        });
+    }
+    if !text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) {
+        return unavailable("a token_type other than Bearer");
+    }
+    match text("access_token") {
+        None => unavailable("an answer without access_token"),
+        Some(access) => Ok(Tokens {
+            id: text("id_token").map(Secret::new),
+            access: Secret::new(access),
+            refresh: text("refresh_token").map(Secret::new),
+        }),
+    }
+}

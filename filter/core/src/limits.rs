@@ -1,0 +1,49 @@
+//! Every number that bounds what an outsider can make Lictor hold or do (docs/threats.md, T-D3, T-D4).
+
+use core::time::Duration;
+
+/// All `Cookie` lines of a request together, in bytes.
+pub const COOKIE_HEADER: usize = 32 * 1024;
+/// One token or password, in bytes.
+pub const TOKEN: usize = 16 * 1024;
+/// A JWKS answer, in bytes.
+pub const JWKS_BYTES: usize = 256 * 1024;
+/// Keys taken from one JWKS.
+pub const JWKS_KEYS: usize = 64;
+/// Any other answer of the identity provider, in bytes.
+pub const IDP_ANSWER: usize = 1024 * 1024;
+/// Smallest and largest RSA modulus, in bits.
+pub const RSA_BITS: core::ops::RangeInclusive<usize> = 2048..=4096;
+/// Nesting of any JSON text that is read.
+pub const JSON_DEPTH: usize = 32;
+/// Clock leeway for token times, in seconds.
+pub const LEEWAY: u64 = 60;
+/// How long one call to the identity provider may take.
+pub const CALLOUT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Code exchanges under way in one worker.
+pub const LOGINS_IN_FLIGHT: usize = 128;
+/// Requests that wait for keys or for a refreshed session in one worker.
+pub const WAITING_REQUESTS: usize = 1024;
+/// Refreshes under way in one worker.
+pub const REFRESHES_IN_FLIGHT: usize = 64;
+/// How long a login attempt may take.
+pub const LOGIN_ATTEMPT: Duration = Duration::from_secs(30 * 60);
+/// Login attempts that one browser may have open.
+pub const LOGIN_ATTEMPTS: usize = 5;
+/// A session cookie's value, in bytes (browsers drop cookies beyond 4096 octets, name included).
+pub const SESSION_COOKIE: usize = 3800;
+/// The first frame of a socket, in bytes, and how long it may take.
+pub const FIRST_FRAME: usize = 4 * 1024;
+/// See [`FIRST_FRAME`].
+pub const FIRST_FRAME_WAIT: Duration = Duration::from_secs(5);
+/// Sockets that wait for their first frame, in one worker.
+pub const PENDING_SOCKETS: usize = 32;
+/// The same, for one client address.
+pub const PENDING_SOCKETS_PER_ADDRESS: usize = 16;
+/// A body of Prefect's that is rewritten (its UI settings), in bytes; below Envoy Gateway's
+/// default buffer limit of 32 KiB, since a longer held body would be cut.
+pub const REWRITTEN_BODY: usize = 24 * 1024;
+/// A return path, in bytes: it travels in the login cookie.
+pub const RETURN_PATH: usize = 2048;
+/// Text of a token or header that is shown in a log line, in characters.
+pub const LOGGED_TEXT: usize = 120;

@@ -1,0 +1,207 @@
+//! The way back: the provider's answer in the query, the code for tokens, the tokens for a
+//! session.
+
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::crypto::{Entropy, random};
+use crate::http::query::only;
+use crate::idp::discovery::Provider;
+use crate::idp::token::{NoTokens, Tokens};
+use crate::jose::claims::{self, Mismatch};
+use crate::jose::jwk::KeySet;
+use crate::login::id_token::{self, IdToken, Refused};
+use crate::login::ticket::Ticket;
+use crate::policy::claims_to_role::role_of;
+use crate::policy::role::Role;
+use crate::refusal::{Reason, Refusal};
+use crate::session::model::Session;
+use crate::time::UnixTime;
+
+/// What a callback carries.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// `state`.
+    pub state: String,
+    /// The code, or the provider's error code.
+    pub result: Result<String, String>,
+    iss: Option<String>,
+}
+
+/// Reads the query.
+///
+/// # Errors
+/// When a parameter is missing, empty or there twice.
+pub fn read(query: Option<&str>) -> Result<Answer, Refusal> {
+    let query = query.unwrap_or_default();
+    let refuse = |seen: &str| Refusal::new(Reason::Callback).seen(seen).wanted("state, and code or error, each once");
+    let one = |name: &str| match only(query, name) {
+        Ok(value) => Ok(value.filter(|v| !v.is_empty() && v.len() <= 2048).map(|v| v.into_owned())),
+        Err(_) => Err(refuse("a parameter twice")),
+    };
+    let (state, code, error, iss) = (one("state")?, one("code")?, one("error")?, one("iss")?);
+    let result = match (code, error) {
+        (Some(code), None) => Ok(code),
+        (None, Some(error)) => Err(error),
+        (Some(_), Some(_)) => return Err(refuse("code and error")),
+        (None, None) => return Err(refuse("neither code nor error")),
+    };
+    let state = state.ok_or_else(|| refuse("no state"))?;
+    Ok(Answer { state, result, iss })
+}
+
+impl Answer {
+    /// RFC 9207 §2.4: the answer must come from the provider that was asked, errors too.
+    ///
+    /// # Errors
+    /// When `iss` is another one, or missing though announced.
+    pub fn check_issuer(&self, config: &Config, provider: &Provider) -> Result<(), Refusal> {
+        match &self.iss {
+            Some(iss) if *iss == config.issuer => Ok(()),
+            None if !provider.iss_in_callback => Ok(()),
+            other => Err(Refusal::new(Reason::Callback)
+                .seen(format!("iss {}", other.as_deref().unwrap_or("missing")))
+                .wanted(format!("iss {}", config.issuer))),
+        }
+    }
+}
+
+/// What the person is told about the provider's error.
+#[must_use]
+pub fn provider_error(error: &str) -> Refusal {
+    let reason = match error {
+        "temporarily_unavailable" | "server_error" => Reason::ProviderUnreachable,
+        _ => Reason::ProviderRefused,
+    };
+    Refusal::new(reason).seen(format!("error {error}")).wanted("a code")
+}
+
+/// What it means that there are no tokens.
+#[must_use]
+pub fn no_tokens(why: &NoTokens) -> Refusal {
+    match why {
+        NoTokens::InvalidGrant => Refusal::new(Reason::UnknownAttempt)
+            .seen("invalid_grant for the code")
+            .wanted("a code that is used once and in time"),
+        NoTokens::OurFault(what) => Refusal::new(Reason::ProviderUnreachable)
+            .seen(what)
+            .wanted("tokens (check client_id, LICTOR_CLIENT_SECRET and idp.client_auth)"),
+        NoTokens::Unavailable(what) => {
+            Refusal::new(Reason::ProviderUnreachable).seen(what).wanted("tokens")
+        }
+    }
+}
+
+/// Why tokens give no session.
+#[derive(Debug)]
+pub enum NoSession {
+    /// The ID token's key is not known: fetch the keys and come back.
+    UnknownKey(String),
+    /// Refused.
+    Refused(Refusal),
+}
+
+impl From<Refused> for NoSession {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::UnknownKey(kid) => Self::UnknownKey(kid),
+            Refused::Mismatch(mismatch) => Self::Refused(from_mismatch(&mismatch)),
+        }
+    }
+}
+
+/// A mismatch in the provider's answer.
+#[must_use]
+pub fn from_mismatch(mismatch: &Mismatch) -> Refusal {
+    Refusal::new(Reason::ProviderAnswer)
+        .seen(format!("ID token {} {}", mismatch.claim, mismatch.seen))
+        .wanted(&mismatch.wanted)
+}
+
+/// Makes a session of verified tokens.
+///
+/// # Errors
+/// See [`NoSession`].
+pub fn session(
+    tokens: &Tokens,
+    ticket: &Ticket,
+    keys: &KeySet,
+    config: &Config,
+    now: UnixTime,
+    entropy: &mut dyn Entropy,
+) -> Result<Session, NoSession> {
+    let Some(token) = &tokens.id else {
+        let refusal = Refusal::new(Reason::ProviderAnswer).seen("no id_token").wanted("an ID token (scope openid)");
+        return Err(NoSession::Refused(refusal));
+    };
+    let id = id_token::verify(token.expose(), Some(&ticket.nonce), keys, config, now)?;
+    check_at_hash(&id, tokens).map_err(|m| NoSession::Refused(from_mismatch(&m)))?;
+    let text = |name: &str| claims::text(&id.claims, name);
+    let name = text("preferred_username").or(text("email")).or(text("name")).unwrap_or(&id.subject);
+    let verified = id.claims.get("email_verified") == Some(&Value::Bool(true));
+    let fresh = random(entropy).map_err(|e| NoSession::Refused(e.into()))?;
+    Ok(Session {
+        id: fresh,
+        name: name.chars().filter(|c| !c.is_control()).take(128).collect(),
+        email: text("email").filter(|e| verified && e.len() <= 254).map(str::to_owned),
+        role: role(&id, tokens, keys, config, now),
+        sid: text("sid").filter(|sid| sid.len() <= 255).map(str::to_owned),
+        auth_time: id.claims.get("auth_time").and_then(Value::as_u64),
+        started: now,
+        used: now,
+        checked: now,
+        refresh_token: tokens.refresh.clone(),
+        subject: id.subject,
+    })
+}
+
+/// The role from the ID token, else from the access token if that is a verified token of the same
+/// issuer, subject and party, else the default.
+#[must_use]
+pub fn role(id: &IdToken, tokens: &Tokens, keys: &KeySet, config: &Config, now: UnixTime) -> Option<Role> {
+    let from_id = role_of(&Value::Object(id.claims.clone()), &config.roles);
+    let from_access = || {
+        let claims = id_token::verify_signature(tokens.access.expose(), keys, config).ok()?;
+        claims::issuer(&claims, &config.issuer).ok()?;
+        claims::times(&claims, now, true).ok()?;
+        let same = claims::text(&claims, "sub") == Some(&id.subject)
+            && claims::text(&claims, "azp") == Some(&config.client_id);
+        same.then(|| role_of(&Value::Object(claims), &config.roles)).flatten()
+    };
+    from_id.or_else(from_access).or(config.roles.default)
+}
+
+/// OpenID Connect Core §3.1.3.8, for the algorithms whose hash is SHA-256; others have it in the
+/// same place but their hash is not needed in the code flow, where it is optional.
+fn check_at_hash(id: &IdToken, tokens: &Tokens) -> Result<(), Mismatch> {
+    let Some(value) = id.claims.get("at_hash") else { return Ok(()) };
+    let algorithm = tokens.id.as_ref().and_then(|token| {
+        crate::jose::compact::Compact::parse(token.expose()).ok().map(|c| c.algorithm.name())
+    });
+    if !algorithm.is_some_and(|name| name.ends_with("256")) {
+        return Ok(());
+    }
+    let half = crate::crypto::sha256(tokens.access.expose());
+    let wanted = crate::crypto::to_base64url(half.get(..16).unwrap_or_default());
+    if value.as_str() == Some(&wanted) {
+        return Ok(());
+    }
+    Err(Mismatch::new("at_hash", None, "the hash of the access token"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callbacks_with_missing_empty_or_double_parameters_are_refused() {
+        assert_eq!(read(Some("state=a.b&code=c&session_state=x")).unwrap().result, Ok("c".into()));
+        assert_eq!(read(Some("error=access_denied&state=a.b")).unwrap().result, Err("access_denied".into()));
+        for query in ["", "code=c", "state=a.b", "state=&code=c", "state=a.b&code=", "state=a.b&code=c&code=d",
+            "state=a.b&state=a.b&code=c", "state=a.b&code=c&error=x", "state=a.b&code=c&iss=a&iss=a"] {
+            assert_eq!(read(Some(query)).unwrap_err().reason, Reason::Callback, "{query}");
+        }
+        assert!(read(None).is_err());
+        assert!(read(Some(&format!("state=a.b&code={}", "x".repeat(2049)))).is_err());
+    }
+}

@@ -1,0 +1,51 @@
+//! The beginning: off to the provider, with one more attempt in the browser's cookies.
+
+use crate::config::Config;
+use crate::crypto::{Entropy, NoEntropy};
+use crate::http::cookies::Cookies;
+use crate::http::query::encode;
+use crate::idp::discovery::Provider;
+use crate::login::ticket::{Ticket, Tickets};
+use crate::reply::Reply;
+use crate::session::cookie::{Names, clear};
+use crate::time::UnixTime;
+
+/// The redirect to the provider.
+///
+/// # Errors
+/// When the host has no randomness.
+pub fn begin(
+    config: &Config,
+    provider: &Provider,
+    tickets: &Tickets,
+    cookies: &Cookies<'_>,
+    return_to: String,
+    now: UnixTime,
+    entropy: &mut dyn Entropy,
+) -> Result<Reply, NoEntropy> {
+    let ticket = Ticket::new(return_to, now, entropy)?;
+    let answers = tickets.keep(config, &ticket, cookies, entropy)?;
+    let session = Names::of(config).session;
+    // A session that did not count is not carried into the new one (fixation, CK-16).
+    let left_over = cookies.named(session).next().map(|_| clear(config, session));
+    Ok(Reply::redirect(&location(config, provider, &ticket), "login")
+        .with_cookies(answers)
+        .with_cookies(left_over))
+}
+
+fn location(config: &Config, provider: &Provider, ticket: &Ticket) -> String {
+    let (redirect_uri, state, challenge) =
+        (config.redirect_uri(), ticket.state(), ticket.challenge());
+    let own = [
+        ("response_type", "code"),
+        ("client_id", &config.client_id),
+        ("redirect_uri", &redirect_uri),
+        ("scope", &config.idp.scopes),
+        ("state", &state),
+        ("nonce", &ticket.nonce),
+        ("code_challenge", &challenge),
+        ("code_challenge_method", "S256"),
+    ];
+    let extra = config.idp.extra_auth_params.iter().map(|(n, v)| (n.as_str(), v.as_str()));
+    format!("{}?{}", provider.authorization, encode(own.into_iter().chain(extra)))
+}

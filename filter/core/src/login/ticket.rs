@@ -1,0 +1,163 @@
+//! One login attempt, kept by the browser in a sealed cookie of its own.
+
+use core::time::Duration;
+
+use crate::config::Config;
+use crate::crypto::{Entropy, NoEntropy, constant_time_eq, random, sha256, to_base64url};
+use crate::http::cookies::Cookies;
+use crate::limits::{LOGIN_ATTEMPT, LOGIN_ATTEMPTS};
+use crate::session::codec::{Reader, Writer};
+use crate::session::cookie::{Names, clear, set};
+use crate::session::seal::{Purpose, Sealer};
+use crate::time::UnixTime;
+
+/// What the callback needs to finish an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    id: String,
+    secret: [u8; 32],
+    /// `nonce`, text form.
+    pub nonce: String,
+    /// PKCE code verifier: 256 bits in 43 unreserved characters (RFC 7636 §4.1, §7.1).
+    pub verifier: String,
+    /// Where the person wanted to go.
+    pub return_to: String,
+    started: UnixTime,
+}
+
+const VERSION: u8 = 1;
+
+impl Ticket {
+    /// A fresh attempt.
+    ///
+    /// # Errors
+    /// When the host has no randomness.
+    pub fn new(return_to: String, now: UnixTime, entropy: &mut dyn Entropy) -> Result<Self, NoEntropy> {
+        Ok(Self {
+            id: to_base64url(&random::<9>(entropy)?),
+            secret: random(entropy)?,
+            nonce: to_base64url(&random::<32>(entropy)?),
+            verifier: to_base64url(&random::<32>(entropy)?),
+            return_to,
+            started: now,
+        })
+    }
+
+    /// `state`: names the cookie, and proves that the answer belongs to it (RFC 6749 §10.12).
+    #[must_use]
+    pub fn state(&self) -> String {
+        format!("{}.{}", self.id, to_base64url(&self.secret))
+    }
+
+    /// `code_challenge` for `S256`.
+    #[must_use]
+    pub fn challenge(&self) -> String {
+        to_base64url(&sha256(self.verifier.as_bytes()))
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        Writer::default()
+            .raw(&[VERSION])
+            .raw(&self.secret)
+            .number(self.started.millis())
+            .bytes(self.nonce.as_bytes())
+            .bytes(self.verifier.as_bytes())
+            .bytes(self.return_to.as_bytes())
+            .finish()
+    }
+
+    fn decode(id: &str, bytes: &[u8]) -> Option<Self> {
+        let mut fields = Reader::new(bytes);
+        if fields.raw()? != [VERSION] {
+            return None;
+        }
+        let ticket = Self {
+            id: id.to_owned(),
+            secret: fields.raw()?,
+            started: UnixTime::from_millis(fields.number()?),
+            nonce: fields.text()?,
+            verifier: fields.text()?,
+            return_to: fields.text()?,
+        };
+        fields.is_done().then_some(ticket)
+    }
+}
+
+/// The cookies of login attempts.
+pub struct Tickets {
+    sealer: Sealer,
+    lifetime: Duration,
+}
+
+impl Tickets {
+    /// For a configuration.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self { sealer: Sealer::new(Purpose::Login, config), lifetime: LOGIN_ATTEMPT }
+    }
+
+    fn name(config: &Config, id: &str) -> String {
+        format!("{}{id}", Names::of(config).login_prefix)
+    }
+
+    fn open(&self, config: &Config, cookies: &Cookies<'_>, id: &str) -> Option<Ticket> {
+        let name = Self::name(config, id);
+        let opened = cookies.named(&name).find_map(|value| self.sealer.open(&name, value))?;
+        Ticket::decode(id, &opened.plain)
+    }
+
+    /// The `Set-Cookie` values that keep a new attempt and let go of those that are unreadable or
+    /// too many.
+    ///
+    /// # Errors
+    /// When the host has no randomness.
+    pub fn keep(
+        &self,
+        config: &Config,
+        ticket: &Ticket,
+        cookies: &Cookies<'_>,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Vec<String>, NoEntropy> {
+        let name = Self::name(config, &ticket.id);
+        let value = self.sealer.seal(&name, &ticket.encode(), entropy)?;
+        let mut answers = vec![set(config, &name, &value, self.lifetime.as_secs())];
+        let prefix = Names::of(config).login_prefix;
+        let mut open: Vec<(UnixTime, &str)> = Vec::new();
+        for other in cookies.names_with_prefix(prefix) {
+            let id = other.strip_prefix(prefix).unwrap_or_default();
+            match self.open(config, cookies, id) {
+                Some(ticket) => open.push((ticket.started, other)),
+                // Bounded: however many a sibling domain plants, so many are answered.
+                None if answers.len() <= LOGIN_ATTEMPTS && is_token(other) => answers.push(clear(config, other)),
+                None => {}
+            }
+        }
+        open.sort_unstable();
+        let surplus = open.len().saturating_add(1).saturating_sub(LOGIN_ATTEMPTS);
+        let oldest = open.iter().take(surplus.min(LOGIN_ATTEMPTS));
+        answers.extend(oldest.map(|(_, name)| clear(config, name)));
+        Ok(answers)
+    }
+
+    /// The attempt that a callback's `state` belongs to, in this browser and in time.
+    #[must_use]
+    pub fn claim(&self, config: &Config, cookies: &Cookies<'_>, state: &str, now: UnixTime) -> Option<Ticket> {
+        let (id, _) = state.split_once('.')?;
+        let ticket = self.open(config, cookies, id)?;
+        let matches = constant_time_eq(ticket.state().as_bytes(), state.as_bytes());
+        (matches && !now.is_over(ticket.started, self.lifetime)).then_some(ticket)
+    }
+
+    /// The `Set-Cookie` value that ends an attempt, if the state could name one.
+    #[must_use]
+    pub fn end(config: &Config, state: &str) -> Option<String> {
+        let (id, _) = state.split_once('.')?;
+        let name = Self::name(config, id);
+        (id.len() <= 16 && is_token(&name)).then(|| clear(config, &name))
+    }
+}
+
+/// Names that may stand in a `Set-Cookie` of ours.
+fn is_token(name: &str) -> bool {
+    name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+}

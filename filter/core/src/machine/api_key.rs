@@ -1,0 +1,34 @@
+//! API keys: 256 random bits behind `lk_`, of which only the SHA-256 is known here.
+
+use crate::config::{Config, Machines};
+use crate::crypto::sha256;
+use crate::policy::authorize::Identity;
+use crate::policy::principal::{Method, Principal};
+use crate::refusal::{Reason, Refusal};
+use crate::secret::Secret;
+use crate::time::UnixTime;
+
+/// What every key begins with.
+pub const PREFIX: &[u8] = b"lk_";
+
+/// Looks a key up. The table is keyed by the digest, so the cost does not grow with it, and time
+/// tells nothing of use: whoever can choose digests already has the key.
+///
+/// # Errors
+/// When it is unknown or over.
+pub fn judge(key: &Secret, config: &Config, now: UnixTime) -> Result<Identity, Refusal> {
+    let Machines { api_keys, .. } = &config.machines;
+    let Some(entry) = api_keys.get(&sha256(key.expose())) else {
+        return Err(Refusal::new(Reason::UnknownApiKey).seen("an unknown key").wanted("a key of machines.api_keys"));
+    };
+    if entry.expires.is_some_and(|end| now >= end) {
+        return Err(Refusal::new(Reason::ExpiredApiKey).seen(format!("key {}, expired", entry.name)).wanted("a key in time"));
+    }
+    let principal = Principal {
+        id: format!("key:{}", entry.name),
+        name: entry.name.clone(),
+        email: None,
+        method: Method::ApiKey,
+    };
+    Ok(Identity { principal, role: Some(entry.role), until: entry.expires })
+}

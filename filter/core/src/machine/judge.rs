@@ -1,0 +1,131 @@
+//! Which kind of credential this is, in a fixed order, each exclusive: a mistyped key is never
+//! tried as something else.
+
+use crate::config::Config;
+use crate::http::authorization::{self, Presented};
+use crate::jose::compact::looks_like_token;
+use crate::jose::jwk::KeySet;
+use crate::machine::bearer::NotProved;
+use crate::machine::{api_key, bearer};
+use crate::policy::authorize::Identity;
+use crate::policy::principal::{Method, Principal};
+use crate::policy::role::Role;
+use crate::refusal::{Reason, Refusal};
+use crate::secret::Secret;
+use crate::time::UnixTime;
+
+/// What the judgement needs from the site.
+#[derive(Clone, Copy)]
+pub struct Bench<'a> {
+    /// Settings.
+    pub config: &'a Config,
+    /// The issuer's keys, if there are any yet.
+    pub keys: Option<&'a KeySet>,
+    /// Now.
+    pub now: UnixTime,
+}
+
+/// Why nobody is proved.
+#[derive(Debug)]
+pub enum Unproved {
+    /// No keys have been loaded yet.
+    NoKeys,
+    /// The key of a token of ours is not known.
+    UnknownKey(String),
+    /// Refused.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Unproved {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl Bench<'_> {
+    /// Judges what was presented.
+    ///
+    /// # Errors
+    /// See [`Unproved`].
+    pub fn judge(self, presented: &Presented) -> Result<Identity, Unproved> {
+        match presented {
+            Presented::ApiKey(key) => Ok(api_key::judge(key, self.config, self.now)?),
+            Presented::Bearer(token) if token.expose().starts_with(api_key::PREFIX) => {
+                Ok(api_key::judge(token, self.config, self.now)?)
+            }
+            Presented::Bearer(token) => self.bearer(token),
+            Presented::Basic { user, password } => self.basic(user, password, true),
+        }
+    }
+
+    fn bearer(self, token: &Secret) -> Result<Identity, Unproved> {
+        if !self.config.machines.bearer {
+            return Err(not_accepted("a bearer token", "another credential (machines.bearer is off)"));
+        }
+        if token.expose().starts_with(b"lt_") {
+            return Err(not_accepted("a personal token", "an API key or an access token"));
+        }
+        let keys = self.keys.ok_or(Unproved::NoKeys)?;
+        bearer::judge(token.expose(), keys, self.config, self.now).map_err(|why| match why {
+            NotProved::UnknownKey(kid) => Unproved::UnknownKey(kid),
+            NotProved::Refused(refusal) => Unproved::Refused(refusal),
+        })
+    }
+
+    /// Basic in its order: API key, personal token, JWT, Prefect's string, a wrapped header
+    /// (people are told to write `PREFECT_API_AUTH_STRING="Bearer …"`), client credentials.
+    fn basic(self, user: &str, password: &Secret, unwrap: bool) -> Result<Identity, Unproved> {
+        let secret = password.expose();
+        if secret.starts_with(api_key::PREFIX) {
+            return Ok(api_key::judge(password, self.config, self.now)?);
+        }
+        if secret.starts_with(b"lt_") {
+            return Err(not_accepted("a personal token", "an API key or an access token"));
+        }
+        if looks_like_token(secret) {
+            return self.bearer(password);
+        }
+        let pair = Secret::new([user.as_bytes(), b":", secret].concat());
+        if self.config.secrets.prefect.equals(pair.expose()) {
+            return self.auth_string();
+        }
+        if unwrap && let Some(inner) = wrapped(&pair) {
+            return match inner? {
+                Presented::Basic { user, password } => self.basic(&user, &password, false),
+                other => self.judge(&other),
+            };
+        }
+        Err(not_accepted("a name and a password", "name:lk_… (client credentials are not available yet)"))
+    }
+
+    fn auth_string(self) -> Result<Identity, Unproved> {
+        if !self.config.machines.accept_auth_string {
+            return Err(not_accepted("Prefect's own shared string", "a credential of one's own"));
+        }
+        let principal = Principal {
+            id: "key:prefect-auth-string".to_owned(),
+            name: "prefect-auth-string".to_owned(),
+            email: None,
+            method: Method::AuthString,
+        };
+        Ok(Identity { principal, role: Some(Role::Admin), until: None })
+    }
+}
+
+/// `Bearer <token>` or `Basic <base64>` that a client wrapped in Basic once more. The text has no
+/// colon of its own, so the client added one, or its end stands behind one.
+fn wrapped(pair: &Secret) -> Option<Result<Presented, Unproved>> {
+    let text = pair.expose();
+    let text = text.strip_prefix(b":").unwrap_or(text);
+    let text = text.strip_suffix(b":").unwrap_or(text);
+    let read = if let Some(token) = text.strip_prefix(b"Bearer ") {
+        authorization::bearer(token)
+    } else {
+        authorization::basic(text.strip_prefix(b"Basic ")?)
+    };
+    Some(read.map_err(|_| Unproved::Refused(Refusal::new(Reason::MalformedCredential).seen("a header wrapped in Basic"))))
+}
+
+fn not_accepted(seen: &str, wanted: &str) -> Unproved {
+    Unproved::Refused(Refusal::new(Reason::CredentialNotAccepted).seen(seen).wanted(wanted))
+}

@@ -1,0 +1,5 @@
+//! What machines show, and whom it proves (docs/machines.md).
+
+pub mod api_key;
+pub mod bearer;
+pub mod judge;

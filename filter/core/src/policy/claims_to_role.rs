@@ -1,0 +1,72 @@
+//! From a verified token's claims to a role. A claim of another type grants nothing.
+
+use serde_json::Value;
+
+use crate::config::Roles;
+use crate::policy::role::Role;
+
+/// The highest role that the claims grant, by the configured claim paths.
+#[must_use]
+pub fn role_of(claims: &Value, roles: &Roles) -> Option<Role> {
+    let at = |path: &Vec<String>| path.iter().try_fold(claims, |value, segment| value.get(segment));
+    roles
+        .sources
+        .iter()
+        .filter_map(at)
+        .flat_map(|value| match value {
+            Value::String(name) => vec![name.as_str()],
+            Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        })
+        .filter_map(|name| granted(name, roles))
+        .max()
+}
+
+/// The highest role that one name grants.
+fn granted(name: &str, roles: &Roles) -> Option<Role> {
+    let grants = |names: &[String]| names.iter().any(|own| own == name);
+    roles.names.iter().filter(|(_, names)| grants(names)).map(|(role, _)| *role).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn roles() -> Roles {
+        Roles {
+            names: Role::ALL.map(|r| (r, vec![format!("prefect-{}", r.name())])).to_vec(),
+            sources: vec![vec!["realm_access".into(), "roles".into()], vec!["groups".into()]],
+            default: None,
+        }
+    }
+
+    #[test]
+    fn the_highest_granted_role_counts() {
+        for (claims, wanted) in [
+            (json!({"realm_access": {"roles": ["prefect-viewer", "x"]}}), Some(Role::Viewer)),
+            (json!({"realm_access": {"roles": ["prefect-viewer"]}, "groups": ["prefect-admin"]}), Some(Role::Admin)),
+            (json!({"groups": "prefect-operator"}), Some(Role::Operator)),
+            (json!({"groups": ["offline_access", "PREFECT-ADMIN", "prefect-admins"]}), None),
+        ] {
+            assert_eq!(role_of(&claims, &roles()), wanted, "{claims}");
+        }
+    }
+
+    #[test]
+    fn a_claim_of_another_type_grants_nothing() {
+        for claims in [
+            json!({}),
+            json!(null),
+            json!([]),
+            json!({"realm_access": "prefect-admin"}),
+            json!({"realm_access": ["roles", "prefect-admin"]}),
+            json!({"realm_access": {"roles": {"prefect-admin": true}}}),
+            json!({"realm_access": {"roles": [["prefect-admin"], 1, null]}}),
+            json!({"groups": true}),
+        ] {
+            assert_eq!(role_of(&claims, &roles()), None, "{claims}");
+        }
+    }
+}

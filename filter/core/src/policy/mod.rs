@@ -1,0 +1,6 @@
+//! Who may do what: the rules, and the one place that grants.
+
+pub mod authorize;
+pub mod claims_to_role;
+pub mod principal;
+pub mod role;

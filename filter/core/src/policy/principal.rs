@@ -1,0 +1,44 @@
+//! Who asks.
+
+/// A kind of credential, as logs and metrics name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// None: a public path.
+    Anonymous,
+    /// The browser session.
+    Session,
+    /// An access token.
+    Bearer,
+    /// An API key.
+    ApiKey,
+    /// Prefect's own shared secret.
+    AuthString,
+}
+
+impl Method {
+    /// The label in logs and metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Anonymous => "none",
+            Self::Session => "session",
+            Self::Bearer => "bearer",
+            Self::ApiKey => "api_key",
+            Self::AuthString => "auth_string",
+        }
+    }
+}
+
+/// Who a credential proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// `user:…`, `client:…` or `key:…`: kinds are kept apart, so that a client id can never be
+    /// taken for a subject (RFC 9700 §4.15).
+    pub id: String,
+    /// What a person calls it.
+    pub name: String,
+    /// The e-mail address, if one is known.
+    pub email: Option<String>,
+    /// How it was proved.
+    pub method: Method,
+}

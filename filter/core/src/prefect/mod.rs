@@ -1,0 +1,8 @@
+//! What is Prefect's own: its operations, its sockets, its credential, its UI settings.
+
+pub mod answer;
+pub mod operations;
+pub mod sockets;
+mod table;
+pub mod ui_settings;
+pub mod upstream;

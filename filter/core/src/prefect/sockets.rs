@@ -1,0 +1,40 @@
+//! Prefect's websockets. Only these are opened; any other upgrade is refused.
+
+use crate::config::Config;
+use crate::http::target::Target;
+use crate::prefect::operations::Operation;
+
+/// A socket that Prefect is known to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownSocket {
+    path: String,
+}
+
+impl KnownSocket {
+    /// The known socket at a target, if it is one. Compared as sent: clients escape nothing in
+    /// the fixed parts.
+    #[must_use]
+    pub fn at(target: &Target, config: &Config) -> Option<Self> {
+        let path = target.decoded().strip_prefix(&config.prefect.api_path)?;
+        let known = match path {
+            "/events/in" | "/events/out" | "/logs/out" | "/task_runs/subscriptions/scheduled" => true,
+            _ => path
+                .strip_prefix("/work_pools/")
+                .and_then(|rest| rest.strip_suffix("/workers/connect"))
+                .is_some_and(|pool| !pool.is_empty() && !pool.contains('/')),
+        };
+        known.then(|| Self { path: path.to_owned() })
+    }
+
+    /// Whether it is the one that clients send events to.
+    #[must_use]
+    pub fn is_events_in(&self) -> bool {
+        self.path == "/events/in"
+    }
+
+    /// What opening it means for the policy.
+    #[must_use]
+    pub fn operation(&self) -> Operation<'_> {
+        Operation::socket(&self.path)
+    }
+}

@@ -1,0 +1,134 @@
+//! What a forwarded request looks like to Prefect: strip first, then set (RFC 9700 §4.13).
+
+use crate::config::Config;
+use crate::crypto::to_base64;
+use crate::decision::RequestEdit;
+use crate::http::cookies::Cookies;
+use crate::http::request::RequestView;
+use crate::http::target::Target;
+use crate::policy::authorize::Permit;
+use crate::session::cookie::Names;
+
+/// Headers by which someone might pose as somebody at Prefect or behind it, in folded form.
+const IDENTITY: [&str; 14] = [
+    "authorization",
+    "proxy-authorization",
+    "x-api-key",
+    "x-forwarded-user",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-forwarded-preferred-username",
+    "x-forwarded-access-token",
+    "x-forwarded-client-cert",
+    "x-remote-user",
+    "remote-user",
+    "x-user",
+    "x-webauth-user",
+    "x-authenticated-user",
+];
+
+/// Whether a client may never send this header on. Names are compared with `-`, `_` and `.`
+/// folded: servers behind us may read them as one (docs/threats.md T-S3).
+fn is_identity(name: &str) -> bool {
+    let folded: String = name
+        .chars()
+        .map(|c| if matches!(c, '_' | '.') { '-' } else { c.to_ascii_lowercase() })
+        .collect();
+    folded.starts_with("x-auth-request-") || IDENTITY.contains(&folded.as_str())
+}
+
+/// The edit for a permitted request. `host` is the configured name that the client used.
+#[must_use]
+pub fn edit(
+    request: RequestView<'_>,
+    target: &Target,
+    cookies: &Cookies<'_>,
+    permit: &Permit,
+    host: &str,
+    config: &Config,
+) -> RequestEdit {
+    let mut edit = RequestEdit::default();
+    for (name, _) in request.headers.iter().filter(|(name, _)| is_identity(name)) {
+        if !edit.remove.contains(name) {
+            edit.remove.push(name.clone());
+        }
+    }
+    if request.has("cookie") {
+        edit.remove.push("cookie".to_owned());
+        if let Some(rest) = cookies.without(Names::is_ours) {
+            edit.set.push(("cookie", rest));
+        }
+    }
+    edit.set.push((":authority", host.as_bytes().to_vec()));
+    if request.has("upgrade") {
+        // A compressed frame can't be judged or rewritten.
+        edit.remove.push("sec-websocket-extensions".to_owned());
+    }
+    if crate::prefect::ui_settings::is_at(target, config) {
+        for name in ["accept-encoding", "if-none-match", "if-modified-since", "range", "if-range"] {
+            edit.remove.push(name.to_owned());
+        }
+    }
+    if let Some((principal, role)) = permit.identity() {
+        if is_api(target, config) {
+            let secret = to_base64(config.secrets.prefect.expose());
+            edit.set.push(("authorization", format!("Basic {secret}").into_bytes()));
+        }
+        if config.prefect.forward_identity {
+            let mut tell = |name, value: &str| edit.set.push((name, header_value(value)));
+            tell("x-auth-request-user", &principal.id);
+            tell("x-auth-request-preferred-username", &principal.name);
+            tell("x-auth-request-groups", role.name());
+            tell("x-forwarded-user", &principal.name);
+            if let Some(email) = &principal.email {
+                tell("x-auth-request-email", email);
+            }
+        }
+    }
+    edit
+}
+
+/// Whether a target belongs to Prefect's API, where its credential is wanted; nowhere else does
+/// it go.
+#[must_use]
+pub fn is_api(target: &Target, config: &Config) -> bool {
+    let under = |path: &str| path.strip_prefix(&config.prefect.api_path).is_some_and(|rest| rest.starts_with('/'));
+    under(target.path()) && under(target.decoded())
+}
+
+/// Bounded, and percent-encoded where it is not plain ASCII.
+fn header_value(text: &str) -> Vec<u8> {
+    let mut value = String::new();
+    for c in text.chars().take(256) {
+        if c.is_ascii_graphic() && c != '%' || c == ' ' {
+            value.push(c);
+        } else {
+            let mut bytes = [0; 4];
+            for byte in c.encode_utf8(&mut bytes).bytes() {
+                value.push_str(&format!("%{byte:02X}"));
+            }
+        }
+    }
+    value.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identity_headers_are_known_in_every_spelling() {
+        for name in ["authorization", "x-auth-request-user", "x_auth_request_email", "x.forwarded.user",
+            "x-forwarded_user", "x-auth-request-anything", "x_api_key", "remote_user", "x.authenticated.user"] {
+            assert!(is_identity(name), "{name}");
+        }
+        for name in ["x-forwarded-for", "x-forwarded-proto", "x-request-id", "x-prefect-worker-id", "cookie"] {
+            assert!(!is_identity(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn identity_values_are_plain_ascii() {
+        assert_eq!(header_value("Zoë %\r\n"), b"Zo%C3%AB %25%0D%0A");
+    }
+}

@@ -1,0 +1,210 @@
+//! Every refusal: whose fault, which status, what the client is told, how logs and metrics call
+//! it. One table; nothing else chooses a status.
+
+use crate::policy::principal::Principal;
+
+/// Why a request is not forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    // The request.
+    /// A target that reads in two ways.
+    AmbiguousTarget,
+    /// A method that Prefect does not have.
+    Method,
+    /// An `Upgrade` other than a websocket, or not as Envoy would take it.
+    Upgrade,
+    /// A host that is not configured.
+    Host,
+    /// More cookies than Lictor reads.
+    CookiesTooLarge,
+    /// More than one credential.
+    SeveralCredentials,
+    /// A page of another origin asks (CSRF).
+    CrossSite,
+    /// A CORS preflight.
+    Preflight,
+    /// No such endpoint.
+    NotFound,
+    /// An endpoint or credential that this version does not have.
+    NotBuilt,
+    // The credential.
+    /// None was shown.
+    NoCredential,
+    /// Neither Bearer nor Basic, or not of its form.
+    MalformedCredential,
+    /// A token that does not verify.
+    InvalidToken,
+    /// Signed with a key that the issuer does not publish.
+    UnknownKey,
+    /// No such API key.
+    UnknownApiKey,
+    /// An API key that is over.
+    ExpiredApiKey,
+    /// A kind of credential that the configuration does not accept.
+    CredentialNotAccepted,
+    /// The session is over.
+    SessionEnded,
+    /// Sockets are not opened by cookie.
+    SocketByCookie,
+    /// A first frame without a credential.
+    FirstFrame,
+    // The right.
+    /// A person without any role.
+    NoRole,
+    /// Another role is needed.
+    RoleMissing,
+    // The login.
+    /// A callback that belongs to no attempt of this browser.
+    UnknownAttempt,
+    /// A callback that is malformed.
+    Callback,
+    /// The provider refused the login.
+    ProviderRefused,
+    /// The provider's answer does not verify.
+    ProviderAnswer,
+    /// A session that would not fit a cookie.
+    SessionTooLarge,
+    // Ours.
+    /// The provider can't be reached.
+    ProviderUnreachable,
+    /// No keys or endpoints yet.
+    NotReady,
+    /// A bound on waiting work is reached.
+    Busy,
+    /// A fault inside.
+    Internal,
+    /// Prefect refuses the shared secret.
+    PrefectSecret,
+}
+
+/// What a reason means to each reader.
+#[derive(Clone, Copy, Debug)]
+pub struct Meaning {
+    /// HTTP status.
+    pub status: u16,
+    /// Stable name in answers, logs and metrics.
+    pub code: &'static str,
+    /// The sentence that the client is shown: nothing of the request is in it.
+    pub text: &'static str,
+    /// `error` of the `Bearer` challenge (RFC 6750 §3.1), where one is due.
+    pub challenge: Option<&'static str>,
+    /// `Retry-After` in seconds.
+    pub retry_after: Option<u32>,
+}
+
+impl Reason {
+    /// The table.
+    #[must_use]
+    pub const fn meaning(self) -> Meaning {
+        const fn plain(status: u16, code: &'static str, text: &'static str) -> Meaning {
+            Meaning { status, code, text, challenge: None, retry_after: None }
+        }
+        const fn later(status: u16, code: &'static str, text: &'static str, secs: u32) -> Meaning {
+            Meaning { status, code, text, challenge: None, retry_after: Some(secs) }
+        }
+        const fn token(code: &'static str, text: &'static str) -> Meaning {
+            Meaning { status: 401, code, text, challenge: Some("invalid_token"), retry_after: None }
+        }
+        match self {
+            Self::AmbiguousTarget => plain(400, "ambiguous_target", "The address can be read in more than one way."),
+            Self::Method => plain(405, "method_not_allowed", "This method is not allowed here."),
+            Self::Upgrade => plain(400, "bad_upgrade", "Only websocket upgrades are possible."),
+            Self::Host => plain(421, "unknown_host", "This host name is not served here."),
+            Self::CookiesTooLarge => plain(431, "cookies_too_large", "The cookies of this site are too large. Delete them and try again."),
+            Self::SeveralCredentials => plain(400, "several_credentials", "Send one credential, not several."),
+            Self::CrossSite => plain(403, "csrf", "This request comes from another site."),
+            Self::Preflight => plain(403, "cors", "Cross-origin requests are not allowed here."),
+            Self::NotFound => plain(404, "not_found", "There is nothing here."),
+            Self::NotBuilt => plain(501, "not_available", "This version of Lictor does not offer this yet."),
+            Self::NoCredential => plain(401, "not_authenticated", "Sign in, or send a credential."),
+            Self::MalformedCredential => token("malformed_credential", "The credential can't be read."),
+            Self::InvalidToken => token("invalid_token", "The token is not valid here."),
+            Self::UnknownKey => token("unknown_key", "The token is signed with an unknown key."),
+            Self::UnknownApiKey => token("unknown_api_key", "This API key is not known."),
+            Self::ExpiredApiKey => token("expired_api_key", "This API key has expired."),
+            Self::CredentialNotAccepted => token("credential_not_accepted", "This kind of credential is not accepted here."),
+            Self::SessionEnded => plain(401, "session_ended", "Your session has ended. Reload the page to sign in again."),
+            Self::SocketByCookie => plain(403, "socket_by_cookie", "Sockets are not opened by a browser session."),
+            Self::FirstFrame => plain(401, "first_frame", "The first frame must carry a credential."),
+            Self::NoRole => plain(403, "no_role", "Your account has no role in Prefect."),
+            Self::RoleMissing => plain(403, "role_missing", "Your role does not allow this."),
+            Self::UnknownAttempt => plain(400, "unknown_login", "This sign-in was not started in this browser, or is over."),
+            Self::Callback => plain(400, "bad_callback", "The answer of the identity provider is incomplete."),
+            Self::ProviderRefused => plain(403, "login_refused", "The identity provider did not sign you in."),
+            Self::ProviderAnswer => plain(502, "login_failed", "The answer of the identity provider could not be verified."),
+            Self::SessionTooLarge => plain(502, "session_too_large", "The session does not fit a cookie."),
+            Self::ProviderUnreachable => later(503, "idp_unreachable", "The identity provider can't be reached. Try again in a moment.", 2),
+            Self::NotReady => later(503, "not_ready", "Sign-in is not ready yet. Try again in a moment.", 1),
+            Self::Busy => later(503, "busy", "Too many requests are waiting. Try again in a moment.", 2),
+            Self::Internal => later(503, "internal", "Something went wrong on our side. Try again in a moment.", 5),
+            Self::PrefectSecret => plain(502, "prefect_secret", "Prefect refuses the gateway's credential. Tell the operator."),
+        }
+    }
+}
+
+/// A refusal with what the operator needs to see. Nothing secret goes in here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// What was seen, for the log.
+    pub seen: String,
+    /// What was wanted, for the log.
+    pub wanted: String,
+    /// Who asked, if that is proved.
+    pub principal: Option<Box<Principal>>,
+}
+
+impl Refusal {
+    /// A refusal without details.
+    #[must_use]
+    pub fn new(reason: Reason) -> Self {
+        Self { reason, seen: String::new(), wanted: String::new(), principal: None }
+    }
+
+    /// What was seen; shortened and made printable.
+    #[must_use]
+    pub fn seen(mut self, seen: impl AsRef<str>) -> Self {
+        self.seen = shown(seen.as_ref());
+        self
+    }
+
+    /// What was wanted.
+    #[must_use]
+    pub fn wanted(mut self, wanted: impl AsRef<str>) -> Self {
+        self.wanted = shown(wanted.as_ref());
+        self
+    }
+
+    /// Who asked.
+    #[must_use]
+    pub fn by(mut self, principal: Principal) -> Self {
+        self.principal = Some(Box::new(principal));
+        self
+    }
+}
+
+impl From<crate::crypto::NoEntropy> for Refusal {
+    fn from(_: crate::crypto::NoEntropy) -> Self {
+        Self::new(Reason::Internal).seen("no randomness from the host")
+    }
+}
+
+/// Foreign text as a log line may carry it: printable ASCII, short, without quotes or backslashes
+/// that could forge a field.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let printable = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+    text.chars().take(crate::limits::LOGGED_TEXT).map(printable).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_is_made_harmless() {
+        assert_eq!(shown("a\r\nb\u{1b}[31mä"), "a??b?[31m?");
+        assert_eq!(shown(&"x".repeat(1000)).len(), crate::limits::LOGGED_TEXT);
+    }
+}

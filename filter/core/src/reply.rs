@@ -1,0 +1,162 @@
+//! The only builder of local answers. Its methods are the allow-list of headers: there is no way
+//! to put another one, or a token, into an answer.
+
+use serde_json::json;
+
+use crate::http::client::ClientKind;
+use crate::pages;
+use crate::refusal::{Meaning, Refusal};
+
+/// An answer that Lictor gives itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers in order.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// Short name for Envoy's response code details.
+    pub code: &'static str,
+}
+
+/// What answers to refusals need to know about the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// Which kind of client reads the answer.
+    pub kind: ClientKind,
+    /// Envoy's request id, if it is one.
+    pub request_id: Option<&'a str>,
+    /// Path of our endpoints, for links on pages.
+    pub endpoints: &'a str,
+    /// Whether the public URL is https (HSTS).
+    pub https: bool,
+}
+
+impl Reply {
+    fn new(status: u16, code: &'static str, body: Vec<u8>, content_type: &str) -> Self {
+        let mut reply = Self { status, headers: Vec::new(), body, code };
+        reply.push("content-type", content_type);
+        reply.push("cache-control", "no-store");
+        reply.push("vary", "Cookie, Authorization, Sec-Fetch-Mode, Accept");
+        reply.push("x-content-type-options", "nosniff");
+        reply.push("referrer-policy", "no-referrer");
+        reply
+    }
+
+    fn push(&mut self, name: &'static str, value: impl Into<String>) {
+        let value = value.into();
+        // A header value of ours never holds a line break; if one ever did, it goes nowhere.
+        if !value.bytes().any(|b| b.is_ascii_control()) {
+            self.headers.push((name, value));
+        }
+    }
+
+    /// A JSON answer.
+    #[must_use]
+    pub fn json(status: u16, code: &'static str, body: &serde_json::Value) -> Self {
+        Self::new(status, code, body.to_string().into_bytes(), "application/json")
+    }
+
+    /// A page.
+    #[must_use]
+    pub fn page(status: u16, code: &'static str, page: &pages::Page, https: bool) -> Self {
+        let mut reply = Self::new(status, code, page.html().into_bytes(), "text/html; charset=utf-8");
+        reply.push("content-security-policy", pages::content_security_policy());
+        reply.push("x-frame-options", "DENY");
+        if https {
+            reply.push("strict-transport-security", "max-age=31536000");
+        }
+        reply
+    }
+
+    /// `302 Found` to an absolute URL: never 307 or 308, which repeat a body (RFC 9700 §4.12).
+    #[must_use]
+    pub fn redirect(location: &str, code: &'static str) -> Self {
+        let mut reply = Self::new(302, code, Vec::new(), "text/plain");
+        reply.push("location", location);
+        reply
+    }
+
+    /// For the shell, when the host fails it: no page, no details.
+    #[must_use]
+    pub fn unavailable() -> Self {
+        let meaning = crate::refusal::Reason::Internal.meaning();
+        let body = json!({"detail": meaning.text, "exception_message": meaning.text, "code": meaning.code});
+        let mut reply = Self::json(meaning.status, meaning.code, &body);
+        reply.push("retry-after", "5");
+        reply
+    }
+
+    /// With a cookie to set.
+    #[must_use]
+    pub fn with_cookie(mut self, set_cookie: String) -> Self {
+        self.push("set-cookie", set_cookie);
+        self
+    }
+
+    /// With several cookies to set.
+    #[must_use]
+    pub fn with_cookies(self, set_cookies: impl IntoIterator<Item = String>) -> Self {
+        set_cookies.into_iter().fold(self, Self::with_cookie)
+    }
+
+    /// The answer to a refusal, in the form that its reader understands.
+    #[must_use]
+    pub fn refusal(refusal: &Refusal, asker: Asker<'_>) -> Self {
+        let meaning = refusal.reason.meaning();
+        let mut reply = if asker.kind == ClientKind::Navigation {
+            Self::page(meaning.status, meaning.code, &pages::Page::refusal(refusal, asker), asker.https)
+        } else {
+            Self::json_refusal(refusal, meaning, asker)
+        };
+        if let Some(seconds) = meaning.retry_after {
+            reply.push("retry-after", seconds.to_string());
+        }
+        if meaning.status == 405 {
+            reply.push("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+        }
+        reply
+    }
+
+    fn json_refusal(refusal: &Refusal, meaning: Meaning, asker: Asker<'_>) -> Self {
+        let mut text = meaning.text.to_owned();
+        if meaning.status == 403 && refusal.principal.is_some() {
+            text = format!("{text} Needed: {}.", refusal.wanted);
+        }
+        let mut body = json!({
+            // Prefect's UI shows `detail`, its clients print `exception_message`.
+            "detail": text,
+            "exception_message": text,
+            "code": meaning.code,
+        });
+        if let (Some(id), Some(members)) = (asker.request_id, body.as_object_mut()) {
+            members.insert("request_id".to_owned(), id.into());
+        }
+        let mut reply = Self::json(meaning.status, meaning.code, &body);
+        match (meaning.status, meaning.challenge) {
+            (401, Some(error)) => reply.challenge(Some((error, meaning.text)), asker.kind),
+            (401, None) => reply.challenge(None, asker.kind),
+            (403, _) if asker.kind == ClientKind::Machine && refusal.principal.is_some() => {
+                reply.challenge(Some(("insufficient_scope", meaning.text)), ClientKind::Fetch);
+            }
+            _ => {}
+        }
+        reply
+    }
+
+    /// RFC 6750 §3, RFC 7617 §2. Browsers get no `Basic`: they would pop up a password box.
+    fn challenge(&mut self, error: Option<(&str, &str)>, kind: ClientKind) {
+        let error = error.map(|(code, text)| format!(", error=\"{code}\", error_description=\"{text}\""));
+        self.push("www-authenticate", format!("Bearer realm=\"prefect\"{}", error.unwrap_or_default()));
+        if kind == ClientKind::Machine {
+            self.push("www-authenticate", "Basic realm=\"prefect\", charset=\"UTF-8\"");
+        }
+    }
+}
+
+/// Request ids as Envoy makes them; anything else is not repeated.
+#[must_use]
+pub fn request_id(value: Option<&str>) -> Option<&str> {
+    value.filter(|id| id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+}

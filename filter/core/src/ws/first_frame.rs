@@ -1,0 +1,118 @@
+//! The first frame of Prefect's sockets, `{"type":"auth","token":…}`: who is it, and the frame
+//! that Prefect gets instead, with its own string as the token.
+
+use serde_json::{Map, Value};
+
+use crate::http::authorization::{Presented, name_and_secret};
+use crate::jose::compact::looks_like_token;
+use crate::limits::{FIRST_FRAME, TOKEN};
+use crate::machine::api_key;
+use crate::secret::Secret;
+use crate::ws::frame::{self, Frame, Read, TEXT};
+
+/// Close codes as Prefect's clients take them: 1008 is final for them, 1013 is tried again.
+/// 1000, 1001 and 1005 would end subscriptions silently and are never sent.
+pub const POLICY: u16 = 1008;
+/// See [`POLICY`].
+pub const TRY_AGAIN: u16 = 1013;
+
+/// What the held bytes are.
+#[derive(Debug)]
+pub enum First {
+    /// Not a whole frame yet.
+    Incomplete,
+    /// An auth frame.
+    Auth(AuthFrame),
+    /// A whole frame that is none.
+    Other(&'static str),
+    /// No frame that a client may send.
+    Invalid(&'static str),
+}
+
+/// A client's auth frame.
+#[derive(Debug)]
+pub struct AuthFrame {
+    members: Map<String, Value>,
+    mask: [u8; 4],
+    length: usize,
+}
+
+/// Reads the first frame of what has come so far.
+#[must_use]
+pub fn read(held: &[u8]) -> First {
+    match frame::read(held, FIRST_FRAME) {
+        Read::Incomplete => First::Incomplete,
+        Read::Invalid(why) => First::Invalid(why),
+        Read::Frame(frame) => auth(frame),
+    }
+}
+
+fn auth(frame: Frame) -> First {
+    if frame.opcode != TEXT || !frame.fin {
+        return First::Other("not one whole text frame");
+    }
+    match crate::json::parse(&frame.payload) {
+        Ok(Value::Object(members)) if members.get("type").is_some_and(|t| t == "auth") => {
+            First::Auth(AuthFrame { members, mask: frame.mask, length: frame.length })
+        }
+        _ => First::Other("not an auth message"),
+    }
+}
+
+impl AuthFrame {
+    /// The credential in it; `None` when there is none, or it is of no known form.
+    #[must_use]
+    pub fn presented(&self) -> Option<Presented> {
+        let token = self.members.get("token")?.as_str().filter(|t| !t.is_empty() && t.len() <= TOKEN)?;
+        let bytes = token.as_bytes();
+        if bytes.starts_with(api_key::PREFIX) {
+            Some(Presented::ApiKey(Secret::new(bytes)))
+        } else if looks_like_token(bytes) {
+            Some(Presented::Bearer(Secret::new(bytes)))
+        } else {
+            name_and_secret(bytes).ok()
+        }
+    }
+
+    /// What Prefect gets for the held bytes: the same message with its own string, then whatever
+    /// stood behind the frame.
+    #[must_use]
+    pub fn rewrite(mut self, held: &[u8], auth_string: &Secret) -> Vec<u8> {
+        self.members.insert("token".to_owned(), auth_string.expose_str().into());
+        let message = Value::Object(self.members).to_string();
+        let rest = held.get(self.length..).unwrap_or_default();
+        [frame::write(TEXT, message.as_bytes(), self.mask).as_slice(), rest].concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_is_replaced_and_the_rest_follows() {
+        let held = [frame::write(TEXT, br#"{"type":"auth","token":"etl:lk_x","v":1}"#, [9, 8, 7, 6]), b"next".to_vec()].concat();
+        let First::Auth(auth) = read(&held) else { panic!("no auth frame") };
+        assert!(matches!(auth.presented(), Some(Presented::Basic { .. })));
+        let out = auth.rewrite(&held, &Secret::new("admin:pw"));
+        let Read::Frame(sent) = frame::read(&out, 4096) else { panic!("no frame") };
+        let message: Value = serde_json::from_slice(&sent.payload).unwrap();
+        assert_eq!(message, serde_json::json!({"type": "auth", "token": "admin:pw", "v": 1}));
+        assert_eq!(&out[sent.length..], b"next");
+        assert!(!String::from_utf8_lossy(&sent.payload).contains("lk_x"));
+    }
+
+    #[test]
+    fn other_frames_are_no_auth_frames() {
+        for payload in [r#"{"type":"filter"}"#, "[]", "x", r#"{"type":"auth","type":"auth"}"#] {
+            let held = frame::write(TEXT, payload.as_bytes(), [1; 4]);
+            assert!(matches!(read(&held), First::Other(_)), "{payload}");
+        }
+        assert!(matches!(read(&frame::write(2, br#"{"type":"auth","token":"x"}"#, [1; 4])), First::Other(_)));
+        for token in ["null", "1", "\"\"", "\"nocolon\"", "[]"] {
+            let held = frame::write(TEXT, format!("{{\"type\":\"auth\",\"token\":{token}}}").as_bytes(), [1; 4]);
+            let First::Auth(auth) = read(&held) else { panic!("no auth frame") };
+            assert!(auth.presented().is_none(), "{token}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! One client frame (RFC 6455 §5.2): read as far as it has come, written masked.
+
+/// Opcode of a text frame.
+pub const TEXT: u8 = 1;
+/// Opcode of a close frame.
+pub const CLOSE: u8 = 8;
+
+/// What the bytes so far are.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Read {
+    /// The beginning of a frame.
+    Incomplete,
+    /// A whole frame.
+    Frame(Frame),
+    /// Nothing that a client may send here.
+    Invalid(&'static str),
+}
+
+/// A whole frame, unmasked.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Opcode.
+    pub opcode: u8,
+    /// Whether the message ends with it.
+    pub fin: bool,
+    /// The payload.
+    pub payload: Vec<u8>,
+    /// The mask it came with.
+    pub mask: [u8; 4],
+    /// How many bytes it took.
+    pub length: usize,
+}
+
+/// Reads the first frame of what a client sent. Payloads above `limit` are refused before they
+/// are awaited.
+#[must_use]
+pub fn read(bytes: &[u8], limit: usize) -> Read {
+    let Some((&[first, second], rest)) = bytes.split_first_chunk::<2>() else { return Read::Incomplete };
+    if first & 0x70 != 0 {
+        return Read::Invalid("reserved bits (a compressed frame)");
+    }
+    if second & 0x80 == 0 {
+        return Read::Invalid("an unmasked frame");
+    }
+    let (length, rest, header) = match second & 0x7f {
+        126 => match rest.split_first_chunk::<2>() {
+            Some((length, rest)) => (u64::from(u16::from_be_bytes(*length)), rest, 4_usize),
+            None => return Read::Incomplete,
+        },
+        127 => match rest.split_first_chunk::<8>() {
+            Some((length, rest)) => (u64::from_be_bytes(*length), rest, 10),
+            None => return Read::Incomplete,
+        },
+        short => (u64::from(short), rest, 2),
+    };
+    let Some(length) = usize::try_from(length).ok().filter(|length| *length <= limit) else {
+        return Read::Invalid("a frame that is too long");
+    };
+    let Some((mask, rest)) = rest.split_first_chunk::<4>() else { return Read::Incomplete };
+    let Some(payload) = rest.get(..length) else { return Read::Incomplete };
+    Read::Frame(Frame {
+        opcode: first & 0x0f,
+        fin: first & 0x80 != 0,
+        payload: masked(payload, *mask),
+        mask: *mask,
+        length: header.saturating_add(4).saturating_add(length),
+    })
+}
+
+/// Writes a whole masked frame, as a client must.
+#[must_use]
+pub fn write(opcode: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
+    let mut bytes = vec![0x80 | opcode];
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(short @ 0..=125), _) => bytes.push(0x80 | short),
+        (_, Ok(medium)) => {
+            bytes.push(0x80 | 126);
+            bytes.extend(medium.to_be_bytes());
+        }
+        _ => {
+            bytes.push(0x80 | 127);
+            bytes.extend(u64::try_from(payload.len()).unwrap_or(u64::MAX).to_be_bytes());
+        }
+    }
+    bytes.extend(mask);
+    bytes.extend(masked(payload, mask));
+    bytes
+}
+
+/// A close frame with a status code (RFC 6455 §7.4) and a short reason.
+#[must_use]
+pub fn close(code: u16, reason: &str, mask: [u8; 4]) -> Vec<u8> {
+    let reason = reason.as_bytes();
+    let reason = reason.get(..reason.len().min(123)).unwrap_or_default();
+    write(CLOSE, &[&code.to_be_bytes(), reason].concat(), mask)
+}
+
+fn masked(payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
+    payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back_from_the_first_whole_byte_on() {
+        for length in [0, 1, 125, 126, 4096] {
+            let payload = vec![b'x'; length];
+            let bytes = [write(TEXT, &payload, [1, 2, 3, 4]), b"rest".to_vec()].concat();
+            let whole = bytes.len() - 4;
+            for end in 0..whole {
+                assert_eq!(read(&bytes[..end], 4096), Read::Incomplete, "{length} cut at {end}");
+            }
+            let Read::Frame(frame) = read(&bytes, 4096) else { panic!("no frame of {length}") };
+            assert_eq!((frame.payload, frame.length, frame.fin), (payload, whole, true));
+        }
+    }
+
+    #[test]
+    fn what_a_client_may_not_send_is_invalid() {
+        assert!(matches!(read(&[0xc1, 0x80], 10), Read::Invalid(_)), "compressed");
+        assert!(matches!(read(&[0x81, 0x01, b'x'], 10), Read::Invalid(_)), "unmasked");
+        assert!(matches!(read(&write(TEXT, b"12345678901", [0; 4]), 10), Read::Invalid(_)), "too long");
+        assert!(matches!(read(&[0x81, 0xff, 255, 255, 255, 255, 255, 255, 255, 255], 10), Read::Invalid(_)));
+    }
+}

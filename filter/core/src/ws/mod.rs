@@ -1,0 +1,5 @@
+//! Websockets: the first frame is held, judged and rewritten; then bytes pass unparsed.
+
+pub mod first_frame;
+pub mod frame;
+pub mod pending;

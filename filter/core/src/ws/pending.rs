@@ -1,0 +1,76 @@
+//! Sockets whose client has not been judged yet: the one thing that reaches Prefect without a
+//! credential, hence bounded, by worker and by client address, and in time.
+
+use crate::limits::{FIRST_FRAME_WAIT, PENDING_SOCKETS, PENDING_SOCKETS_PER_ADDRESS};
+use crate::site::StreamId;
+use crate::time::UnixTime;
+
+/// The pending sockets of a worker.
+#[derive(Default)]
+pub struct Pending(Vec<(StreamId, Vec<u8>, UnixTime)>);
+
+/// A place among them, taken by [`Pending::take`]; there is no other way to one.
+#[derive(Debug)]
+pub struct Slot(());
+
+impl Pending {
+    /// Takes a place until the first frame has been judged.
+    pub fn take(&mut self, stream: StreamId, address: &[u8], now: UnixTime) -> Option<Slot> {
+        let of_address = self.0.iter().filter(|(_, a, _)| a == address).count();
+        if self.0.len() >= PENDING_SOCKETS || of_address >= PENDING_SOCKETS_PER_ADDRESS {
+            return None;
+        }
+        self.0.push((stream, address.to_vec(), now));
+        Some(Slot(()))
+    }
+
+    /// Gives the place back: judged, or gone.
+    pub fn release(&mut self, stream: StreamId) {
+        self.0.retain(|(own, _, _)| *own != stream);
+    }
+
+    /// Those that stayed silent too long; their places are free at once.
+    pub fn expire(&mut self, now: UnixTime) -> Vec<StreamId> {
+        let (over, waiting) =
+            core::mem::take(&mut self.0).into_iter().partition(|(_, _, since)| now.is_over(*since, FIRST_FRAME_WAIT));
+        self.0 = waiting;
+        let over: Vec<(StreamId, Vec<u8>, UnixTime)> = over;
+        over.into_iter().map(|(stream, _, _)| stream).collect()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_bounded_by_address_and_worker_and_end_after_five_seconds() {
+        let mut pending = Pending::default();
+        let t0 = UnixTime::from_secs(100);
+        for stream in 0..16 {
+            assert!(pending.take(stream, b"a", t0).is_some());
+        }
+        assert!(pending.take(16, b"a", t0).is_none(), "16 per address");
+        for stream in 16..32 {
+            assert!(pending.take(stream, b"b", t0).is_some());
+        }
+        assert!(pending.take(32, b"c", t0).is_none(), "32 per worker");
+        pending.release(3);
+        assert!(pending.take(32, b"c", UnixTime::from_secs(103)).is_some());
+        assert!(pending.expire(UnixTime::from_millis(104_999)).is_empty());
+        assert_eq!(pending.expire(UnixTime::from_secs(105)).len(), 31);
+        assert_eq!(pending.len(), 1);
+    }
+}

@@ -1,0 +1,128 @@
+//! Decisions become host calls: all edits first, then on. The only place that lets a request
+//! continue.
+
+use lictor_core::decision::{CalloutReply, DataStep, Decision, RequestEdit, ResponseEdit};
+use lictor_core::http::request::RequestView;
+use lictor_core::reply::Reply;
+use lictor_core::site::StreamId;
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{Action, BufferType, MapType, Status};
+
+use crate::host;
+use crate::shared::Shared;
+
+/// What a decision came to.
+enum Outcome {
+    Continue,
+    /// Answered, or nothing yet.
+    Stay,
+}
+
+/// Applies a decision inside the request's header callback.
+pub fn now(shared: &Shared, stream: StreamId, decision: Option<Decision>) -> Action {
+    match apply(shared, stream, decision) {
+        Outcome::Continue => Action::Continue,
+        Outcome::Stay => Action::Pause,
+    }
+}
+
+/// Applies a decision later, while the request is paused. Resuming is the last thing done.
+pub fn later(shared: &Shared, stream: StreamId, decision: Option<Decision>) {
+    if matches!(apply(shared, stream, decision), Outcome::Continue)
+        && let Err(status) = hostcalls::resume_http_request()
+    {
+        log::error!("a request could not be resumed: {status:?}");
+    }
+}
+
+fn apply(shared: &Shared, stream: StreamId, decision: Option<Decision>) -> Outcome {
+    match decision {
+        // The permit is the proof; it has done its work once the request may go on.
+        Some(Decision::Forward { permit: _permit, edit }) => match edit_request(&edit) {
+            Ok(()) => Outcome::Continue,
+            Err(status) => {
+                log::error!("a request could not be edited ({status:?}): refused");
+                answer(&Reply::unavailable())
+            }
+        },
+        Some(Decision::Reply(reply)) => answer(&reply),
+        Some(Decision::AwaitSite) => Outcome::Stay,
+        Some(Decision::Await(callout)) => match shared.call(stream, &callout) {
+            Ok(()) => Outcome::Stay,
+            Err(()) => {
+                let headers = host::headers(MapType::HttpRequestHeaders);
+                let request = RequestView { headers: &headers, address: b"" };
+                let next = shared.event(stream, |gate, cx| gate.on_callout(CalloutReply::NotSent, request, cx));
+                match next {
+                    Some(Decision::Reply(reply)) => answer(&reply),
+                    // A call that could not be sent leads to an answer, never on.
+                    _ => answer(&Reply::unavailable()),
+                }
+            }
+        },
+        None => answer(&Reply::unavailable()),
+    }
+}
+
+fn answer(reply: &Reply) -> Outcome {
+    if let Err(status) = host::reply(reply) {
+        log::error!("an answer could not be sent ({status:?}): the request stays paused");
+    }
+    Outcome::Stay
+}
+
+fn edit_request(edit: &RequestEdit) -> Result<(), Status> {
+    let map = MapType::HttpRequestHeaders;
+    for name in &edit.remove {
+        host::remove(map, name)?;
+    }
+    for (name, value) in &edit.set {
+        host::set(map, name, value)?;
+    }
+    Ok(())
+}
+
+/// Applies changes to Prefect's answer. An edit that fails replaces the answer: what should have
+/// been taken away must not reach the client.
+pub fn response(edit: &ResponseEdit) -> Action {
+    let replacement = match &edit.replace {
+        Some(reply) => reply.clone(),
+        None if edit_response(edit).is_ok() => return Action::Continue,
+        None => Reply::unavailable(),
+    };
+    answer(&replacement);
+    Action::Pause
+}
+
+fn edit_response(edit: &ResponseEdit) -> Result<(), Status> {
+    let map = MapType::HttpResponseHeaders;
+    for name in &edit.remove {
+        host::remove(map, name)?;
+    }
+    for (name, value) in &edit.set {
+        host::set(map, name, value.as_bytes())?;
+    }
+    for (name, value) in &edit.add {
+        host::add(map, name, value)?;
+    }
+    Ok(())
+}
+
+/// Applies a verdict on body bytes.
+pub fn data(kind: BufferType, size: usize, step: DataStep) -> Action {
+    let reset = || {
+        if let Err(status) = hostcalls::reset_http_request() {
+            log::error!("a stream could not be ended: {status:?}");
+        }
+        Action::Pause
+    };
+    match step {
+        DataStep::Pass => Action::Continue,
+        DataStep::Hold => Action::Pause,
+        DataStep::Replace(bytes) => match host::replace_buffer(kind, size, &bytes) {
+            Ok(()) => Action::Continue,
+            Err(_) => reset(),
+        },
+        DataStep::Reset => reset(),
+    }
+}

@@ -1,0 +1,108 @@
+//! The host's calls, as bytes and fallible. String getters are not used anywhere: they trap the
+//! VM on the first byte that is not UTF-8 (docs/threats.md, T-D2).
+
+use core::time::Duration;
+use std::time::UNIX_EPOCH;
+
+use lictor_core::crypto::{Entropy, NoEntropy};
+use lictor_core::decision::Callout;
+use lictor_core::reply::Reply;
+use lictor_core::time::UnixTime;
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
+
+/// Header lines as the host gives them.
+pub type Headers = Vec<(String, Vec<u8>)>;
+
+/// The host's clock; zero if it has none, at which nothing is valid.
+pub fn now() -> UnixTime {
+    let since = hostcalls::get_current_time().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+    UnixTime::from_millis(since.and_then(|s| u64::try_from(s.as_millis()).ok()).unwrap_or(0))
+}
+
+/// The host's randomness (WASI `random_get`).
+pub struct HostEntropy;
+
+impl Entropy for HostEntropy {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), NoEntropy> {
+        getrandom::fill(buffer).map_err(|_| NoEntropy)
+    }
+}
+
+/// All lines of a map.
+pub fn headers(map: MapType) -> Headers {
+    hostcalls::get_map_bytes(map).unwrap_or_default()
+}
+
+/// The client's address without its port.
+pub fn client_address() -> Vec<u8> {
+    let address = hostcalls::get_property(vec!["source", "address"]).ok().flatten().unwrap_or_default();
+    let end = address.iter().rposition(|byte| *byte == b':').unwrap_or(address.len());
+    address.get(..end).unwrap_or_default().to_vec()
+}
+
+/// Takes a header away, every line of it.
+pub fn remove(map: MapType, name: &str) -> Result<(), Status> {
+    hostcalls::remove_map_value(map, name)
+}
+
+/// Sets a header to one line.
+pub fn set(map: MapType, name: &str, value: &[u8]) -> Result<(), Status> {
+    hostcalls::set_map_value_bytes(map, name, Some(value))
+}
+
+/// Adds a line to a header.
+pub fn add(map: MapType, name: &str, value: &str) -> Result<(), Status> {
+    hostcalls::add_map_value(map, name, value)
+}
+
+/// Body bytes that the host holds; only to be called inside a body callback.
+pub fn buffer(kind: BufferType, size: usize) -> Vec<u8> {
+    hostcalls::get_buffer(kind, 0, size).ok().flatten().unwrap_or_default()
+}
+
+/// Replaces what the host holds; only to be called inside a body callback.
+pub fn replace_buffer(kind: BufferType, size: usize, bytes: &[u8]) -> Result<(), Status> {
+    hostcalls::set_buffer(kind, 0, size, bytes)
+}
+
+/// Sends a call; its token.
+pub fn dispatch(callout: &Callout) -> Result<u32, Status> {
+    let headers = callout.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let body = (!callout.body.is_empty()).then_some(callout.body.as_slice());
+    hostcalls::dispatch_http_call(&callout.cluster, headers, body, Vec::new(), callout.timeout)
+}
+
+/// Answers the request of the effective context.
+pub fn reply(reply: &Reply) -> Result<(), Status> {
+    let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    hostcalls::send_http_response(u32::from(reply.status), headers, Some(&reply.body))
+}
+
+/// When [`proxy_wasm::traits::RootContext::on_tick`] comes next.
+pub fn tick_in(period: Duration) {
+    if let Err(status) = hostcalls::set_tick_period(period) {
+        log::error!("the host refuses a timer: {status:?}");
+    }
+}
+
+/// Makes further calls act on another context; an error means that it is gone.
+pub fn act_as(context: u32) -> Result<(), Status> {
+    hostcalls::set_effective_context(context)
+}
+
+/// Shows a value to the access log.
+pub fn show(name: &str, value: &str) {
+    // Logging must not decide anything: a host that can't is no reason to refuse.
+    let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
+}
+
+/// Adds one to a counter, by its number.
+pub fn count(metric: u32) {
+    let _ = hostcalls::increment_metric(metric, 1);
+}
+
+/// The number of a counter.
+pub fn counter(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Counter, name).ok()
+}

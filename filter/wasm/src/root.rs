@@ -1,0 +1,56 @@
+//! The root context: settings in, the site's work out.
+
+use std::rc::Rc;
+
+use lictor_core::{Config, Site};
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+
+use crate::http::Http;
+use crate::shared::Shared;
+
+pub struct Root {
+    shared: Rc<Shared>,
+}
+
+impl Root {
+    pub fn new(id: u32) -> Self {
+        Self { shared: Rc::new(Shared::new(id)) }
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
+        self.shared.on_call(token, body_size);
+    }
+}
+
+impl RootContext for Root {
+    /// Deterministic and without the network: `false` on one worker would poison every later
+    /// configuration (envoy #43751), so all workers must come to the same verdict.
+    fn on_configure(&mut self, _: usize) -> bool {
+        let text = self.get_plugin_configuration().unwrap_or_default();
+        match Config::compile(&text, &|name| std::env::var(name).ok()) {
+            Ok(config) => {
+                self.shared.install(Site::new(config));
+                true
+            }
+            Err(errors) => {
+                log::error!("{errors}");
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        self.shared.work();
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Http::new(id, Rc::clone(&self.shared))))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}

@@ -1,0 +1,218 @@
+//! What the root and the requests of one VM share, and the way from an event to its effect.
+
+use core::cell::{Cell, RefCell};
+use core::time::Duration;
+use std::collections::HashMap;
+
+use lictor_core::audit::Event;
+use lictor_core::decision::{CalloutReply, Decision};
+use lictor_core::http::request::RequestView;
+use lictor_core::site::{SiteCall, StreamId};
+use lictor_core::{Cx, Gate, Site};
+use proxy_wasm::types::{BufferType, MapType};
+
+use crate::host::{self, HostEntropy};
+
+/// Whose call a token is.
+#[derive(Clone, Copy)]
+enum Caller {
+    Site(SiteCall),
+    Stream(StreamId),
+}
+
+/// See the module. No borrow is held over a host call that could come back into the VM; Envoy
+/// defers resuming, answering and callout replies until the current event is over.
+pub struct Shared {
+    root: u32,
+    site: RefCell<Option<Site>>,
+    gates: RefCell<HashMap<StreamId, Gate>>,
+    calls: RefCell<HashMap<u32, Caller>>,
+    counters: RefCell<HashMap<String, Option<u32>>>,
+    tick: Cell<Duration>,
+}
+
+impl Shared {
+    pub fn new(root: u32) -> Self {
+        Self {
+            root,
+            site: RefCell::new(None),
+            gates: RefCell::default(),
+            calls: RefCell::default(),
+            counters: RefCell::default(),
+            tick: Cell::new(Duration::ZERO),
+        }
+    }
+
+    /// A configuration has been accepted.
+    pub fn install(&self, site: Site) {
+        self.site.replace(Some(site));
+        self.tick_in(Duration::from_millis(1));
+    }
+
+    fn tick_in(&self, period: Duration) {
+        if self.tick.replace(period) != period {
+            host::tick_in(period);
+        }
+    }
+
+    /// One event of one request. While it is handled the gate is out of the registry, so that an
+    /// event that came in between would find a gate that refuses. `None` without configuration.
+    pub fn event<T>(&self, stream: StreamId, event: impl FnOnce(&mut Gate, &mut Cx<'_>) -> T) -> Option<T> {
+        let mut site = self.site.try_borrow_mut().ok()?;
+        let site = site.as_mut()?;
+        let taken = self.gates.borrow_mut().remove(&stream);
+        let mut gate = taken.unwrap_or_else(|| Gate::new(stream));
+        let now = host::now();
+        let mut entropy = HostEntropy;
+        let result = event(&mut gate, &mut Cx { site, now, entropy: &mut entropy });
+        if let Some(event) = gate.take_event() {
+            self.record(&event);
+        }
+        self.gates.borrow_mut().insert(stream, gate);
+        if site.next_poll(now) <= Duration::from_millis(1) {
+            self.tick_in(Duration::from_millis(1));
+        }
+        Some(result)
+    }
+
+    /// What a request asks about itself, without an event.
+    pub fn ask<T>(&self, stream: StreamId, question: impl FnOnce(&Gate) -> T) -> Option<T> {
+        self.gates.borrow().get(&stream).map(question)
+    }
+
+    /// The request is gone.
+    pub fn finish(&self, stream: StreamId) {
+        let gate = self.gates.borrow_mut().remove(&stream);
+        if let (Some(mut gate), Ok(mut site)) = (gate, self.site.try_borrow_mut())
+            && let Some(site) = site.as_mut()
+        {
+            gate.finish(site);
+        }
+        self.calls.borrow_mut().retain(|_, caller| !matches!(caller, Caller::Stream(own) if *own == stream));
+    }
+
+    fn record(&self, event: &Event) {
+        let name = event.counter();
+        let metric = *self.counters.borrow_mut().entry(name).or_insert_with_key(|name| host::counter(name));
+        if let Some(metric) = metric {
+            host::count(metric);
+        }
+        host::show("lictor.decision", event.outcome);
+        host::show("lictor.reason", event.reason);
+        host::show("lictor.method", event.method);
+        host::show("lictor.principal", &event.principal);
+        host::show("lictor.role", event.role);
+        if let Some(line) = &event.line {
+            log::warn!("{line}");
+        }
+    }
+
+    /// Sends a request's own call. A call that can't be sent is a reply, too.
+    pub fn call(&self, stream: StreamId, callout: &lictor_core::decision::Callout) -> Result<(), ()> {
+        let token = host::dispatch(callout).map_err(|_| ())?;
+        self.calls.borrow_mut().insert(token, Caller::Stream(stream));
+        Ok(())
+    }
+
+    /// A call's reply. Gives the request that it belongs to and what becomes of it.
+    pub fn on_call(&self, token: u32, body_size: usize) {
+        let Some(caller) = self.calls.borrow_mut().remove(&token) else { return };
+        let headers = host::headers(MapType::HttpCallResponseHeaders);
+        let body = host::buffer(BufferType::HttpCallResponseBody, body_size);
+        let header = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_slice());
+        let status = header(":status").and_then(|s| core::str::from_utf8(s).ok()?.parse().ok());
+        let encoded = header("content-encoding").is_some_and(|e| e != b"identity");
+        let reply = match status {
+            Some(status) => CalloutReply::Answer { status, encoded, body: &body },
+            None => CalloutReply::NotSent,
+        };
+        match caller {
+            Caller::Site(call) => self.site_reply(call, reply),
+            Caller::Stream(stream) => {
+                self.decide_later(stream, |gate, request, cx| gate.on_callout(reply, request, cx));
+            }
+        }
+    }
+
+    /// Decides outside the request's own header callback, and applies it.
+    pub fn decide_later(
+        &self,
+        stream: StreamId,
+        decide: impl FnOnce(&mut Gate, RequestView<'_>, &mut Cx<'_>) -> Decision,
+    ) {
+        if host::act_as(stream).is_err() || !self.gates.borrow().contains_key(&stream) {
+            // The client has gone.
+            return;
+        }
+        let headers = host::headers(MapType::HttpRequestHeaders);
+        let address = host::client_address();
+        let request = RequestView { headers: &headers, address: &address };
+        let decision = self.event(stream, |gate, cx| decide(gate, request, cx));
+        crate::apply::later(self, stream, decision);
+    }
+
+    fn site_reply(&self, call: SiteCall, reply: CalloutReply<'_>) {
+        let woken = match self.site.try_borrow_mut() {
+            Ok(mut site) => match site.as_mut() {
+                Some(site) => site.on_callout(call, reply, host::now()),
+                None => Vec::new(),
+            },
+            Err(_) => Vec::new(),
+        };
+        self.say_notices();
+        for stream in woken {
+            self.decide_later(stream, Gate::on_wake);
+        }
+        self.act_as_root();
+        self.work();
+    }
+
+    fn act_as_root(&self) {
+        if let Err(status) = host::act_as(self.root) {
+            log::error!("the host refuses the root context: {status:?}");
+        }
+    }
+
+    fn say_notices(&self) {
+        let Ok(mut site) = self.site.try_borrow_mut() else { return };
+        for line in site.as_mut().map(Site::take_notices).unwrap_or_default() {
+            log::info!("{line}");
+        }
+    }
+
+    /// The site's due work: calls to send, sockets that stayed silent. Only from the root.
+    pub fn work(&self) {
+        loop {
+            let due = match self.site.try_borrow_mut() {
+                Ok(mut site) => site.as_mut().and_then(|site| site.poll(host::now())),
+                Err(_) => None,
+            };
+            let Some((call, callout)) = due else { break };
+            match host::dispatch(&callout) {
+                Ok(token) => {
+                    self.calls.borrow_mut().insert(token, Caller::Site(call));
+                }
+                Err(_) => self.site_reply(call, CalloutReply::NotSent),
+            }
+        }
+        self.end_silent_sockets();
+        let rest = self.site.try_borrow().ok().and_then(|site| Some(site.as_ref()?.next_poll(host::now())));
+        self.tick_in(rest.unwrap_or(Duration::from_secs(1)));
+    }
+
+    fn end_silent_sockets(&self) {
+        let silent = match self.site.try_borrow_mut() {
+            Ok(mut site) => site.as_mut().map(|s| s.pending.expire(host::now())).unwrap_or_default(),
+            Err(_) => Vec::new(),
+        };
+        if silent.is_empty() {
+            return;
+        }
+        for stream in silent {
+            if host::act_as(stream).is_ok() && proxy_wasm::hostcalls::reset_http_request().is_err() {
+                log::error!("a silent socket could not be ended");
+            }
+        }
+        self.act_as_root();
+    }
+}
