@@ -29,8 +29,8 @@ pub struct Asker<'a> {
     pub request_id: Option<&'a str>,
     /// Path of our endpoints, for links on pages.
     pub endpoints: &'a str,
-    /// Whether the public URL is https (HSTS).
-    pub https: bool,
+    /// Whether browsers are told to use https only.
+    pub hsts: bool,
 }
 
 impl Reply {
@@ -60,11 +60,11 @@ impl Reply {
 
     /// A page.
     #[must_use]
-    pub fn page(status: u16, code: &'static str, page: &pages::Page, https: bool) -> Self {
+    pub fn page(status: u16, code: &'static str, page: &pages::Page, hsts: bool) -> Self {
         let mut reply = Self::new(status, code, page.html().into_bytes(), "text/html; charset=utf-8");
         reply.push("content-security-policy", pages::content_security_policy());
         reply.push("x-frame-options", "DENY");
-        if https {
+        if hsts {
             reply.push("strict-transport-security", "max-age=31536000");
         }
         reply
@@ -106,7 +106,7 @@ impl Reply {
     pub fn refusal(refusal: &Refusal, asker: Asker<'_>) -> Self {
         let meaning = refusal.reason.meaning();
         let mut reply = if asker.kind == ClientKind::Navigation {
-            Self::page(meaning.status, meaning.code, &pages::Page::refusal(refusal, asker), asker.https)
+            Self::page(meaning.status, meaning.code, &pages::Page::refusal(refusal, asker), asker.hsts)
         } else {
             Self::json_refusal(refusal, meaning, asker)
         };

@@ -185,6 +185,13 @@ impl Config {
         format!("{}{path}", self.public.origin())
     }
 
+    /// Whether browsers are told to use https only. Not on a loopback name: there it would bind
+    /// every port of a developer's machine.
+    #[must_use]
+    pub fn hsts(&self) -> bool {
+        self.public.https && !self.public.is_loopback()
+    }
+
     /// Where a login without a return path ends: the start of Prefect's UI.
     #[must_use]
     pub fn home(&self) -> &str {

@@ -162,7 +162,7 @@ impl Gate {
             } else {
                 Page::signed_out(asker, login::PROVIDER_ENDED)
             };
-            return Ok(self.reply(Reply::page(200, "sign_out_asked", &page, asker.https)));
+            return Ok(self.reply(Reply::page(200, "sign_out_asked", &page, asker.hsts)));
         }
         self.end_session(request, cookies, cx)
     }

@@ -217,7 +217,7 @@ impl Gate {
         let config = cx.site.config();
         let asker = asker(request, &config);
         let page = Page::signed_out(asker, everywhere);
-        let reply = Reply::page(200, "signed_out", &page, asker.https).with_cookies(self.set_cookie.take());
+        let reply = Reply::page(200, "signed_out", &page, asker.hsts).with_cookies(self.set_cookie.take());
         self.reply(reply)
     }
 }

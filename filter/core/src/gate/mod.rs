@@ -425,5 +425,5 @@ fn asker<'a>(request: RequestView<'a>, config: &'a Rc<Config>) -> Asker<'a> {
 }
 
 fn asker_of(kind: ClientKind, config: &Config) -> Asker<'_> {
-    Asker { kind, request_id: None, endpoints: &config.endpoints, https: config.public.https }
+    Asker { kind, request_id: None, endpoints: &config.endpoints, hsts: config.hsts() }
 }

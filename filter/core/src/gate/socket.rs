@@ -20,7 +20,12 @@ pub struct Socket {
     /// Prefect has accepted the upgrade.
     open: bool,
     until: Option<UnixTime>,
+    /// Bytes of pings that have passed unjudged.
+    pings: usize,
 }
+
+/// Bytes of pings that may pass before the first frame: a few of any allowed size.
+const PINGS: usize = 4 * (125 + 6);
 
 enum Stage {
     /// Nobody is proved: nothing passes.
@@ -40,12 +45,12 @@ const MASK: [u8; 4] = [0x4c, 0x69, 0x63, 0x74];
 impl Socket {
     /// A socket whose upgrade carried a credential.
     pub const fn judged(known: KnownSocket, until: Option<UnixTime>) -> Self {
-        Self { known, stage: Stage::Judged, open: false, until }
+        Self { known, stage: Stage::Judged, open: false, until, pings: 0 }
     }
 
     /// A socket that is judged by its first frame.
     pub const fn unjudged(known: KnownSocket, slot: Slot) -> Self {
-        Self { known, stage: Stage::Unjudged(slot), open: false, until: None }
+        Self { known, stage: Stage::Unjudged(slot), open: false, until: None, pings: 0 }
     }
 
     /// What is wanted of the client's bytes.
@@ -90,11 +95,16 @@ impl Socket {
             return (DataStep::Reset, None);
         }
         let judged = matches!(self.stage, Stage::Judged);
-        match first_frame::read(held) {
+        let Some((pings, rest)) = self.split_pings(held) else { return (DataStep::Reset, None) };
+        if rest.is_empty() {
+            self.pings = self.pings.saturating_add(pings.len());
+            return (DataStep::Pass, None);
+        }
+        let (step, event) = match first_frame::read(rest) {
             First::Incomplete if end => (DataStep::Reset, None),
             First::Incomplete => (DataStep::Hold, None),
-            First::Auth(auth) if judged => (self.pass(auth, held, cx), None),
-            First::Auth(auth) => self.judge(auth, held, stream, cx),
+            First::Auth(auth) if judged => (self.pass(auth, rest, cx), None),
+            First::Auth(auth) => self.judge(auth, rest, stream, cx),
             // Clients of 3.4.13 send events without an auth frame when a header proved them.
             First::Other(_) | First::Invalid(_) if judged && self.known.is_events_in() => {
                 self.stage = Stage::Passing;
@@ -104,19 +114,36 @@ impl Socket {
                 let refusal = Refusal::new(Reason::FirstFrame).seen(why).wanted("an auth message with a token");
                 self.close(POLICY, &refusal, stream, cx)
             }
-            First::Other(_) | First::Invalid(_) => (DataStep::Reset, None),
+            First::Ping(_) | First::Other(_) | First::Invalid(_) => (DataStep::Reset, None),
+        };
+        match step {
+            DataStep::Replace(bytes) => (DataStep::Replace([pings, &bytes].concat()), event),
+            step => (step, event),
         }
     }
 
-    fn pass(&mut self, auth: AuthFrame, held: &[u8], cx: &Cx<'_>) -> DataStep {
+    /// Leading pings and what follows them. Pings go on before anybody is judged: clients wait for
+    /// their answer before they authenticate. They are bounded; `None` is too many.
+    fn split_pings<'a>(&self, held: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        let mut at = 0_usize;
+        while let First::Ping(length) = first_frame::read(held.get(at..)?) {
+            at = at.saturating_add(length);
+            if self.pings.saturating_add(at) > PINGS {
+                return None;
+            }
+        }
+        held.split_at_checked(at)
+    }
+
+    fn pass(&mut self, auth: AuthFrame, bytes: &[u8], cx: &Cx<'_>) -> DataStep {
         self.stage = Stage::Passing;
-        DataStep::Replace(auth.rewrite(held, &cx.site.config().secrets.prefect))
+        DataStep::Replace(auth.rewrite(bytes, &cx.site.config().secrets.prefect))
     }
 
     fn judge(
         &mut self,
         auth: AuthFrame,
-        held: &[u8],
+        bytes: &[u8],
         stream: StreamId,
         cx: &mut Cx<'_>,
     ) -> (DataStep, Option<Event>) {
@@ -140,7 +167,7 @@ impl Socket {
                 cx.site.pending.release(stream);
                 self.until = permit.until();
                 let event = Event::forwarded(&permit);
-                (self.pass(auth, held, cx), Some(event))
+                (self.pass(auth, bytes, cx), Some(event))
             }
             Err(refusal) => {
                 let transient = refusal.reason.meaning().status >= 500;

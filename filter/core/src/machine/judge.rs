@@ -95,7 +95,7 @@ impl Bench<'_> {
                 other => self.judge(&other),
             };
         }
-        Err(not_accepted("a name and a password", "name:lk_… (client credentials are not available yet)"))
+        Err(not_accepted("a name and a password", "name:lk_<key> (client credentials are not available yet)"))
     }
 
     fn auth_string(self) -> Result<Identity, Unproved> {

@@ -173,7 +173,7 @@ mod tests {
     use crate::policy::principal::{Method, Principal};
 
     const ASKER: Asker<'_> =
-        Asker { kind: ClientKind::Navigation, request_id: Some("1-2"), endpoints: "/oauth2", https: true };
+        Asker { kind: ClientKind::Navigation, request_id: Some("1-2"), endpoints: "/oauth2", hsts: true };
 
     #[test]
     fn foreign_text_is_escaped_on_pages() {

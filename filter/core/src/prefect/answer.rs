@@ -42,7 +42,7 @@ pub fn for_session(answer: ResponseView<'_>, config: &Config, asset: bool, cooki
 pub fn for_machine(config: &Config) -> ResponseEdit {
     let mut edit = ResponseEdit { remove: CORS.to_vec(), ..ResponseEdit::default() };
     edit.remove.push("www-authenticate");
-    if config.public.https {
+    if config.hsts() {
         edit.set.push(("strict-transport-security", "max-age=31536000".to_owned()));
     }
     edit

@@ -26,7 +26,7 @@ pub const OPERATIONS: &[(&str, &str, Roles)] = &[
     ("POST", "/admin/database/drop", ADMIN),
     ("GET", "/admin/settings", PEOPLE),
     ("DELETE", "/admin/storage", ADMIN),
-    ("GET", "/admin/storage", ADMIN),
+    ("GET", "/admin/storage", WORK),
     ("PUT", "/admin/storage", ADMIN),
     ("GET", "/admin/version", READ),
     ("POST", "/artifacts", WORK),

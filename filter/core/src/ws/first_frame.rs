@@ -8,7 +8,7 @@ use crate::jose::compact::looks_like_token;
 use crate::limits::{FIRST_FRAME, TOKEN};
 use crate::machine::api_key;
 use crate::secret::Secret;
-use crate::ws::frame::{self, Frame, Read, TEXT};
+use crate::ws::frame::{self, Frame, PING_PONG, Read, TEXT};
 
 /// Close codes as Prefect's clients take them: 1008 is final for them, 1013 is tried again.
 /// 1000, 1001 and 1005 would end subscriptions silently and are never sent.
@@ -21,6 +21,9 @@ pub const TRY_AGAIN: u16 = 1013;
 pub enum First {
     /// Not a whole frame yet.
     Incomplete,
+    /// A ping or pong of so many bytes; Prefect's clients ping before they authenticate, and wait
+    /// for the answer.
+    Ping(usize),
     /// An auth frame.
     Auth(AuthFrame),
     /// A whole frame that is none.
@@ -43,6 +46,9 @@ pub fn read(held: &[u8]) -> First {
     match frame::read(held, FIRST_FRAME) {
         Read::Incomplete => First::Incomplete,
         Read::Invalid(why) => First::Invalid(why),
+        Read::Frame(frame) if PING_PONG.contains(&frame.opcode) && frame.fin && frame.payload.len() <= 125 => {
+            First::Ping(frame.length)
+        }
         Read::Frame(frame) => auth(frame),
     }
 }
@@ -74,13 +80,13 @@ impl AuthFrame {
         }
     }
 
-    /// What Prefect gets for the held bytes: the same message with its own string, then whatever
-    /// stood behind the frame.
+    /// What Prefect gets for bytes that begin with this frame: the same message with its own
+    /// string, then whatever stood behind the frame.
     #[must_use]
-    pub fn rewrite(mut self, held: &[u8], auth_string: &Secret) -> Vec<u8> {
+    pub fn rewrite(mut self, bytes: &[u8], auth_string: &Secret) -> Vec<u8> {
         self.members.insert("token".to_owned(), auth_string.expose_str().into());
         let message = Value::Object(self.members).to_string();
-        let rest = held.get(self.length..).unwrap_or_default();
+        let rest = bytes.get(self.length..).unwrap_or_default();
         [frame::write(TEXT, message.as_bytes(), self.mask).as_slice(), rest].concat()
     }
 }

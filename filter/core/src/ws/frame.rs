@@ -4,6 +4,8 @@
 pub const TEXT: u8 = 1;
 /// Opcode of a close frame.
 pub const CLOSE: u8 = 8;
+/// Opcodes of ping and pong.
+pub const PING_PONG: [u8; 2] = [9, 10];
 
 /// What the bytes so far are.
 #[derive(Debug, PartialEq, Eq)]
