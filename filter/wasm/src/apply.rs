@@ -18,8 +18,16 @@ enum Outcome {
     Stay,
 }
 
-/// Applies a decision inside the request's header callback.
-pub fn now(shared: &Shared, stream: StreamId, decision: Option<Decision>) -> Action {
+/// Applies a decision inside the request's header callback. `end` says whether the request has no
+/// body.
+pub fn now(shared: &Shared, stream: StreamId, decision: Option<Decision>, end: bool) -> Action {
+    let decision = match decision {
+        Some(Decision::Reply(reply)) if !end && host::is_http2() => match shared.linger(stream, reply) {
+            Some(reply) => Some(Decision::Reply(reply)),
+            None => return Action::Pause,
+        },
+        decision => decision,
+    };
     match apply(shared, stream, decision) {
         Outcome::Continue => Action::Continue,
         Outcome::Stay => Action::Pause,
@@ -42,10 +50,13 @@ fn apply(shared: &Shared, stream: StreamId, decision: Option<Decision>) -> Outco
             Ok(()) => Outcome::Continue,
             Err(status) => {
                 log::error!("a request could not be edited ({status:?}): refused");
-                answer(&Reply::unavailable())
+                fail()
             }
         },
-        Some(Decision::Reply(reply)) => answer(&reply),
+        Some(Decision::Reply(reply)) => {
+            answer(&reply);
+            Outcome::Stay
+        }
         Some(Decision::AwaitSite) => Outcome::Stay,
         Some(Decision::Await(callout)) => match shared.call(stream, &callout) {
             Ok(()) => Outcome::Stay,
@@ -54,20 +65,28 @@ fn apply(shared: &Shared, stream: StreamId, decision: Option<Decision>) -> Outco
                 let request = RequestView { headers: &headers, address: b"" };
                 let next = shared.event(stream, |gate, cx| gate.on_callout(CalloutReply::NotSent, request, cx));
                 match next {
-                    Some(Decision::Reply(reply)) => answer(&reply),
+                    Some(Decision::Reply(reply)) => {
+                        answer(&reply);
+                        Outcome::Stay
+                    }
                     // A call that could not be sent leads to an answer, never on.
-                    _ => answer(&Reply::unavailable()),
+                    _ => fail(),
                 }
             }
         },
-        None => answer(&Reply::unavailable()),
+        None => fail(),
     }
 }
 
-fn answer(reply: &Reply) -> Outcome {
+/// Answers the request of the effective context.
+pub fn answer(reply: &Reply) {
     if let Err(status) = host::reply(reply) {
         log::error!("an answer could not be sent ({status:?}): the request stays paused");
     }
+}
+
+fn fail() -> Outcome {
+    answer(&Reply::unavailable());
     Outcome::Stay
 }
 

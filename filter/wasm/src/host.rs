@@ -41,6 +41,11 @@ pub fn client_address() -> Vec<u8> {
     address.get(..end).unwrap_or_default().to_vec()
 }
 
+/// Whether the request came by HTTP/2.
+pub fn is_http2() -> bool {
+    hostcalls::get_property(vec!["request", "protocol"]).ok().flatten().is_some_and(|p| p == b"HTTP/2")
+}
+
 /// Takes a header away, every line of it.
 pub fn remove(map: MapType, name: &str) -> Result<(), Status> {
     hostcalls::remove_map_value(map, name)

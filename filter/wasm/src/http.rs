@@ -34,12 +34,12 @@ impl Context for Http {
 }
 
 impl HttpContext for Http {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
         let headers = host::headers(MapType::HttpRequestHeaders);
         let address = host::client_address();
         let request = RequestView { headers: &headers, address: &address };
         let decision = self.shared.event(self.id, |gate, cx| gate.on_request(request, cx));
-        apply::now(&self.shared, self.id, decision)
+        apply::now(&self.shared, self.id, decision, end)
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {

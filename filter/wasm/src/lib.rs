@@ -5,6 +5,7 @@
 mod apply;
 mod host;
 mod http;
+mod linger;
 mod root;
 mod shared;
 

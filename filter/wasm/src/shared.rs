@@ -12,6 +12,7 @@ use lictor_core::{Cx, Gate, Site};
 use proxy_wasm::types::{BufferType, MapType};
 
 use crate::host::{self, HostEntropy};
+use crate::linger::Lingering;
 
 /// Whose call a token is.
 #[derive(Clone, Copy)]
@@ -28,6 +29,7 @@ pub struct Shared {
     gates: RefCell<HashMap<StreamId, Gate>>,
     calls: RefCell<HashMap<u32, Caller>>,
     counters: RefCell<HashMap<String, Option<u32>>>,
+    lingering: Lingering,
     tick: Cell<Duration>,
 }
 
@@ -39,6 +41,7 @@ impl Shared {
             gates: RefCell::default(),
             calls: RefCell::default(),
             counters: RefCell::default(),
+            lingering: Lingering::default(),
             tick: Cell::new(Duration::ZERO),
         }
     }
@@ -88,6 +91,7 @@ impl Shared {
         {
             gate.finish(site);
         }
+        self.lingering.forget(stream);
         self.calls.borrow_mut().retain(|_, caller| !matches!(caller, Caller::Stream(own) if *own == stream));
     }
 
@@ -105,6 +109,29 @@ impl Shared {
         if let Some(line) = &event.line {
             log::warn!("{line}");
         }
+    }
+
+    /// Keeps an answer until the request's body has had a moment to arrive; gives it back when it
+    /// should be sent at once.
+    pub fn linger(&self, stream: StreamId, reply: lictor_core::reply::Reply) -> Option<lictor_core::reply::Reply> {
+        let at_once = self.lingering.keep(stream, reply, host::now());
+        if at_once.is_none() && self.tick.get() > Lingering::pause() {
+            self.tick_in(Lingering::pause());
+        }
+        at_once
+    }
+
+    fn answer_lingering(&self) {
+        let due = self.lingering.take_due(host::now());
+        if due.is_empty() {
+            return;
+        }
+        for (stream, reply) in due {
+            if host::act_as(stream).is_ok() {
+                crate::apply::answer(&reply);
+            }
+        }
+        self.act_as_root();
     }
 
     /// Sends a request's own call. A call that can't be sent is a reply, too.
@@ -196,8 +223,10 @@ impl Shared {
             }
         }
         self.end_silent_sockets();
+        self.answer_lingering();
         let rest = self.site.try_borrow().ok().and_then(|site| Some(site.as_ref()?.next_poll(host::now())));
-        self.tick_in(rest.unwrap_or(Duration::from_secs(1)));
+        let rest = rest.unwrap_or(Duration::from_secs(1));
+        self.tick_in(if self.lingering.is_empty() { rest } else { rest.min(Lingering::pause()) });
     }
 
     fn end_silent_sockets(&self) {
