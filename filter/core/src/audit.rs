@@ -30,7 +30,8 @@ impl Event {
             outcome: "forwarded",
             method: permit.method().label(),
             reason: "ok",
-            principal: identity.map_or_else(|| "-".to_owned(), |(p, _)| crate::refusal::shown(&p.id)),
+            principal: identity
+                .map_or_else(|| "-".to_owned(), |(p, _)| crate::refusal::shown(&p.id)),
             role: identity.map_or("-", |(_, role)| role.name()),
             line: None,
         }
@@ -84,7 +85,10 @@ impl Event {
     /// are from fixed sets, so the number of counters is bounded.
     #[must_use]
     pub fn counter(&self) -> String {
-        format!("lictor_requests.outcome={}.method={}.reason={}", self.outcome, self.method, self.reason)
+        format!(
+            "lictor_requests.outcome={}.method={}.reason={}",
+            self.outcome, self.method, self.reason
+        )
     }
 }
 

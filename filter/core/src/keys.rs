@@ -82,7 +82,11 @@ impl KeyStore {
     ///
     /// # Errors
     /// Why the answer is no usable set.
-    pub fn finish(&mut self, body: Option<&[u8]>, now: UnixTime) -> Result<Vec<&'static str>, Unusable> {
+    pub fn finish(
+        &mut self,
+        body: Option<&[u8]>,
+        now: UnixTime,
+    ) -> Result<Vec<&'static str>, Unusable> {
         self.fetching = false;
         let set = body.ok_or(Unusable("no answer")).and_then(KeySet::parse);
         match set {
@@ -103,6 +107,9 @@ impl KeyStore {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     const JWKS: &[u8] = br#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","alg":"EdDSA","use":"sig","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},{"kty":"RSA","use":"enc","n":"x","e":"AQAB"}]}"#;

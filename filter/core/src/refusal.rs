@@ -106,38 +106,92 @@ impl Reason {
             Meaning { status: 401, code, text, challenge: Some("invalid_token"), retry_after: None }
         }
         match self {
-            Self::AmbiguousTarget => plain(400, "ambiguous_target", "The address can be read in more than one way."),
+            Self::AmbiguousTarget => {
+                plain(400, "ambiguous_target", "The address can be read in more than one way.")
+            }
             Self::Method => plain(405, "method_not_allowed", "This method is not allowed here."),
             Self::Upgrade => plain(400, "bad_upgrade", "Only websocket upgrades are possible."),
             Self::Host => plain(421, "unknown_host", "This host name is not served here."),
-            Self::CookiesTooLarge => plain(431, "cookies_too_large", "The cookies of this site are too large. Delete them and try again."),
-            Self::SeveralCredentials => plain(400, "several_credentials", "Send one credential, not several."),
+            Self::CookiesTooLarge => plain(
+                431,
+                "cookies_too_large",
+                "The cookies of this site are too large. Delete them and try again.",
+            ),
+            Self::SeveralCredentials => {
+                plain(400, "several_credentials", "Send one credential, not several.")
+            }
             Self::CrossSite => plain(403, "csrf", "This request comes from another site."),
             Self::Preflight => plain(403, "cors", "Cross-origin requests are not allowed here."),
             Self::NotFound => plain(404, "not_found", "There is nothing here."),
-            Self::NotBuilt => plain(501, "not_available", "This version of Lictor does not offer this yet."),
+            Self::NotBuilt => {
+                plain(501, "not_available", "This version of Lictor does not offer this yet.")
+            }
             Self::NoCredential => plain(401, "not_authenticated", "Sign in, or send a credential."),
-            Self::MalformedCredential => token("malformed_credential", "The credential can't be read."),
+            Self::MalformedCredential => {
+                token("malformed_credential", "The credential can't be read.")
+            }
             Self::InvalidToken => token("invalid_token", "The token is not valid here."),
             Self::UnknownKey => token("unknown_key", "The token is signed with an unknown key."),
             Self::UnknownApiKey => token("unknown_api_key", "This API key is not known."),
             Self::ExpiredApiKey => token("expired_api_key", "This API key has expired."),
-            Self::CredentialNotAccepted => token("credential_not_accepted", "This kind of credential is not accepted here."),
-            Self::SessionEnded => plain(401, "session_ended", "Your session has ended. Reload the page to sign in again."),
-            Self::SocketByCookie => plain(403, "socket_by_cookie", "Sockets are not opened by a browser session."),
-            Self::FirstFrame => plain(401, "first_frame", "The first frame must carry a credential."),
+            Self::CredentialNotAccepted => {
+                token("credential_not_accepted", "This kind of credential is not accepted here.")
+            }
+            Self::SessionEnded => plain(
+                401,
+                "session_ended",
+                "Your session has ended. Reload the page to sign in again.",
+            ),
+            Self::SocketByCookie => {
+                plain(403, "socket_by_cookie", "Sockets are not opened by a browser session.")
+            }
+            Self::FirstFrame => {
+                plain(401, "first_frame", "The first frame must carry a credential.")
+            }
             Self::NoRole => plain(403, "no_role", "Your account has no role in Prefect."),
             Self::RoleMissing => plain(403, "role_missing", "Your role does not allow this."),
-            Self::UnknownAttempt => plain(400, "unknown_login", "This sign-in was not started in this browser, or is over."),
-            Self::Callback => plain(400, "bad_callback", "The answer of the identity provider is incomplete."),
-            Self::ProviderRefused => plain(403, "login_refused", "The identity provider did not sign you in."),
-            Self::ProviderAnswer => plain(502, "login_failed", "The answer of the identity provider could not be verified."),
-            Self::SessionTooLarge => plain(502, "session_too_large", "The session does not fit a cookie."),
-            Self::ProviderUnreachable => later(503, "idp_unreachable", "The identity provider can't be reached. Try again in a moment.", 2),
-            Self::NotReady => later(503, "not_ready", "Sign-in is not ready yet. Try again in a moment.", 1),
-            Self::Busy => later(503, "busy", "Too many requests are waiting. Try again in a moment.", 2),
-            Self::Internal => later(503, "internal", "Something went wrong on our side. Try again in a moment.", 5),
-            Self::PrefectSecret => plain(502, "prefect_secret", "Prefect refuses the gateway's credential. Tell the operator."),
+            Self::UnknownAttempt => plain(
+                400,
+                "unknown_login",
+                "This sign-in was not started in this browser, or is over.",
+            ),
+            Self::Callback => {
+                plain(400, "bad_callback", "The answer of the identity provider is incomplete.")
+            }
+            Self::ProviderRefused => {
+                plain(403, "login_refused", "The identity provider did not sign you in.")
+            }
+            Self::ProviderAnswer => plain(
+                502,
+                "login_failed",
+                "The answer of the identity provider could not be verified.",
+            ),
+            Self::SessionTooLarge => {
+                plain(502, "session_too_large", "The session does not fit a cookie.")
+            }
+            Self::ProviderUnreachable => later(
+                503,
+                "idp_unreachable",
+                "The identity provider can't be reached. Try again in a moment.",
+                2,
+            ),
+            Self::NotReady => {
+                later(503, "not_ready", "Sign-in is not ready yet. Try again in a moment.", 1)
+            }
+            Self::Busy => {
+                later(503, "busy", "Too many requests are waiting. Try again in a moment.", 2)
+            }
+            Self::Internal => later(
+                503,
+                "internal",
+                "Something went wrong on our side. Try again in a moment.",
+                5,
+            ),
+            Self::PrefectSecret => plain(
+                502,
+                "prefect_secret",
+                "Prefect refuses the gateway's credential. Tell the operator.",
+            ),
         }
     }
 }
@@ -200,6 +254,9 @@ pub fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     #[test]

@@ -61,7 +61,8 @@ impl Reply {
     /// A page.
     #[must_use]
     pub fn page(status: u16, code: &'static str, page: &pages::Page, hsts: bool) -> Self {
-        let mut reply = Self::new(status, code, page.html().into_bytes(), "text/html; charset=utf-8");
+        let mut reply =
+            Self::new(status, code, page.html().into_bytes(), "text/html; charset=utf-8");
         reply.push("content-security-policy", pages::content_security_policy());
         reply.push("x-frame-options", "DENY");
         if hsts {
@@ -106,7 +107,12 @@ impl Reply {
     pub fn refusal(refusal: &Refusal, asker: Asker<'_>) -> Self {
         let meaning = refusal.reason.meaning();
         let mut reply = if asker.kind == ClientKind::Navigation {
-            Self::page(meaning.status, meaning.code, &pages::Page::refusal(refusal, asker), asker.hsts)
+            Self::page(
+                meaning.status,
+                meaning.code,
+                &pages::Page::refusal(refusal, asker),
+                asker.hsts,
+            )
         } else {
             Self::json_refusal(refusal, meaning, asker)
         };
@@ -147,8 +153,12 @@ impl Reply {
 
     /// RFC 6750 §3, RFC 7617 §2. Browsers get no `Basic`: they would pop up a password box.
     fn challenge(&mut self, error: Option<(&str, &str)>, kind: ClientKind) {
-        let error = error.map(|(code, text)| format!(", error=\"{code}\", error_description=\"{text}\""));
-        self.push("www-authenticate", format!("Bearer realm=\"prefect\"{}", error.unwrap_or_default()));
+        let error =
+            error.map(|(code, text)| format!(", error=\"{code}\", error_description=\"{text}\""));
+        self.push(
+            "www-authenticate",
+            format!("Bearer realm=\"prefect\"{}", error.unwrap_or_default()),
+        );
         if kind == ClientKind::Machine {
             self.push("www-authenticate", "Basic realm=\"prefect\", charset=\"UTF-8\"");
         }

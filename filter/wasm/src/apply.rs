@@ -22,10 +22,12 @@ enum Outcome {
 /// body.
 pub fn now(shared: &Shared, stream: StreamId, decision: Option<Decision>, end: bool) -> Action {
     let decision = match decision {
-        Some(Decision::Reply(reply)) if !end && host::is_http2() => match shared.linger(stream, reply) {
-            Some(reply) => Some(Decision::Reply(reply)),
-            None => return Action::Pause,
-        },
+        Some(Decision::Reply(reply)) if !end && host::is_http2() => {
+            match shared.linger(stream, reply) {
+                Some(reply) => Some(Decision::Reply(reply)),
+                None => return Action::Pause,
+            }
+        }
         decision => decision,
     };
     match apply(shared, stream, decision) {
@@ -63,7 +65,8 @@ fn apply(shared: &Shared, stream: StreamId, decision: Option<Decision>) -> Outco
             Err(()) => {
                 let headers = host::headers(MapType::HttpRequestHeaders);
                 let request = RequestView { headers: &headers, address: b"" };
-                let next = shared.event(stream, |gate, cx| gate.on_callout(CalloutReply::NotSent, request, cx));
+                let next = shared
+                    .event(stream, |gate, cx| gate.on_callout(CalloutReply::NotSent, request, cx));
                 match next {
                     Some(Decision::Reply(reply)) => {
                         answer(&reply);

@@ -36,14 +36,18 @@ pub fn headers(map: MapType) -> Headers {
 
 /// The client's address without its port.
 pub fn client_address() -> Vec<u8> {
-    let address = hostcalls::get_property(vec!["source", "address"]).ok().flatten().unwrap_or_default();
+    let address =
+        hostcalls::get_property(vec!["source", "address"]).ok().flatten().unwrap_or_default();
     let end = address.iter().rposition(|byte| *byte == b':').unwrap_or(address.len());
     address.get(..end).unwrap_or_default().to_vec()
 }
 
 /// Whether the request came by HTTP/2.
 pub fn is_http2() -> bool {
-    hostcalls::get_property(vec!["request", "protocol"]).ok().flatten().is_some_and(|p| p == b"HTTP/2")
+    hostcalls::get_property(vec!["request", "protocol"])
+        .ok()
+        .flatten()
+        .is_some_and(|p| p == b"HTTP/2")
 }
 
 /// Takes a header away, every line of it.

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
+use lictor_core::Gate;
 use lictor_core::decision::DataStep;
 use lictor_core::http::request::{RequestView, ResponseView};
-use lictor_core::Gate;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
 
@@ -47,8 +47,13 @@ impl HttpContext for Http {
         match wanted.unwrap_or_default() {
             lictor_core::gate::Interest::None => Action::Continue,
             interest => {
-                let held = if interest.wants_bytes() { host::buffer(BufferType::HttpRequestBody, size) } else { Vec::new() };
-                let step = self.shared.event(self.id, |gate, cx| gate.on_request_data(&held, end, cx));
+                let held = if interest.wants_bytes() {
+                    host::buffer(BufferType::HttpRequestBody, size)
+                } else {
+                    Vec::new()
+                };
+                let step =
+                    self.shared.event(self.id, |gate, cx| gate.on_request_data(&held, end, cx));
                 apply::data(BufferType::HttpRequestBody, size, step.unwrap_or(DataStep::Reset))
             }
         }
@@ -71,8 +76,13 @@ impl HttpContext for Http {
         match wanted.unwrap_or_default() {
             lictor_core::gate::Interest::None => Action::Continue,
             interest => {
-                let held = if interest.wants_bytes() { host::buffer(BufferType::HttpResponseBody, size) } else { Vec::new() };
-                let step = self.shared.event(self.id, |gate, cx| gate.on_response_data(&held, end, cx));
+                let held = if interest.wants_bytes() {
+                    host::buffer(BufferType::HttpResponseBody, size)
+                } else {
+                    Vec::new()
+                };
+                let step =
+                    self.shared.event(self.id, |gate, cx| gate.on_response_data(&held, end, cx));
                 apply::data(BufferType::HttpResponseBody, size, step.unwrap_or(DataStep::Pass))
             }
         }

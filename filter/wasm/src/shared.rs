@@ -60,7 +60,11 @@ impl Shared {
 
     /// One event of one request. While it is handled the gate is out of the registry, so that an
     /// event that came in between would find a gate that refuses. `None` without configuration.
-    pub fn event<T>(&self, stream: StreamId, event: impl FnOnce(&mut Gate, &mut Cx<'_>) -> T) -> Option<T> {
+    pub fn event<T>(
+        &self,
+        stream: StreamId,
+        event: impl FnOnce(&mut Gate, &mut Cx<'_>) -> T,
+    ) -> Option<T> {
         let mut site = self.site.try_borrow_mut().ok()?;
         let site = site.as_mut()?;
         let taken = self.gates.borrow_mut().remove(&stream);
@@ -92,12 +96,15 @@ impl Shared {
             gate.finish(site);
         }
         self.lingering.forget(stream);
-        self.calls.borrow_mut().retain(|_, caller| !matches!(caller, Caller::Stream(own) if *own == stream));
+        self.calls
+            .borrow_mut()
+            .retain(|_, caller| !matches!(caller, Caller::Stream(own) if *own == stream));
     }
 
     fn record(&self, event: &Event) {
         let name = event.counter();
-        let metric = *self.counters.borrow_mut().entry(name).or_insert_with_key(|name| host::counter(name));
+        let metric =
+            *self.counters.borrow_mut().entry(name).or_insert_with_key(|name| host::counter(name));
         if let Some(metric) = metric {
             host::count(metric);
         }
@@ -113,7 +120,11 @@ impl Shared {
 
     /// Keeps an answer until the request's body has had a moment to arrive; gives it back when it
     /// should be sent at once.
-    pub fn linger(&self, stream: StreamId, reply: lictor_core::reply::Reply) -> Option<lictor_core::reply::Reply> {
+    pub fn linger(
+        &self,
+        stream: StreamId,
+        reply: lictor_core::reply::Reply,
+    ) -> Option<lictor_core::reply::Reply> {
         let at_once = self.lingering.keep(stream, reply, host::now());
         if at_once.is_none() && self.tick.get() > Lingering::pause() {
             self.tick_in(Lingering::pause());
@@ -135,7 +146,11 @@ impl Shared {
     }
 
     /// Sends a request's own call. A call that can't be sent is a reply, too.
-    pub fn call(&self, stream: StreamId, callout: &lictor_core::decision::Callout) -> Result<(), ()> {
+    pub fn call(
+        &self,
+        stream: StreamId,
+        callout: &lictor_core::decision::Callout,
+    ) -> Result<(), ()> {
         let token = host::dispatch(callout).map_err(|_| ())?;
         self.calls.borrow_mut().insert(token, Caller::Stream(stream));
         Ok(())
@@ -146,7 +161,8 @@ impl Shared {
         let Some(caller) = self.calls.borrow_mut().remove(&token) else { return };
         let headers = host::headers(MapType::HttpCallResponseHeaders);
         let body = host::buffer(BufferType::HttpCallResponseBody, body_size);
-        let header = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_slice());
+        let header =
+            |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_slice());
         let status = header(":status").and_then(|s| core::str::from_utf8(s).ok()?.parse().ok());
         let encoded = header("content-encoding").is_some_and(|e| e != b"identity");
         let reply = match status {
@@ -188,7 +204,9 @@ impl Shared {
         };
         self.say_notices();
         for stream in woken {
-            self.decide_later(stream, Gate::on_wake);
+            if self.ask(stream, Gate::is_waiting) == Some(true) {
+                self.decide_later(stream, Gate::on_wake);
+            }
         }
         self.act_as_root();
         self.work();
@@ -224,21 +242,28 @@ impl Shared {
         }
         self.end_silent_sockets();
         self.answer_lingering();
-        let rest = self.site.try_borrow().ok().and_then(|site| Some(site.as_ref()?.next_poll(host::now())));
+        let rest = self
+            .site
+            .try_borrow()
+            .ok()
+            .and_then(|site| Some(site.as_ref()?.next_poll(host::now())));
         let rest = rest.unwrap_or(Duration::from_secs(1));
         self.tick_in(if self.lingering.is_empty() { rest } else { rest.min(Lingering::pause()) });
     }
 
     fn end_silent_sockets(&self) {
         let silent = match self.site.try_borrow_mut() {
-            Ok(mut site) => site.as_mut().map(|s| s.pending.expire(host::now())).unwrap_or_default(),
+            Ok(mut site) => {
+                site.as_mut().map(|s| s.pending.expire(host::now())).unwrap_or_default()
+            }
             Err(_) => Vec::new(),
         };
         if silent.is_empty() {
             return;
         }
         for stream in silent {
-            if host::act_as(stream).is_ok() && proxy_wasm::hostcalls::reset_http_request().is_err() {
+            if host::act_as(stream).is_ok() && proxy_wasm::hostcalls::reset_http_request().is_err()
+            {
                 log::error!("a silent socket could not be ended");
             }
         }

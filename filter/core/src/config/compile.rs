@@ -1,9 +1,9 @@
 //! From JSON and environment to [`Config`].
 
+use core::time::Duration;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use core::time::Duration;
 
 use serde_json::Value;
 
@@ -43,7 +43,8 @@ fn read_text(text: &[u8]) -> Result<Value, Problem> {
     }
     // A Struct arrives as raw protobuf, whose first byte is the tag of its only field.
     if text.first() == Some(&b'\n') && text.iter().any(|b| *b < b' ' && !b.is_ascii_whitespace()) {
-        let wanted = "JSON in a google.protobuf.StringValue (this looks like a google.protobuf.Struct)";
+        let wanted =
+            "JSON in a google.protobuf.StringValue (this looks like a google.protobuf.Struct)";
         return Err(problem("raw protobuf".to_owned(), wanted));
     }
     crate::json::parse(text).map_err(|error| problem(error, "one JSON object, each member once"))
@@ -153,28 +154,36 @@ fn idp(root: &Section<'_>, issuer: Option<&HttpUrl>) -> Option<Idp> {
         }
         algorithm
     });
-    let idp = internal.map(|internal| Idp {
-        cluster: section.text("cluster").unwrap_or("idp").to_owned(),
-        internal,
-        scopes,
-        client_auth,
-        extra_auth_params: extra_auth_params(&section),
-        algorithms: algorithms.collect(),
-    });
+    // Everything is read before anything is given up: all problems are told at once.
+    let algorithms = algorithms.collect();
+    let extra_auth_params = extra_auth_params(&section);
+    let cluster = section.text("cluster").unwrap_or("idp").to_owned();
     section.finish();
-    idp
+    let internal = internal?;
+    Some(Idp { cluster, internal, scopes, client_auth, extra_auth_params, algorithms })
 }
 
 /// The login's own parameters: no setting may replace one of them.
 const OWN_AUTH_PARAMS: [&str; 9] = [
-    "response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge",
-    "code_challenge_method", "response_mode",
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "response_mode",
 ];
 
 fn extra_auth_params(section: &Section<'_>) -> Vec<(String, String)> {
     let pairs = section.pairs("extra_auth_params");
     for (name, _) in pairs.iter().filter(|(name, _)| OWN_AUTH_PARAMS.contains(&name.as_str())) {
-        section.problem("extra_auth_params", &quote(name), "parameters that Lictor does not set itself");
+        section.problem(
+            "extra_auth_params",
+            &quote(name),
+            "parameters that Lictor does not set itself",
+        );
     }
     pairs
 }
@@ -237,7 +246,11 @@ fn machines(root: &Section<'_>, https: bool) -> Machines {
     let hosts = section.texts("hosts", &[]).into_iter().filter_map(|text| {
         let host = normal_authority(&text, https);
         if host.is_none() {
-            section.problem("hosts", &quote(&text), "host names, each with its port if it is not the default");
+            section.problem(
+                "hosts",
+                &quote(&text),
+                "host names, each with its port if it is not the default",
+            );
         }
         host
     });
@@ -316,7 +329,8 @@ fn public_paths(root: &Section<'_>, defaults: &[String; 2]) -> Vec<String> {
     let defaults: Vec<&str> = defaults.iter().map(String::as_str).collect();
     let paths = root.texts("public_paths", &defaults);
     for text in &paths {
-        if text.contains(['?', '%']) || crate::http::target::Target::parse(text.as_bytes()).is_err() {
+        if text.contains(['?', '%']) || crate::http::target::Target::parse(text.as_bytes()).is_err()
+        {
             root.problem("public_paths", &quote(text), "exact paths, without query or pattern");
         }
     }
@@ -329,13 +343,16 @@ fn secrets(
     problems: &Rc<RefCell<Vec<Problem>>>,
 ) -> Option<Secrets> {
     let report = |name: &str, found: &str, wanted: &str| {
-        let problem = Problem { path: name.to_owned(), found: found.to_owned(), wanted: wanted.to_owned() };
+        let problem =
+            Problem { path: name.to_owned(), found: found.to_owned(), wanted: wanted.to_owned() };
         problems.borrow_mut().push(problem);
     };
     let read = |name: &str, wanted: &str| {
         let value = environment(name).filter(|value| !value.is_empty());
         if value.is_none() {
-            let wanted = format!("{wanted} (in Envoy's environment and in vm_config.environment_variables.host_env_keys)");
+            let wanted = format!(
+                "{wanted} (in Envoy's environment and in vm_config.environment_variables.host_env_keys)"
+            );
             report(name, "nothing", &wanted);
         }
         value
@@ -343,23 +360,41 @@ fn secrets(
     let client = (client_auth != ClientAuth::None)
         .then(|| read("LICTOR_CLIENT_SECRET", "the client's secret at the identity provider"))
         .flatten();
-    let keys = read("LICTOR_COOKIE_KEYS", "1 or more keys of 32 bytes in base64url, separated by commas");
+    let keys =
+        read("LICTOR_COOKIE_KEYS", "1 or more keys of 32 bytes in base64url, separated by commas");
     let keys = keys.and_then(|text| {
-        let keys: Option<Vec<Key>> =
-            text.split(',').map(|key| from_base64url(key.trim().as_bytes())?.try_into().ok()).collect();
+        let keys: Option<Vec<Key>> = text
+            .split(',')
+            .map(|key| from_base64url(key.trim().as_bytes())?.try_into().ok())
+            .collect();
         if keys.is_none() {
-            report("LICTOR_COOKIE_KEYS", "something else", "keys of 32 bytes in base64url without padding, separated by commas");
+            report(
+                "LICTOR_COOKIE_KEYS",
+                "something else",
+                "keys of 32 bytes in base64url without padding, separated by commas",
+            );
         }
         keys
     });
-    let prefect = read("LICTOR_PREFECT_AUTH_STRING", "Prefect's PREFECT_SERVER_API_AUTH_STRING (name:password)");
+    let prefect = read(
+        "LICTOR_PREFECT_AUTH_STRING",
+        "Prefect's PREFECT_SERVER_API_AUTH_STRING (name:password)",
+    );
     if prefect.as_ref().is_some_and(|text| !text.is_ascii() || !text.contains(':')) {
         // Prefect answers 500 to every request when its string is not ASCII.
-        report("LICTOR_PREFECT_AUTH_STRING", "a text without a colon, or not ASCII", "name:password in ASCII");
+        report(
+            "LICTOR_PREFECT_AUTH_STRING",
+            "a text without a colon, or not ASCII",
+            "name:password in ASCII",
+        );
     }
     let client_missing = client_auth != ClientAuth::None && client.is_none();
     if client_missing {
         return None;
     }
-    Some(Secrets { client: client.map(Secret::new), cookie_keys: keys?, prefect: Secret::new(prefect?) })
+    Some(Secrets {
+        client: client.map(Secret::new),
+        cookie_keys: keys?,
+        prefect: Secret::new(prefect?),
+    })
 }

@@ -68,7 +68,9 @@ impl<'a> Section<'a> {
             self.problem(name, &describe(value), "an array of objects");
             return Vec::new();
         };
-        let section = |(at, item)| Section::new(format!("{}[{at}]", self.path_of(name)), Some(item), &self.problems);
+        let section = |(at, item)| {
+            Section::new(format!("{}[{at}]", self.path_of(name)), Some(item), &self.problems)
+        };
         items.iter().enumerate().map(section).collect()
     }
 
@@ -130,7 +132,9 @@ impl<'a> Section<'a> {
         for (key, value) in members {
             match value.as_str() {
                 Some(text) => pairs.push((key.clone(), text.to_owned())),
-                None => self.add(format!("{}.{key}", self.path_of(name)), &describe(value), "a string"),
+                None => {
+                    self.add(format!("{}.{key}", self.path_of(name)), &describe(value), "a string")
+                }
             }
         }
         pairs
@@ -142,7 +146,8 @@ impl<'a> Section<'a> {
         match value.as_str().and_then(duration) {
             Some(duration) => duration,
             None => {
-                let wanted = "a duration: a whole number above 0 with a unit (s, m, h, d), such as \"30m\"";
+                let wanted =
+                    "a duration: a whole number above 0 with a unit (s, m, h, d), such as \"30m\"";
                 self.problem(name, &describe(value), wanted);
                 default
             }

@@ -28,7 +28,9 @@ impl HttpUrl {
         let authority = normal_authority(authority, https)?;
         let path = path.strip_suffix('/').unwrap_or(path);
         let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%".contains(&b));
-        if !plain || (!path.is_empty() && crate::http::target::Target::parse(path.as_bytes()).is_err()) {
+        if !plain
+            || (!path.is_empty() && crate::http::target::Target::parse(path.as_bytes()).is_err())
+        {
             return None;
         }
         Some(Self { https, authority, path: path.to_owned() })
@@ -53,7 +55,10 @@ impl HttpUrl {
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let host = self.host();
-        host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || host == "[::1]"
+        host == "localhost"
+            || host.ends_with(".localhost")
+            || host.starts_with("127.")
+            || host == "[::1]"
     }
 }
 
@@ -66,9 +71,10 @@ pub fn normal_authority(text: &str, https: bool) -> Option<String> {
         _ => (text.as_str(), None),
     };
     let name = host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
-    let v6 = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).is_some_and(|h| {
-        h.parse::<core::net::Ipv6Addr>().is_ok()
-    });
+    let v6 = host
+        .strip_prefix('[')
+        .and_then(|h| h.strip_suffix(']'))
+        .is_some_and(|h| h.parse::<core::net::Ipv6Addr>().is_ok());
     if host.is_empty() || !(name || v6) {
         return None;
     }
@@ -85,6 +91,9 @@ pub fn normal_authority(text: &str, https: bool) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     #[test]
@@ -100,8 +109,22 @@ mod tests {
 
     #[test]
     fn anything_that_reads_in_two_ways_is_refused() {
-        for text in ["", "x", "ftp://a", "https://", "https://u@h", "https://h?q", "https://h#f", "https://h/a/../b",
-            "https://h//a", "https://h:x", "https://h:99999", "https://h\\x", "https://h /", "https://[zz]"] {
+        for text in [
+            "",
+            "x",
+            "ftp://a",
+            "https://",
+            "https://u@h",
+            "https://h?q",
+            "https://h#f",
+            "https://h/a/../b",
+            "https://h//a",
+            "https://h:x",
+            "https://h:99999",
+            "https://h\\x",
+            "https://h /",
+            "https://[zz]",
+        ] {
             assert_eq!(HttpUrl::parse(text), None, "{text}");
         }
     }

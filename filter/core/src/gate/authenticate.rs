@@ -13,7 +13,7 @@ use crate::machine::judge::Unproved;
 use crate::policy::authorize::Identity;
 use crate::policy::principal::{Method, Principal};
 use crate::refusal::{Reason, Refusal};
-use crate::session::cookie::{Found, Names, NoCookie, clear};
+use crate::session::cookie::{Found, Names, clear};
 use crate::session::model::Session;
 use crate::site::{Awaited, Recheck};
 use crate::time::UnixTime;
@@ -78,13 +78,24 @@ impl Gate {
     fn on_unknown_key(&self, kid: &str, cx: &mut Cx<'_>) -> Result<Proof, Refusal> {
         if let Some(since) = self.waited_since {
             // Only a set that was fetched meanwhile makes "unknown" a verdict.
-            let reason = if cx.site.keys.loaded_since(since) { Reason::UnknownKey } else { Reason::NotReady };
-            return Err(Refusal::new(reason).seen(format!("kid {kid}")).wanted("a key of the issuer"));
+            let reason = if cx.site.keys.loaded_since(since) {
+                Reason::UnknownKey
+            } else {
+                Reason::NotReady
+            };
+            return Err(Refusal::new(reason)
+                .seen(format!("kid {kid}"))
+                .wanted("a key of the issuer"));
         }
         match cx.site.await_keys(self.stream, cx.now) {
             Awaited::Yes => Ok(Proof::Wait),
-            Awaited::Busy => Err(Refusal::new(Reason::Busy).seen("too many requests wait for keys")),
-            Awaited::TooSoon => Err(Refusal::new(Reason::NotReady).seen(format!("kid {kid}, keys fetched just now"))),
+            Awaited::Busy => {
+                Err(Refusal::new(Reason::Busy).seen("too many requests wait for keys"))
+            }
+            Awaited::TooSoon => {
+                Err(Refusal::new(Reason::NotReady)
+                    .seen(format!("kid {kid}, keys fetched just now")))
+            }
         }
     }
 
@@ -109,7 +120,9 @@ impl Gate {
         }
         if !is_ours(request, &config.public.origin()) {
             let wanted = "Sec-Fetch-Site same-origin or none, or Origin of public_url";
-            return Err(Refusal::new(Reason::CrossSite).seen("a request of another site with a session").wanted(wanted));
+            return Err(Refusal::new(Reason::CrossSite)
+                .seen("a request of another site with a session")
+                .wanted(wanted));
         }
         if !session.is_due(cx.now, &config.session) {
             let renew = stale || session.wants_renewal(cx.now, &config.session);
@@ -119,13 +132,18 @@ impl Gate {
             Recheck::Confirmed(fresh) => self.session_counts(*fresh, true, cx),
             Recheck::Ended => Ok(self.session_over(&config)),
             Recheck::Wait if self.waited_since.is_none() => Ok(Proof::Wait),
-            Recheck::Wait | Recheck::Unavailable if session.is_in_grace(cx.now, &config.session) => {
-                self.session_counts(*session, false, cx)
+            Recheck::Wait | Recheck::Unavailable
+                if session.is_in_grace(cx.now, &config.session) =>
+            {
+                let renew = session.wants_renewal(cx.now, &config.session);
+                self.session_counts(*session, renew, cx)
             }
-            Recheck::Wait | Recheck::Unavailable => {
-                Err(Refusal::new(Reason::ProviderUnreachable).seen("a session past session.grace").wanted("a recheck"))
+            Recheck::Wait | Recheck::Unavailable => Err(Refusal::new(Reason::ProviderUnreachable)
+                .seen("a session past session.grace")
+                .wanted("a recheck")),
+            Recheck::Busy => {
+                Err(Refusal::new(Reason::Busy).seen("too many requests wait for a recheck"))
             }
-            Recheck::Busy => Err(Refusal::new(Reason::Busy).seen("too many requests wait for a recheck")),
         }
     }
 
@@ -134,15 +152,17 @@ impl Gate {
         Proof::Nothing { session_ended: true }
     }
 
-    fn session_counts(&mut self, session: Session, renew: bool, cx: &mut Cx<'_>) -> Result<Proof, Refusal> {
+    fn session_counts(
+        &mut self,
+        session: Session,
+        renew: bool,
+        cx: &mut Cx<'_>,
+    ) -> Result<Proof, Refusal> {
         let config = cx.site.config();
         if renew {
             let renewed = Session { used: cx.now, ..session.clone() };
-            self.set_cookie = match cx.site.session_cookie.set(&config, &renewed, cx.entropy) {
-                Ok(cookie) => Some(cookie),
-                // The old cookie still counts; the next request tries again.
-                Err(NoCookie::Entropy | NoCookie::TooLarge(_)) => None,
-            };
+            // If it can't be made the old cookie still counts; the next request tries again.
+            self.set_cookie = cx.site.session_cookie.set(&config, &renewed, cx.entropy).ok();
         }
         Ok(Proof::Identity(identity_of(&session, config.session.absolute)))
     }
@@ -166,14 +186,22 @@ pub fn identity_of(session: &Session, absolute: Duration) -> Identity {
 /// `Authorization: Basic` on a script's request of our own pages.
 fn is_leftover_password(request: RequestView<'_>) -> bool {
     request.text("sec-fetch-site") == Some("same-origin")
-        && matches!(authorization::read(request), Ok(Some(Presented::Basic { .. })) | Err(Malformed::Syntax))
+        && matches!(
+            authorization::read(request),
+            Ok(Some(Presented::Basic { .. })) | Err(Malformed::Syntax)
+        )
 }
 
 fn malformed(why: Malformed) -> Refusal {
     match why {
-        Malformed::Several => Refusal::new(Reason::SeveralCredentials).seen("several credential headers").wanted("one"),
+        Malformed::Several => Refusal::new(Reason::SeveralCredentials)
+            .seen("several credential headers")
+            .wanted("one"),
         Malformed::TooLong => Refusal::new(Reason::MalformedCredential).seen("more than 16 KiB"),
-        Malformed::Scheme => Refusal::new(Reason::MalformedCredential).seen("another scheme").wanted("Bearer or Basic"),
-        Malformed::Syntax => Refusal::new(Reason::MalformedCredential).seen("a value that is not of the scheme's form"),
+        Malformed::Scheme => Refusal::new(Reason::MalformedCredential)
+            .seen("another scheme")
+            .wanted("Bearer or Basic"),
+        Malformed::Syntax => Refusal::new(Reason::MalformedCredential)
+            .seen("a value that is not of the scheme's form"),
     }
 }

@@ -71,15 +71,23 @@ impl Gate {
             return Err(Refusal::new(Reason::Upgrade).seen("an upgrade of an endpoint"));
         }
         match endpoint {
-            Endpoint::Unknown => return Err(Refusal::new(Reason::NotFound).seen("an unknown endpoint")),
-            Endpoint::NotBuilt => return Err(Refusal::new(Reason::NotBuilt).seen("an endpoint that is not there yet")),
+            Endpoint::Unknown => {
+                return Err(Refusal::new(Reason::NotFound).seen("an unknown endpoint"));
+            }
+            Endpoint::NotBuilt => {
+                return Err(
+                    Refusal::new(Reason::NotBuilt).seen("an endpoint that is not there yet")
+                );
+            }
             Endpoint::SignOut if get || request.method() == "POST" => {}
             _ if get => {}
             _ => return Err(Refusal::new(Reason::Method).wanted("GET")),
         }
         // Probes name an address, not a host.
         match endpoint {
-            Endpoint::Live => return Ok(self.reply(Reply::json(200, "live", &json!({"status": "live"})))),
+            Endpoint::Live => {
+                return Ok(self.reply(Reply::json(200, "live", &json!({"status": "live"}))));
+            }
             Endpoint::Ready => return self.ready(cx),
             _ => {}
         }
@@ -96,7 +104,9 @@ impl Gate {
                 let wish = return_path::wish(target.query());
                 // Only page loads leave cookies behind.
                 if ClientKind::of(request) != ClientKind::Navigation {
-                    return Err(Refusal::new(Reason::NoCredential).seen("a login by a script").wanted("a page load"));
+                    return Err(Refusal::new(Reason::NoCredential)
+                        .seen("a login by a script")
+                        .wanted("a page load"));
                 }
                 self.begin_login(wish.as_deref(), &cookies, cx)
             }
@@ -110,7 +120,11 @@ impl Gate {
         if cx.site.is_ready(cx.now) {
             return Ok(self.reply(Reply::json(200, "ready", &json!({"status": "ready"}))));
         }
-        let seen = if cx.site.provider().is_none() { "no metadata of the provider" } else { "no keys of the provider" };
+        let seen = if cx.site.provider().is_none() {
+            "no metadata of the provider"
+        } else {
+            "no keys of the provider"
+        };
         Err(Refusal::new(Reason::NotReady).seen(seen).wanted("metadata and keys"))
     }
 
@@ -135,7 +149,8 @@ impl Gate {
                     "method": principal.method.label(),
                     "expires": identity.until.map(crate::time::UnixTime::secs),
                 });
-                let reply = Reply::json(200, "userinfo", &body).with_cookies(self.set_cookie.take());
+                let reply =
+                    Reply::json(200, "userinfo", &body).with_cookies(self.set_cookie.take());
                 Ok(self.reply(reply))
             }
         }

@@ -21,18 +21,28 @@ pub enum Known<'a> {
 impl<'a> Host<'a> {
     /// Reads `:authority`.
     pub fn of(request: RequestView<'_>, config: &'a Config) -> Self {
-        let name = request.text(":authority").and_then(|text| normal_authority(text, config.public.https));
+        let name =
+            request.text(":authority").and_then(|text| normal_authority(text, config.public.https));
         Self(name.and_then(|name| {
             if name == config.public.authority {
                 return Some(Known::Public);
             }
-            config.machines.hosts.iter().find(|host| **host == name).map(|host| Known::Machine(host))
+            config
+                .machines
+                .hosts
+                .iter()
+                .find(|host| **host == name)
+                .map(|host| Known::Machine(host))
         }))
     }
 
     /// The host, if it is configured.
     pub fn known(self) -> Result<Known<'a>, Refusal> {
-        self.0.ok_or_else(|| Refusal::new(Reason::Host).seen("another host").wanted("the host of public_url, or one of machines.hosts"))
+        self.0.ok_or_else(|| {
+            Refusal::new(Reason::Host)
+                .seen("another host")
+                .wanted("the host of public_url, or one of machines.hosts")
+        })
     }
 
     /// The configured name, ours for any other: health checks name an address.

@@ -51,7 +51,15 @@ impl Gate {
         let config = cx.site.config();
         let return_to = return_path::checked(wish, &config);
         let provider = ready_provider(cx)?;
-        let reply = start::begin(&config, &provider, &cx.site.tickets, cookies, return_to, cx.now, cx.entropy)?;
+        let reply = start::begin(
+            &config,
+            &provider,
+            &cx.site.tickets,
+            cookies,
+            return_to,
+            cx.now,
+            cx.entropy,
+        )?;
         Ok(self.reply(reply))
     }
 
@@ -95,7 +103,8 @@ impl Gate {
             Proof::Wait => Ok(self.wait(cx.now)),
             Proof::Identity(_) => {
                 let home = config.absolute(config.home());
-                let reply = Reply::redirect(&home, "already_logged_in").with_cookies(self.set_cookie.take());
+                let reply = Reply::redirect(&home, "already_logged_in")
+                    .with_cookies(self.set_cookie.take());
                 Ok(self.reply(reply))
             }
             Proof::Nothing { .. } => Err(Refusal::new(Reason::UnknownAttempt)
@@ -142,20 +151,30 @@ impl Gate {
     }
 
     /// Tokens to session, session to cookie, and on to where the person wanted to go.
-    fn verify(&mut self, ticket: Ticket, tokens: Tokens, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
+    fn verify(
+        &mut self,
+        ticket: Ticket,
+        tokens: Tokens,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
         let config = cx.site.config();
-        let keys = cx.site.keys.current(cx.now).ok_or_else(|| Refusal::new(Reason::NotReady).seen("no keys"))?;
+        let keys = cx
+            .site
+            .keys
+            .current(cx.now)
+            .ok_or_else(|| Refusal::new(Reason::NotReady).seen("no keys"))?;
         let session = match callback::session(&tokens, &ticket, keys, &config, cx.now, cx.entropy) {
             Ok(session) => session,
             Err(NoSession::Refused(refusal)) => return Err(refusal),
             Err(NoSession::UnknownKey(kid)) => return self.await_key(&kid, ticket, tokens, cx),
         };
-        let cookie = cx.site.session_cookie.set(&config, &session, cx.entropy).map_err(|why| match why {
-            NoCookie::Entropy => crate::crypto::NoEntropy.into(),
-            NoCookie::TooLarge(size) => Refusal::new(Reason::SessionTooLarge)
-                .seen(format!("{size} bytes"))
-                .wanted(format!("at most {}", crate::limits::SESSION_COOKIE)),
-        })?;
+        let cookie =
+            cx.site.session_cookie.set(&config, &session, cx.entropy).map_err(|why| match why {
+                NoCookie::Entropy => crate::crypto::NoEntropy.into(),
+                NoCookie::TooLarge(size) => Refusal::new(Reason::SessionTooLarge)
+                    .seen(format!("{size} bytes"))
+                    .wanted(format!("at most {}", crate::limits::SESSION_COOKIE)),
+            })?;
         let reply = Reply::redirect(&config.absolute(&ticket.return_to), "logged_in")
             .with_cookie(cookie)
             .with_cookies(self.set_cookie.take());
@@ -169,10 +188,18 @@ impl Gate {
         tokens: Tokens,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
-        let refusal = |reason| Refusal::new(reason).seen(format!("ID token with kid {kid}")).wanted("a key of the issuer");
+        let refusal = |reason| {
+            Refusal::new(reason)
+                .seen(format!("ID token with kid {kid}"))
+                .wanted("a key of the issuer")
+        };
         if let Some(since) = self.waited_since {
             let known = cx.site.keys.loaded_since(since);
-            return Err(refusal(if known { Reason::ProviderAnswer } else { Reason::ProviderUnreachable }));
+            return Err(refusal(if known {
+                Reason::ProviderAnswer
+            } else {
+                Reason::ProviderUnreachable
+            }));
         }
         match cx.site.await_keys(self.stream, cx.now) {
             Awaited::Yes => {
@@ -195,9 +222,14 @@ impl Gate {
         let config = cx.site.config();
         let found = cx.site.session_cookie.find(&config, cookies);
         self.set_cookie = Some(clear(&config, Names::of(&config).session));
-        let Found::Session { session, .. } = found else { return Ok(self.signed_out(false, request, cx)) };
+        let Found::Session { session, .. } = found else {
+            return Ok(self.signed_out(false, request, cx));
+        };
         let provider = cx.site.provider().cloned();
-        let logout = provider.as_ref().and_then(|p| p.logout_path.as_deref()).zip(session.refresh_token.as_ref());
+        let logout = provider
+            .as_ref()
+            .and_then(|p| p.logout_path.as_deref())
+            .zip(session.refresh_token.as_ref());
         if let Some((path, token)) = logout {
             let callout = token::end_session(&config, path, token);
             self.state = State::Login(Step::SigningOut);
@@ -217,19 +249,23 @@ impl Gate {
         let config = cx.site.config();
         let asker = asker(request, &config);
         let page = Page::signed_out(asker, everywhere);
-        let reply = Reply::page(200, "signed_out", &page, asker.hsts).with_cookies(self.set_cookie.take());
+        let reply =
+            Reply::page(200, "signed_out", &page, asker.hsts).with_cookies(self.set_cookie.take());
         self.reply(reply)
     }
 }
 
 fn rp_initiated(endpoint: &str, config: &Config) -> String {
     let back = format!("{}/sign_out", config.absolute(&config.endpoints));
-    let query = encode([("client_id", config.client_id.as_str()), ("post_logout_redirect_uri", &back)]);
+    let query =
+        encode([("client_id", config.client_id.as_str()), ("post_logout_redirect_uri", &back)]);
     format!("{endpoint}?{query}")
 }
 
 /// The provider, once metadata and keys are there: before that a login could not be finished.
 fn ready_provider(cx: &Cx<'_>) -> Result<Provider, Refusal> {
     let provider = cx.site.provider().filter(|_| cx.site.is_ready(cx.now)).cloned();
-    provider.ok_or_else(|| Refusal::new(Reason::NotReady).seen("no metadata or keys of the provider yet"))
+    provider.ok_or_else(|| {
+        Refusal::new(Reason::NotReady).seen("no metadata or keys of the provider yet")
+    })
 }

@@ -129,7 +129,11 @@ impl Gate {
                 let decision = self.login_woken(step, request, cx);
                 self.or_refuse(decision, request, cx)
             }
-            _ => self.refuse(&Refusal::new(Reason::Internal).seen("woken without waiting"), request, cx),
+            _ => self.refuse(
+                &Refusal::new(Reason::Internal).seen("woken without waiting"),
+                request,
+                cx,
+            ),
         }
     }
 
@@ -145,7 +149,9 @@ impl Gate {
                 let decision = self.login_answered(step, reply, request, cx);
                 self.or_refuse(decision, request, cx)
             }
-            _ => self.refuse(&Refusal::new(Reason::Internal).seen("a reply to no call"), request, cx),
+            _ => {
+                self.refuse(&Refusal::new(Reason::Internal).seen("a reply to no call"), request, cx)
+            }
         }
     }
 
@@ -165,8 +171,17 @@ impl Gate {
             return self.endpoint(endpoint, host, &target, request, cx);
         }
         let cookies = Cookies::parse(request).map_err(|_| Refusal::new(Reason::CookiesTooLarge))?;
-        if !upgrade && let Ok(permit) = authorize::public(request.method(), &target, &config.public_paths) {
-            return Ok(self.forward(permit, host.or_public(&config), &target, request, &cookies, &config));
+        if !upgrade
+            && let Ok(permit) = authorize::public(request.method(), &target, &config.public_paths)
+        {
+            return Ok(self.forward(
+                permit,
+                host.or_public(&config),
+                &target,
+                request,
+                &cookies,
+                &config,
+            ));
         }
         let host = host.known()?;
         protocol::not_a_preflight(request)?;
@@ -177,10 +192,19 @@ impl Gate {
             Proof::Identity(identity) => {
                 let operation = Operation::of(request, &target, &config);
                 let permit = authorize::identity(identity, &operation)?;
-                Ok(self.forward(permit, host.authority(&config), &target, request, &cookies, &config))
+                Ok(self.forward(
+                    permit,
+                    host.authority(&config),
+                    &target,
+                    request,
+                    &cookies,
+                    &config,
+                ))
             }
             Proof::Wait => Ok(self.wait(cx.now)),
-            Proof::Nothing { session_ended } => self.unauthenticated(host, &target, session_ended, request, &cookies, cx),
+            Proof::Nothing { session_ended } => {
+                self.unauthenticated(host, &target, session_ended, request, &cookies, cx)
+            }
         }
     }
 
@@ -195,7 +219,9 @@ impl Gate {
     ) -> Result<Decision, Refusal> {
         let config = cx.site.config();
         let known = KnownSocket::at(target, &config);
-        let known = known.ok_or_else(|| Refusal::new(Reason::NotFound).seen("an upgrade").wanted("a socket of Prefect's"))?;
+        let known = known.ok_or_else(|| {
+            Refusal::new(Reason::NotFound).seen("an upgrade").wanted("a socket of Prefect's")
+        })?;
         let (permit, socket) = match self.authenticate_machine(request, cx)? {
             Proof::Identity(identity) => {
                 let permit = authorize::identity(identity, &known.operation())?;
@@ -204,16 +230,22 @@ impl Gate {
             }
             Proof::Wait => return Ok(self.wait(cx.now)),
             Proof::Nothing { .. } if authenticate::shows_session(cookies, &config) => {
-                return Err(Refusal::new(Reason::SocketByCookie).wanted("a credential in a header or the first frame"));
+                return Err(Refusal::new(Reason::SocketByCookie)
+                    .wanted("a credential in a header or the first frame"));
             }
-            Proof::Nothing { .. } if !config.first_frame => return Err(Refusal::new(Reason::NoCredential)),
+            Proof::Nothing { .. } if !config.first_frame => {
+                return Err(Refusal::new(Reason::NoCredential));
+            }
             Proof::Nothing { .. } => {
                 let slot = cx.site.pending.take(self.stream, request.address, cx.now);
-                let slot = slot.ok_or_else(|| Refusal::new(Reason::Busy).seen("too many sockets that are not judged yet"))?;
+                let slot = slot.ok_or_else(|| {
+                    Refusal::new(Reason::Busy).seen("too many sockets that are not judged yet")
+                })?;
                 (authorize::handshake(&known, &slot), Socket::unjudged(known, slot))
             }
         };
-        let decision = self.forward(permit, host.authority(&config), target, request, cookies, &config);
+        let decision =
+            self.forward(permit, host.authority(&config), target, request, cookies, &config);
         if let State::Forwarded(forwarded) = &mut self.state {
             forwarded.socket = Some(socket);
         }
@@ -233,7 +265,8 @@ impl Gate {
         let edit = upstream::edit(request, target, cookies, &permit, host, config);
         let identity = permit.identity();
         self.state = State::Forwarded(Forwarded {
-            browser: identity.is_none_or(|(p, _)| p.method == crate::policy::principal::Method::Session),
+            browser: identity
+                .is_none_or(|(p, _)| p.method == crate::policy::principal::Method::Session),
             injected: identity.is_some() && upstream::is_api(target, config),
             asset: target.path().contains("/assets/"),
             ui_settings: ui_settings::is_at(target, config),
@@ -324,13 +357,17 @@ impl Gate {
             cx.site.pending.release(self.stream);
         }
         if status == 401 && forwarded.injected {
-            let refusal = Refusal::new(Reason::PrefectSecret)
-                .seen("401 from Prefect")
-                .wanted("LICTOR_PREFECT_AUTH_STRING to be Prefect's PREFECT_SERVER_API_AUTH_STRING");
+            let refusal = Refusal::new(Reason::PrefectSecret).seen("401 from Prefect").wanted(
+                "LICTOR_PREFECT_AUTH_STRING to be Prefect's PREFECT_SERVER_API_AUTH_STRING",
+            );
             self.event = Some(Event::refused(&refusal));
             let parts = &forwarded.asker;
-            let asker = Asker { request_id: parts.request_id.as_deref(), ..asker_of(parts.kind, &config) };
-            return ResponseEdit { replace: Some(Reply::refusal(&refusal, asker)), ..ResponseEdit::default() };
+            let asker =
+                Asker { request_id: parts.request_id.as_deref(), ..asker_of(parts.kind, &config) };
+            return ResponseEdit {
+                replace: Some(Reply::refusal(&refusal, asker)),
+                ..ResponseEdit::default()
+            };
         }
         let cookie = self.set_cookie.take();
         let mut edit = if forwarded.browser {
@@ -357,11 +394,19 @@ impl Gate {
         matches!(self.state, State::Forwarded(_))
     }
 
+    /// Whether the site owes it a wake; a wake that comes late finds it decided, and is dropped.
+    #[must_use]
+    pub const fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting | State::Login(login::Step::AwaitingKey(..)))
+    }
+
     /// What is wanted of the client's body.
     #[must_use]
     pub fn request_data(&self) -> Interest {
         match &self.state {
-            State::Forwarded(forwarded) => forwarded.socket.as_ref().map_or(Interest::None, Socket::client_data),
+            State::Forwarded(forwarded) => {
+                forwarded.socket.as_ref().map_or(Interest::None, Socket::client_data)
+            }
             // The body of a request that is not decided stays where it is.
             _ => Interest::Time,
         }
@@ -413,7 +458,9 @@ impl Gate {
                 site.forget(self.stream);
             }
             State::Waiting => site.forget(self.stream),
-            State::Forwarded(Forwarded { socket: Some(_), .. }) => site.pending.release(self.stream),
+            State::Forwarded(Forwarded { socket: Some(_), .. }) => {
+                site.pending.release(self.stream)
+            }
             State::New | State::Forwarded(_) | State::Over => {}
         }
     }

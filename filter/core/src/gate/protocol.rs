@@ -6,7 +6,9 @@ use crate::refusal::{Reason, Refusal};
 
 /// The canonical target.
 pub fn target(request: RequestView<'_>) -> Result<Target, Refusal> {
-    let refuse = |seen: &str| Refusal::new(Reason::AmbiguousTarget).seen(seen).wanted("a path with one meaning");
+    let refuse = |seen: &str| {
+        Refusal::new(Reason::AmbiguousTarget).seen(seen).wanted("a path with one meaning")
+    };
     let path = request.only(":path").ok_or_else(|| refuse("no path"))?;
     Target::parse(path).map_err(|ambiguous| refuse(ambiguous.0))
 }
@@ -15,7 +17,9 @@ pub fn target(request: RequestView<'_>) -> Result<Target, Refusal> {
 pub fn method(request: RequestView<'_>) -> Result<(), Refusal> {
     match request.method() {
         "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => Ok(()),
-        _ => Err(Refusal::new(Reason::Method).seen("another method").wanted("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")),
+        _ => Err(Refusal::new(Reason::Method)
+            .seen("another method")
+            .wanted("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")),
     }
 }
 
@@ -31,7 +35,9 @@ pub fn is_websocket(request: RequestView<'_>) -> Result<bool, Refusal> {
     if websocket && connection && request.method() == "GET" {
         return Ok(true);
     }
-    Err(Refusal::new(Reason::Upgrade).seen("another upgrade").wanted("GET with Upgrade: websocket and Connection: upgrade"))
+    Err(Refusal::new(Reason::Upgrade)
+        .seen("another upgrade")
+        .wanted("GET with Upgrade: websocket and Connection: upgrade"))
 }
 
 /// Preflights carry no credentials; Envoy's CORS filter answers those of listed origins before.

@@ -111,7 +111,9 @@ impl Socket {
                 (DataStep::Pass, None)
             }
             First::Other(why) if !judged => {
-                let refusal = Refusal::new(Reason::FirstFrame).seen(why).wanted("an auth message with a token");
+                let refusal = Refusal::new(Reason::FirstFrame)
+                    .seen(why)
+                    .wanted("an auth message with a token");
                 self.close(POLICY, &refusal, stream, cx)
             }
             First::Ping(_) | First::Other(_) | First::Invalid(_) => (DataStep::Reset, None),
@@ -149,7 +151,9 @@ impl Socket {
     ) -> (DataStep, Option<Event>) {
         let config = cx.site.config();
         let Some(presented) = auth.presented() else {
-            let refusal = Refusal::new(Reason::FirstFrame).seen("no readable token").wanted("name:secret, a key or a token");
+            let refusal = Refusal::new(Reason::FirstFrame)
+                .seen("no readable token")
+                .wanted("name:secret, a key or a token");
             return self.close(POLICY, &refusal, stream, cx);
         };
         let permit = match cx.site.bench(&config, cx.now).judge(&presented) {
@@ -159,7 +163,9 @@ impl Socket {
             Err(Unproved::UnknownKey(kid)) => {
                 // The fetch is for the client's next try.
                 let _ = cx.site.keys.on_unknown(cx.now);
-                Err(Refusal::new(Reason::NotReady).seen(format!("kid {kid}")).wanted("a key of the issuer"))
+                Err(Refusal::new(Reason::NotReady)
+                    .seen(format!("kid {kid}"))
+                    .wanted("a key of the issuer"))
             }
         };
         match permit {
@@ -177,7 +183,13 @@ impl Socket {
     }
 
     /// A close frame takes the held frame's place; Prefect's echo brings the code to the client.
-    fn close(&mut self, code: u16, refusal: &Refusal, stream: StreamId, cx: &mut Cx<'_>) -> (DataStep, Option<Event>) {
+    fn close(
+        &mut self,
+        code: u16,
+        refusal: &Refusal,
+        stream: StreamId,
+        cx: &mut Cx<'_>,
+    ) -> (DataStep, Option<Event>) {
         cx.site.pending.release(stream);
         self.stage = Stage::Closed;
         let reason = refusal.reason.meaning().code;

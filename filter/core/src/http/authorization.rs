@@ -39,10 +39,8 @@ pub enum Malformed {
 /// # Errors
 /// When there are several, or one that is malformed.
 pub fn read(request: RequestView<'_>) -> Result<Option<Presented>, Malformed> {
-    let mut lines = request
-        .headers
-        .iter()
-        .filter(|(name, _)| name == "authorization" || name == "x-api-key");
+    let mut lines =
+        request.headers.iter().filter(|(name, _)| name == "authorization" || name == "x-api-key");
     let Some((name, value)) = lines.next() else { return Ok(None) };
     if lines.next().is_some() {
         return Err(Malformed::Several);
@@ -119,6 +117,9 @@ pub fn name_and_secret(pair: &[u8]) -> Result<Presented, Malformed> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     fn read_lines(lines: &[(&str, &[u8])]) -> Result<Option<Presented>, Malformed> {
@@ -129,7 +130,9 @@ mod tests {
     #[test]
     fn each_form_is_read() {
         assert!(read_lines(&[]).unwrap().is_none());
-        let Some(Presented::Bearer(t)) = read_lines(&[("authorization", b"bEARER  a.b-c ")]).unwrap() else {
+        let Some(Presented::Bearer(t)) =
+            read_lines(&[("authorization", b"bEARER  a.b-c ")]).unwrap()
+        else {
             panic!("not a bearer token")
         };
         assert_eq!(t.expose(), b"a.b-c");
@@ -147,7 +150,8 @@ mod tests {
     fn what_is_malformed_is_refused() {
         use Malformed::{Scheme, Several, Syntax, TooLong};
         let long = vec![b'a'; TOKEN + 1];
-        let cases: &[(&[(&str, &[u8])], Malformed)] = &[
+        type Lines<'a> = &'a [(&'a str, &'a [u8])];
+        let cases: &[(Lines<'_>, Malformed)] = &[
             (&[("authorization", b"Bearer a"), ("authorization", b"Bearer a")], Several),
             (&[("authorization", b"Bearer a"), ("x-api-key", b"k")], Several),
             (&[("authorization", b"Digest a")], Scheme),

@@ -74,12 +74,14 @@ pub fn is_ours(request: RequestView<'_>, origin: &str) -> bool {
 /// from a link elsewhere, an image or a frame.
 #[must_use]
 pub fn is_deliberate_navigation(request: RequestView<'_>) -> bool {
-    is_navigation(request)
-        && matches!(request.text("sec-fetch-site"), Some("same-origin" | "none"))
+    is_navigation(request) && matches!(request.text("sec-fetch-site"), Some("same-origin" | "none"))
 }
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     fn headers(lines: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
@@ -99,7 +101,10 @@ mod tests {
         assert_eq!(kind(&[get, ("accept", "text/html,*/*")]), Navigation);
         assert_eq!(kind(&[get, nav, ("sec-fetch-dest", "iframe"), ("accept", "text/html")]), Fetch);
         assert_eq!(kind(&[get, ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")]), Fetch);
-        assert_eq!(kind(&[get, nav, ("sec-fetch-dest", "document"), ("sec-purpose", "prefetch")]), Fetch);
+        assert_eq!(
+            kind(&[get, nav, ("sec-fetch-dest", "document"), ("sec-purpose", "prefetch")]),
+            Fetch
+        );
         assert_eq!(kind(&[(":method", "POST"), nav, ("sec-fetch-dest", "document")]), Fetch);
         assert_eq!(kind(&[get, ("accept", "*/*")]), Machine);
         assert_eq!(kind(&[get, ("upgrade", "websocket")]), Socket);
@@ -116,15 +121,29 @@ mod tests {
         for method in ["GET", "HEAD", "POST", "PUT", "DELETE"] {
             let safe = matches!(method, "GET" | "HEAD");
             for site in ["same-origin", "none"] {
-                assert!(verdict(method, &[("sec-fetch-site", site), ("origin", "null")]), "{method} {site}");
+                assert!(
+                    verdict(method, &[("sec-fetch-site", site), ("origin", "null")]),
+                    "{method} {site}"
+                );
             }
             for site in ["same-site", "cross-site", "bogus", ""] {
-                assert!(!verdict(method, &[("sec-fetch-site", site), ("origin", OWN)]), "{method} {site}");
+                assert!(
+                    !verdict(method, &[("sec-fetch-site", site), ("origin", OWN)]),
+                    "{method} {site}"
+                );
             }
             for site in ["same-site", "cross-site"] {
-                let load = [("sec-fetch-site", site), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+                let load = [
+                    ("sec-fetch-site", site),
+                    ("sec-fetch-mode", "navigate"),
+                    ("sec-fetch-dest", "document"),
+                ];
                 assert_eq!(verdict(method, &load), safe, "{method} {site} page load");
-                let frame = [("sec-fetch-site", site), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")];
+                let frame = [
+                    ("sec-fetch-site", site),
+                    ("sec-fetch-mode", "navigate"),
+                    ("sec-fetch-dest", "iframe"),
+                ];
                 assert!(!verdict(method, &frame), "{method} {site} frame");
             }
             assert!(verdict(method, &[("origin", OWN)]));

@@ -67,6 +67,9 @@ fn pair(text: &[u8]) -> (&[u8], &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     fn request(lines: &[&[u8]]) -> Vec<(String, Vec<u8>)> {
@@ -91,7 +94,8 @@ mod tests {
 
     #[test]
     fn a_name_is_matched_whole() {
-        let headers = request(&[b"x__Host-lictor=evil; __Host-lictor=1; __host-lictor=2; __Host-lictor=3"]);
+        let headers =
+            request(&[b"x__Host-lictor=evil; __Host-lictor=1; __host-lictor=2; __Host-lictor=3"]);
         let view = RequestView { headers: &headers, address: b"" };
         let cookies = Cookies::parse(view).unwrap();
         assert_eq!(cookies.named("__Host-lictor").collect::<Vec<_>>(), [b"1", b"3"]);

@@ -64,11 +64,16 @@ impl Provider {
         let inside = |name: &str| {
             let url = text(name).ok_or_else(|| bad(&format!("no {name}"), name))?;
             inside_path(config, url).ok_or_else(|| {
-                let wanted = format!("{name} under {} or {}", config.issuer_url.origin(), config.idp.internal.origin());
+                let wanted = format!(
+                    "{name} under {} or {}",
+                    config.issuer_url.origin(),
+                    config.idp.internal.origin()
+                );
                 bad(&format!("{name} {url}"), &wanted)
             })
         };
-        let authorization = text("authorization_endpoint").filter(|url| HttpUrl::parse(url).is_some());
+        let authorization =
+            text("authorization_endpoint").filter(|url| HttpUrl::parse(url).is_some());
         let end_session = text("end_session_endpoint").filter(|url| HttpUrl::parse(url).is_some());
         let is_keycloak = |url: &&str| url.ends_with("/protocol/openid-connect/logout");
         let flag = |name: &str| document.get(name).and_then(Value::as_bool).unwrap_or(false);

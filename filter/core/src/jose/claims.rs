@@ -99,6 +99,9 @@ pub fn subject(claims: &Map<String, Value>) -> Result<&str, Mismatch> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use serde_json::json;
 
     use super::*;
@@ -121,7 +124,17 @@ mod tests {
     #[test]
     fn wrong_kinds_of_times_are_refused() {
         let now = UnixTime::from_secs(10_000);
-        for bad in [json!(null), json!(""), json!("10300"), json!(10300.5), json!(-1), json!(1e300), json!(true), json!([]), json!({})] {
+        for bad in [
+            json!(null),
+            json!(""),
+            json!("10300"),
+            json!(10300.5),
+            json!(-1),
+            json!(1e300),
+            json!(true),
+            json!([]),
+            json!({}),
+        ] {
             let exp = map(json!({"exp": bad, "iat": 1}));
             assert_eq!(times(&exp, now, true).unwrap_err().claim, "exp", "{bad}");
             let iat = map(json!({"exp": 10_300, "iat": bad}));

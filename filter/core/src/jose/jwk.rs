@@ -135,7 +135,8 @@ fn material(jwk: &Map<String, Value>) -> Result<Material, Unusable> {
     };
     match (text("kty"), text("crv")) {
         (Some("RSA"), None) => {
-            let (n, e) = bytes("n").zip(bytes("e")).ok_or(Unusable("an RSA key without n and e"))?;
+            let (n, e) =
+                bytes("n").zip(bytes("e")).ok_or(Unusable("an RSA key without n and e"))?;
             rsa(n, e)
         }
         (Some("EC"), Some("P-256")) => point(32)

@@ -34,7 +34,9 @@ pub struct Answer {
 /// When a parameter is missing, empty or there twice.
 pub fn read(query: Option<&str>) -> Result<Answer, Refusal> {
     let query = query.unwrap_or_default();
-    let refuse = |seen: &str| Refusal::new(Reason::Callback).seen(seen).wanted("state, and code or error, each once");
+    let refuse = |seen: &str| {
+        Refusal::new(Reason::Callback).seen(seen).wanted("state, and code or error, each once")
+    };
     let one = |name: &str| match only(query, name) {
         Ok(value) => Ok(value.filter(|v| !v.is_empty() && v.len() <= 2048).map(|v| v.into_owned())),
         Err(_) => Err(refuse("a parameter twice")),
@@ -131,7 +133,9 @@ pub fn session(
     entropy: &mut dyn Entropy,
 ) -> Result<Session, NoSession> {
     let Some(token) = &tokens.id else {
-        let refusal = Refusal::new(Reason::ProviderAnswer).seen("no id_token").wanted("an ID token (scope openid)");
+        let refusal = Refusal::new(Reason::ProviderAnswer)
+            .seen("no id_token")
+            .wanted("an ID token (scope openid)");
         return Err(NoSession::Refused(refusal));
     };
     let id = id_token::verify(token.expose(), Some(&ticket.nonce), keys, config, now)?;
@@ -158,7 +162,13 @@ pub fn session(
 /// The role from the ID token, else from the access token if that is a verified token of the same
 /// issuer, subject and party, else the default.
 #[must_use]
-pub fn role(id: &IdToken, tokens: &Tokens, keys: &KeySet, config: &Config, now: UnixTime) -> Option<Role> {
+pub fn role(
+    id: &IdToken,
+    tokens: &Tokens,
+    keys: &KeySet,
+    config: &Config,
+    now: UnixTime,
+) -> Option<Role> {
     let from_id = role_of(&Value::Object(id.claims.clone()), &config.roles);
     let from_access = || {
         let claims = id_token::verify_signature(tokens.access.expose(), keys, config).ok()?;
@@ -191,14 +201,29 @@ fn check_at_hash(id: &IdToken, tokens: &Tokens) -> Result<(), Mismatch> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     #[test]
     fn callbacks_with_missing_empty_or_double_parameters_are_refused() {
         assert_eq!(read(Some("state=a.b&code=c&session_state=x")).unwrap().result, Ok("c".into()));
-        assert_eq!(read(Some("error=access_denied&state=a.b")).unwrap().result, Err("access_denied".into()));
-        for query in ["", "code=c", "state=a.b", "state=&code=c", "state=a.b&code=", "state=a.b&code=c&code=d",
-            "state=a.b&state=a.b&code=c", "state=a.b&code=c&error=x", "state=a.b&code=c&iss=a&iss=a"] {
+        assert_eq!(
+            read(Some("error=access_denied&state=a.b")).unwrap().result,
+            Err("access_denied".into())
+        );
+        for query in [
+            "",
+            "code=c",
+            "state=a.b",
+            "state=&code=c",
+            "state=a.b&code=",
+            "state=a.b&code=c&code=d",
+            "state=a.b&state=a.b&code=c",
+            "state=a.b&code=c&error=x",
+            "state=a.b&code=c&iss=a&iss=a",
+        ] {
             assert_eq!(read(Some(query)).unwrap_err().reason, Reason::Callback, "{query}");
         }
         assert!(read(None).is_err());

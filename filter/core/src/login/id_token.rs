@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use crate::config::Config;
 use crate::jose::claims::{self, Mismatch};
 use crate::jose::compact::Compact;
-use crate::jose::verify::signature_is_valid;
 use crate::jose::jwk::KeySet;
+use crate::jose::verify::signature_is_valid;
 use crate::time::UnixTime;
 
 /// Who logged in, from a verified token.
@@ -38,7 +38,11 @@ impl From<Mismatch> for Refused {
 ///
 /// # Errors
 /// See [`Refused`].
-pub fn verify_signature(token: &[u8], keys: &KeySet, config: &Config) -> Result<Map<String, Value>, Refused> {
+pub fn verify_signature(
+    token: &[u8],
+    keys: &KeySet,
+    config: &Config,
+) -> Result<Map<String, Value>, Refused> {
     let compact = Compact::parse(token)
         .map_err(|why| Mismatch::new("token", None, format!("a signed token, not {}", why.0)))?;
     if !config.idp.algorithms.contains(&compact.algorithm) {

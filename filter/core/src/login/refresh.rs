@@ -33,7 +33,9 @@ pub fn judge(
         Ok(tokens) => tokens,
         Err(NoTokens::InvalidGrant) => return Refreshed::Ended("invalid_grant".to_owned()),
         // A wrong client secret is our fault, not the person's: sessions stay.
-        Err(NoTokens::OurFault(what) | NoTokens::Unavailable(what)) => return Refreshed::Unavailable(what),
+        Err(NoTokens::OurFault(what) | NoTokens::Unavailable(what)) => {
+            return Refreshed::Unavailable(what);
+        }
     };
     let Some(keys) = keys else { return Refreshed::Unavailable("no keys".to_owned()) };
     let Some(token) = &tokens.id else {
@@ -41,7 +43,9 @@ pub fn judge(
     };
     let id = match id_token::verify(token.expose(), None, keys, config, now) {
         Ok(id) => id,
-        Err(Refused::UnknownKey(kid)) => return Refreshed::Unavailable(format!("unknown key {kid}")),
+        Err(Refused::UnknownKey(kid)) => {
+            return Refreshed::Unavailable(format!("unknown key {kid}"));
+        }
         Err(Refused::Mismatch(mismatch)) => return ended(&mismatch),
     };
     if id.subject != session.subject {

@@ -19,7 +19,10 @@ fn is_ours(wish: &str, config: &Config) -> bool {
     }
     // A wish for one of our own endpoints would start a login or end a session at once.
     Target::parse(wish.as_bytes()).is_ok_and(|target| {
-        let under = |path: &str| target.path() == path || target.path().strip_prefix(path).is_some_and(|r| r.starts_with('/'));
+        let under = |path: &str| {
+            target.path() == path
+                || target.path().strip_prefix(path).is_some_and(|r| r.starts_with('/'))
+        };
         !under(&config.endpoints)
     })
 }
@@ -40,6 +43,9 @@ pub fn wish(query: Option<&str>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     #[test]

@@ -32,7 +32,11 @@ impl Ticket {
     ///
     /// # Errors
     /// When the host has no randomness.
-    pub fn new(return_to: String, now: UnixTime, entropy: &mut dyn Entropy) -> Result<Self, NoEntropy> {
+    pub fn new(
+        return_to: String,
+        now: UnixTime,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, NoEntropy> {
         Ok(Self {
             id: to_base64url(&random::<9>(entropy)?),
             secret: random(entropy)?,
@@ -128,7 +132,9 @@ impl Tickets {
             match self.open(config, cookies, id) {
                 Some(ticket) => open.push((ticket.started, other)),
                 // Bounded: however many a sibling domain plants, so many are answered.
-                None if answers.len() <= LOGIN_ATTEMPTS && is_token(other) => answers.push(clear(config, other)),
+                None if answers.len() <= LOGIN_ATTEMPTS && is_token(other) => {
+                    answers.push(clear(config, other))
+                }
                 None => {}
             }
         }
@@ -141,7 +147,13 @@ impl Tickets {
 
     /// The attempt that a callback's `state` belongs to, in this browser and in time.
     #[must_use]
-    pub fn claim(&self, config: &Config, cookies: &Cookies<'_>, state: &str, now: UnixTime) -> Option<Ticket> {
+    pub fn claim(
+        &self,
+        config: &Config,
+        cookies: &Cookies<'_>,
+        state: &str,
+        now: UnixTime,
+    ) -> Option<Ticket> {
         let (id, _) = state.split_once('.')?;
         let ticket = self.open(config, cookies, id)?;
         let matches = constant_time_eq(ticket.state().as_bytes(), state.as_bytes());

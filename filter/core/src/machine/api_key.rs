@@ -19,10 +19,14 @@ pub const PREFIX: &[u8] = b"lk_";
 pub fn judge(key: &Secret, config: &Config, now: UnixTime) -> Result<Identity, Refusal> {
     let Machines { api_keys, .. } = &config.machines;
     let Some(entry) = api_keys.get(&sha256(key.expose())) else {
-        return Err(Refusal::new(Reason::UnknownApiKey).seen("an unknown key").wanted("a key of machines.api_keys"));
+        return Err(Refusal::new(Reason::UnknownApiKey)
+            .seen("an unknown key")
+            .wanted("a key of machines.api_keys"));
     };
     if entry.expires.is_some_and(|end| now >= end) {
-        return Err(Refusal::new(Reason::ExpiredApiKey).seen(format!("key {}, expired", entry.name)).wanted("a key in time"));
+        return Err(Refusal::new(Reason::ExpiredApiKey)
+            .seen(format!("key {}, expired", entry.name))
+            .wanted("a key in time"));
     }
     let principal = Principal {
         id: format!("key:{}", entry.name),

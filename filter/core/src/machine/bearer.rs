@@ -36,7 +36,12 @@ impl From<Mismatch> for NotProved {
 ///
 /// # Errors
 /// See [`NotProved`].
-pub fn judge(token: &[u8], keys: &KeySet, config: &Config, now: UnixTime) -> Result<Identity, NotProved> {
+pub fn judge(
+    token: &[u8],
+    keys: &KeySet,
+    config: &Config,
+    now: UnixTime,
+) -> Result<Identity, NotProved> {
     let compact = Compact::parse(token)
         .map_err(|why| Mismatch::new("token", None, format!("a signed token, not {}", why.0)))?;
     if !config.idp.algorithms.contains(&compact.algorithm) {
@@ -58,7 +63,11 @@ pub fn judge(token: &[u8], keys: &KeySet, config: &Config, now: UnixTime) -> Res
     claims::audience(claims, &config.audiences)?;
     party(claims, config)?;
     let principal = principal(claims)?;
-    Ok(Identity { principal, role: role_of(&Value::Object(compact.claims.clone()), &config.roles), until: Some(until) })
+    Ok(Identity {
+        principal,
+        role: role_of(&Value::Object(compact.claims.clone()), &config.roles),
+        until: Some(until),
+    })
 }
 
 /// Only access tokens: an ID token has the same audience, and refresh, offline and logout tokens

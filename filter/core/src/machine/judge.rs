@@ -60,7 +60,10 @@ impl Bench<'_> {
 
     fn bearer(self, token: &Secret) -> Result<Identity, Unproved> {
         if !self.config.machines.bearer {
-            return Err(not_accepted("a bearer token", "another credential (machines.bearer is off)"));
+            return Err(not_accepted(
+                "a bearer token",
+                "another credential (machines.bearer is off)",
+            ));
         }
         if token.expose().starts_with(b"lt_") {
             return Err(not_accepted("a personal token", "an API key or an access token"));
@@ -95,7 +98,10 @@ impl Bench<'_> {
                 other => self.judge(&other),
             };
         }
-        Err(not_accepted("a name and a password", "name:lk_<key> (client credentials are not available yet)"))
+        Err(not_accepted(
+            "a name and a password",
+            "name:lk_<key> (client credentials are not available yet)",
+        ))
     }
 
     fn auth_string(self) -> Result<Identity, Unproved> {
@@ -123,7 +129,11 @@ fn wrapped(pair: &Secret) -> Option<Result<Presented, Unproved>> {
     } else {
         authorization::basic(text.strip_prefix(b"Basic ")?)
     };
-    Some(read.map_err(|_| Unproved::Refused(Refusal::new(Reason::MalformedCredential).seen("a header wrapped in Basic"))))
+    Some(read.map_err(|_| {
+        Unproved::Refused(
+            Refusal::new(Reason::MalformedCredential).seen("a header wrapped in Basic"),
+        )
+    }))
 }
 
 fn not_accepted(seen: &str, wanted: &str) -> Unproved {

@@ -130,9 +130,10 @@ const fn title(reason: Reason) -> &'static str {
         Reason::ProviderUnreachable | Reason::NotReady | Reason::Busy | Reason::Internal => {
             "One moment"
         }
-        Reason::UnknownAttempt | Reason::Callback | Reason::ProviderAnswer | Reason::SessionTooLarge => {
-            "Sign-in did not work"
-        }
+        Reason::UnknownAttempt
+        | Reason::Callback
+        | Reason::ProviderAnswer
+        | Reason::SessionTooLarge => "Sign-in did not work",
         Reason::ProviderRefused => "Not signed in",
         Reason::SessionEnded => "Signed out",
         Reason::NotFound => "Not found",
@@ -168,12 +169,19 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
     use crate::http::client::ClientKind;
     use crate::policy::principal::{Method, Principal};
 
-    const ASKER: Asker<'_> =
-        Asker { kind: ClientKind::Navigation, request_id: Some("1-2"), endpoints: "/oauth2", hsts: true };
+    const ASKER: Asker<'_> = Asker {
+        kind: ClientKind::Navigation,
+        request_id: Some("1-2"),
+        endpoints: "/oauth2",
+        hsts: true,
+    };
 
     #[test]
     fn foreign_text_is_escaped_on_pages() {

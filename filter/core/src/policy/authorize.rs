@@ -86,10 +86,7 @@ pub fn handshake(_socket: &KnownSocket, _slot: &crate::ws::pending::Slot) -> Per
 ///
 /// # Errors
 /// [`Reason::NoRole`] or [`Reason::RoleMissing`], with the operation and the roles that may.
-pub fn identity(
-    identity: Identity,
-    operation: &Operation<'_>,
-) -> Result<Permit, Refusal> {
+pub fn identity(identity: Identity, operation: &Operation<'_>) -> Result<Permit, Refusal> {
     let Identity { principal, role, until } = identity;
     let needed = operations::roles_for(operation);
     let names = needed.names();

@@ -30,6 +30,9 @@ fn granted(name: &str, roles: &Roles) -> Option<Role> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use serde_json::json;
 
     use super::*;
@@ -46,7 +49,10 @@ mod tests {
     fn the_highest_granted_role_counts() {
         for (claims, wanted) in [
             (json!({"realm_access": {"roles": ["prefect-viewer", "x"]}}), Some(Role::Viewer)),
-            (json!({"realm_access": {"roles": ["prefect-viewer"]}, "groups": ["prefect-admin"]}), Some(Role::Admin)),
+            (
+                json!({"realm_access": {"roles": ["prefect-viewer"]}, "groups": ["prefect-admin"]}),
+                Some(Role::Admin),
+            ),
             (json!({"groups": "prefect-operator"}), Some(Role::Operator)),
             (json!({"groups": ["offline_access", "PREFECT-ADMIN", "prefect-admins"]}), None),
         ] {

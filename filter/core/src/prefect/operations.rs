@@ -162,6 +162,9 @@ fn asks_for_secrets(query: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     fn roles(method: &str, path: &str, query: &str) -> Roles {
@@ -171,8 +174,14 @@ mod tests {
     #[test]
     fn what_is_not_named_needs_admin() {
         for (method, path) in [
-            ("POST", "/admin/database/clear"), ("GET", "/unknown"), ("DELETE", "/flows/1"), ("BREW", "/flows/filter"),
-            ("GET", "/flows//"), ("GET", ""), ("POST", "/flows/filter/x"), ("PATCH", "/block_documents/1"),
+            ("POST", "/admin/database/clear"),
+            ("GET", "/unknown"),
+            ("DELETE", "/flows/1"),
+            ("BREW", "/flows/filter"),
+            ("GET", "/flows//"),
+            ("GET", ""),
+            ("POST", "/flows/filter/x"),
+            ("PATCH", "/block_documents/1"),
         ] {
             assert_eq!(roles(method, path, ""), ADMIN, "{method} {path}");
         }
@@ -180,7 +189,9 @@ mod tests {
 
     #[test]
     fn reading_by_post_is_reading() {
-        for path in ["/flows/filter", "/flow_runs/count", "/flow_runs/history", "/deployments/paginate"] {
+        for path in
+            ["/flows/filter", "/flow_runs/count", "/flow_runs/history", "/deployments/paginate"]
+        {
             assert!(roles("POST", path, "").include(Role::Viewer), "{path}");
         }
         assert!(!roles("POST", "/flow_runs", "").include(Role::Viewer));
@@ -191,8 +202,17 @@ mod tests {
     #[test]
     fn secrets_of_blocks_are_for_workers_and_admins() {
         let path = "/block_documents/1";
-        for query in ["include_secrets=true", "include_secrets=1", "include_secrets", "include_secrets=", "include%5Fsecrets=t",
-            "INCLUDE_SECRETS=true", "include_secrets=false&include_secrets=true", "a=b&include_secrets=yes", "include_secrets=false&include_secrets=false"] {
+        for query in [
+            "include_secrets=true",
+            "include_secrets=1",
+            "include_secrets",
+            "include_secrets=",
+            "include%5Fsecrets=t",
+            "INCLUDE_SECRETS=true",
+            "include_secrets=false&include_secrets=true",
+            "a=b&include_secrets=yes",
+            "include_secrets=false&include_secrets=false",
+        ] {
             let roles = roles("GET", path, query);
             assert!(!roles.include(Role::Viewer) && !roles.include(Role::Operator), "{query}");
             assert!(roles.include(Role::Worker) && roles.include(Role::Admin), "{query}");
@@ -201,7 +221,10 @@ mod tests {
             assert!(roles("GET", path, query).include(Role::Viewer), "{query}");
         }
         let by_body = roles("POST", "/block_documents/filter", "");
-        assert!(!by_body.include(Role::Viewer) && !by_body.include(Role::Operator), "the body may ask for secrets");
+        assert!(
+            !by_body.include(Role::Viewer) && !by_body.include(Role::Operator),
+            "the body may ask for secrets"
+        );
     }
 
     #[test]

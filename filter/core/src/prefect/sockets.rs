@@ -17,7 +17,9 @@ impl KnownSocket {
     pub fn at(target: &Target, config: &Config) -> Option<Self> {
         let path = target.decoded().strip_prefix(&config.prefect.api_path)?;
         let known = match path {
-            "/events/in" | "/events/out" | "/logs/out" | "/task_runs/subscriptions/scheduled" => true,
+            "/events/in" | "/events/out" | "/logs/out" | "/task_runs/subscriptions/scheduled" => {
+                true
+            }
             _ => path
                 .strip_prefix("/work_pools/")
                 .and_then(|rest| rest.strip_suffix("/workers/connect"))

@@ -92,7 +92,9 @@ pub fn edit(
 /// it go.
 #[must_use]
 pub fn is_api(target: &Target, config: &Config) -> bool {
-    let under = |path: &str| path.strip_prefix(&config.prefect.api_path).is_some_and(|rest| rest.starts_with('/'));
+    let under = |path: &str| {
+        path.strip_prefix(&config.prefect.api_path).is_some_and(|rest| rest.starts_with('/'))
+    };
     under(target.path()) && under(target.decoded())
 }
 
@@ -114,15 +116,33 @@ fn header_value(text: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     #[test]
     fn identity_headers_are_known_in_every_spelling() {
-        for name in ["authorization", "x-auth-request-user", "x_auth_request_email", "x.forwarded.user",
-            "x-forwarded_user", "x-auth-request-anything", "x_api_key", "remote_user", "x.authenticated.user"] {
+        for name in [
+            "authorization",
+            "x-auth-request-user",
+            "x_auth_request_email",
+            "x.forwarded.user",
+            "x-forwarded_user",
+            "x-auth-request-anything",
+            "x_api_key",
+            "remote_user",
+            "x.authenticated.user",
+        ] {
             assert!(is_identity(name), "{name}");
         }
-        for name in ["x-forwarded-for", "x-forwarded-proto", "x-request-id", "x-prefect-worker-id", "cookie"] {
+        for name in [
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-request-id",
+            "x-prefect-worker-id",
+            "cookie",
+        ] {
             assert!(!is_identity(name), "{name}");
         }
     }

@@ -98,7 +98,9 @@ impl SessionCookie {
         let mut found = Found::Absent;
         for value in cookies.named(name) {
             let opened = self.sealer.open(name, value);
-            if let Some((session, opened)) = opened.and_then(|o| Some((Session::decode(&o.plain)?, o))) {
+            if let Some((session, opened)) =
+                opened.and_then(|o| Some((Session::decode(&o.plain)?, o)))
+            {
                 return Found::Session { session: Box::new(session), stale: opened.stale };
             }
             found = Found::Unreadable;

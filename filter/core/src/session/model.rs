@@ -110,13 +110,28 @@ impl Session {
         };
         let sid = fields.optional()?;
         let refresh_token = fields.optional()?.map(Secret::new);
-        let session = Self { id, subject, name, email, role, sid, auth_time, started, used, checked, refresh_token };
+        let session = Self {
+            id,
+            subject,
+            name,
+            email,
+            role,
+            sid,
+            auth_time,
+            started,
+            used,
+            checked,
+            refresh_token,
+        };
         fields.is_done().then_some(session)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use core::time::Duration;
 
     use super::*;

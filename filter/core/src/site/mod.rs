@@ -136,7 +136,9 @@ impl Site {
     #[must_use]
     pub fn next_poll(&self, now: UnixTime) -> Duration {
         let keys_wanted = self.provider.is_some() && self.keys.is_due(now);
-        let now_due = keys_wanted || self.refreshes.has_queued() || (!self.discovering && now >= self.discovery_due);
+        let now_due = keys_wanted
+            || self.refreshes.has_queued()
+            || (!self.discovering && now >= self.discovery_due);
         if now_due {
             return Duration::from_millis(1);
         }
@@ -147,7 +149,12 @@ impl Site {
     }
 
     /// A call's reply; gives the requests to wake.
-    pub fn on_callout(&mut self, which: SiteCall, reply: CalloutReply<'_>, now: UnixTime) -> Vec<StreamId> {
+    pub fn on_callout(
+        &mut self,
+        which: SiteCall,
+        reply: CalloutReply<'_>,
+        now: UnixTime,
+    ) -> Vec<StreamId> {
         match which {
             SiteCall::Discovery => {
                 self.on_discovery(reply, now);
@@ -157,8 +164,16 @@ impl Site {
             SiteCall::Refresh(id) => {
                 let Some(session) = self.refreshes.in_flight(&id) else { return Vec::new() };
                 let config = self.config();
-                let result = refresh::judge(&session, token::read(reply), self.keys.current(now), &config, now);
-                if let refresh::Refreshed::Ended(why) | refresh::Refreshed::Unavailable(why) = &result {
+                let result = refresh::judge(
+                    &session,
+                    token::read(reply),
+                    self.keys.current(now),
+                    &config,
+                    now,
+                );
+                if let refresh::Refreshed::Ended(why) | refresh::Refreshed::Unavailable(why) =
+                    &result
+                {
                     self.notice(format!("a session could not be refreshed: {why}"));
                 }
                 self.refreshes.finish(id, result, now)
@@ -194,7 +209,11 @@ impl Site {
         match self.keys.finish(answer.as_ref().ok().copied(), now) {
             Ok(skipped) => {
                 if first {
-                    let skipped = if skipped.is_empty() { String::new() } else { format!(" (skipped: {})", skipped.join(", ")) };
+                    let skipped = if skipped.is_empty() {
+                        String::new()
+                    } else {
+                        format!(" (skipped: {})", skipped.join(", "))
+                    };
                     self.notice(format!("loaded the keys of {}{skipped}", self.config.issuer));
                 }
             }
@@ -290,6 +309,8 @@ fn body(reply: CalloutReply<'_>) -> Result<&[u8], String> {
         CalloutReply::Answer { status: 200, encoded: false, body } => Ok(body),
         CalloutReply::Answer { encoded: true, .. } => Err("a compressed answer".to_owned()),
         CalloutReply::Answer { status, .. } => Err(format!("status {status}")),
-        CalloutReply::NotSent => Err("the call could not be sent (is the cluster there, with a host?)".to_owned()),
+        CalloutReply::NotSent => {
+            Err("the call could not be sent (is the cluster there, with a host?)".to_owned())
+        }
     }
 }

@@ -35,8 +35,14 @@ pub enum Recheck {
 
 enum Entry {
     /// Queued or in flight.
-    Working { session: Box<Session>, waiting: Vec<StreamId> },
-    Done { result: Refreshed, at: UnixTime },
+    Working {
+        session: Box<Session>,
+        waiting: Vec<StreamId>,
+    },
+    Done {
+        result: Refreshed,
+        at: UnixTime,
+    },
 }
 
 /// See the module.
@@ -68,10 +74,14 @@ impl Refreshes {
                 return Recheck::Wait;
             }
             Some(Entry::Done { result: Refreshed::Ended(_), .. }) => return Recheck::Ended,
-            Some(Entry::Done { result: Refreshed::Unavailable(_), at }) if !now.is_over(*at, PAUSE) => {
+            Some(Entry::Done { result: Refreshed::Unavailable(_), at })
+                if !now.is_over(*at, PAUSE) =>
+            {
                 return Recheck::Unavailable;
             }
-            Some(Entry::Done { result: Refreshed::Confirmed(kept), .. }) if kept.checked >= session.checked => {
+            Some(Entry::Done { result: Refreshed::Confirmed(kept), .. })
+                if kept.checked >= session.checked =>
+            {
                 if !kept.is_due(now, limits) {
                     return Recheck::Confirmed(kept.clone());
                 }

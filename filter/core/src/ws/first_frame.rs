@@ -46,7 +46,9 @@ pub fn read(held: &[u8]) -> First {
     match frame::read(held, FIRST_FRAME) {
         Read::Incomplete => First::Incomplete,
         Read::Invalid(why) => First::Invalid(why),
-        Read::Frame(frame) if PING_PONG.contains(&frame.opcode) && frame.fin && frame.payload.len() <= 125 => {
+        Read::Frame(frame)
+            if PING_PONG.contains(&frame.opcode) && frame.fin && frame.payload.len() <= 125 =>
+        {
             First::Ping(frame.length)
         }
         Read::Frame(frame) => auth(frame),
@@ -69,7 +71,8 @@ impl AuthFrame {
     /// The credential in it; `None` when there is none, or it is of no known form.
     #[must_use]
     pub fn presented(&self) -> Option<Presented> {
-        let token = self.members.get("token")?.as_str().filter(|t| !t.is_empty() && t.len() <= TOKEN)?;
+        let token =
+            self.members.get("token")?.as_str().filter(|t| !t.is_empty() && t.len() <= TOKEN)?;
         let bytes = token.as_bytes();
         if bytes.starts_with(api_key::PREFIX) {
             Some(Presented::ApiKey(Secret::new(bytes)))
@@ -93,11 +96,18 @@ impl AuthFrame {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     #[test]
     fn the_token_is_replaced_and_the_rest_follows() {
-        let held = [frame::write(TEXT, br#"{"type":"auth","token":"etl:lk_x","v":1}"#, [9, 8, 7, 6]), b"next".to_vec()].concat();
+        let held = [
+            frame::write(TEXT, br#"{"type":"auth","token":"etl:lk_x","v":1}"#, [9, 8, 7, 6]),
+            b"next".to_vec(),
+        ]
+        .concat();
         let First::Auth(auth) = read(&held) else { panic!("no auth frame") };
         assert!(matches!(auth.presented(), Some(Presented::Basic { .. })));
         let out = auth.rewrite(&held, &Secret::new("admin:pw"));
@@ -114,9 +124,16 @@ mod tests {
             let held = frame::write(TEXT, payload.as_bytes(), [1; 4]);
             assert!(matches!(read(&held), First::Other(_)), "{payload}");
         }
-        assert!(matches!(read(&frame::write(2, br#"{"type":"auth","token":"x"}"#, [1; 4])), First::Other(_)));
+        assert!(matches!(
+            read(&frame::write(2, br#"{"type":"auth","token":"x"}"#, [1; 4])),
+            First::Other(_)
+        ));
         for token in ["null", "1", "\"\"", "\"nocolon\"", "[]"] {
-            let held = frame::write(TEXT, format!("{{\"type\":\"auth\",\"token\":{token}}}").as_bytes(), [1; 4]);
+            let held = frame::write(
+                TEXT,
+                format!("{{\"type\":\"auth\",\"token\":{token}}}").as_bytes(),
+                [1; 4],
+            );
             let First::Auth(auth) = read(&held) else { panic!("no auth frame") };
             assert!(auth.presented().is_none(), "{token}");
         }

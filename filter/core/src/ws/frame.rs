@@ -37,7 +37,9 @@ pub struct Frame {
 /// are awaited.
 #[must_use]
 pub fn read(bytes: &[u8], limit: usize) -> Read {
-    let Some((&[first, second], rest)) = bytes.split_first_chunk::<2>() else { return Read::Incomplete };
+    let Some((&[first, second], rest)) = bytes.split_first_chunk::<2>() else {
+        return Read::Incomplete;
+    };
     if first & 0x70 != 0 {
         return Read::Invalid("reserved bits (a compressed frame)");
     }
@@ -103,6 +105,9 @@ fn masked(payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     #[test]
@@ -123,7 +128,13 @@ mod tests {
     fn what_a_client_may_not_send_is_invalid() {
         assert!(matches!(read(&[0xc1, 0x80], 10), Read::Invalid(_)), "compressed");
         assert!(matches!(read(&[0x81, 0x01, b'x'], 10), Read::Invalid(_)), "unmasked");
-        assert!(matches!(read(&write(TEXT, b"12345678901", [0; 4]), 10), Read::Invalid(_)), "too long");
-        assert!(matches!(read(&[0x81, 0xff, 255, 255, 255, 255, 255, 255, 255, 255], 10), Read::Invalid(_)));
+        assert!(
+            matches!(read(&write(TEXT, b"12345678901", [0; 4]), 10), Read::Invalid(_)),
+            "too long"
+        );
+        assert!(matches!(
+            read(&[0x81, 0xff, 255, 255, 255, 255, 255, 255, 255, 255], 10),
+            Read::Invalid(_)
+        ));
     }
 }

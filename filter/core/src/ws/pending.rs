@@ -31,11 +31,8 @@ impl Pending {
 
     /// Those that stayed silent too long; their places are free at once.
     pub fn expire(&mut self, now: UnixTime) -> Vec<StreamId> {
-        let (over, waiting) =
-            core::mem::take(&mut self.0).into_iter().partition(|(_, _, since)| now.is_over(*since, FIRST_FRAME_WAIT));
-        self.0 = waiting;
-        let over: Vec<(StreamId, Vec<u8>, UnixTime)> = over;
-        over.into_iter().map(|(stream, _, _)| stream).collect()
+        let silent = |(_, _, since): &(_, _, UnixTime)| now.is_over(*since, FIRST_FRAME_WAIT);
+        self.0.extract_if(.., |socket| silent(socket)).map(|(stream, _, _)| stream).collect()
     }
 
     /// How many there are.
@@ -53,6 +50,9 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     #[test]

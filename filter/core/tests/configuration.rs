@@ -1,0 +1,167 @@
+//! A configuration is compiled whole, or every problem in it is told at once.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::type_complexity
+)]
+
+mod world;
+
+use lictor_core::config::Config;
+use serde_json::{Value, json};
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+use world::{configuration, environment};
+
+fn problems(text: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    let errors = Config::compile(text, environment).expect_err("a problem");
+    errors.0.iter().map(ToString::to_string).collect()
+}
+
+fn with(patch: &[(&str, Value)]) -> String {
+    let mut value = configuration();
+    for (pointer, new) in patch {
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        let parent = match parent {
+            "" => &mut value,
+            parent => {
+                let first = parent.trim_start_matches('/');
+                if value.get(first).is_none() {
+                    value[first] = json!({});
+                }
+                &mut value[first]
+            }
+        };
+        parent[name] = new.clone();
+    }
+    value.to_string()
+}
+
+#[test]
+fn three_settings_are_enough() {
+    let text = json!({"public_url": "https://p.example", "issuer": "https://i.example/realms/r", "client_id": "prefect"});
+    let config = Config::compile(text.to_string().as_bytes(), &environment).unwrap();
+    assert_eq!(config.audiences, ["prefect"]);
+    assert_eq!(config.redirect_uri(), "https://p.example/oauth2/callback");
+    assert_eq!(config.public_paths, ["/api/health", "/api/ready"]);
+    assert_eq!(config.session.recheck.as_secs(), 300);
+}
+
+#[test]
+fn every_problem_is_told_at_once_with_its_path() {
+    let text = json!({
+        "public_url": "http://prefect.example.com",
+        "issuer": "sso.example.com",
+        "clientid": "prefect",
+        "session": {"idle": 30, "absolute": "10", "recheck": "0s"},
+        "machines": {"api_keys": [{"name": "a", "sha256": "lk_secret-key", "role": "root"}], "bearer": "yes"},
+        "idp": {"client_auth": "jwt", "algorithms": ["HS256", "none"], "scopes": "email", "extra_auth_params": {"state": "x"}},
+        "roles": {"viewer": "v"},
+        "public_paths": ["/api/.*?"],
+    });
+    let all = problems(text.to_string().as_bytes(), &|_| None).join("\n");
+    for path in [
+        "$.public_url",
+        "$.issuer",
+        "$.client_id",
+        "$.clientid",
+        "$.session.idle",
+        "$.session.absolute",
+        "$.session.recheck",
+        "$.machines.api_keys[0].sha256",
+        "$.machines.api_keys[0].role",
+        "$.machines.bearer",
+        "$.idp.client_auth",
+        "$.idp.algorithms",
+        "$.idp.scopes",
+        "$.idp.extra_auth_params",
+        "$.roles.viewer",
+        "$.public_paths",
+        "LICTOR_CLIENT_SECRET",
+        "LICTOR_COOKIE_KEYS",
+        "LICTOR_PREFECT_AUTH_STRING",
+    ] {
+        assert!(all.contains(&format!("{path}: found ")), "{path} in\n{all}");
+    }
+    assert!(!all.contains("secret-key"), "a key in the wrong place is not repeated:\n{all}");
+}
+
+#[test]
+fn values_of_secrets_are_never_told() {
+    let wrong = |name: &str| Some(format!("planted-{name}"));
+    let all = problems(configuration().to_string().as_bytes(), &wrong).join("\n");
+    assert!(all.contains("LICTOR_COOKIE_KEYS") && all.contains("LICTOR_PREFECT_AUTH_STRING"));
+    assert!(!all.contains("planted"), "{all}");
+}
+
+#[test]
+fn what_is_no_json_object_is_refused_with_a_reason() {
+    for (text, wanted) in [
+        (b"".as_slice(), "the configuration"),
+        (b"{", "ends early"),
+        (b"[]", "an object"),
+        (br#"{"issuer":"a","issuer":"b"}"#, "twice"),
+        (b"\n\x1d\n\npublic_url\x12\x0f\x1a\rhttps://p.com", "google.protobuf.StringValue"),
+        (b"\xff", "UTF-8"),
+    ] {
+        let all = problems(text, &environment).join("\n");
+        assert!(all.contains(wanted), "{all}");
+    }
+}
+
+#[test]
+fn limits_of_single_settings() {
+    for (pointer, value, good) in [
+        ("/public_url", json!("http://prefect.localhost:8080"), true),
+        ("/public_url", json!("http://127.0.0.1:8080"), true),
+        ("/public_url", json!("https://u:p@h"), false),
+        ("/public_url", json!("https://h?x"), false),
+        ("/session/not_before", json!("2026-11-24T10:00:00Z"), true),
+        ("/session/not_before", json!("yesterday"), false),
+        ("/session/idle", json!("11h"), false),
+        ("/prefect/api_path", json!("/prefect/api"), true),
+        ("/prefect/api_path", json!("/api/"), false),
+        ("/prefect/ui_path", json!("/"), true),
+        ("/endpoints/prefix", json!("/"), false),
+        ("/endpoints/prefix", json!("/lictor"), true),
+        ("/idp/algorithms", json!(["RS256"]), true),
+        ("/audiences", json!([]), false),
+        ("/client_id", json!(""), false),
+        ("/machines/hosts", json!(["a b"]), false),
+        ("/machines/personal_tokens", json!({}), false),
+    ] {
+        let result = Config::compile(with(&[(pointer, value.clone())]).as_bytes(), &environment);
+        assert_eq!(result.is_ok(), good, "{pointer} {value}: {:?}", result.err());
+    }
+}
+
+#[test]
+fn a_path_prefix_moves_everything() {
+    let config = Config::compile(
+        with(&[("/public_url", json!("https://p.example/prefect/"))]).as_bytes(),
+        &environment,
+    )
+    .unwrap();
+    assert_eq!(config.redirect_uri(), "https://p.example/prefect/oauth2/callback");
+    assert_eq!((config.prefect.api_path.as_str(), config.home()), ("/prefect/api", "/prefect/"));
+}
+
+#[test]
+fn cookie_keys_are_counted_and_measured() {
+    let keys = |text: &str| {
+        let text = text.to_owned();
+        Config::compile(configuration().to_string().as_bytes(), &move |name| {
+            if name == "LICTOR_COOKIE_KEYS" { Some(text.clone()) } else { environment(name) }
+        })
+    };
+    let one = world::COOKIE_KEY;
+    assert_eq!(keys(&format!("{one}, {one}")).unwrap().secrets.cookie_keys.len(), 2);
+    for bad in ["", ",", "short", &format!("{one},"), &format!("{one}="), &one[1..]] {
+        assert!(keys(bad).is_err(), "{bad}");
+    }
+}

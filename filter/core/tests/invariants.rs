@@ -1,0 +1,239 @@
+//! The invariants of docs/architecture.md, tried on generated requests.
+#![cfg(not(target_family = "wasm"))]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::type_complexity
+)]
+
+mod world;
+
+use lictor_core::http::cookies::Cookies;
+use lictor_core::http::request::{RequestView, ResponseView};
+use lictor_core::session::cookie::{Found, SessionCookie};
+use proptest::prelude::*;
+use world::browser::{Browser, SCRIPT};
+use world::{
+    API_KEY, AUTH_STRING, CLIENT_SECRET, COOKIE_KEY, Headers, Outcome, World, basic, request,
+};
+
+/// Header names and values that mean something to some part of the filter.
+fn header_lines() -> impl Strategy<Value = Headers> {
+    let name = prop::sample::select(vec![
+        "authorization",
+        "x-api-key",
+        "cookie",
+        "origin",
+        "sec-fetch-site",
+        "sec-fetch-mode",
+        "sec-fetch-dest",
+        "accept",
+        "upgrade",
+        "connection",
+        "x-forwarded-user",
+        "x_auth_request_user",
+        "x-request-id",
+        "host",
+        "x-forwarded-uri",
+        "x-original-url",
+        "x-http-method-override",
+        "sec-purpose",
+        "access-control-request-method",
+    ]);
+    let known = prop::sample::select(vec![
+        "Bearer x.y.z",
+        "Bearer lk_wrong",
+        "Basic eDp5",
+        "Basic !",
+        "lk_wrong",
+        "websocket",
+        "Upgrade",
+        "h2c",
+        "same-origin",
+        "none",
+        "cross-site",
+        "navigate",
+        "document",
+        "text/html",
+        "https://prefect.example.com",
+        "__Host-lictor=AAAA",
+        "__Host-lictor-login-a=b; lictor=c",
+        "/api/health",
+        "GET",
+        "Bearer eyJhbGciOiJub25lIn0.e30.",
+    ]);
+    let value = prop_oneof![
+        known.prop_map(|v| v.as_bytes().to_vec()),
+        prop::collection::vec(any::<u8>(), 0..40)
+    ];
+    prop::collection::vec((name.prop_map(str::to_owned), value), 0..8)
+}
+
+fn target() -> impl Strategy<Value = Vec<u8>> {
+    let known = prop::sample::select(vec![
+        "/",
+        "/api/flows/filter",
+        "/api/health",
+        "/api/ready",
+        "/api/health/",
+        "/api/health?x",
+        "/api//health",
+        "/API/health",
+        "/api/%68ealth",
+        "/oauth2/live",
+        "/oauth2/callback?state=a.b&code=c",
+        "/oauth2/../api/flows",
+        "/ui-settings",
+        "/api/events/in",
+        "/api/admin/settings",
+        "*",
+        "http://x/api/health",
+    ]);
+    prop_oneof![4 => known.prop_map(|v| v.as_bytes().to_vec()), 1 => prop::collection::vec(any::<u8>(), 0..60)]
+}
+
+fn any_request() -> impl Strategy<Value = Headers> {
+    let method = prop::sample::select(vec![
+        "GET", "HEAD", "POST", "DELETE", "OPTIONS", "get", "TRACE", "CONNECT", "",
+    ]);
+    let host = prop::sample::select(vec![
+        "prefect.example.com",
+        "api.prefect.example.com",
+        "PREFECT.example.com:443",
+        "evil",
+        "",
+    ]);
+    (method, host, target(), header_lines()).prop_map(|(method, host, path, lines)| {
+        let mut headers = request(method, "", &[]);
+        headers[1].1 = path;
+        headers[2].1 = host.as_bytes().to_vec();
+        headers.extend(lines);
+        headers
+    })
+}
+
+fn text<'a>(headers: &'a Headers, name: &str) -> &'a [u8] {
+    headers.iter().find(|(n, _)| n == name).map_or(b"", |(_, value)| value)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// I2, I5, I10: without a valid credential nothing but public paths and handshakes of known
+    /// sockets is forwarded, and what is forwarded carries none of our secrets.
+    #[test]
+    fn no_credential_no_way_to_prefect(headers in any_request()) {
+        let mut world = World::new();
+        let (_, outcome) = world.request(&headers);
+        if let Outcome::Forwarded(seen) = outcome {
+            let path = text(&headers, ":path");
+            let public = text(&headers, ":method") == b"GET" && matches!(path, b"/api/health" | b"/api/ready" | b"/api/health?x");
+            let socket = path == b"/api/events/in" && !text(&headers, "upgrade").is_empty();
+            prop_assert!(public || socket, "{:?}", String::from_utf8_lossy(path));
+            for (name, value) in &seen {
+                prop_assert!(name != "authorization" && name != "x-api-key" && !name.starts_with("x-auth"), "{name}");
+                prop_assert!(name != "x-forwarded-user" && name != "x_auth_request_user");
+                let text = String::from_utf8_lossy(value);
+                prop_assert!(name != "cookie" || !text.contains("lictor=") , "{text}");
+            }
+        }
+    }
+
+    /// I12: equal inputs, equal decisions.
+    #[test]
+    fn decisions_are_repeatable(headers in any_request()) {
+        let answer = |headers: &Headers| format!("{:?}", World::new().request(headers).1);
+        prop_assert_eq!(answer(&headers), answer(&headers));
+    }
+
+    /// I9: whatever is asked for, the login ends on our origin.
+    #[test]
+    fn a_login_ends_on_our_origin(wish in "[/\\\\a-z.:@%?#]{0,12}") {
+        let (mut world, mut browser) = (World::new(), Browser::default());
+        let path = format!("/oauth2/start?rd={}", lictor_core::http::query::encode_value(&wish));
+        let end = browser.log_in(&mut world, &path);
+        let end = url::Url::parse(&end).unwrap();
+        prop_assert_eq!(end.origin().ascii_serialization(), world::PUBLIC);
+    }
+}
+
+/// I3: any changed bit of a sealed cookie is no session.
+#[test]
+fn every_single_bit_change_of_a_cookie_is_no_session() {
+    let (mut world, mut browser) = (World::new(), Browser::default());
+    browser.log_in(&mut world, "/");
+    let value = browser.session().unwrap().clone().into_bytes();
+    let config = world::compile(&world::configuration());
+    let cookie = SessionCookie::new(&config);
+    for bit in 0..value.len() * 8 {
+        let mut changed = value.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        let headers =
+            vec![("cookie".to_owned(), [b"__Host-lictor=".as_slice(), &changed].concat())];
+        let cookies = Cookies::parse(RequestView { headers: &headers, address: b"" }).unwrap();
+        assert!(!matches!(cookie.find(&config, &cookies), Found::Session { .. }), "bit {bit}");
+    }
+}
+
+/// A login cookie is no session, under no name.
+#[test]
+fn a_cookie_sealed_for_one_purpose_opens_for_no_other() {
+    let (mut world, mut browser) = (World::new(), Browser::default());
+    browser.start_login(&mut world, "/");
+    let (_, value) = browser.cookies.pop_first().unwrap();
+    browser.cookies.insert("__Host-lictor".to_owned(), value);
+    assert_eq!(browser.fetch(&mut world, "GET", "/api/flows/1").status(), 401);
+}
+
+/// I6, I7: planted secrets show up in no log line, answer or header.
+#[test]
+fn no_secret_is_ever_shown() {
+    let (mut world, mut browser) = (World::new(), Browser::default());
+    let mut shown = Vec::new();
+    let mut look = |outcome: Outcome| {
+        if let Outcome::Reply(reply) = outcome {
+            let cookies = |name: &str| name == "set-cookie" || name == "location";
+            shown.extend(reply.headers.iter().filter(|(n, _)| !cookies(n)).map(|(_, v)| v.clone()));
+            shown.push(String::from_utf8_lossy(&reply.body).into_owned());
+        }
+    };
+    let callback = browser.start_login(&mut world, "/");
+    look(browser.clone().load(&mut world, &format!("{callback}&code=twice")));
+    look(browser.load(&mut world, &callback));
+    let token = world.idp.sign(&serde_json::json!({"iss": "x", "sub": "planted-claim"}));
+    let key = API_KEY.replace("worker", "wrong");
+    for value in [
+        format!("Bearer {token}"),
+        format!("Bearer {key}"),
+        basic(&format!("etl:{key}")),
+        basic(AUTH_STRING),
+        basic("someone:planted-password"),
+        format!("Digest {key}"),
+        "Bearer planted password".to_owned(),
+    ] {
+        look(world.request(&request("GET", "/api/flows/1", &[("authorization", &value)])).1);
+    }
+    look(world.request(&request("POST", "/api/admin/database/clear", &[("x-api-key", API_KEY)])).1);
+    world.pass(300);
+    world.idp.mood = world::idp::Mood::RefreshRefused;
+    look(browser.fetch(&mut world, "POST", "/api/flows/filter"));
+    look(world.request(&browser.headers("POST", "/oauth2/sign_out", &SCRIPT)).1);
+    let (mut gate, _) = world.request(&request("GET", "/api/flows/1", &[("x-api-key", API_KEY)]));
+    let answer = [(":status".to_owned(), b"401".to_vec())];
+    let edit = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
+    look(Outcome::Reply(edit.replace.unwrap()));
+    let log = world.log.join("\n");
+    assert!(
+        log.contains("unknown_api_key") && log.contains("role_missing"),
+        "there was something to see:\n{log}"
+    );
+    for text in shown.iter().chain([&log]) {
+        for secret in ["planted", API_KEY, AUTH_STRING, CLIENT_SECRET, COOKIE_KEY, &token, "eyJ"] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+}

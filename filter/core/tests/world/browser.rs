@@ -1,0 +1,100 @@
+//! A browser: cookies, Fetch Metadata, and the way through the provider's login page.
+
+use std::collections::BTreeMap;
+
+use lictor_core::http::query::only;
+use lictor_core::reply::Reply;
+
+use super::{Headers, Outcome, World, reply_header, request};
+
+#[derive(Clone, Default)]
+pub struct Browser {
+    pub cookies: BTreeMap<String, String>,
+}
+
+pub const NAVIGATION: [(&str, &str); 3] =
+    [("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+pub const SCRIPT: [(&str, &str); 3] =
+    [("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")];
+
+impl Browser {
+    pub fn cookie_header(&self) -> String {
+        self.cookies.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join("; ")
+    }
+
+    pub fn headers(&self, method: &str, path: &str, extra: &[(&str, &str)]) -> Headers {
+        let cookies = self.cookie_header();
+        let mut lines = extra.to_vec();
+        if !cookies.is_empty() {
+            lines.push(("cookie", &cookies));
+        }
+        request(method, path, &lines)
+    }
+
+    /// Takes over what an answer sets.
+    pub fn keep(&mut self, reply: &Reply) {
+        for (_, line) in reply.headers.iter().filter(|(name, _)| *name == "set-cookie") {
+            self.keep_line(line);
+        }
+    }
+
+    pub fn keep_line(&mut self, line: &str) {
+        let (name, rest) = line.split_once('=').unwrap();
+        let (value, attributes) = rest.split_once(';').unwrap();
+        assert!(attributes.contains("Secure") && attributes.contains("HttpOnly"), "{line}");
+        assert!(attributes.contains("SameSite=Lax") && attributes.contains("Path=/"), "{line}");
+        assert!(!attributes.to_lowercase().contains("domain"), "{line}");
+        if attributes.contains("Max-Age=0") {
+            self.cookies.remove(name);
+        } else {
+            self.cookies.insert(name.to_owned(), value.to_owned());
+        }
+    }
+
+    /// A page load.
+    pub fn load(&mut self, world: &mut World, path: &str) -> Outcome {
+        let headers = self.headers("GET", path, &NAVIGATION);
+        let (_, outcome) = world.request(&headers);
+        if let Outcome::Reply(reply) = &outcome {
+            self.keep(reply);
+        }
+        outcome
+    }
+
+    /// A script's request.
+    pub fn fetch(&mut self, world: &mut World, method: &str, path: &str) -> Outcome {
+        let headers = self.headers(method, path, &SCRIPT);
+        let (_, outcome) = world.request(&headers);
+        if let Outcome::Reply(reply) = &outcome {
+            self.keep(reply);
+        }
+        outcome
+    }
+
+    /// Loads a page without a session; gives the callback that the provider would send it to.
+    pub fn start_login(&mut self, world: &mut World, path: &str) -> String {
+        let reply = self.load(world, path).reply();
+        assert_eq!(reply.status, 302, "{path}");
+        let location = reply_header(&reply, "location").unwrap();
+        let (endpoint, query) = location.split_once('?').unwrap();
+        assert_eq!(endpoint, format!("{}/auth", super::ISSUER));
+        let parameter = |name: &str| only(query, name).unwrap().unwrap().into_owned();
+        assert_eq!(parameter("code_challenge_method"), "S256");
+        assert_eq!(parameter("redirect_uri"), format!("{}/oauth2/callback", super::PUBLIC));
+        world.idp.nonce = parameter("nonce");
+        let iss = lictor_core::http::query::encode_value(super::ISSUER);
+        format!("/oauth2/callback?state={}&code=planted-code&iss={iss}", parameter("state"))
+    }
+
+    /// Logs in; gives where the browser ends.
+    pub fn log_in(&mut self, world: &mut World, path: &str) -> String {
+        let callback = self.start_login(world, path);
+        let reply = self.load(world, &callback).reply();
+        assert_eq!(reply.status, 302, "{}", String::from_utf8_lossy(&reply.body));
+        reply_header(&reply, "location").unwrap().to_owned()
+    }
+
+    pub fn session(&self) -> Option<&String> {
+        self.cookies.get("__Host-lictor")
+    }
+}

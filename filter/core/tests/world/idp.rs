@@ -1,0 +1,161 @@
+//! A provider that signs what it is told to, and fails as it is told to.
+
+use std::collections::HashMap;
+
+use ed25519_compact::{KeyPair, Seed};
+use lictor_core::crypto::{sha256, to_base64url};
+use lictor_core::decision::Callout;
+use lictor_core::time::UnixTime;
+use serde_json::{Value, json};
+
+use super::ISSUER;
+
+/// What the provider does when it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    Well,
+    /// Connections are refused (Envoy makes that a 503).
+    Away,
+    /// Envoy's call can't even be sent.
+    NoCluster,
+    /// Every refresh token is refused.
+    RefreshRefused,
+    /// The client's secret is wrong.
+    ClientRefused,
+}
+
+pub struct Idp {
+    pub mood: Mood,
+    /// Claims of the next ID token that differ from the usual ones.
+    pub claims: Value,
+    /// The nonce of the attempt that is under way.
+    pub nonce: String,
+    /// Calls by path.
+    pub calls: HashMap<String, usize>,
+    key: KeyPair,
+    kid: String,
+    published: Vec<(String, KeyPair)>,
+    refreshes: usize,
+}
+
+fn key(name: &str) -> KeyPair {
+    KeyPair::from_seed(Seed::new(sha256(name.as_bytes())))
+}
+
+impl Idp {
+    pub fn new() -> Self {
+        Self {
+            mood: Mood::Well,
+            claims: json!({}),
+            nonce: String::new(),
+            calls: HashMap::new(),
+            key: key("k1"),
+            kid: "k1".to_owned(),
+            published: vec![("k1".to_owned(), key("k1"))],
+            refreshes: 0,
+        }
+    }
+
+    /// Signs with a new key from now on, and publishes it.
+    pub fn rotate(&mut self, kid: &str) {
+        self.key = key(kid);
+        self.kid = kid.to_owned();
+        self.published.push((kid.to_owned(), key(kid)));
+    }
+
+    pub fn called(&self, path: &str) -> usize {
+        self.calls.get(path).copied().unwrap_or(0)
+    }
+
+    pub fn answer(&mut self, callout: &Callout, now: UnixTime) -> Option<(u16, Vec<u8>)> {
+        let path = &callout.headers.iter().find(|(name, _)| *name == ":path").unwrap().1;
+        *self.calls.entry(path.clone()).or_default() += 1;
+        let form = String::from_utf8(callout.body.clone()).unwrap();
+        match self.mood {
+            Mood::NoCluster => return None,
+            Mood::Away => return Some((503, Vec::new())),
+            Mood::RefreshRefused if form.contains("grant_type=refresh_token") => {
+                return Some((400, br#"{"error":"invalid_grant"}"#.to_vec()));
+            }
+            Mood::ClientRefused if path.ends_with("/token") => {
+                return Some((401, br#"{"error":"unauthorized_client"}"#.to_vec()));
+            }
+            _ => {}
+        }
+        let body = match path.as_str() {
+            "/realms/prefect/.well-known/openid-configuration" => json!({
+                "issuer": ISSUER,
+                "authorization_endpoint": format!("{ISSUER}/auth"),
+                "token_endpoint": format!("{ISSUER}/token"),
+                "jwks_uri": format!("{ISSUER}/certs"),
+                "end_session_endpoint": format!("{ISSUER}/protocol/openid-connect/logout"),
+                "authorization_response_iss_parameter_supported": true,
+            }),
+            "/realms/prefect/certs" => self.jwks(),
+            "/realms/prefect/token" => self.tokens(&form, now),
+            "/realms/prefect/protocol/openid-connect/logout" => return Some((204, Vec::new())),
+            _ => return Some((404, Vec::new())),
+        };
+        Some((200, body.to_string().into_bytes()))
+    }
+
+    fn jwks(&self) -> Value {
+        let mut keys =
+            vec![json!({"kty": "RSA", "use": "enc", "kid": "enc", "n": "AQAB", "e": "AQAB"})];
+        keys.extend(self.published.iter().map(|(kid, pair)| {
+            json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": kid, "x": to_base64url(pair.pk.as_ref())})
+        }));
+        json!({ "keys": keys })
+    }
+
+    fn tokens(&mut self, form: &str, now: UnixTime) -> Value {
+        self.refreshes += 1;
+        let mut claims = json!({
+            "iss": ISSUER, "aud": "prefect", "azp": "prefect", "sub": "alice-1", "typ": "ID", "sid": "sid-1",
+            "iat": now.secs(), "exp": now.secs() + 300, "auth_time": 1_799_999_000,
+            "preferred_username": "alice", "email": "alice@example.com", "email_verified": true,
+            "realm_access": {"roles": ["prefect-operator"]},
+        });
+        if form.contains("grant_type=authorization_code") {
+            claims["nonce"] = json!(self.nonce);
+        }
+        merge(&mut claims, &self.claims);
+        json!({
+            "token_type": "Bearer", "expires_in": 300,
+            "access_token": "planted-access-token",
+            "id_token": self.sign(&claims),
+            "refresh_token": format!("planted-refresh-token-{}", self.refreshes),
+        })
+    }
+
+    /// Claims of a service account's access token.
+    pub fn machine_claims(&self, now: UnixTime) -> Value {
+        json!({
+            "iss": ISSUER, "aud": "prefect", "azp": "etl-worker", "sub": "service-1", "typ": "Bearer",
+            "iat": now.secs(), "exp": now.secs() + 300, "preferred_username": "service-account-etl-worker",
+            "realm_access": {"roles": ["prefect-worker"]},
+        })
+    }
+
+    pub fn sign(&self, claims: &Value) -> String {
+        self.sign_with(&json!({"alg": "EdDSA", "typ": "JWT", "kid": self.kid}), claims)
+    }
+
+    pub fn sign_with(&self, header: &Value, claims: &Value) -> String {
+        let part = |value: &Value| to_base64url(value.to_string().as_bytes());
+        let signed = format!("{}.{}", part(header), part(claims));
+        let signature = self.key.sk.sign(signed.as_bytes(), None);
+        format!("{signed}.{}", to_base64url(signature.as_ref()))
+    }
+}
+
+/// `null` in the patch takes a claim away.
+pub fn merge(claims: &mut Value, patch: &Value) {
+    for (name, value) in patch.as_object().unwrap() {
+        if value.is_null() {
+            claims.as_object_mut().unwrap().remove(name);
+        } else {
+            claims[name] = value.clone();
+        }
+    }
+}

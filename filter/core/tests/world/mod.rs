@@ -1,0 +1,256 @@
+//! The world of the scenarios: a clock that jumps, a generator that repeats itself, a provider that
+//! signs anything, browsers with cookies, and Prefect as a list of what reached it.
+#![allow(dead_code, reason = "each test target uses a part of the world")]
+
+pub mod browser;
+pub mod idp;
+
+use core::time::Duration;
+
+use lictor_core::config::Config;
+use lictor_core::crypto::{Entropy, NoEntropy, sha256};
+use lictor_core::decision::{Callout, CalloutReply, Decision};
+use lictor_core::http::request::RequestView;
+use lictor_core::reply::Reply;
+use lictor_core::site::{SiteCall, StreamId};
+use lictor_core::time::UnixTime;
+use lictor_core::{Cx, Gate, Site};
+use serde_json::{Value, json};
+
+use idp::Idp;
+
+pub const PUBLIC: &str = "https://prefect.example.com";
+pub const ISSUER: &str = "https://sso.example.com/realms/prefect";
+pub const AUTH_STRING: &str = "admin:planted-prefect-secret";
+pub const CLIENT_SECRET: &str = "planted-client-secret";
+pub const API_KEY: &str = "lk_planted-api-key-of-a-worker";
+pub const COOKIE_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
+/// A generator that anybody can predict, so that equal inputs give equal decisions.
+#[derive(Clone, Default)]
+pub struct Repeatable(u64);
+
+impl Entropy for Repeatable {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), NoEntropy> {
+        for chunk in buffer.chunks_mut(32) {
+            self.0 += 1;
+            let block = sha256(&self.0.to_be_bytes());
+            chunk.copy_from_slice(&block[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+pub type Headers = Vec<(String, Vec<u8>)>;
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Prefect got it, with these headers.
+    Forwarded(Headers),
+    /// Answered here.
+    Reply(Reply),
+    /// It still waits.
+    Waiting,
+}
+
+impl Outcome {
+    pub fn reply(self) -> Reply {
+        match self {
+            Self::Reply(reply) => reply,
+            other => panic!("no reply: {other:?}"),
+        }
+    }
+
+    pub fn forwarded(self) -> Headers {
+        match self {
+            Self::Forwarded(headers) => headers,
+            other => panic!("not forwarded: {other:?}"),
+        }
+    }
+
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Forwarded(_) => 200,
+            Self::Reply(reply) => reply.status,
+            Self::Waiting => 0,
+        }
+    }
+}
+
+pub fn header<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
+    headers.iter().find(|(n, _)| n == name).map(|(_, v)| core::str::from_utf8(v).unwrap())
+}
+
+pub fn reply_header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
+    reply.headers.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_str())
+}
+
+pub fn code(reply: &Reply) -> String {
+    let body: Value = serde_json::from_slice(&reply.body).expect("a JSON answer");
+    body["code"].as_str().unwrap().to_owned()
+}
+
+pub struct World {
+    pub now: UnixTime,
+    pub entropy: Repeatable,
+    pub idp: Idp,
+    pub site: Site,
+    pub log: Vec<String>,
+    next_stream: StreamId,
+}
+
+pub fn configuration() -> Value {
+    let digest: String = sha256(API_KEY.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+    json!({
+        "public_url": PUBLIC,
+        "issuer": ISSUER,
+        "client_id": "prefect",
+        "machines": {
+            "hosts": ["api.prefect.example.com"],
+            "api_keys": [{"name": "etl", "sha256": digest, "role": "worker"}]
+        }
+    })
+}
+
+pub fn environment(name: &str) -> Option<String> {
+    let value = match name {
+        "LICTOR_CLIENT_SECRET" => CLIENT_SECRET,
+        "LICTOR_COOKIE_KEYS" => COOKIE_KEY,
+        "LICTOR_PREFECT_AUTH_STRING" => AUTH_STRING,
+        _ => return None,
+    };
+    Some(value.to_owned())
+}
+
+pub fn compile(configuration: &Value) -> Config {
+    Config::compile(configuration.to_string().as_bytes(), &environment).unwrap()
+}
+
+impl World {
+    /// A site that has its provider's metadata and keys.
+    pub fn new() -> Self {
+        let mut world = Self::starting(&configuration());
+        world.work();
+        assert!(world.site.is_ready(world.now), "{:?}", world.log);
+        world
+    }
+
+    /// A site that has nothing yet.
+    pub fn starting(configuration: &Value) -> Self {
+        Self {
+            now: UnixTime::from_secs(1_800_000_000),
+            entropy: Repeatable::default(),
+            idp: Idp::new(),
+            site: Site::new(compile(configuration)),
+            log: Vec::new(),
+            next_stream: 1,
+        }
+    }
+
+    pub fn pass(&mut self, seconds: u64) {
+        self.now = self.now.plus(Duration::from_secs(seconds));
+    }
+
+    pub fn cx(&mut self) -> Cx<'_> {
+        Cx { site: &mut self.site, now: self.now, entropy: &mut self.entropy }
+    }
+
+    /// Starts a request; it may come to wait for the site.
+    pub fn begin(&mut self, headers: &Headers) -> (Gate, Outcome) {
+        let mut gate = Gate::new(self.next_stream);
+        self.next_stream += 1;
+        let view = RequestView { headers, address: b"192.0.2.1" };
+        let decision = gate.on_request(view, &mut self.cx());
+        let outcome = self.settle(&mut gate, headers, decision);
+        (gate, outcome)
+    }
+
+    /// A request on its own, until it is decided.
+    pub fn request(&mut self, headers: &Headers) -> (Gate, Outcome) {
+        let (gate, outcome) = self.begin(headers);
+        if !matches!(outcome, Outcome::Waiting) {
+            return (gate, outcome);
+        }
+        let mut outcomes = self.finish_waiting(vec![(gate, headers.clone())]);
+        outcomes.remove(0)
+    }
+
+    /// Lets the site work, and wakes those that waited for it.
+    pub fn finish_waiting(&mut self, waiting: Vec<(Gate, Headers)>) -> Vec<(Gate, Outcome)> {
+        self.work();
+        waiting
+            .into_iter()
+            .map(|(mut gate, headers)| {
+                let view = RequestView { headers: &headers, address: b"192.0.2.1" };
+                let decision = gate.on_wake(view, &mut self.cx());
+                let outcome = self.settle(&mut gate, &headers, decision);
+                (gate, outcome)
+            })
+            .collect()
+    }
+
+    fn settle(&mut self, gate: &mut Gate, headers: &Headers, mut decision: Decision) -> Outcome {
+        loop {
+            if let Some(event) = gate.take_event() {
+                self.log.extend(event.line.clone());
+                self.log.push(format!("{} {} {}", event.counter(), event.principal, event.role));
+            }
+            decision = match decision {
+                Decision::Forward { permit: _, edit } => {
+                    let kept = headers.iter().filter(|(name, _)| !edit.remove.contains(name));
+                    let kept =
+                        kept.filter(|(name, _)| !edit.set.iter().any(|(set, _)| set == name));
+                    let set =
+                        edit.set.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+                    return Outcome::Forwarded(kept.cloned().chain(set).collect());
+                }
+                Decision::Reply(reply) => return Outcome::Reply(reply),
+                Decision::AwaitSite => return Outcome::Waiting,
+                Decision::Await(callout) => {
+                    let answer = self.idp.answer(&callout, self.now);
+                    let view = RequestView { headers, address: b"192.0.2.1" };
+                    gate.on_callout(reply_of(answer.as_ref()), view, &mut self.cx())
+                }
+            };
+        }
+    }
+
+    /// Everything that the site has to do now.
+    pub fn work(&mut self) -> Vec<StreamId> {
+        let mut woken = Vec::new();
+        while let Some((call, callout)) = self.site.poll(self.now) {
+            let answer = self.idp.answer(&callout, self.now);
+            woken.extend(self.site.on_callout(call, reply_of(answer.as_ref()), self.now));
+        }
+        self.log.extend(self.site.take_notices());
+        woken
+    }
+
+    /// The site's next call, unanswered.
+    pub fn poll(&mut self) -> Option<(SiteCall, Callout)> {
+        self.site.poll(self.now)
+    }
+}
+
+pub fn reply_of(answer: Option<&(u16, Vec<u8>)>) -> CalloutReply<'_> {
+    match answer {
+        Some((status, body)) => CalloutReply::Answer { status: *status, encoded: false, body },
+        None => CalloutReply::NotSent,
+    }
+}
+
+/// Header lines of a request to the public host.
+pub fn request(method: &str, path: &str, extra: &[(&str, &str)]) -> Headers {
+    request_to("prefect.example.com", method, path, extra)
+}
+
+pub fn request_to(host: &str, method: &str, path: &str, extra: &[(&str, &str)]) -> Headers {
+    let own = [(":method", method), (":path", path), (":authority", host), (":scheme", "https")];
+    let lines = own.iter().chain(extra);
+    lines.map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+pub fn basic(pair: &str) -> String {
+    format!("Basic {}", lictor_core::crypto::to_base64(pair.as_bytes()))
+}
