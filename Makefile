@@ -1,0 +1,65 @@
+# Everything that a developer runs. `make help` lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PREFECT ?=
+# The stack runner; in the dev profile, since it only starts things and waits.
+STACK := cargo run --quiet --locked -p lictor-integration --bin lictor-stack --
+
+.PHONY: help up down status logs wasm test test-fast test-core test-wasm test-e2e lint fmt samples compose-test setup screenshots
+
+help: ## List every target
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: cargo ## Start Envoy with Lictor, Keycloak and Prefect (PREFECT=3.4.13 for another version)
+	@$(STACK) up --prefect "$(PREFECT)"
+
+down: cargo ## Stop them; nothing is left running, Prefect keeps its data
+	@$(STACK) down
+
+status: cargo ## Say what runs and what is ready
+	@$(STACK) status
+
+logs: cargo ## Show the ends of all logs
+	@$(STACK) logs
+
+wasm: cargo ## Build the module, print its size and imports
+	@rustup target add wasm32-wasip1 2>/dev/null
+	@cargo build --quiet --locked --release -p lictor-filter --target wasm32-wasip1
+	@scripts/module-report
+
+test: setup test-core test-wasm wasm test-e2e ## All tests, on the real parts
+
+test-fast: cargo ## The inner loop: the core on the host
+	@cargo test --quiet --locked -p lictor-core
+
+test-core: cargo ## Unit, scenario and property tests on the host
+	cargo test --locked -p lictor-core -p lictor-integration --lib --bins --test scenarios --test invariants --test configuration
+
+test-wasm: cargo ## The core's tests on wasm32, by wasm-bindgen-test
+	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER="$$(scripts/wasm-test-runner)" \
+	    cargo test --locked -p lictor-core --target wasm32-unknown-unknown --lib --test scenarios --test configuration
+
+test-e2e: wasm ## The built module in the real Envoy with Keycloak, Prefect and Chromium
+	cargo test --locked -p lictor-integration --test e2e
+
+lint: cargo ## Formatting, clippy for host and wasm, licences, scripts
+	@scripts/lint
+
+fmt: cargo ## Format the code
+	@cargo fmt
+
+samples: wasm ## Validate every Envoy configuration in the repository with the real Envoy
+	@scripts/check-samples
+
+compose-test: wasm ## Check the compose stack; run it where a Docker engine is there
+	@scripts/compose-test
+
+screenshots: wasm ## Make the pictures in docs/images anew
+	LICTOR_SCREENSHOTS=1 cargo test --locked -p lictor-integration --test e2e -- browser
+
+setup: ## Install what the tests need and is not there
+	@scripts/setup
+
+.PHONY: cargo
+cargo:
+	@command -v cargo >/dev/null || { echo "cargo is not there. Wanted: Rust 1.89 or newer with rustup. Install it, then open a new shell." >&2; exit 1; }
