@@ -48,10 +48,10 @@ lint: cargo ## Formatting, clippy for host and wasm, licences, scripts
 fmt: cargo ## Format the code
 	@cargo fmt
 
-samples: wasm ## Validate every Envoy configuration in the repository with the real Envoy
+samples: wasm parts ## Validate every Envoy configuration in the repository with the real Envoy
 	@scripts/check-samples
 
-compose-test: wasm ## Check the compose stack; run it where a Docker engine is there
+compose-test: wasm parts ## Check the compose stack; run it where a Docker engine is there
 	@scripts/compose-test
 
 screenshots: wasm ## Make the pictures in docs/images anew
@@ -60,6 +60,8 @@ screenshots: wasm ## Make the pictures in docs/images anew
 setup: ## Install what the tests need and is not there
 	@scripts/setup
 
-.PHONY: cargo
+.PHONY: cargo parts
+parts: cargo
+	@$(STACK) fetch
 cargo:
 	@command -v cargo >/dev/null || { echo "cargo is not there. Wanted: Rust 1.89 or newer with rustup. Install it, then open a new shell." >&2; exit 1; }

@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use crate::config::HttpUrl;
 use crate::http::client::ClientKind;
 use crate::pages;
 use crate::refusal::{Meaning, Refusal};
@@ -29,6 +30,8 @@ pub struct Asker<'a> {
     pub request_id: Option<&'a str>,
     /// Path of our endpoints, for links on pages.
     pub endpoints: &'a str,
+    /// The provider: where our sign-out form may lead.
+    pub provider: &'a HttpUrl,
     /// Whether browsers are told to use https only.
     pub hsts: bool,
 }
@@ -60,12 +63,12 @@ impl Reply {
 
     /// A page.
     #[must_use]
-    pub fn page(status: u16, code: &'static str, page: &pages::Page, hsts: bool) -> Self {
+    pub fn page(status: u16, code: &'static str, page: &pages::Page, asker: Asker<'_>) -> Self {
         let mut reply =
             Self::new(status, code, page.html().into_bytes(), "text/html; charset=utf-8");
-        reply.push("content-security-policy", pages::content_security_policy());
+        reply.push("content-security-policy", pages::content_security_policy(asker.provider));
         reply.push("x-frame-options", "DENY");
-        if hsts {
+        if asker.hsts {
             reply.push("strict-transport-security", "max-age=31536000");
         }
         reply
@@ -107,12 +110,7 @@ impl Reply {
     pub fn refusal(refusal: &Refusal, asker: Asker<'_>) -> Self {
         let meaning = refusal.reason.meaning();
         let mut reply = if asker.kind == ClientKind::Navigation {
-            Self::page(
-                meaning.status,
-                meaning.code,
-                &pages::Page::refusal(refusal, asker),
-                asker.hsts,
-            )
+            Self::page(meaning.status, meaning.code, &pages::Page::refusal(refusal, asker), asker)
         } else {
             Self::json_refusal(refusal, meaning, asker)
         };

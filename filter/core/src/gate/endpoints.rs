@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::authenticate::Proof;
 use super::hosts::Host;
-use super::{Cx, Gate, asker, login};
+use super::{Cx, Gate, asker};
 use crate::config::Config;
 use crate::decision::Decision;
 use crate::http::client::{ClientKind, is_deliberate_navigation, is_ours};
@@ -175,9 +175,9 @@ impl Gate {
             let page = if super::authenticate::shows_session(cookies, &config) {
                 Page::confirm_sign_out(asker)
             } else {
-                Page::signed_out(asker, login::PROVIDER_ENDED)
+                Page::signed_out(asker, false)
             };
-            return Ok(self.reply(Reply::page(200, "sign_out_asked", &page, asker.hsts)));
+            return Ok(self.reply(Reply::page(200, "sign_out_asked", &page, asker)));
         }
         self.end_session(request, cookies, cx)
     }

@@ -19,9 +19,6 @@ use crate::reply::Reply;
 use crate::session::cookie::{Found, Names, NoCookie, clear};
 use crate::site::{Awaited, Site};
 
-/// What the page after a return from the provider says: it has ended its session.
-pub const PROVIDER_ENDED: bool = true;
-
 /// What a request waits for.
 pub enum Step {
     /// The code is at the token endpoint.
@@ -250,7 +247,7 @@ impl Gate {
         let asker = asker(request, &config);
         let page = Page::signed_out(asker, everywhere);
         let reply =
-            Reply::page(200, "signed_out", &page, asker.hsts).with_cookies(self.set_cookie.take());
+            Reply::page(200, "signed_out", &page, asker).with_cookies(self.set_cookie.take());
         self.reply(reply)
     }
 }

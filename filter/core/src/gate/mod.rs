@@ -472,5 +472,6 @@ fn asker<'a>(request: RequestView<'a>, config: &'a Rc<Config>) -> Asker<'a> {
 }
 
 fn asker_of(kind: ClientKind, config: &Config) -> Asker<'_> {
-    Asker { kind, request_id: None, endpoints: &config.endpoints, hsts: config.hsts() }
+    let (endpoints, provider) = (config.endpoints.as_str(), &config.issuer_url);
+    Asker { kind, request_id: None, endpoints, provider, hsts: config.hsts() }
 }

@@ -1,5 +1,6 @@
 //! Pages for people: plain, quick, dark and light, no scripts.
 
+use crate::config::HttpUrl;
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Asker;
 
@@ -143,11 +144,13 @@ const fn title(reason: Reason) -> &'static str {
 
 /// No script, no foreign content, no framing; the style by its hash.
 #[must_use]
-pub fn content_security_policy() -> String {
+pub fn content_security_policy(provider: &HttpUrl) -> String {
     let hash = crate::crypto::to_base64(&crate::crypto::sha256(STYLE.as_bytes()));
     format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; base-uri 'none'; \
-         frame-ancestors 'none'"
+        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self' {}; base-uri 'none'; \
+         frame-ancestors 'none'",
+        // The sign-out form's answer may be a redirect there, which browsers count as its target.
+        provider.origin()
     )
 }
 
@@ -176,12 +179,19 @@ mod tests {
     use crate::http::client::ClientKind;
     use crate::policy::principal::{Method, Principal};
 
-    const ASKER: Asker<'_> = Asker {
-        kind: ClientKind::Navigation,
-        request_id: Some("1-2"),
-        endpoints: "/oauth2",
-        hsts: true,
-    };
+    fn asker(provider: &HttpUrl) -> Asker<'_> {
+        Asker {
+            kind: ClientKind::Navigation,
+            request_id: Some("1-2"),
+            endpoints: "/oauth2",
+            provider,
+            hsts: true,
+        }
+    }
+
+    fn html(refusal: &Refusal) -> String {
+        Page::refusal(refusal, asker(&HttpUrl::parse("https://sso.example").unwrap())).html()
+    }
 
     #[test]
     fn foreign_text_is_escaped_on_pages() {
@@ -192,7 +202,7 @@ mod tests {
             method: Method::Session,
         };
         let refusal = Refusal::new(Reason::RoleMissing).wanted("admin").by(principal);
-        let html = Page::refusal(&refusal, ASKER).html();
+        let html = html(&refusal);
         assert!(!html.contains("<script"));
         assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;"));
         assert!(html.contains("Needed: admin."));
@@ -200,7 +210,7 @@ mod tests {
 
     #[test]
     fn pages_are_small_and_carry_no_script() {
-        let html = Page::refusal(&Refusal::new(Reason::ProviderUnreachable), ASKER).html();
+        let html = html(&Refusal::new(Reason::ProviderUnreachable));
         assert!(html.len() < 10_000 && !html.contains("<script"));
         assert!(html.contains("http-equiv=\"refresh\""));
     }

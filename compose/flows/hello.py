@@ -1,0 +1,16 @@
+"""A small flow with a task and logs: what the worker of this stack runs through Lictor."""
+
+from prefect import flow, get_run_logger, task
+
+
+@task
+def greet(name: str) -> str:
+    get_run_logger().info("greeting %s", name)
+    return f"Hello, {name}!"
+
+
+@flow(log_prints=True)
+def hello(names: tuple[str, ...] = ("Envoy", "Keycloak", "Prefect")) -> list[str]:
+    greetings = [greet(name) for name in names]
+    print(*greetings, sep="\n")
+    return greetings
