@@ -22,6 +22,7 @@
     )
 )]
 
+pub mod asker;
 pub mod audit;
 pub mod config;
 pub mod crypto;
@@ -43,6 +44,7 @@ pub mod reply;
 pub mod secret;
 pub mod session;
 pub mod site;
+pub mod stream;
 pub mod time;
 pub mod ws;
 

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::config::HttpUrl;
+use crate::asker::Asker;
 use crate::http::client::ClientKind;
 use crate::pages;
 use crate::refusal::{Meaning, Refusal};
@@ -19,21 +19,6 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// Short name for Envoy's response code details.
     pub code: &'static str,
-}
-
-/// What answers to refusals need to know about the request.
-#[derive(Clone, Copy, Debug)]
-pub struct Asker<'a> {
-    /// Which kind of client reads the answer.
-    pub kind: ClientKind,
-    /// Envoy's request id, if it is one.
-    pub request_id: Option<&'a str>,
-    /// Path of our endpoints, for links on pages.
-    pub endpoints: &'a str,
-    /// The provider: where our sign-out form may lead.
-    pub provider: &'a HttpUrl,
-    /// Whether browsers are told to use https only.
-    pub hsts: bool,
 }
 
 impl Reply {

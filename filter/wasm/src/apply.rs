@@ -4,7 +4,7 @@
 use lictor_core::decision::{CalloutReply, DataStep, Decision, RequestEdit, ResponseEdit};
 use lictor_core::http::request::RequestView;
 use lictor_core::reply::Reply;
-use lictor_core::site::StreamId;
+use lictor_core::stream::StreamId;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, MapType, Status};
 
@@ -56,7 +56,7 @@ fn apply(shared: &Shared, stream: StreamId, decision: Option<Decision>) -> Outco
             }
         },
         Some(Decision::Reply(reply)) => {
-            answer(&reply);
+            host::answer(&reply);
             Outcome::Stay
         }
         Some(Decision::AwaitSite) => Outcome::Stay,
@@ -69,7 +69,7 @@ fn apply(shared: &Shared, stream: StreamId, decision: Option<Decision>) -> Outco
                     .event(stream, |gate, cx| gate.on_callout(CalloutReply::NotSent, request, cx));
                 match next {
                     Some(Decision::Reply(reply)) => {
-                        answer(&reply);
+                        host::answer(&reply);
                         Outcome::Stay
                     }
                     // A call that could not be sent leads to an answer, never on.
@@ -81,15 +81,8 @@ fn apply(shared: &Shared, stream: StreamId, decision: Option<Decision>) -> Outco
     }
 }
 
-/// Answers the request of the effective context.
-pub fn answer(reply: &Reply) {
-    if let Err(status) = host::reply(reply) {
-        log::error!("an answer could not be sent ({status:?}): the request stays paused");
-    }
-}
-
 fn fail() -> Outcome {
-    answer(&Reply::unavailable());
+    host::answer(&Reply::unavailable());
     Outcome::Stay
 }
 
@@ -112,7 +105,7 @@ pub fn response(edit: &ResponseEdit) -> Action {
         None if edit_response(edit).is_ok() => return Action::Continue,
         None => Reply::unavailable(),
     };
-    answer(&replacement);
+    host::answer(&replacement);
     Action::Pause
 }
 

@@ -83,9 +83,12 @@ pub fn dispatch(callout: &Callout) -> Result<u32, Status> {
 }
 
 /// Answers the request of the effective context.
-pub fn reply(reply: &Reply) -> Result<(), Status> {
+pub fn answer(reply: &Reply) {
     let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    hostcalls::send_http_response(u32::from(reply.status), headers, Some(&reply.body))
+    let sent = hostcalls::send_http_response(u32::from(reply.status), headers, Some(&reply.body));
+    if let Err(status) = sent {
+        log::error!("an answer could not be sent ({status:?}): the request stays paused");
+    }
 }
 
 /// When [`proxy_wasm::traits::RootContext::on_tick`] comes next.

@@ -8,7 +8,7 @@ use core::cell::RefCell;
 use core::time::Duration;
 
 use lictor_core::reply::Reply;
-use lictor_core::site::StreamId;
+use lictor_core::stream::StreamId;
 use lictor_core::time::UnixTime;
 
 /// Long enough for what was sent together with the headers, too short to be noticed.

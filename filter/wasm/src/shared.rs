@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use lictor_core::audit::Event;
 use lictor_core::decision::{CalloutReply, Decision};
 use lictor_core::http::request::RequestView;
-use lictor_core::site::{SiteCall, StreamId};
+use lictor_core::site::SiteCall;
+use lictor_core::stream::StreamId;
 use lictor_core::{Cx, Gate, Site};
 use proxy_wasm::types::{BufferType, MapType};
 
@@ -139,7 +140,7 @@ impl Shared {
         }
         for (stream, reply) in due {
             if host::act_as(stream).is_ok() {
-                crate::apply::answer(&reply);
+                host::answer(&reply);
             }
         }
         self.act_as_root();

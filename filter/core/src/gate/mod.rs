@@ -9,6 +9,7 @@ mod socket;
 
 use std::rc::Rc;
 
+use crate::asker::Asker;
 use crate::audit::Event;
 use crate::config::Config;
 use crate::crypto::Entropy;
@@ -22,8 +23,9 @@ use crate::prefect::operations::Operation;
 use crate::prefect::sockets::KnownSocket;
 use crate::prefect::{answer, ui_settings, upstream};
 use crate::refusal::{Reason, Refusal};
-use crate::reply::{Asker, Reply, request_id};
-use crate::site::{Site, StreamId};
+use crate::reply::{Reply, request_id};
+use crate::site::Site;
+use crate::stream::StreamId;
 use crate::time::UnixTime;
 
 use authenticate::Proof;

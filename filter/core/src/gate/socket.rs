@@ -7,7 +7,7 @@ use crate::machine::judge::Unproved;
 use crate::policy::authorize;
 use crate::prefect::sockets::KnownSocket;
 use crate::refusal::{Reason, Refusal};
-use crate::site::StreamId;
+use crate::stream::StreamId;
 use crate::time::UnixTime;
 use crate::ws::first_frame::{self, AuthFrame, First, POLICY, TRY_AGAIN};
 use crate::ws::frame;

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::config::{Config, HttpUrl};
 use crate::decision::Callout;
-use crate::idp::token::call;
+use crate::idp::call::call;
 use crate::limits::IDP_ANSWER;
 
 /// The endpoints that Lictor uses.

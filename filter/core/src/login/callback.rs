@@ -11,9 +11,8 @@ use crate::idp::token::{NoTokens, Tokens};
 use crate::jose::claims::{self, Mismatch};
 use crate::jose::jwk::KeySet;
 use crate::login::id_token::{self, IdToken, Refused};
+use crate::login::role::role;
 use crate::login::ticket::Ticket;
-use crate::policy::claims_to_role::role_of;
-use crate::policy::role::Role;
 use crate::refusal::{Reason, Refusal};
 use crate::session::model::Session;
 use crate::time::UnixTime;
@@ -157,28 +156,6 @@ pub fn session(
         refresh_token: tokens.refresh.clone(),
         subject: id.subject,
     })
-}
-
-/// The role from the ID token, else from the access token if that is a verified token of the same
-/// issuer, subject and party, else the default.
-#[must_use]
-pub fn role(
-    id: &IdToken,
-    tokens: &Tokens,
-    keys: &KeySet,
-    config: &Config,
-    now: UnixTime,
-) -> Option<Role> {
-    let from_id = role_of(&Value::Object(id.claims.clone()), &config.roles);
-    let from_access = || {
-        let claims = id_token::verify_signature(tokens.access.expose(), keys, config).ok()?;
-        claims::issuer(&claims, &config.issuer).ok()?;
-        claims::times(&claims, now, true).ok()?;
-        let same = claims::text(&claims, "sub") == Some(&id.subject)
-            && claims::text(&claims, "azp") == Some(&config.client_id);
-        same.then(|| role_of(&Value::Object(claims), &config.roles)).flatten()
-    };
-    from_id.or_else(from_access).or(config.roles.default)
 }
 
 /// OpenID Connect Core §3.1.3.8, for the algorithms whose hash is SHA-256; others have it in the

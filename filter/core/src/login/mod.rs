@@ -5,5 +5,6 @@ pub mod callback;
 pub mod id_token;
 pub mod refresh;
 pub mod return_path;
+pub mod role;
 pub mod start;
 pub mod ticket;

@@ -4,8 +4,8 @@ use crate::config::Config;
 use crate::idp::token::{NoTokens, Tokens};
 use crate::jose::claims::Mismatch;
 use crate::jose::jwk::KeySet;
-use crate::login::callback::role;
 use crate::login::id_token::{self, Refused};
+use crate::login::role::role;
 use crate::session::model::Session;
 use crate::time::UnixTime;
 

@@ -2,8 +2,7 @@
 
 use crate::config::{Config, Machines};
 use crate::crypto::sha256;
-use crate::policy::authorize::Identity;
-use crate::policy::principal::{Method, Principal};
+use crate::policy::principal::{Identity, Method, Principal};
 use crate::refusal::{Reason, Refusal};
 use crate::secret::Secret;
 use crate::time::UnixTime;

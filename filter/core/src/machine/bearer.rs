@@ -7,9 +7,8 @@ use crate::jose::claims::{self, Mismatch};
 use crate::jose::compact::Compact;
 use crate::jose::jwk::KeySet;
 use crate::jose::verify::signature_is_valid;
-use crate::policy::authorize::Identity;
 use crate::policy::claims_to_role::role_of;
-use crate::policy::principal::{Method, Principal};
+use crate::policy::principal::{Identity, Method, Principal};
 use crate::refusal::{Reason, Refusal};
 use crate::time::UnixTime;
 

@@ -1,8 +1,8 @@
 //! Pages for people: plain, quick, dark and light, no scripts.
 
+use crate::asker::Asker;
 use crate::config::HttpUrl;
 use crate::refusal::{Reason, Refusal};
-use crate::reply::Asker;
 
 const STYLE: &str = include_str!("style.css");
 

@@ -2,7 +2,7 @@
 //! without one (invariant I1).
 
 use crate::http::target::Target;
-use crate::policy::principal::{Method, Principal};
+use crate::policy::principal::{Identity, Method, Principal};
 use crate::policy::role::Role;
 use crate::prefect::operations::{self, Operation};
 use crate::prefect::sockets::KnownSocket;
@@ -20,17 +20,6 @@ enum Grant {
     Public,
     Handshake,
     Identity { principal: Principal, role: Role, until: Option<UnixTime> },
-}
-
-/// An identity that has been proved, before anybody asked what it may do.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    /// Who.
-    pub principal: Principal,
-    /// With which role; none is a person without rights.
-    pub role: Option<Role>,
-    /// When the proof ends.
-    pub until: Option<UnixTime>,
 }
 
 impl Permit {

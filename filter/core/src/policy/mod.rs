@@ -4,3 +4,4 @@ pub mod authorize;
 pub mod claims_to_role;
 pub mod principal;
 pub mod role;
+pub mod role_set;

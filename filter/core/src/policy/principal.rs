@@ -1,5 +1,8 @@
 //! Who asks.
 
+use crate::policy::role::Role;
+use crate::time::UnixTime;
+
 /// A kind of credential, as logs and metrics name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
@@ -41,4 +44,15 @@ pub struct Principal {
     pub email: Option<String>,
     /// How it was proved.
     pub method: Method,
+}
+
+/// An identity that has been proved, before anybody asked what it may do.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Who.
+    pub principal: Principal,
+    /// With which role; none is a person without rights.
+    pub role: Option<Role>,
+    /// When the proof ends.
+    pub until: Option<UnixTime>,
 }

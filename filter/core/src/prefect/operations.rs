@@ -7,63 +7,14 @@ use crate::config::Config;
 use crate::http::request::RequestView;
 use crate::http::target::Target;
 use crate::policy::role::Role;
+use crate::policy::role_set::RoleSet;
 use crate::prefect::table::{OPERATIONS, SOCKETS};
 
-/// A set of roles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Roles(u8);
-
-impl Roles {
-    /// Roles of the list, and admin, who may do everything.
-    pub(super) const fn of(roles: &[Role]) -> Self {
-        let mut bits = bit(Role::Admin);
-        let mut rest = roles;
-        while let [role, tail @ ..] = rest {
-            bits |= bit(*role);
-            rest = tail;
-        }
-        Self(bits)
-    }
-
-    /// Whether a role is in it.
-    #[must_use]
-    pub const fn include(self, role: Role) -> bool {
-        self.0 & bit(role) != 0
-    }
-
-    /// Roles in both.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
-
-    /// `viewer, operator or admin`.
-    #[must_use]
-    pub fn names(self) -> String {
-        let names: Vec<&str> =
-            Role::ALL.into_iter().filter(|role| self.include(*role)).map(Role::name).collect();
-        match names.split_last() {
-            Some((last, [])) => (*last).to_owned(),
-            Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-            None => String::new(),
-        }
-    }
-}
-
-const fn bit(role: Role) -> u8 {
-    match role {
-        Role::Viewer => 1,
-        Role::Operator => 2,
-        Role::Worker => 4,
-        Role::Admin => 8,
-    }
-}
-
 /// Who may read secrets of blocks.
-const SECRETS: Roles = Roles::of(&[Role::Worker]);
+const SECRETS: RoleSet = RoleSet::of(&[Role::Worker]);
 /// Everybody with a role.
-const EVERYBODY: Roles = Roles::of(&[Role::Viewer, Role::Operator, Role::Worker]);
-const ADMIN: Roles = Roles::of(&[]);
+const EVERYBODY: RoleSet = RoleSet::of(&[Role::Viewer, Role::Operator, Role::Worker]);
+const ADMIN: RoleSet = RoleSet::of(&[]);
 
 /// One thing that a request wants of Prefect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +70,7 @@ impl fmt::Display for Operation<'_> {
 
 /// The roles that may do it.
 #[must_use]
-pub fn roles_for(operation: &Operation<'_>) -> Roles {
+pub fn roles_for(operation: &Operation<'_>) -> RoleSet {
     let roles = match operation.what {
         What::Ui("GET") => EVERYBODY,
         What::Ui(_) => ADMIN,
@@ -133,7 +84,7 @@ pub fn roles_for(operation: &Operation<'_>) -> Roles {
 }
 
 /// The first template that fits; the table has literal segments before parameters.
-fn lookup(mut templates: impl Iterator<Item = (&'static str, Roles)>, path: &str) -> Roles {
+fn lookup(mut templates: impl Iterator<Item = (&'static str, RoleSet)>, path: &str) -> RoleSet {
     templates.find(|(template, _)| fits(template, path)).map_or(ADMIN, |(_, roles)| roles)
 }
 
@@ -167,7 +118,7 @@ mod tests {
 
     use super::*;
 
-    fn roles(method: &str, path: &str, query: &str) -> Roles {
+    fn roles(method: &str, path: &str, query: &str) -> RoleSet {
         roles_for(&Operation { what: What::Api(method, path), secrets: asks_for_secrets(query) })
     }
 

@@ -3,24 +3,24 @@
 //! is not here needs admin.
 
 use crate::policy::role::Role;
-use crate::prefect::operations::Roles;
+use crate::policy::role_set::RoleSet;
 
 /// Reading: everybody with a role.
-const READ: Roles = Roles::of(&[Role::Viewer, Role::Operator, Role::Worker]);
+const READ: RoleSet = RoleSet::of(&[Role::Viewer, Role::Operator, Role::Worker]);
 /// Reading what workers do not need.
-const PEOPLE: Roles = Roles::of(&[Role::Viewer, Role::Operator]);
+const PEOPLE: RoleSet = RoleSet::of(&[Role::Viewer, Role::Operator]);
 /// Running what is there: people at the UI, and flows that start others.
-const RUN: Roles = Roles::of(&[Role::Operator, Role::Worker]);
+const RUN: RoleSet = RoleSet::of(&[Role::Operator, Role::Worker]);
 /// Operating what workers have no business with.
-const OPERATE: Roles = Roles::of(&[Role::Operator]);
+const OPERATE: RoleSet = RoleSet::of(&[Role::Operator]);
 /// What workers, runners, flow runs and task workers call, `serve()` and `deploy` included.
 /// Creating deployments and blocks is as much as running code, which workers do anyway.
-const WORK: Roles = Roles::of(&[Role::Worker]);
-const ADMIN: Roles = Roles::of(&[]);
+const WORK: RoleSet = RoleSet::of(&[Role::Worker]);
+const ADMIN: RoleSet = RoleSet::of(&[]);
 
 /// Method, path template, roles.
 #[rustfmt::skip]
-pub const OPERATIONS: &[(&str, &str, Roles)] = &[
+pub const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("POST", "/admin/database/clear", ADMIN),
     ("POST", "/admin/database/create", ADMIN),
     ("POST", "/admin/database/drop", ADMIN),
@@ -217,7 +217,7 @@ pub const OPERATIONS: &[(&str, &str, Roles)] = &[
 ];
 
 /// Socket path template, roles.
-pub const SOCKETS: &[(&str, Roles)] = &[
+pub const SOCKETS: &[(&str, RoleSet)] = &[
     ("/events/in", RUN),
     ("/events/out", READ),
     ("/logs/out", READ),

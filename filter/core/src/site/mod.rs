@@ -9,8 +9,9 @@ use std::rc::Rc;
 
 use crate::config::Config;
 use crate::decision::{Callout, CalloutReply};
+use crate::idp::call::call;
 use crate::idp::discovery::{self, Provider};
-use crate::idp::token::{self, call};
+use crate::idp::token;
 use crate::keys::{KeyStore, OnUnknown};
 use crate::limits::{LOGINS_IN_FLIGHT, WAITING_REQUESTS};
 use crate::login::refresh;
@@ -18,13 +19,11 @@ use crate::login::ticket::Tickets;
 use crate::machine::judge::Bench;
 use crate::session::cookie::SessionCookie;
 use crate::session::model::Session;
+use crate::stream::StreamId;
 use crate::time::UnixTime;
 use crate::ws::pending::Pending;
 
 pub use refreshes::{Recheck, Refreshes};
-
-/// The shell's number for a request.
-pub type StreamId = u32;
 
 /// A call that the site makes for everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

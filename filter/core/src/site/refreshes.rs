@@ -10,7 +10,7 @@ use crate::limits::{REFRESHES_IN_FLIGHT, WAITING_REQUESTS};
 use crate::login::refresh::Refreshed;
 use crate::secret::Secret;
 use crate::session::model::Session;
-use crate::site::StreamId;
+use crate::stream::StreamId;
 use crate::time::UnixTime;
 
 /// Sessions whose last result is kept.

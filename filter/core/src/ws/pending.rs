@@ -2,7 +2,7 @@
 //! credential, hence bounded, by worker and by client address, and in time.
 
 use crate::limits::{FIRST_FRAME_WAIT, PENDING_SOCKETS, PENDING_SOCKETS_PER_ADDRESS};
-use crate::site::StreamId;
+use crate::stream::StreamId;
 use crate::time::UnixTime;
 
 /// The pending sockets of a worker.
