@@ -44,7 +44,8 @@ impl Event {
         let id = principal.map_or_else(|| "-".to_owned(), |p| crate::refusal::shown(&p.id));
         let code = refusal.reason.meaning().code;
         let line = format!(
-            "refused reason={code} principal=\"{id}\" seen=\"{}\" wanted=\"{}\"",
+            "refused reason={code} principal=\"{}\" seen=\"{}\" wanted=\"{}\"",
+            field(&id),
             field(&refusal.seen),
             field(&refusal.wanted)
         );

@@ -35,6 +35,7 @@ impl Context for Http {
 
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
+        self.shared.begin(self.id);
         let headers = host::headers(MapType::HttpRequestHeaders);
         let address = host::client_address();
         let request = RequestView { headers: &headers, address: &address };
@@ -43,8 +44,11 @@ impl HttpContext for Http {
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        let wanted = self.shared.ask(self.id, Gate::request_data);
-        match wanted.unwrap_or_default() {
+        // Bytes of a request that nobody knows go nowhere.
+        let Some(wanted) = self.shared.ask(self.id, Gate::request_data) else {
+            return Action::Pause;
+        };
+        match wanted {
             lictor_core::gate::Interest::None => Action::Continue,
             interest => {
                 let held = if interest.wants_bytes() {

@@ -59,8 +59,13 @@ impl Shared {
         }
     }
 
-    /// One event of one request. While it is handled the gate is out of the registry, so that an
-    /// event that came in between would find a gate that refuses. `None` without configuration.
+    /// A new request.
+    pub fn begin(&self, stream: StreamId) {
+        self.gates.borrow_mut().insert(stream, Gate::new(stream));
+    }
+
+    /// One event of one request. While it is handled a gate that refuses stands in for it. `None`
+    /// without configuration, or for a request that is not (or no longer) known.
     pub fn event<T>(
         &self,
         stream: StreamId,
@@ -68,8 +73,10 @@ impl Shared {
     ) -> Option<T> {
         let mut site = self.site.try_borrow_mut().ok()?;
         let site = site.as_mut()?;
-        let taken = self.gates.borrow_mut().remove(&stream);
-        let mut gate = taken.unwrap_or_else(|| Gate::new(stream));
+        let mut gate = match self.gates.borrow_mut().get_mut(&stream) {
+            Some(gate) => core::mem::replace(gate, Gate::refusing(stream)),
+            None => return None,
+        };
         let now = host::now();
         let mut entropy = HostEntropy;
         let result = event(&mut gate, &mut Cx { site, now, entropy: &mut entropy });
@@ -171,7 +178,10 @@ impl Shared {
             None => CalloutReply::NotSent,
         };
         match caller {
-            Caller::Site(call) => self.site_reply(call, reply),
+            Caller::Site(call) => {
+                self.site_reply(call, reply);
+                self.work();
+            }
             Caller::Stream(stream) => {
                 self.decide_later(stream, |gate, request, cx| gate.on_callout(reply, request, cx));
             }
@@ -210,7 +220,6 @@ impl Shared {
             }
         }
         self.act_as_root();
-        self.work();
     }
 
     fn act_as_root(&self) {

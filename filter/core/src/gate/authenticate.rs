@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::hosts::Known;
 use super::{Cx, Gate};
 use crate::config::Config;
-use crate::http::authorization::{self, Malformed, Presented};
+use crate::http::authorization::{self, Malformed};
 use crate::http::client::is_ours;
 use crate::http::cookies::Cookies;
 use crate::http::request::RequestView;
@@ -114,7 +114,8 @@ impl Gate {
             }
             Found::Session { session, stale } => (session, stale),
         };
-        if session.ended(cx.now, &config.session).is_some() {
+        let signed_out = cx.site.is_signed_out(&session.id);
+        if signed_out || session.ended(cx.now, &config.session).is_some() {
             return Ok(self.session_over(&config));
         }
         if !is_ours(request, &config.public.origin()) {
@@ -140,9 +141,6 @@ impl Gate {
             Recheck::Wait | Recheck::Unavailable => Err(Refusal::new(Reason::ProviderUnreachable)
                 .seen("a session past session.grace")
                 .wanted("a recheck")),
-            Recheck::Busy => {
-                Err(Refusal::new(Reason::Busy).seen("too many requests wait for a recheck"))
-            }
         }
     }
 
@@ -158,6 +156,7 @@ impl Gate {
         cx: &mut Cx<'_>,
     ) -> Result<Proof, Refusal> {
         let config = cx.site.config();
+        self.session = Some(session.id);
         if renew {
             let renewed = Session { used: cx.now, ..session.clone() };
             // If it can't be made the old cookie still counts; the next request tries again.
@@ -182,13 +181,12 @@ pub fn identity_of(session: &Session, absolute: Duration) -> Identity {
     }
 }
 
-/// `Authorization: Basic` on a script's request of our own pages.
+/// `Authorization: Basic`, and no other credential, on a script's request of our own pages.
 fn is_leftover_password(request: RequestView<'_>) -> bool {
+    let basic = |value: &[u8]| value.get(..6).is_some_and(|s| s.eq_ignore_ascii_case(b"basic "));
     request.text("sec-fetch-site") == Some("same-origin")
-        && matches!(
-            authorization::read(request),
-            Ok(Some(Presented::Basic { .. })) | Err(Malformed::Syntax)
-        )
+        && !request.has("x-api-key")
+        && request.only("authorization").is_some_and(basic)
 }
 
 fn malformed(why: Malformed) -> Refusal {

@@ -4,15 +4,14 @@ use serde_json::json;
 
 use super::authenticate::Proof;
 use super::hosts::Host;
-use super::{Cx, Gate, asker};
+use super::{Cx, Gate};
 use crate::config::Config;
 use crate::decision::Decision;
-use crate::http::client::{ClientKind, is_deliberate_navigation, is_ours};
+use crate::http::client::ClientKind;
 use crate::http::cookies::Cookies;
 use crate::http::request::RequestView;
 use crate::http::target::Target;
 use crate::login::return_path;
-use crate::pages::Page;
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 
@@ -154,31 +153,5 @@ impl Gate {
                 Ok(self.reply(reply))
             }
         }
-    }
-
-    fn sign_out(
-        &mut self,
-        request: RequestView<'_>,
-        cookies: &Cookies<'_>,
-        cx: &mut Cx<'_>,
-    ) -> Result<Decision, Refusal> {
-        let config = cx.site.config();
-        let post = request.method() == "POST";
-        if post && !is_ours(request, &config.public.origin()) {
-            return Err(Refusal::new(Reason::CrossSite).seen("a sign-out by another site"));
-        }
-        if !post && !is_deliberate_navigation(request) {
-            if ClientKind::of(request) != ClientKind::Navigation {
-                return Err(Refusal::new(Reason::CrossSite).seen("a sign-out that is no page load"));
-            }
-            let asker = asker(request, &config);
-            let page = if super::authenticate::shows_session(cookies, &config) {
-                Page::confirm_sign_out(asker)
-            } else {
-                Page::signed_out(asker, false)
-            };
-            return Ok(self.reply(Reply::page(200, "sign_out_asked", &page, asker)));
-        }
-        self.end_session(request, cookies, cx)
     }
 }

@@ -1,11 +1,9 @@
 //! The browser's way in and out, as steps of one request.
 
 use super::authenticate::Proof;
-use super::{Cx, Gate, State, asker};
-use crate::config::Config;
+use super::{Cx, Gate, State};
 use crate::decision::{CalloutReply, Decision};
 use crate::http::cookies::Cookies;
-use crate::http::query::encode;
 use crate::http::request::RequestView;
 use crate::http::target::Target;
 use crate::idp::discovery::Provider;
@@ -13,10 +11,9 @@ use crate::idp::token::{self, Tokens};
 use crate::login::callback::{self, NoSession};
 use crate::login::ticket::{Ticket, Tickets};
 use crate::login::{return_path, start};
-use crate::pages::Page;
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
-use crate::session::cookie::{Found, Names, NoCookie, clear};
+use crate::session::cookie::NoCookie;
 use crate::site::{Awaited, Site};
 
 /// What a request waits for.
@@ -57,6 +54,8 @@ impl Gate {
             cx.now,
             cx.entropy,
         )?;
+        // A cookie that did not count is not carried along; one that nobody looked at stays.
+        let reply = reply.with_cookies(self.set_cookie.take());
         Ok(self.reply(reply))
     }
 
@@ -77,11 +76,12 @@ impl Gate {
         let provider = ready_provider(cx)?;
         answer.check_issuer(&config, &provider)?;
         let code = answer.result.map_err(|error| callback::provider_error(&error))?;
-        if !cx.site.use_state(&answer.state) {
-            return self.used_callback(request, cookies, cx);
-        }
         if !cx.site.begin_login() {
             return Err(Refusal::new(Reason::Busy).seen("too many logins at once"));
+        }
+        if !cx.site.use_state(&answer.state) {
+            cx.site.end_login();
+            return self.used_callback(request, cookies, cx);
         }
         let callout = token::redeem(&config, &provider, &code, &ticket.verifier);
         self.state = State::Login(Step::Redeeming(Box::new(ticket)));
@@ -131,13 +131,7 @@ impl Gate {
         }
     }
 
-    pub(super) fn login_woken(
-        &mut self,
-        step: Step,
-        request: RequestView<'_>,
-        cx: &mut Cx<'_>,
-    ) -> Result<Decision, Refusal> {
-        let _ = request;
+    pub(super) fn login_woken(&mut self, step: Step, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
         match step {
             Step::AwaitingKey(ticket, tokens) => self.verify(*ticket, *tokens, cx),
             other => {
@@ -207,56 +201,6 @@ impl Gate {
             Awaited::TooSoon | Awaited::Busy => Err(refusal(Reason::ProviderUnreachable)),
         }
     }
-
-    /// Ends the session here, and at the provider: with Keycloak by the refresh token, without a
-    /// question; elsewhere at its end_session_endpoint (OpenID Connect RP-Initiated Logout §2).
-    pub(super) fn end_session(
-        &mut self,
-        request: RequestView<'_>,
-        cookies: &Cookies<'_>,
-        cx: &mut Cx<'_>,
-    ) -> Result<Decision, Refusal> {
-        let config = cx.site.config();
-        let found = cx.site.session_cookie.find(&config, cookies);
-        self.set_cookie = Some(clear(&config, Names::of(&config).session));
-        let Found::Session { session, .. } = found else {
-            return Ok(self.signed_out(false, request, cx));
-        };
-        let provider = cx.site.provider().cloned();
-        let logout = provider
-            .as_ref()
-            .and_then(|p| p.logout_path.as_deref())
-            .zip(session.refresh_token.as_ref());
-        if let Some((path, token)) = logout {
-            let callout = token::end_session(&config, path, token);
-            self.state = State::Login(Step::SigningOut);
-            return Ok(Decision::Await(callout));
-        }
-        match provider.and_then(|p| p.end_session) {
-            Some(endpoint) => {
-                let reply = Reply::redirect(&rp_initiated(&endpoint, &config), "signed_out");
-                let reply = reply.with_cookies(self.set_cookie.take());
-                Ok(self.reply(reply))
-            }
-            None => Ok(self.signed_out(false, request, cx)),
-        }
-    }
-
-    fn signed_out(&mut self, everywhere: bool, request: RequestView<'_>, cx: &Cx<'_>) -> Decision {
-        let config = cx.site.config();
-        let asker = asker(request, &config);
-        let page = Page::signed_out(asker, everywhere);
-        let reply =
-            Reply::page(200, "signed_out", &page, asker).with_cookies(self.set_cookie.take());
-        self.reply(reply)
-    }
-}
-
-fn rp_initiated(endpoint: &str, config: &Config) -> String {
-    let back = format!("{}/sign_out", config.absolute(&config.endpoints));
-    let query =
-        encode([("client_id", config.client_id.as_str()), ("post_logout_redirect_uri", &back)]);
-    format!("{endpoint}?{query}")
 }
 
 /// The provider, once metadata and keys are there: before that a login could not be finished.

@@ -5,6 +5,7 @@ mod endpoints;
 mod hosts;
 mod login;
 mod protocol;
+mod sign_out;
 mod socket;
 
 use std::rc::Rc;
@@ -50,6 +51,8 @@ pub struct Gate {
     waited_since: Option<UnixTime>,
     /// Set with the answer: the session's renewed cookie.
     set_cookie: Option<String>,
+    /// The session that counted.
+    session: Option<[u8; 16]>,
     event: Option<Event>,
 }
 
@@ -112,7 +115,20 @@ impl Gate {
     /// For a new request.
     #[must_use]
     pub const fn new(stream: StreamId) -> Self {
-        Self { stream, state: State::New, waited_since: None, set_cookie: None, event: None }
+        Self {
+            stream,
+            state: State::New,
+            waited_since: None,
+            set_cookie: None,
+            session: None,
+            event: None,
+        }
+    }
+
+    /// One that refuses whatever comes: it stands in while the real one handles an event.
+    #[must_use]
+    pub fn refusing(stream: StreamId) -> Self {
+        Self { state: State::Over, ..Self::new(stream) }
     }
 
     /// The request's headers are here.
@@ -128,7 +144,7 @@ impl Gate {
         match core::mem::replace(&mut self.state, State::Over) {
             State::Waiting => self.climb(request, cx),
             State::Login(step) => {
-                let decision = self.login_woken(step, request, cx);
+                let decision = self.login_woken(step, cx);
                 self.or_refuse(decision, request, cx)
             }
             _ => self.refuse(
@@ -228,7 +244,7 @@ impl Gate {
             Proof::Identity(identity) => {
                 let permit = authorize::identity(identity, &known.operation())?;
                 let until = permit.until();
-                (permit, Socket::judged(known, until))
+                (permit, Socket::judged(known, until, request))
             }
             Proof::Wait => return Ok(self.wait(cx.now)),
             Proof::Nothing { .. } if authenticate::shows_session(cookies, &config) => {
@@ -371,7 +387,9 @@ impl Gate {
                 ..ResponseEdit::default()
             };
         }
-        let cookie = self.set_cookie.take();
+        // The person may have signed out while Prefect was answering: that stands.
+        let signed_out = self.session.is_some_and(|id| cx.site.is_signed_out(&id));
+        let cookie = self.set_cookie.take().filter(|_| !signed_out);
         let mut edit = if forwarded.browser {
             answer::for_session(response, &config, forwarded.asset, cookie.is_some())
         } else {

@@ -3,6 +3,8 @@
 use super::{Cx, Interest};
 use crate::audit::Event;
 use crate::decision::DataStep;
+use crate::http::request::RequestView;
+use crate::limits::{FIRST_FRAME, TOKEN};
 use crate::machine::judge::Unproved;
 use crate::policy::authorize;
 use crate::prefect::sockets::KnownSocket;
@@ -30,8 +32,9 @@ const PINGS: usize = 4 * (125 + 6);
 enum Stage {
     /// Nobody is proved: nothing passes.
     Unjudged(Slot),
-    /// Proved by header: the first frame's token is replaced all the same.
-    Judged,
+    /// Proved by header: the first frame's token is replaced all the same. Clients of 3.4.13 send
+    /// events without an auth frame, and without a subprotocol.
+    Judged { without_auth: bool },
     /// Bytes pass unparsed.
     Passing,
     /// Refused: nothing passes any more.
@@ -44,8 +47,9 @@ const MASK: [u8; 4] = [0x4c, 0x69, 0x63, 0x74];
 
 impl Socket {
     /// A socket whose upgrade carried a credential.
-    pub const fn judged(known: KnownSocket, until: Option<UnixTime>) -> Self {
-        Self { known, stage: Stage::Judged, open: false, until, pings: 0 }
+    pub fn judged(known: KnownSocket, until: Option<UnixTime>, request: RequestView<'_>) -> Self {
+        let without_auth = known.is_events_in() && !request.has("sec-websocket-protocol");
+        Self { known, stage: Stage::Judged { without_auth }, open: false, until, pings: 0 }
     }
 
     /// A socket that is judged by its first frame.
@@ -56,7 +60,7 @@ impl Socket {
     /// What is wanted of the client's bytes.
     pub const fn client_data(&self) -> Interest {
         match self.stage {
-            Stage::Unjudged(_) | Stage::Judged => Interest::Bytes,
+            Stage::Unjudged(_) | Stage::Judged { .. } => Interest::Bytes,
             Stage::Passing | Stage::Closed => Interest::Time,
         }
     }
@@ -85,7 +89,7 @@ impl Socket {
         match self.stage {
             Stage::Passing => return (DataStep::Pass, None),
             Stage::Closed => return (DataStep::Replace(Vec::new()), None),
-            Stage::Unjudged(_) | Stage::Judged => {}
+            Stage::Unjudged(_) | Stage::Judged { .. } => {}
         }
         if held.is_empty() {
             return (if end { DataStep::Reset } else { DataStep::Hold }, None);
@@ -94,19 +98,22 @@ impl Socket {
             // Bytes before the 101 could become a request of their own at Prefect.
             return (DataStep::Reset, None);
         }
-        let judged = matches!(self.stage, Stage::Judged);
+        let (judged, without_auth) = match self.stage {
+            Stage::Judged { without_auth } => (true, without_auth),
+            _ => (false, false),
+        };
+        let limit = if judged { TOKEN.saturating_add(FIRST_FRAME) } else { FIRST_FRAME };
         let Some((pings, rest)) = self.split_pings(held) else { return (DataStep::Reset, None) };
         if rest.is_empty() {
             self.pings = self.pings.saturating_add(pings.len());
             return (DataStep::Pass, None);
         }
-        let (step, event) = match first_frame::read(rest) {
+        let (step, event) = match first_frame::read(rest, limit) {
             First::Incomplete if end => (DataStep::Reset, None),
             First::Incomplete => (DataStep::Hold, None),
             First::Auth(auth) if judged => (self.pass(auth, rest, cx), None),
             First::Auth(auth) => self.judge(auth, rest, stream, cx),
-            // Clients of 3.4.13 send events without an auth frame when a header proved them.
-            First::Other(_) | First::Invalid(_) if judged && self.known.is_events_in() => {
+            First::Other(_) | First::Invalid(_) if without_auth => {
                 self.stage = Stage::Passing;
                 (DataStep::Pass, None)
             }
@@ -114,7 +121,7 @@ impl Socket {
                 let refusal = Refusal::new(Reason::FirstFrame)
                     .seen(why)
                     .wanted("an auth message with a token");
-                self.close(POLICY, &refusal, stream, cx)
+                self.close(POLICY, &refusal)
             }
             First::Ping(_) | First::Other(_) | First::Invalid(_) => (DataStep::Reset, None),
         };
@@ -128,9 +135,10 @@ impl Socket {
     /// their answer before they authenticate. They are bounded; `None` is too many.
     fn split_pings<'a>(&self, held: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
         let mut at = 0_usize;
-        while let First::Ping(length) = first_frame::read(held.get(at..)?) {
+        while let First::Ping(length) = first_frame::read(held.get(at..)?, FIRST_FRAME) {
             at = at.saturating_add(length);
-            if self.pings.saturating_add(at) > PINGS {
+            let bounded = matches!(self.stage, Stage::Unjudged(_));
+            if bounded && self.pings.saturating_add(at) > PINGS {
                 return None;
             }
         }
@@ -154,7 +162,7 @@ impl Socket {
             let refusal = Refusal::new(Reason::FirstFrame)
                 .seen("no readable token")
                 .wanted("name:secret, a key or a token");
-            return self.close(POLICY, &refusal, stream, cx);
+            return self.close(POLICY, &refusal);
         };
         let permit = match cx.site.bench(&config, cx.now).judge(&presented) {
             Ok(identity) => authorize::identity(identity, &self.known.operation()),
@@ -177,20 +185,14 @@ impl Socket {
             }
             Err(refusal) => {
                 let transient = refusal.reason.meaning().status >= 500;
-                self.close(if transient { TRY_AGAIN } else { POLICY }, &refusal, stream, cx)
+                self.close(if transient { TRY_AGAIN } else { POLICY }, &refusal)
             }
         }
     }
 
     /// A close frame takes the held frame's place; Prefect's echo brings the code to the client.
-    fn close(
-        &mut self,
-        code: u16,
-        refusal: &Refusal,
-        stream: StreamId,
-        cx: &mut Cx<'_>,
-    ) -> (DataStep, Option<Event>) {
-        cx.site.pending.release(stream);
+    fn close(&mut self, code: u16, refusal: &Refusal) -> (DataStep, Option<Event>) {
+        // Its place stays taken: if Prefect does not close, the socket ends as a silent one does.
         self.stage = Stage::Closed;
         let reason = refusal.reason.meaning().code;
         (DataStep::Replace(frame::close(code, reason, MASK)), Some(Event::refused(refusal)))

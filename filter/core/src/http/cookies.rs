@@ -30,12 +30,21 @@ impl<'a> Cookies<'a> {
         self.0.iter().filter(move |(n, _)| *n == name.as_bytes()).map(|(_, value)| *value)
     }
 
-    /// The names that begin so, as text.
-    pub fn names_with_prefix<'b>(&'b self, prefix: &'b str) -> impl Iterator<Item = &'a str> + 'b {
-        self.0
-            .iter()
-            .filter_map(|(name, _)| core::str::from_utf8(name).ok())
-            .filter(move |name| name.starts_with(prefix))
+    /// The first value of each name that begins so, for the first `most` names: a sibling domain
+    /// may plant hundreds, and each costs an attempt to open it.
+    #[must_use]
+    pub fn with_prefix(&self, prefix: &str, most: usize) -> Vec<(&'a str, &'a [u8])> {
+        let mut found: Vec<(&str, &[u8])> = Vec::new();
+        for (name, value) in &self.0 {
+            let Ok(name) = core::str::from_utf8(name) else { continue };
+            if found.len() < most
+                && name.starts_with(prefix)
+                && !found.iter().any(|(n, _)| *n == name)
+            {
+                found.push((name, value));
+            }
+        }
+        found
     }
 
     /// The header without the cookies that `ours` names; `None` when nothing is left.

@@ -34,7 +34,7 @@ impl From<Mismatch> for Refused {
     }
 }
 
-/// Verifies a token's form, algorithm and signature; gives its claims.
+/// Verifies a token's form, algorithm, signature and, if it has one, header type; gives its claims.
 ///
 /// # Errors
 /// See [`Refused`].
@@ -42,6 +42,7 @@ pub fn verify_signature(
     token: &[u8],
     keys: &KeySet,
     config: &Config,
+    types: &[&str],
 ) -> Result<Map<String, Value>, Refused> {
     let compact = Compact::parse(token)
         .map_err(|why| Mismatch::new("token", None, format!("a signed token, not {}", why.0)))?;
@@ -57,9 +58,9 @@ pub fn verify_signature(
     if !signature_is_valid(&compact, &verifier) {
         return Err(Mismatch::new("signature", None, "the issuer's signature").into());
     }
-    if !matches!(compact.token_type.as_deref(), None | Some("jwt")) {
+    if compact.token_type.as_deref().is_some_and(|own| !types.contains(&own)) {
         let seen = compact.token_type.map(Value::from);
-        return Err(Mismatch::new("typ", seen.as_ref(), "JWT").into());
+        return Err(Mismatch::new("header typ", seen.as_ref(), types.join(" or ")).into());
     }
     Ok(compact.claims)
 }
@@ -76,7 +77,7 @@ pub fn verify(
     config: &Config,
     now: UnixTime,
 ) -> Result<IdToken, Refused> {
-    let claims = verify_signature(token, keys, config)?;
+    let claims = verify_signature(token, keys, config, &["jwt"])?;
     claims::issuer(&claims, &config.issuer)?;
     audience(&claims, config)?;
     claims::times(&claims, now, true)?;

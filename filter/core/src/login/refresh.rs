@@ -6,6 +6,7 @@ use crate::jose::claims::Mismatch;
 use crate::jose::jwk::KeySet;
 use crate::login::id_token::{self, Refused};
 use crate::login::role::role;
+use crate::secret::Secret;
 use crate::session::model::Session;
 use crate::time::UnixTime;
 
@@ -16,8 +17,25 @@ pub enum Refreshed {
     Confirmed(Box<Session>),
     /// The provider has ended it.
     Ended(String),
-    /// No verdict: grace applies. Says what was seen.
-    Unavailable(String),
+    /// No verdict: grace applies.
+    Unavailable {
+        /// What was seen.
+        seen: String,
+        /// The refresh token that has taken the old one's place, if there is one.
+        rotated: Option<Secret>,
+        /// The key that is not known, if that is why.
+        unknown_key: bool,
+    },
+}
+
+impl Refreshed {
+    fn unavailable(seen: impl Into<String>) -> Self {
+        Self::Unavailable { seen: seen.into(), rotated: None, unknown_key: false }
+    }
+
+    fn unverified(seen: impl Into<String>, tokens: &Tokens, unknown_key: bool) -> Self {
+        Self::Unavailable { seen: seen.into(), rotated: tokens.refresh.clone(), unknown_key }
+    }
 }
 
 /// Judges the token endpoint's answer for a session.
@@ -34,19 +52,23 @@ pub fn judge(
         Err(NoTokens::InvalidGrant) => return Refreshed::Ended("invalid_grant".to_owned()),
         // A wrong client secret is our fault, not the person's: sessions stay.
         Err(NoTokens::OurFault(what) | NoTokens::Unavailable(what)) => {
-            return Refreshed::Unavailable(what);
+            return Refreshed::unavailable(what);
         }
     };
-    let Some(keys) = keys else { return Refreshed::Unavailable("no keys".to_owned()) };
+    let Some(keys) = keys else { return Refreshed::unverified("no keys", &tokens, true) };
     let Some(token) = &tokens.id else {
-        return Refreshed::Ended("no id_token in the refresh answer".to_owned());
+        return Refreshed::unverified("no id_token in the refresh answer", &tokens, false);
     };
     let id = match id_token::verify(token.expose(), None, keys, config, now) {
         Ok(id) => id,
         Err(Refused::UnknownKey(kid)) => {
-            return Refreshed::Unavailable(format!("unknown key {kid}"));
+            return Refreshed::unverified(format!("unknown key {kid}"), &tokens, true);
         }
-        Err(Refused::Mismatch(mismatch)) => return ended(&mismatch),
+        // Times may be off because of our own clock: no reason to end anything.
+        Err(Refused::Mismatch(mismatch)) if matches!(mismatch.claim, "exp" | "iat" | "nbf") => {
+            return Refreshed::unverified(seen(&mismatch), &tokens, false);
+        }
+        Err(Refused::Mismatch(mismatch)) => return Refreshed::Ended(seen(&mismatch)),
     };
     if id.subject != session.subject {
         return Refreshed::Ended("another subject in the refreshed ID token".to_owned());
@@ -65,6 +87,6 @@ pub fn judge(
     }))
 }
 
-fn ended(mismatch: &Mismatch) -> Refreshed {
-    Refreshed::Ended(format!("refreshed ID token {} {}", mismatch.claim, mismatch.seen))
+fn seen(mismatch: &Mismatch) -> String {
+    format!("refreshed ID token {} {}", mismatch.claim, mismatch.seen)
 }

@@ -23,7 +23,9 @@ pub fn role(
 ) -> Option<Role> {
     let from_id = role_of(&Value::Object(id.claims.clone()), &config.roles);
     let from_access = || {
-        let claims = id_token::verify_signature(tokens.access.expose(), keys, config).ok()?;
+        let claims =
+            id_token::verify_signature(tokens.access.expose(), keys, config, &["jwt", "at+jwt"])
+                .ok()?;
         claims::issuer(&claims, &config.issuer).ok()?;
         claims::times(&claims, now, true).ok()?;
         let same = claims::text(&claims, "sub") == Some(&id.subject)

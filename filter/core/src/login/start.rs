@@ -7,7 +7,6 @@ use crate::http::query::encode;
 use crate::idp::discovery::Provider;
 use crate::login::ticket::{Ticket, Tickets};
 use crate::reply::Reply;
-use crate::session::cookie::{Names, clear};
 use crate::time::UnixTime;
 
 /// The redirect to the provider.
@@ -25,12 +24,7 @@ pub fn begin(
 ) -> Result<Reply, NoEntropy> {
     let ticket = Ticket::new(return_to, now, entropy)?;
     let answers = tickets.keep(config, &ticket, cookies, entropy)?;
-    let session = Names::of(config).session;
-    // A session that did not count is not carried into the new one (fixation, CK-16).
-    let left_over = cookies.named(session).next().map(|_| clear(config, session));
-    Ok(Reply::redirect(&location(config, provider, &ticket), "login")
-        .with_cookies(answers)
-        .with_cookies(left_over))
+    Ok(Reply::redirect(&location(config, provider, &ticket), "login").with_cookies(answers))
 }
 
 fn location(config: &Config, provider: &Provider, ticket: &Ticket) -> String {

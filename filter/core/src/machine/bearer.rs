@@ -7,10 +7,13 @@ use crate::jose::claims::{self, Mismatch};
 use crate::jose::compact::Compact;
 use crate::jose::jwk::KeySet;
 use crate::jose::verify::signature_is_valid;
+use crate::limits;
 use crate::policy::claims_to_role::role_of;
 use crate::policy::principal::{Identity, Method, Principal};
 use crate::refusal::{Reason, Refusal};
 use crate::time::UnixTime;
+
+const LEEWAY: core::time::Duration = core::time::Duration::from_secs(limits::LEEWAY);
 
 /// Why a token proves nobody.
 #[derive(Debug)]
@@ -57,7 +60,8 @@ pub fn judge(
         return Err(Mismatch::new("signature", None, "the issuer's signature").into());
     }
     let claims = &compact.claims;
-    let until = claims::times(claims, now, true)?;
+    // As long as the token is accepted, so long lives what it opened.
+    let until = claims::times(claims, now, true)?.plus(LEEWAY);
     kind(&compact)?;
     claims::audience(claims, &config.audiences)?;
     party(claims, config)?;

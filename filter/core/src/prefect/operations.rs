@@ -83,6 +83,12 @@ pub fn roles_for(operation: &Operation<'_>) -> RoleSet {
     if operation.secrets { roles.and(SECRETS) } else { roles }
 }
 
+/// Whether Prefect has a socket at a path below the API's.
+#[must_use]
+pub fn is_socket(path: &str) -> bool {
+    SOCKETS.iter().any(|(template, _)| fits(template, path))
+}
+
 /// The first template that fits; the table has literal segments before parameters.
 fn lookup(mut templates: impl Iterator<Item = (&'static str, RoleSet)>, path: &str) -> RoleSet {
     templates.find(|(template, _)| fits(template, path)).map_or(ADMIN, |(_, roles)| roles)

@@ -11,20 +11,11 @@ pub struct KnownSocket {
 }
 
 impl KnownSocket {
-    /// The known socket at a target, if it is one. Compared as sent: clients escape nothing in
-    /// the fixed parts.
+    /// The known socket at a target, if it is one.
     #[must_use]
     pub fn at(target: &Target, config: &Config) -> Option<Self> {
         let path = target.decoded().strip_prefix(&config.prefect.api_path)?;
-        let known = match path {
-            "/events/in" | "/events/out" | "/logs/out" | "/task_runs/subscriptions/scheduled" => {
-                true
-            }
-            _ => path
-                .strip_prefix("/work_pools/")
-                .and_then(|rest| rest.strip_suffix("/workers/connect"))
-                .is_some_and(|pool| !pool.is_empty() && !pool.contains('/')),
-        };
+        let known = crate::prefect::operations::is_socket(path);
         known.then(|| Self { path: path.to_owned() })
     }
 

@@ -212,6 +212,8 @@ pub const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("POST", "/work_queues/{id}/get_runs", WORK),
     ("GET", "/work_queues/{id}/status", READ),
     ("GET", "/docs", READ),
+    ("GET", "/docs/oauth2-redirect", READ),
+    ("GET", "/static/{file}", READ),
     ("GET", "/openapi.json", READ),
     ("GET", "/redoc", READ),
 ];

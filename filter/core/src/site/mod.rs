@@ -1,10 +1,10 @@
 //! What a VM shares between its requests: settings, provider, keys, refreshed sessions, and the
 //! work that is due for them. The shell's root context drives it.
 
+mod recent;
 mod refreshes;
 
 use core::time::Duration;
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::config::Config;
@@ -14,7 +14,7 @@ use crate::idp::discovery::{self, Provider};
 use crate::idp::token;
 use crate::keys::{KeyStore, OnUnknown};
 use crate::limits::{LOGINS_IN_FLIGHT, WAITING_REQUESTS};
-use crate::login::refresh;
+use crate::login::refresh::{self, Refreshed};
 use crate::login::ticket::Tickets;
 use crate::machine::judge::Bench;
 use crate::session::cookie::SessionCookie;
@@ -23,6 +23,7 @@ use crate::stream::StreamId;
 use crate::time::UnixTime;
 use crate::ws::pending::Pending;
 
+use recent::Recent;
 pub use refreshes::{Recheck, Refreshes};
 
 /// A call that the site makes for everybody.
@@ -44,6 +45,8 @@ const RETRY: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(1);
 /// States of callbacks that are remembered as used.
 const USED_STATES: usize = 1024;
+/// Signed-out sessions that are remembered; beyond, the recheck is what ends them.
+const SIGNED_OUT: usize = 4096;
 
 /// See the module.
 pub struct Site {
@@ -62,7 +65,8 @@ pub struct Site {
     pub session_cookie: SessionCookie,
     /// The login cookies' sealing.
     pub tickets: Tickets,
-    used_states: VecDeque<[u8; 32]>,
+    used_states: Recent<[u8; 32]>,
+    signed_out: Recent<[u8; 16]>,
     logins: usize,
     notices: Vec<String>,
 }
@@ -83,7 +87,8 @@ impl Site {
             pending: Pending::default(),
             session_cookie,
             tickets,
-            used_states: VecDeque::new(),
+            used_states: Recent::new(USED_STATES),
+            signed_out: Recent::new(SIGNED_OUT),
             logins: 0,
             notices: Vec::new(),
         }
@@ -170,10 +175,15 @@ impl Site {
                     &config,
                     now,
                 );
-                if let refresh::Refreshed::Ended(why) | refresh::Refreshed::Unavailable(why) =
-                    &result
-                {
-                    self.notice(format!("a session could not be refreshed: {why}"));
+                match &result {
+                    Refreshed::Confirmed(_) => {}
+                    Refreshed::Ended(seen) => self.notice(format!("a session has ended: {seen}")),
+                    Refreshed::Unavailable { seen, unknown_key, .. } => {
+                        if *unknown_key {
+                            let _ = self.keys.on_unknown(now);
+                        }
+                        self.notice(format!("a session could not be rechecked: {seen}"));
+                    }
                 }
                 self.refreshes.finish(id, result, now)
             }
@@ -241,21 +251,28 @@ impl Site {
     /// A session is due for a check; the request may have to wait for it.
     pub fn recheck(&mut self, session: &Session, stream: StreamId, now: UnixTime) -> Recheck {
         let config = self.config();
+        if self.provider.is_none() {
+            return Recheck::Unavailable;
+        }
         self.refreshes.recheck(session, stream, &config.session, now)
+    }
+
+    /// A session has been signed out: neither its old cookies nor kept results count here again.
+    pub fn sign_out(&mut self, id: [u8; 16]) {
+        self.signed_out.add(id);
+        self.refreshes.drop_session(&id);
+    }
+
+    /// Whether a session has been signed out.
+    #[must_use]
+    pub fn is_signed_out(&self, id: &[u8; 16]) -> bool {
+        self.signed_out.has(id)
     }
 
     /// Marks a callback's state as used; false when it was already (the code must not be redeemed
     /// twice: Keycloak would end the session).
     pub fn use_state(&mut self, state: &str) -> bool {
-        let digest = crate::crypto::sha256(state.as_bytes());
-        if self.used_states.contains(&digest) {
-            return false;
-        }
-        if self.used_states.len() >= USED_STATES {
-            self.used_states.pop_front();
-        }
-        self.used_states.push_back(digest);
-        true
+        self.used_states.add(crate::crypto::sha256(state.as_bytes()))
     }
 
     /// A place for a code exchange, if there is one left.

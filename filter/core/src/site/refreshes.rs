@@ -29,20 +29,20 @@ pub enum Recheck {
     Unavailable,
     /// The request is woken when there is a result.
     Wait,
-    /// Too many wait already.
-    Busy,
 }
 
 enum Entry {
     /// Queued or in flight.
-    Working {
-        session: Box<Session>,
-        waiting: Vec<StreamId>,
-    },
-    Done {
-        result: Refreshed,
-        at: UnixTime,
-    },
+    Working { session: Box<Session>, waiting: Vec<StreamId> },
+    /// `session` is what the next refresh starts from.
+    Done { session: Box<Session>, verdict: Verdict, at: UnixTime },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Confirmed,
+    Ended,
+    Unavailable,
 }
 
 /// See the module.
@@ -53,6 +53,8 @@ pub struct Refreshes {
     finished: VecDeque<[u8; 16]>,
     queue: VecDeque<[u8; 16]>,
     in_flight: usize,
+    /// When the provider last gave no answer: until [`PAUSE`] has passed nobody else waits for it.
+    outage: Option<UnixTime>,
 }
 
 impl Refreshes {
@@ -68,32 +70,32 @@ impl Refreshes {
         match self.entries.get_mut(&session.id) {
             Some(Entry::Working { waiting, .. }) => {
                 if waiting.len() >= WAITING_REQUESTS {
-                    return Recheck::Busy;
+                    return Recheck::Unavailable;
                 }
                 waiting.push(stream);
                 return Recheck::Wait;
             }
-            Some(Entry::Done { result: Refreshed::Ended(_), .. }) => return Recheck::Ended,
-            Some(Entry::Done { result: Refreshed::Unavailable(_), at })
-                if !now.is_over(*at, PAUSE) =>
-            {
-                return Recheck::Unavailable;
-            }
-            Some(Entry::Done { result: Refreshed::Confirmed(kept), .. })
-                if kept.checked >= session.checked =>
-            {
-                if !kept.is_due(now, limits) {
-                    return Recheck::Confirmed(kept.clone());
+            // A result counts for the cookie that was judged and for older ones, never for newer.
+            Some(Entry::Done { session: kept, verdict, at }) if kept.checked >= session.checked => {
+                match verdict {
+                    Verdict::Ended => return Recheck::Ended,
+                    Verdict::Confirmed if !kept.is_due(now, limits) => {
+                        return Recheck::Confirmed(kept.clone());
+                    }
+                    Verdict::Unavailable if !now.is_over(*at, PAUSE) => {
+                        return Recheck::Unavailable;
+                    }
+                    Verdict::Confirmed | Verdict::Unavailable => newest = kept,
                 }
-                newest = kept;
             }
             Some(Entry::Done { .. }) | None => {}
         }
         if newest.refresh_token.is_none() {
             return Recheck::Ended;
         }
-        if self.queue.len() >= WAITING_REQUESTS {
-            return Recheck::Busy;
+        let outage = self.outage.is_some_and(|since| !now.is_over(since, PAUSE));
+        if outage || self.queue.len() >= WAITING_REQUESTS {
+            return Recheck::Unavailable;
         }
         let entry = Entry::Working { session: Box::new(newest.clone()), waiting: vec![stream] };
         self.entries.insert(session.id, entry);
@@ -125,19 +127,52 @@ impl Refreshes {
         }
     }
 
-    /// A refresh has a result; gives the requests that waited.
+    /// A refresh has a result; gives the requests that waited. An outage answers those that are
+    /// still queued, too: they would only wait for the same silence one after the other.
     pub fn finish(&mut self, id: [u8; 16], result: Refreshed, at: UnixTime) -> Vec<StreamId> {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let before = self.entries.insert(id, Entry::Done { result, at });
+        let Some(Entry::Working { session, waiting }) = self.entries.remove(&id) else {
+            return Vec::new();
+        };
+        let (session, verdict) = match result {
+            Refreshed::Confirmed(session) => (session, Verdict::Confirmed),
+            Refreshed::Ended(_) => (session, Verdict::Ended),
+            Refreshed::Unavailable { rotated, unknown_key, .. } => {
+                if rotated.is_none() && !unknown_key {
+                    self.outage = Some(at);
+                }
+                let refresh_token = rotated.or_else(|| session.refresh_token.clone());
+                (Box::new(Session { refresh_token, ..*session }), Verdict::Unavailable)
+            }
+        };
+        self.keep(id, session, verdict, at);
+        let mut woken = waiting;
+        if self.outage == Some(at) {
+            for queued in core::mem::take(&mut self.queue) {
+                if let Some(Entry::Working { session, waiting }) = self.entries.remove(&queued) {
+                    self.keep(queued, session, Verdict::Unavailable, at);
+                    woken.extend(waiting);
+                }
+            }
+        }
+        woken
+    }
+
+    fn keep(&mut self, id: [u8; 16], session: Box<Session>, verdict: Verdict, at: UnixTime) {
+        self.entries.insert(id, Entry::Done { session, verdict, at });
         self.finished.push_back(id);
         if self.finished.len() > KEPT
             && let Some(oldest) = self.finished.pop_front()
         {
             self.entries.remove(&oldest);
         }
-        match before {
-            Some(Entry::Working { waiting, .. }) => waiting,
-            _ => Vec::new(),
+    }
+
+    /// Forgets the result of a session; requests that wait for it are still woken.
+    pub fn drop_session(&mut self, id: &[u8; 16]) {
+        if let Some(Entry::Done { .. }) = self.entries.get(id) {
+            self.entries.remove(id);
+            self.finished.retain(|own| own != id);
         }
     }
 

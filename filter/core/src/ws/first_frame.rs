@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::http::authorization::{Presented, name_and_secret};
 use crate::jose::compact::looks_like_token;
-use crate::limits::{FIRST_FRAME, TOKEN};
+use crate::limits::TOKEN;
 use crate::machine::api_key;
 use crate::secret::Secret;
 use crate::ws::frame::{self, Frame, PING_PONG, Read, TEXT};
@@ -40,10 +40,10 @@ pub struct AuthFrame {
     length: usize,
 }
 
-/// Reads the first frame of what has come so far.
+/// Reads the first frame of what has come so far; a longer one than `limit` is invalid.
 #[must_use]
-pub fn read(held: &[u8]) -> First {
-    match frame::read(held, FIRST_FRAME) {
+pub fn read(held: &[u8], limit: usize) -> First {
+    match frame::read(held, limit) {
         Read::Incomplete => First::Incomplete,
         Read::Invalid(why) => First::Invalid(why),
         Read::Frame(frame)
@@ -108,7 +108,7 @@ mod tests {
             b"next".to_vec(),
         ]
         .concat();
-        let First::Auth(auth) = read(&held) else { panic!("no auth frame") };
+        let First::Auth(auth) = read(&held, 4096) else { panic!("no auth frame") };
         assert!(matches!(auth.presented(), Some(Presented::Basic { .. })));
         let out = auth.rewrite(&held, &Secret::new("admin:pw"));
         let Read::Frame(sent) = frame::read(&out, 4096) else { panic!("no frame") };
@@ -122,10 +122,10 @@ mod tests {
     fn other_frames_are_no_auth_frames() {
         for payload in [r#"{"type":"filter"}"#, "[]", "x", r#"{"type":"auth","type":"auth"}"#] {
             let held = frame::write(TEXT, payload.as_bytes(), [1; 4]);
-            assert!(matches!(read(&held), First::Other(_)), "{payload}");
+            assert!(matches!(read(&held, 4096), First::Other(_)), "{payload}");
         }
         assert!(matches!(
-            read(&frame::write(2, br#"{"type":"auth","token":"x"}"#, [1; 4])),
+            read(&frame::write(2, br#"{"type":"auth","token":"x"}"#, [1; 4]), 4096),
             First::Other(_)
         ));
         for token in ["null", "1", "\"\"", "\"nocolon\"", "[]"] {
@@ -134,7 +134,7 @@ mod tests {
                 format!("{{\"type\":\"auth\",\"token\":{token}}}").as_bytes(),
                 [1; 4],
             );
-            let First::Auth(auth) = read(&held) else { panic!("no auth frame") };
+            let First::Auth(auth) = read(&held, 4096) else { panic!("no auth frame") };
             assert!(auth.presented().is_none(), "{token}");
         }
     }

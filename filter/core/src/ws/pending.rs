@@ -16,11 +16,12 @@ pub struct Slot(());
 impl Pending {
     /// Takes a place until the first frame has been judged.
     pub fn take(&mut self, stream: StreamId, address: &[u8], now: UnixTime) -> Option<Slot> {
-        let of_address = self.0.iter().filter(|(_, a, _)| a == address).count();
+        let address = network(address);
+        let of_address = self.0.iter().filter(|(_, a, _)| *a == address).count();
         if self.0.len() >= PENDING_SOCKETS || of_address >= PENDING_SOCKETS_PER_ADDRESS {
             return None;
         }
-        self.0.push((stream, address.to_vec(), now));
+        self.0.push((stream, address, now));
         Some(Slot(()))
     }
 
@@ -45,6 +46,16 @@ impl Pending {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// What counts as one client: an IPv4 address, an IPv6 /64 (which is one subscriber's).
+fn network(address: &[u8]) -> Vec<u8> {
+    let text = core::str::from_utf8(address).unwrap_or_default();
+    let text = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+    match text.parse::<core::net::Ipv6Addr>() {
+        Ok(v6) => v6.octets().iter().take(8).copied().collect(),
+        Err(_) => address.to_vec(),
     }
 }
 

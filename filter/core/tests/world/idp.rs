@@ -36,6 +36,8 @@ pub struct Idp {
     kid: String,
     published: Vec<(String, KeyPair)>,
     refreshes: usize,
+    /// Refresh tokens that came in.
+    pub redeemed: Vec<String>,
 }
 
 fn key(name: &str) -> KeyPair {
@@ -53,6 +55,7 @@ impl Idp {
             kid: "k1".to_owned(),
             published: vec![("k1".to_owned(), key("k1"))],
             refreshes: 0,
+            redeemed: Vec::new(),
         }
     }
 
@@ -110,6 +113,8 @@ impl Idp {
 
     fn tokens(&mut self, form: &str, now: UnixTime) -> Value {
         self.refreshes += 1;
+        let redeemed = lictor_core::http::query::only(form, "refresh_token").unwrap();
+        self.redeemed.extend(redeemed.map(|token| token.into_owned()));
         let mut claims = json!({
             "iss": ISSUER, "aud": "prefect", "azp": "prefect", "sub": "alice-1", "typ": "ID", "sid": "sid-1",
             "iat": now.secs(), "exp": now.secs() + 300, "auth_time": 1_799_999_000,
