@@ -48,6 +48,10 @@ pub fn read(request: RequestView<'_>) -> Result<Option<Presented>, Malformed> {
     if value.len() > TOKEN {
         return Err(Malformed::TooLong);
     }
+    // Envoy joins lines of this name with a comma, which no credential of ours holds.
+    if value.contains(&b',') {
+        return Err(Malformed::Several);
+    }
     let presented = if name == "x-api-key" {
         let key = value.trim_ascii();
         if key.is_empty() {
@@ -154,6 +158,8 @@ mod tests {
         let cases: &[(Lines<'_>, Malformed)] = &[
             (&[("authorization", b"Bearer a"), ("authorization", b"Bearer a")], Several),
             (&[("authorization", b"Bearer a"), ("x-api-key", b"k")], Several),
+            (&[("authorization", b"Basic eDp5,Basic eDp5")], Several),
+            (&[("x-api-key", b"k,k")], Several),
             (&[("authorization", b"Digest a")], Scheme),
             (&[("authorization", b"")], Scheme),
             (&[("authorization", b"Bearer")], Syntax),
