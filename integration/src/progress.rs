@@ -144,5 +144,5 @@ impl Drop for Step {
 /// A size for people, in decimal units as package indexes show it.
 #[must_use]
 pub fn megabytes(bytes: u64) -> String {
-    format!("{} MB", bytes.div_ceil(1_000_000))
+    format!("{} MB", bytes.saturating_add(500_000) / 1_000_000)
 }

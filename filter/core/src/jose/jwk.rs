@@ -206,6 +206,12 @@ impl KeySet {
         if set.keys.is_empty() { Err(Unusable("no usable signature key")) } else { Ok(set) }
     }
 
+    /// Whether a key has that `kid`.
+    #[must_use]
+    pub fn has(&self, key_id: &str) -> bool {
+        self.keys.iter().any(|key| key.id.as_deref() == Some(key_id))
+    }
+
     /// The keys that may have signed a token. Without a `kid` only a set with one fitting key
     /// answers: trying several would let a token choose (OpenID Connect Core §10.1).
     #[must_use]

@@ -9,13 +9,59 @@ use jwt_simple::claims::NoCustomClaims;
 use jwt_simple::common::VerificationOptions;
 use jwt_simple::prelude::Duration;
 
+use crate::jose::Algorithm;
+use crate::jose::claims::Mismatch;
 use crate::jose::compact::Compact;
-use crate::jose::jwk::Verifier;
+use crate::jose::jwk::{KeySet, Verifier};
 use crate::limits::TOKEN;
 
+/// Why a token is not verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unverified {
+    /// No key of that `kid` is known: fetch the keys and look again.
+    UnknownKey(String),
+    /// It is refused.
+    Mismatch(Mismatch),
+}
+
+impl From<Mismatch> for Unverified {
+    fn from(mismatch: Mismatch) -> Self {
+        Self::Mismatch(mismatch)
+    }
+}
+
+/// Verifies a token's signature with the issuer's keys, by an algorithm of the allow-list.
+///
+/// # Errors
+/// See [`Unverified`]. Only a `kid` that nobody has leads to a fetch of keys: a token without one, or
+/// with an algorithm that its key is not for, is refused at once.
+pub fn signature(
+    token: &Compact<'_>,
+    keys: &KeySet,
+    allowed: &[Algorithm],
+) -> Result<(), Unverified> {
+    let alg = serde_json::Value::from(token.algorithm.name());
+    if !allowed.contains(&token.algorithm) {
+        return Err(Mismatch::new("alg", Some(&alg), "an algorithm of idp.algorithms").into());
+    }
+    let key_id = token.key_id.as_deref();
+    let Some(verifier) = keys.select(key_id, token.algorithm) else {
+        return Err(match key_id {
+            None => Mismatch::new("kid", None, "a kid, or a set with one fitting key").into(),
+            Some(kid) if keys.has(kid) => {
+                Mismatch::new("alg", Some(&alg), "the algorithm of the key with this kid").into()
+            }
+            Some(kid) => Unverified::UnknownKey(crate::refusal::shown(kid)),
+        });
+    };
+    if signature_is_valid(token, &verifier) {
+        return Ok(());
+    }
+    Err(Mismatch::new("signature", None, "the issuer's signature").into())
+}
+
 /// Whether the token's signature is that of the key.
-#[must_use]
-pub fn signature_is_valid(token: &Compact<'_>, verifier: &Verifier<'_>) -> bool {
+fn signature_is_valid(token: &Compact<'_>, verifier: &Verifier<'_>) -> bool {
     let text = token.text;
     macro_rules! verify {
         ($key:expr) => {

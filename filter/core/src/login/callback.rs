@@ -10,7 +10,8 @@ use crate::idp::discovery::Provider;
 use crate::idp::token::{NoTokens, Tokens};
 use crate::jose::claims::{self, Mismatch};
 use crate::jose::jwk::KeySet;
-use crate::login::id_token::{self, IdToken, Refused};
+use crate::jose::verify::Unverified;
+use crate::login::id_token::{self, IdToken};
 use crate::login::role::role;
 use crate::login::ticket::Ticket;
 use crate::refusal::{Reason, Refusal};
@@ -102,11 +103,11 @@ pub enum NoSession {
     Refused(Refusal),
 }
 
-impl From<Refused> for NoSession {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::UnknownKey(kid) => Self::UnknownKey(kid),
-            Refused::Mismatch(mismatch) => Self::Refused(from_mismatch(&mismatch)),
+impl From<Unverified> for NoSession {
+    fn from(unverified: Unverified) -> Self {
+        match unverified {
+            Unverified::UnknownKey(kid) => Self::UnknownKey(kid),
+            Unverified::Mismatch(mismatch) => Self::Refused(from_mismatch(&mismatch)),
         }
     }
 }

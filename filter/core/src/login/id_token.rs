@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::jose::claims::{self, Mismatch};
 use crate::jose::compact::Compact;
 use crate::jose::jwk::KeySet;
-use crate::jose::verify::signature_is_valid;
+use crate::jose::verify::{self, Unverified};
 use crate::time::UnixTime;
 
 /// Who logged in, from a verified token.
@@ -19,45 +19,19 @@ pub struct IdToken {
     pub subject: String,
 }
 
-/// Why a token is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// No key of that `kid` and algorithm is known: fetch the keys and look again.
-    UnknownKey(String),
-    /// It does not say what it should.
-    Mismatch(Mismatch),
-}
-
-impl From<Mismatch> for Refused {
-    fn from(mismatch: Mismatch) -> Self {
-        Self::Mismatch(mismatch)
-    }
-}
-
 /// Verifies a token's form, algorithm, signature and, if it has one, header type; gives its claims.
 ///
 /// # Errors
-/// See [`Refused`].
+/// See [`Unverified`].
 pub fn verify_signature(
     token: &[u8],
     keys: &KeySet,
     config: &Config,
     types: &[&str],
-) -> Result<Map<String, Value>, Refused> {
+) -> Result<Map<String, Value>, Unverified> {
     let compact = Compact::parse(token)
         .map_err(|why| Mismatch::new("token", None, format!("a signed token, not {}", why.0)))?;
-    if !config.idp.algorithms.contains(&compact.algorithm) {
-        let seen = Value::from(compact.algorithm.name());
-        return Err(Mismatch::new("alg", Some(&seen), "an algorithm of idp.algorithms").into());
-    }
-    let Some(verifier) = keys.select(compact.key_id.as_deref(), compact.algorithm) else {
-        return Err(Refused::UnknownKey(crate::refusal::shown(
-            compact.key_id.as_deref().unwrap_or("no kid"),
-        )));
-    };
-    if !signature_is_valid(&compact, &verifier) {
-        return Err(Mismatch::new("signature", None, "the issuer's signature").into());
-    }
+    verify::signature(&compact, keys, &config.idp.algorithms)?;
     if compact.token_type.as_deref().is_some_and(|own| !types.contains(&own)) {
         let seen = compact.token_type.map(Value::from);
         return Err(Mismatch::new("header typ", seen.as_ref(), types.join(" or ")).into());
@@ -69,14 +43,14 @@ pub fn verify_signature(
 /// leave it out there (§12.2).
 ///
 /// # Errors
-/// See [`Refused`].
+/// See [`Unverified`].
 pub fn verify(
     token: &[u8],
     nonce: Option<&str>,
     keys: &KeySet,
     config: &Config,
     now: UnixTime,
-) -> Result<IdToken, Refused> {
+) -> Result<IdToken, Unverified> {
     let claims = verify_signature(token, keys, config, &["jwt"])?;
     claims::issuer(&claims, &config.issuer)?;
     audience(&claims, config)?;

@@ -4,7 +4,8 @@ use crate::config::Config;
 use crate::idp::token::{NoTokens, Tokens};
 use crate::jose::claims::Mismatch;
 use crate::jose::jwk::KeySet;
-use crate::login::id_token::{self, Refused};
+use crate::jose::verify::Unverified;
+use crate::login::id_token;
 use crate::login::role::role;
 use crate::secret::Secret;
 use crate::session::model::Session;
@@ -61,14 +62,14 @@ pub fn judge(
     };
     let id = match id_token::verify(token.expose(), None, keys, config, now) {
         Ok(id) => id,
-        Err(Refused::UnknownKey(kid)) => {
+        Err(Unverified::UnknownKey(kid)) => {
             return Refreshed::unverified(format!("unknown key {kid}"), &tokens, true);
         }
         // Times may be off because of our own clock: no reason to end anything.
-        Err(Refused::Mismatch(mismatch)) if matches!(mismatch.claim, "exp" | "iat" | "nbf") => {
+        Err(Unverified::Mismatch(mismatch)) if matches!(mismatch.claim, "exp" | "iat" | "nbf") => {
             return Refreshed::unverified(seen(&mismatch), &tokens, false);
         }
-        Err(Refused::Mismatch(mismatch)) => return Refreshed::Ended(seen(&mismatch)),
+        Err(Unverified::Mismatch(mismatch)) => return Refreshed::Ended(seen(&mismatch)),
     };
     if id.subject != session.subject {
         return Refreshed::Ended("another subject in the refreshed ID token".to_owned());

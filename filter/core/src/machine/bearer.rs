@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::jose::claims::{self, Mismatch};
 use crate::jose::compact::Compact;
 use crate::jose::jwk::KeySet;
-use crate::jose::verify::signature_is_valid;
+use crate::jose::verify::{self, Unverified};
 use crate::limits;
 use crate::policy::claims_to_role::role_of;
 use crate::policy::principal::{Identity, Method, Principal};
@@ -46,19 +46,12 @@ pub fn judge(
 ) -> Result<Identity, NotProved> {
     let compact = Compact::parse(token)
         .map_err(|why| Mismatch::new("token", None, format!("a signed token, not {}", why.0)))?;
-    if !config.idp.algorithms.contains(&compact.algorithm) {
-        let seen = Value::from(compact.algorithm.name());
-        return Err(Mismatch::new("alg", Some(&seen), "an algorithm of idp.algorithms").into());
-    }
     // Before any key is looked for: a token of another issuer causes no fetch.
     claims::issuer(&compact.claims, &config.issuer)?;
-    let Some(verifier) = keys.select(compact.key_id.as_deref(), compact.algorithm) else {
-        let kid = crate::refusal::shown(compact.key_id.as_deref().unwrap_or("no kid"));
-        return Err(NotProved::UnknownKey(kid));
-    };
-    if !signature_is_valid(&compact, &verifier) {
-        return Err(Mismatch::new("signature", None, "the issuer's signature").into());
-    }
+    verify::signature(&compact, keys, &config.idp.algorithms).map_err(|why| match why {
+        Unverified::UnknownKey(kid) => NotProved::UnknownKey(kid),
+        Unverified::Mismatch(mismatch) => mismatch.into(),
+    })?;
     let claims = &compact.claims;
     // As long as the token is accepted, so long lives what it opened.
     let until = claims::times(claims, now, true)?.plus(LEEWAY);

@@ -1,0 +1,239 @@
+//! The real Chromium, driven over WebDriver.
+
+use std::env;
+use std::fs;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use lictor_integration::command::output_of;
+use lictor_integration::launch::Launch;
+use lictor_integration::ports::Ports;
+use lictor_integration::process::Running;
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::client::{Request, plain};
+use crate::world::{checkout, eventually, new_layout, password, say};
+
+/// Longer than a page takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+static DRIVER: OnceLock<Driver> = OnceLock::new();
+
+struct Driver {
+    port: u16,
+    folder: PathBuf,
+    running: Running,
+}
+
+fn block<T>(work: impl Future<Output = T>) -> T {
+    let runtime =
+        RUNTIME.get_or_init(|| Builder::new_current_thread().enable_all().build().unwrap());
+    runtime
+        .block_on(async { tokio::time::timeout(PATIENCE, work).await.expect("the browser hangs") })
+}
+
+impl Driver {
+    fn start() -> Self {
+        for program in ["chromedriver", "chromium"] {
+            let found =
+                output_of(Command::new("sh").args(["-c", &format!("command -v {program}")]));
+            assert!(
+                found.is_some(),
+                "{program} is not on the PATH (apt-get install chromium chromium-driver)"
+            );
+        }
+        let ports = Ports::unused().unwrap();
+        let layout = new_layout("browser", ports);
+        let home = layout.state.to_string_lossy().into_owned();
+        let launch = Launch {
+            part: "chromedriver",
+            program: "chromedriver".into(),
+            args: vec![format!("--port={}", ports.https)],
+            env: [("HOME", home.clone()), ("TMPDIR", home)]
+                .map(|(n, v)| (n.to_owned(), v))
+                .to_vec(),
+            folder: layout.state.clone(),
+            inputs: Vec::new(),
+        };
+        let running = launch.start(&layout).unwrap();
+        eventually("chromedriver answers", PATIENCE, || {
+            plain(ports.https, &Request::get("/status")).ok().filter(|answer| answer.status == 200)
+        });
+        Self { port: ports.https, folder: layout.state, running }
+    }
+}
+
+/// Ends the driver and with it every browser.
+pub fn close() {
+    if let Some(driver) = DRIVER.get() {
+        let _reported = driver.running.stop().map_err(|error| say(&error.to_string()));
+    }
+}
+
+/// One browser with a profile of its own. Dropping it closes it.
+pub struct Browser {
+    client: Client,
+    driver: &'static Driver,
+}
+
+impl Browser {
+    pub fn open() -> Self {
+        let driver = DRIVER.get_or_init(Driver::start);
+        let root = output_of(Command::new("id").arg("-u")).as_deref() == Some("0");
+        let mut arguments = vec![
+            "--headless=new",
+            "--disable-dev-shm-usage",
+            "--disable-gpu",
+            "--window-size=1280,900",
+            // Nothing but loopback, whatever a page or Chromium itself asks for.
+            "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE *.localhost , EXCLUDE 127.0.0.1",
+            "--no-first-run",
+            "--no-default-browser-check",
+            "--no-pings",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-default-apps",
+            "--disable-domain-reliability",
+            "--disable-extensions",
+            "--disable-sync",
+            "--metrics-recording-only",
+            "--password-store=basic",
+            "--disable-features=OptimizationHints,MediaRouter,Translate,AutofillServerCommunication,CertificateTransparencyComponentUpdater",
+        ];
+        if root {
+            // Chromium refuses to run as root inside its sandbox.
+            arguments.push("--no-sandbox");
+        }
+        let capabilities = json!({
+            "acceptInsecureCerts": true,
+            "goog:chromeOptions": { "args": arguments },
+        });
+        let capabilities = capabilities.as_object().unwrap().clone();
+        let address = format!("http://127.0.0.1:{}", driver.port);
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(capabilities);
+        let client = block(builder.connect(&address)).unwrap_or_else(|e| panic!("no browser: {e}"));
+        Self { client, driver }
+    }
+
+    #[track_caller]
+    pub fn goto(&self, url: &str) {
+        block(self.client.goto(url)).unwrap_or_else(|e| panic!("{url}: {e}"));
+    }
+
+    pub fn url(&self) -> String {
+        block(self.client.current_url()).unwrap().to_string()
+    }
+
+    /// The text that a person sees.
+    pub fn text(&self) -> String {
+        let script = "return document.body ? document.body.innerText : ''";
+        self.script(script).as_str().unwrap_or_default().to_owned()
+    }
+
+    pub fn script(&self, script: &str) -> Value {
+        block(self.client.execute(script, Vec::new())).unwrap_or(Value::Null)
+    }
+
+    /// Waits until the page satisfies; what it shows is told when it does not.
+    #[track_caller]
+    pub fn wait(&self, what: &str, mut satisfied: impl FnMut(&Self) -> bool) {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while !satisfied(self) {
+            if std::time::Instant::now() > deadline {
+                let picture = self.picture("failed");
+                panic!(
+                    "not seen: {what}, at {} ({}): {}",
+                    self.url(),
+                    picture.display(),
+                    self.text()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    #[track_caller]
+    pub fn wait_text(&self, wanted: &str) {
+        self.wait(wanted, |browser| browser.text().contains(wanted));
+    }
+
+    pub fn has(&self, css: &str) -> bool {
+        block(self.client.find(Locator::Css(css))).is_ok()
+    }
+
+    #[track_caller]
+    pub fn click(&self, css: &str) {
+        self.wait(css, |browser| browser.has(css));
+        block(async { self.client.find(Locator::Css(css)).await?.click().await }).unwrap();
+    }
+
+    #[track_caller]
+    pub fn fill(&self, css: &str, text: &str) {
+        self.wait(css, |browser| browser.has(css));
+        block(async { self.client.find(Locator::Css(css)).await?.send_keys(text).await }).unwrap();
+    }
+
+    /// Keycloak's form, which must be there.
+    #[track_caller]
+    pub fn log_in(&self, user: &str) {
+        self.fill("#username", user);
+        self.fill("#password", &password(user));
+        self.click("#kc-login");
+    }
+
+    /// A second tab, which is then the one in front.
+    pub fn new_tab(&self) {
+        let tab = block(self.client.new_window(true)).unwrap();
+        block(self.client.switch_to_window(tab.handle)).unwrap();
+    }
+
+    /// `light` or `dark`, as the person's system would say.
+    pub fn scheme(&self, scheme: &str) {
+        let session = block(self.client.session_id()).unwrap().unwrap();
+        let body = json!({
+            "cmd": "Emulation.setEmulatedMedia",
+            "params": { "features": [{ "name": "prefers-color-scheme", "value": scheme }] },
+        });
+        let request =
+            Request::post(format!("/session/{session}/goog/cdp/execute"), &body.to_string());
+        plain(self.driver.port, &request).unwrap().expect(200);
+    }
+
+    /// Takes a picture; where it went.
+    pub fn picture(&self, name: &str) -> PathBuf {
+        let folder = if env::var_os("LICTOR_SCREENSHOTS").is_some() && name != "failed" {
+            checkout().join("docs/images")
+        } else {
+            self.driver.folder.join("images")
+        };
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join(format!("{name}.png"));
+        let session = block(self.client.session_id()).unwrap().unwrap();
+        let request = Request::get(format!("/session/{session}/screenshot"));
+        let answer = plain(self.driver.port, &request).unwrap().expect(200).json();
+        let png = STANDARD.decode(answer["value"].as_str().unwrap()).unwrap();
+        write(&file, &png);
+        file
+    }
+}
+
+fn write(file: &Path, bytes: &[u8]) {
+    fs::write(file, bytes).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // At the end of a failed test the browser may be gone already.
+        let _gone = block(self.client.clone().close());
+    }
+}

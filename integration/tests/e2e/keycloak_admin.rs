@@ -1,0 +1,150 @@
+//! Keycloak's inside: tokens, and its administration by REST.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::canary;
+use crate::client::{Request, plain};
+use crate::http1::Answer;
+use crate::world::{password, world};
+
+/// The realm of the stack.
+pub const REALM: &str = "prefect";
+
+fn send(request: &Request) -> Answer {
+    plain(world().layout.ports.keycloak, request).unwrap()
+}
+
+/// Asks a realm's token endpoint. Everything it gives is a secret for [`canary`].
+#[track_caller]
+pub fn tokens(realm: &str, form: &str) -> Value {
+    let path = format!("/realms/{realm}/protocol/openid-connect/token");
+    // Tokens must name the issuer that browsers see.
+    let answer = send(&Request::new("POST", path).form(form)).expect(200).json();
+    for name in ["access_token", "refresh_token", "id_token"] {
+        if let Some(token) = answer[name].as_str() {
+            canary::plant(token);
+        }
+    }
+    answer
+}
+
+/// An access token of a service account.
+#[track_caller]
+pub fn client_token(client: &str, secret: &str) -> String {
+    let form = format!("grant_type=client_credentials&client_id={client}&client_secret={secret}");
+    text(&tokens(REALM, &form), "access_token")
+}
+
+/// An access token of the worker that the realm comes with.
+#[track_caller]
+pub fn worker_token() -> String {
+    client_token("etl-worker", &world().secrets.worker_client_secret)
+}
+
+/// All tokens of a person, by the password grant of the realm's test client.
+#[track_caller]
+pub fn person_tokens(user: &str) -> Value {
+    let password = password(user);
+    tokens(
+        REALM,
+        &format!(
+            "grant_type=password&client_id=prefect-cli&username={user}&password={password}&scope=openid"
+        ),
+    )
+}
+
+#[track_caller]
+pub fn text(value: &Value, name: &str) -> String {
+    value[name].as_str().unwrap_or_else(|| panic!("no {name}: {value}")).to_owned()
+}
+
+/// A token of the realm `master` for the administrator.
+#[track_caller]
+pub fn master_token() -> String {
+    let keycloak = &world().stack.keycloak;
+    let form = format!(
+        "grant_type=password&client_id=admin-cli&username={}&password={}",
+        keycloak.admin, keycloak.admin_password
+    );
+    text(&tokens("master", &form), "access_token")
+}
+
+/// One call of the administration, below the realm's path.
+#[track_caller]
+pub fn admin(method: &str, path: &str, body: Option<&Value>) -> Answer {
+    let mut request = Request::new(method, format!("/admin/realms/{REALM}{path}"))
+        .header("authorization", format!("Bearer {}", master_token()));
+    if let Some(body) = body {
+        request = request.json_body(&body.to_string());
+    }
+    let answer = send(&request);
+    assert!(
+        (200..300).contains(&answer.status),
+        "{method} {path}: {} {}",
+        answer.status,
+        answer.text()
+    );
+    answer
+}
+
+/// A further service account; `edit` changes what is sent.
+#[track_caller]
+pub fn add_client(name: &str, edit: impl FnOnce(&mut Value)) -> String {
+    let secret = format!("secret-of-{name}-0123456789");
+    let audience = json!({
+        "name": "aud", "protocol": "openid-connect", "protocolMapper": "oidc-audience-mapper",
+        "config": { "included.client.audience": "prefect", "access.token.claim": "true" },
+    });
+    let mut client = json!({
+        "clientId": name, "enabled": true, "publicClient": false, "secret": secret,
+        "standardFlowEnabled": false, "serviceAccountsEnabled": true,
+        "attributes": {}, "protocolMappers": [audience],
+    });
+    edit(&mut client);
+    admin("POST", "/clients", Some(&client));
+    secret
+}
+
+/// Lets people log in at a further Envoy.
+#[track_caller]
+pub fn allow_callback(origin: &str) {
+    let mut client = admin("GET", "/clients?clientId=prefect", None).json()[0].take();
+    let id = text(&client, "id");
+    client["redirectUris"].as_array_mut().unwrap().push(format!("{origin}/oauth2/callback").into());
+    admin("PUT", &format!("/clients/{id}"), Some(&client));
+}
+
+/// A further signing key, preferred over those that are there. Dropping it removes it.
+pub struct SigningKey(String);
+
+impl SigningKey {
+    #[track_caller]
+    pub fn add(name: &str, provider: &str, algorithm: (&str, &str)) -> Self {
+        let realm = text(&admin("GET", "", None).json(), "id");
+        let component = json!({
+            "name": name, "providerId": provider, "providerType": "org.keycloak.keys.KeyProvider",
+            "parentId": realm,
+            "config": {
+                "priority": ["500"], "enabled": ["true"], "active": ["true"],
+                algorithm.0: [algorithm.1],
+            },
+        });
+        let answer = admin("POST", "/components", Some(&component));
+        Self(answer.location().rsplit('/').next().unwrap().to_owned())
+    }
+}
+
+impl Drop for SigningKey {
+    fn drop(&mut self) {
+        admin("DELETE", &format!("/components/{}", self.0), None);
+    }
+}
+
+/// `Authorization: Basic`.
+pub fn basic(pair: &str) -> String {
+    let value = STANDARD.encode(pair);
+    canary::plant(&value);
+    format!("Basic {value}")
+}

@@ -1,0 +1,148 @@
+//! A further Envoy beside the shared one: same module, Keycloak and certificates, but its own
+//! ports, settings, secrets and upstream.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lictor_integration::envoy;
+use lictor_integration::layout::Layout;
+use lictor_integration::ports::Ports;
+use lictor_integration::process::Running;
+use lictor_integration::secrets::Secrets;
+use serde_json::Value;
+
+use crate::client::{Gate, Request};
+use crate::world::{Admin, eventually, new_layout, progress, world};
+
+/// What is to differ.
+pub struct Plan {
+    pub name: &'static str,
+    pub prefect_port: u16,
+    pub keycloak_port: u16,
+    /// Worker threads, hence VMs that serve.
+    pub workers: u8,
+    pub secrets: Secrets,
+    pub settings: fn(&mut Value),
+}
+
+impl Plan {
+    pub fn new(name: &'static str) -> Self {
+        let world = world();
+        Self {
+            name,
+            prefect_port: world.layout.ports.prefect,
+            keycloak_port: world.layout.ports.keycloak,
+            workers: 2,
+            secrets: world.secrets.clone(),
+            settings: |_| (),
+        }
+    }
+
+    pub fn prefect(mut self, port: u16) -> Self {
+        self.prefect_port = port;
+        self
+    }
+
+    pub fn keycloak(mut self, port: u16) -> Self {
+        self.keycloak_port = port;
+        self
+    }
+
+    pub fn workers(mut self, workers: u8) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Starts it and waits until it can serve.
+    pub fn start(self) -> Lane {
+        let lane = self.start_unready();
+        envoy::wait_ready(&lane.layout, &lane.running, &world().pki, &progress())
+            .unwrap_or_else(|e| panic!("{e}"));
+        lane
+    }
+
+    /// Starts it; [`Lane::wait_live`] waits until it listens.
+    pub fn start_unready(self) -> Lane {
+        let world = world();
+        let mut ports = Ports::unused().unwrap();
+        (ports.prefect, ports.keycloak) = (self.prefect_port, self.keycloak_port);
+        let layout = new_layout(self.name, ports);
+        let running = self.launch(&layout).start(&layout).unwrap_or_else(|e| panic!("{e}"));
+        Lane {
+            gate: Gate::new(&world.pki.ca, ports.https),
+            admin: Admin(ports.envoy_admin),
+            layout,
+            running,
+            plan: self,
+        }
+    }
+
+    fn launch(&self, layout: &Layout) -> lictor_integration::launch::Launch {
+        let world = world();
+        let envoy = &world.installed.tools.envoy;
+        let settings = self.lictor(layout);
+        let mut launch =
+            envoy::launch(layout, envoy, &settings, &world.module, &self.secrets, &world.pki)
+                .unwrap_or_else(|e| panic!("{e}"));
+        let at = launch.args.iter().position(|arg| arg == "--concurrency").unwrap();
+        launch.args[at + 1] = self.workers.to_string();
+        launch
+    }
+
+    fn lictor(&self, layout: &Layout) -> Value {
+        let mut settings = envoy::lictor_configuration(layout, &self.secrets);
+        // Keycloak's name has the shared stack's port in it.
+        settings["issuer"] = world().layout.issuer().into();
+        (self.settings)(&mut settings);
+        settings
+    }
+
+    /// What `envoy --mode validate` says: whether it accepts, and its words.
+    pub fn validate(&self, edit: fn(String) -> String) -> (bool, String) {
+        let world = world();
+        let layout = new_layout(self.name, Ports::unused().unwrap());
+        let text =
+            envoy::render(&layout, &self.lictor(&layout), &world.module, &world.pki).unwrap();
+        let file: PathBuf = layout.state.join("candidate.yaml");
+        fs::write(&file, edit(text)).unwrap();
+        let envoy = &world.installed.tools.envoy;
+        let result = envoy::validate(&layout, envoy, &file, &self.secrets, &progress());
+        let said = fs::read_to_string(layout.log("envoy-validate")).unwrap_or_default();
+        (result.is_ok(), said)
+    }
+}
+
+/// A running one. Dropping it ends it.
+pub struct Lane {
+    pub layout: Layout,
+    pub gate: Gate,
+    pub admin: Admin,
+    pub running: Running,
+    plan: Plan,
+}
+
+impl Lane {
+    /// Ends it and starts it again on the same ports.
+    pub fn restart(&mut self) {
+        self.running.stop().unwrap_or_else(|e| panic!("{e}"));
+        let launch = self.plan.launch(&self.layout);
+        self.running = launch.start(&self.layout).unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// Waits until it answers at all.
+    pub fn wait_live(&self) {
+        eventually("Envoy listens", Duration::from_secs(30), || {
+            assert!(self.running.is_alive(), "Envoy has ended");
+            self.gate.try_send(&Request::get("/oauth2/live")).ok().filter(|a| a.status == 200)
+        });
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        if let Err(error) = self.running.stop() {
+            crate::world::say(&error.to_string());
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Lictor between the real Envoy, Keycloak, Prefect and Chromium: what people, machines and
+//! attackers get. `cargo test -p lictor-integration --test e2e -- [filter]`.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `LICTOR_MODULE` | the module under test; default the release build in `target/` |
+//! | `PREFECT` | version of the shared stack; default the newest prepared |
+//! | `LICTOR_SCREENSHOTS=1` | pictures go to `docs/images`, not to a temporary folder |
+//! | `LICTOR_KEEP=1` | folders with logs stay when the tests are over |
+
+// A test fails by panicking; what it prints is for whoever runs it.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::unreachable,
+    reason = "this whole crate is tests"
+)]
+
+mod browser;
+mod canary;
+mod client;
+mod forge;
+mod http1;
+mod keycloak_admin;
+mod keycloak_login;
+mod lane;
+mod prefect_client;
+mod recorder;
+mod sockets;
+mod stories;
+mod visitor;
+mod world;
+
+use std::env;
+use std::panic;
+use std::process::{ExitCode, exit};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use libtest_mimic::Arguments;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // One at a time: they share a stack, two cores, and counters that must not move.
+    arguments.test_threads = Some(1);
+    let keep = env::var_os("LICTOR_KEEP").is_some();
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        flag::register(signal, Arc::clone(&interrupted)).unwrap();
+    }
+    thread::spawn(move || {
+        while !interrupted.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(100));
+        }
+        world::say("interrupted: ending everything that was started");
+        world::tear_down(keep);
+        exit(130);
+    });
+    // One paragraph for a failure; where it was is what counts, not the way there.
+    panic::set_hook(Box::new(|info| world::say(&format!("\n{info}"))));
+    let conclusion = libtest_mimic::run(&arguments, stories::all());
+    browser::close();
+    world::tear_down(keep);
+    conclusion.exit_code()
+}

@@ -1,0 +1,169 @@
+//! Prefect's own client and worker as processes, and the oldest Prefect beside the shared one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use lictor_integration::launch::Launch;
+use lictor_integration::layout::{Layout, make_dir};
+use lictor_integration::ports::Ports;
+use lictor_integration::prefect;
+use lictor_integration::process::Running;
+use lictor_integration::stack::Installed;
+use lictor_integration::tools::PREFECT_VERSIONS;
+
+use crate::lane::{Lane, Plan};
+use crate::world::{eventually, new_layout, progress, world};
+
+/// A client's start alone takes seconds of computing.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// A gate with a Prefect of some version behind it.
+pub struct Setup {
+    pub version: String,
+    pub python: PathBuf,
+    pub api_url: String,
+    /// What this version's client needs to be known on HTTP and every socket.
+    pub credential: (&'static str, String),
+}
+
+/// The shared stack.
+pub fn newest() -> Setup {
+    let stack = &world().stack;
+    Setup {
+        version: stack.prefect.version.clone(),
+        python: stack.prefect.python.clone(),
+        api_url: stack.machine.api_url.clone(),
+        credential: ("PREFECT_API_AUTH_STRING", stack.machine.auth_string.clone()),
+    }
+}
+
+/// Prefect 3.4.13, with a gate of its own and the shared Keycloak.
+pub struct Oldest {
+    pub lane: Lane,
+    pub version: &'static str,
+    python: PathBuf,
+}
+
+/// Starts it once.
+pub fn oldest() -> &'static Oldest {
+    static OLDEST: OnceLock<Oldest> = OnceLock::new();
+    OLDEST.get_or_init(|| {
+        let version = PREFECT_VERSIONS[0];
+        let layout = new_layout("oldest", Ports::unused().unwrap());
+        let (progress, secrets) = (progress(), &world().secrets);
+        let venv =
+            Installed::fetch(&layout, version, &progress).unwrap_or_else(|e| panic!("{e}")).prefect;
+        let launch = prefect::launch(&layout, &venv, version, secrets).unwrap();
+        let running = launch.start(&layout).unwrap();
+        prefect::wait_ready(&layout, &running, version, secrets, &progress)
+            .unwrap_or_else(|e| panic!("{e}"));
+        let lane = Plan::new("oldest-gate").prefect(layout.ports.prefect).start();
+        Oldest { lane, version, python: venv.join("bin/python") }
+    })
+}
+
+impl Oldest {
+    pub fn setup(&self) -> Setup {
+        // A custom header is all that this version sends on every socket.
+        let header = format!("{{\"Authorization\":\"Bearer {}\"}}", world().secrets.api_key);
+        Setup {
+            version: self.version.to_owned(),
+            python: self.python.clone(),
+            api_url: format!("https://{}/api", self.lane.gate.machine_host()),
+            credential: ("PREFECT_CLIENT_CUSTOM_HEADERS", header),
+        }
+    }
+}
+
+/// Prefect's client with an environment of its own.
+pub struct Client {
+    layout: Layout,
+    setup: Setup,
+}
+
+/// What a command said, and whether it succeeded.
+pub struct Output {
+    pub succeeded: bool,
+    pub text: String,
+}
+
+impl Output {
+    #[track_caller]
+    pub fn expect_success(self) -> String {
+        assert!(self.succeeded, "{}", self.text);
+        self.text
+    }
+}
+
+impl Client {
+    pub fn new(name: &str, setup: Setup) -> Self {
+        let name = format!("{name}-{}", setup.version);
+        let layout = new_layout(&name, Ports::unused().unwrap());
+        make_dir(&layout.state.join("home")).unwrap();
+        Self { layout, setup }
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.layout.state
+    }
+
+    fn launch(&self, part: &'static str, program: PathBuf, args: Vec<String>) -> Launch {
+        let home = self.layout.state.join("home").to_string_lossy().into_owned();
+        let (name, value) = &self.setup.credential;
+        let env = [
+            ("HOME", home.as_str()),
+            ("PREFECT_HOME", &home),
+            ("PREFECT_API_URL", &self.setup.api_url),
+            ("PREFECT_API_SSL_CERT_FILE", &world().stack.ca_file.to_string_lossy()),
+            (name, value),
+            ("PREFECT_SERVER_ANALYTICS_ENABLED", "false"),
+            ("PREFECT_WORKER_QUERY_SECONDS", "2"),
+            ("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "false"),
+            ("NO_COLOR", "1"),
+            ("COLUMNS", "200"),
+        ];
+        Launch {
+            part,
+            program,
+            args,
+            env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            folder: self.layout.state.clone(),
+            inputs: Vec::new(),
+        }
+    }
+
+    /// Runs Python with these arguments to its end.
+    #[track_caller]
+    pub fn python(&self, args: &[&str]) -> Output {
+        // The part is apart from us; the shell leaves its exit status in the log.
+        let python = self.setup.python.to_string_lossy();
+        let fixed = ["-c", "\"$@\"; echo \"exit status $?\"", "sh", &python];
+        let args = fixed.iter().chain(args).map(|arg| (*arg).to_owned()).collect();
+        let running = self.launch("client", "/bin/sh".into(), args).start(&self.layout).unwrap();
+        let log = self.layout.log("client");
+        let text = eventually(&format!("{} has ended", running.pid()), LIMIT, || {
+            let text = fs::read_to_string(&log).unwrap_or_default();
+            text.lines().last().is_some_and(|l| l.starts_with("exit status ")).then_some(text)
+        });
+        running.stop().unwrap();
+        Output { succeeded: text.trim_end().ends_with("exit status 0"), text }
+    }
+
+    /// Runs a command of Prefect's to its end.
+    #[track_caller]
+    pub fn prefect(&self, args: &[&str]) -> Output {
+        self.python(&[&["-m", "prefect"], args].concat())
+    }
+
+    /// Starts a command of Prefect's that goes on.
+    pub fn start(&self, part: &'static str, args: &[&str]) -> Running {
+        let args = ["-m", "prefect"].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
+        self.launch(part, self.setup.python.clone(), args).start(&self.layout).unwrap()
+    }
+
+    pub fn log(&self, part: &str) -> String {
+        fs::read_to_string(self.layout.log(part)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,46 @@
+//! No secret stands in any log.
+
+use std::fs;
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+
+use super::story;
+use crate::canary::planted;
+use crate::client::Request;
+use crate::world::{eventually, layouts, world};
+
+pub fn stories() -> Vec<Trial> {
+    vec![story("logs", "hold none of the secrets that any test has used", clean)]
+}
+
+fn clean() {
+    let main = &world().layout;
+    // What was written before this request is in the file once it is.
+    let mark = format!("/oauth2/mark-{}", std::process::id());
+    world().gate.send(&Request::get(&mark)).expect(404);
+    eventually("the access log is written", Duration::from_secs(10), || {
+        fs::read_to_string(main.log("access")).ok().filter(|log| log.contains(&mark))
+    });
+    let secrets = planted();
+    assert!(secrets.len() >= 6, "nothing was planted");
+    let mut read = 0;
+    for layout in layouts() {
+        for part in ["envoy", "access", "envoy-validate"] {
+            let Ok(bytes) = fs::read(layout.log(part)) else { continue };
+            let log = String::from_utf8_lossy(&bytes);
+            read += log.len();
+            for secret in &secrets {
+                // The secret itself is not shown here either.
+                assert!(
+                    !log.contains(secret),
+                    "{}: {}… ({} bytes) is in it",
+                    layout.log(part).display(),
+                    &secret[..6],
+                    secret.len()
+                );
+            }
+        }
+    }
+    assert!(read > 10_000, "no logs were read");
+}

@@ -1,0 +1,60 @@
+//! What is tested, by who it is about.
+
+mod bench;
+mod callbacks;
+mod canary;
+mod configuration;
+mod cross_site;
+mod faults;
+mod header_bytes;
+mod hygiene;
+mod in_the_browser;
+mod machines;
+mod open_redirects;
+mod paths;
+mod people;
+mod prefect_runs;
+mod sockets;
+mod tokens;
+mod ui_settings;
+mod upgrades;
+mod who_is_let_in;
+
+use libtest_mimic::Trial;
+
+/// All of them, in the order in which they run: what only reads first, what stops parts at the
+/// end, and last the look into every log.
+pub fn all() -> Vec<Trial> {
+    [
+        configuration::stories(),
+        who_is_let_in::stories(),
+        paths::stories(),
+        header_bytes::stories(),
+        people::stories(),
+        ui_settings::stories(),
+        callbacks::stories(),
+        cross_site::stories(),
+        open_redirects::stories(),
+        machines::stories(),
+        tokens::stories(),
+        hygiene::stories(),
+        sockets::stories(),
+        upgrades::stories(),
+        prefect_runs::stories(),
+        in_the_browser::stories(),
+        tokens::late_stories(),
+        faults::stories(),
+        canary::stories(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// One test: a sentence, and what proves it.
+fn story(about: &str, sentence: &str, proof: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(format!("{about}: {sentence}"), move || {
+        proof();
+        Ok(())
+    })
+}
