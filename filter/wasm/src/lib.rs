@@ -8,6 +8,7 @@ mod http;
 mod linger;
 mod root;
 mod shared;
+mod signatures;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);

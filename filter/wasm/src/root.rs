@@ -8,6 +8,7 @@ use proxy_wasm::types::ContextType;
 
 use crate::http::Http;
 use crate::shared::Shared;
+use crate::signatures::HostSignatures;
 
 pub struct Root {
     shared: Rc<Shared>,
@@ -32,7 +33,7 @@ impl RootContext for Root {
         let text = self.get_plugin_configuration().unwrap_or_default();
         match Config::compile(&text, &|name| std::env::var(name).ok()) {
             Ok(config) => {
-                self.shared.install(Site::new(config));
+                self.shared.install(Site::new(config, Rc::new(HostSignatures)));
                 true
             }
             Err(errors) => {

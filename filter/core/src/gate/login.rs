@@ -149,12 +149,12 @@ impl Gate {
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         let config = cx.site.config();
-        let keys = cx
+        let verifier = cx
             .site
-            .keys
-            .current(cx.now)
+            .verifier(&config, cx.now)
             .ok_or_else(|| Refusal::new(Reason::NotReady).seen("no keys"))?;
-        let session = match callback::session(&tokens, &ticket, keys, &config, cx.now, cx.entropy) {
+        let session = callback::session(&tokens, &ticket, verifier, &config, cx.now, cx.entropy);
+        let session = match session {
             Ok(session) => session,
             Err(NoSession::Refused(refusal)) => return Err(refusal),
             Err(NoSession::UnknownKey(kid)) => return self.await_key(&kid, ticket, tokens, cx),

@@ -87,6 +87,18 @@ pub fn times(
     Ok(UnixTime::from_secs(exp))
 }
 
+/// Logout tokens (OpenID Connect Back-Channel Logout §2.4) and other security events (RFC 8417 §2.2)
+/// say that something happened, not who somebody is.
+///
+/// # Errors
+/// When there is a claim `events`.
+pub fn not_an_event(claims: &Map<String, Value>) -> Result<(), Mismatch> {
+    if claims.contains_key("events") {
+        return Err(Mismatch::new("events", None, "no events (this is a logout token)"));
+    }
+    Ok(())
+}
+
 /// `sub`: 1 to 255 ASCII characters (OpenID Connect Core §2).
 ///
 /// # Errors

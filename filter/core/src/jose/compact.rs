@@ -6,17 +6,28 @@ use crate::crypto::from_base64url;
 use crate::jose::Algorithm;
 use crate::limits::TOKEN;
 
-/// A token taken apart; nothing in it is verified.
+/// A signed text taken apart; nothing in it is verified.
 #[derive(Debug)]
-pub struct Compact<'a> {
-    /// The token as it came.
-    pub text: &'a str,
+pub struct Jws<'a> {
+    /// What was signed: header, dot, payload (RFC 7515 §5.2 step 8).
+    pub signed: &'a str,
+    /// The signature over it.
+    pub signature: Vec<u8>,
     /// `alg`, one of those that Lictor knows.
     pub algorithm: Algorithm,
     /// `kid`, a name without meaning of its own (RFC 8725 §3.10).
     pub key_id: Option<String>,
     /// `typ`, lower-case, without `application/`.
     pub token_type: Option<String>,
+    /// The payload, whatever it is.
+    pub payload: Vec<u8>,
+}
+
+/// A token taken apart: a signed text whose payload is an object of claims.
+#[derive(Debug)]
+pub struct Compact<'a> {
+    /// The signed text.
+    pub jws: Jws<'a>,
     /// The payload's members.
     pub claims: Map<String, Value>,
 }
@@ -25,26 +36,30 @@ pub struct Compact<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreadable(pub &'static str);
 
-impl<'a> Compact<'a> {
-    /// Takes a token apart.
+impl<'a> Jws<'a> {
+    /// Takes a signed text apart (RFC 7515 §5.2, steps 1 to 7).
     ///
     /// # Errors
-    /// When it is not three base64url parts of strict JSON, names an algorithm that can't be
-    /// listed, or holds critical extensions.
+    /// When it is not three base64url parts with a strict JSON object in front, names an algorithm
+    /// that can't be listed, or holds critical extensions.
     pub fn parse(token: &'a [u8]) -> Result<Self, Unreadable> {
         if token.len() > TOKEN {
             return Err(Unreadable("longer than 16 KiB"));
         }
         let text = core::str::from_utf8(token).map_err(|_| Unreadable("not text"))?;
-        let parts: Vec<&str> = text.split('.').collect();
-        let [header, payload, signature] = parts.as_slice() else {
-            return Err(Unreadable("not three parts (a JWE, or no token)"));
-        };
-        if signature.is_empty() || from_base64url(signature.as_bytes()).is_none() {
-            return Err(Unreadable("no signature in base64url"));
+        let three = || Unreadable("not three parts (a JWE, or no token)");
+        let (signed, signature) = text.rsplit_once('.').ok_or_else(three)?;
+        let (header, payload) = signed.split_once('.').ok_or_else(three)?;
+        if payload.contains('.') {
+            return Err(three());
         }
-        let mut header = object(header).ok_or(Unreadable("a header that is no JSON object"))?;
-        let claims = object(payload).ok_or(Unreadable("a payload that is no JSON object"))?;
+        let signature = from_base64url(signature.as_bytes()).filter(|bytes| !bytes.is_empty());
+        let signature = signature.ok_or(Unreadable("no signature in base64url"))?;
+        let payload = from_base64url(payload.as_bytes());
+        let payload = payload.ok_or(Unreadable("a payload that is not base64url"))?;
+        let mut header = from_base64url(header.as_bytes())
+            .and_then(|bytes| object(&bytes))
+            .ok_or(Unreadable("a header that is no JSON object"))?;
         // RFC 7515 §4.1.11: what is critical must be understood; Lictor understands none.
         // RFC 7797: an unencoded payload is announced there, too.
         if header.contains_key("crit") || header.contains_key("b64") {
@@ -65,7 +80,19 @@ impl<'a> Compact<'a> {
             Some(Value::String(typ)) => Some(media_type(&typ)),
             Some(_) => return Err(Unreadable("a typ that is no string")),
         };
-        Ok(Self { text, algorithm, key_id, token_type, claims })
+        Ok(Self { signed, signature, algorithm, key_id, token_type, payload })
+    }
+}
+
+impl<'a> Compact<'a> {
+    /// Takes a token apart (RFC 7519 §7.2, steps 1 to 10, but for the signature).
+    ///
+    /// # Errors
+    /// As [`Jws::parse`], and when the payload is no strict JSON object.
+    pub fn parse(token: &'a [u8]) -> Result<Self, Unreadable> {
+        let jws = Jws::parse(token)?;
+        let claims = object(&jws.payload).ok_or(Unreadable("a payload that is no JSON object"))?;
+        Ok(Self { jws, claims })
     }
 }
 
@@ -75,8 +102,8 @@ fn media_type(typ: &str) -> String {
     typ.strip_prefix("application/").map_or(typ.clone(), str::to_owned)
 }
 
-fn object(part: &str) -> Option<Map<String, Value>> {
-    match crate::json::parse(&from_base64url(part.as_bytes())?) {
+fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
+    match crate::json::parse(bytes) {
         Ok(Value::Object(members)) => Some(members),
         _ => None,
     }

@@ -3,8 +3,13 @@
 
 pub mod claims;
 pub mod compact;
+mod der;
 pub mod jwk;
+mod roca;
+pub mod signature;
 pub mod verify;
+
+use crate::crypto::Hash;
 
 /// Signature algorithms that may be listed; `none` and `HS*` have no name here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +68,16 @@ impl Algorithm {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+
+    /// The hash that it signs (RFC 7518 §3, RFC 8032 §5.1).
+    #[must_use]
+    pub const fn hash(self) -> Hash {
+        match self {
+            Self::Rs256 | Self::Ps256 | Self::Es256 => Hash::Sha256,
+            Self::Rs384 | Self::Ps384 | Self::Es384 => Hash::Sha384,
+            Self::Rs512 | Self::Ps512 | Self::EdDsa => Hash::Sha512,
+        }
     }
 
     /// Whether it is an RSA algorithm.

@@ -1,19 +1,12 @@
-//! The signature check. `jwt-simple` does the mathematics; what may be checked with what was
-//! decided before (`compact`, `jwk`), and what the claims mean is decided after (`claims`).
-
-use jwt_simple::algorithms::{
-    ECDSAP256PublicKeyLike as _, ECDSAP384PublicKeyLike as _, EdDSAPublicKeyLike as _,
-    RSAPublicKeyLike as _,
-};
-use jwt_simple::claims::NoCustomClaims;
-use jwt_simple::common::VerificationOptions;
-use jwt_simple::prelude::Duration;
+//! Whether a token is signed by the issuer: which key, which algorithm, and why not. What may be
+//! checked with what is decided by `jwk`, the mathematics are in `signature`, and what the claims
+//! mean is decided after, in `claims`.
 
 use crate::jose::Algorithm;
 use crate::jose::claims::Mismatch;
-use crate::jose::compact::Compact;
-use crate::jose::jwk::{KeySet, Verifier};
-use crate::limits::TOKEN;
+use crate::jose::compact::Jws;
+use crate::jose::jwk::KeySet;
+use crate::jose::signature::HostVerifier;
 
 /// Why a token is not verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,66 +23,43 @@ impl From<Mismatch> for Unverified {
     }
 }
 
-/// Verifies a token's signature with the issuer's keys, by an algorithm of the allow-list.
-///
-/// # Errors
-/// See [`Unverified`]. Only a `kid` that nobody has leads to a fetch of keys: a token without one, or
-/// with an algorithm that its key is not for, is refused at once.
-pub fn signature(
-    token: &Compact<'_>,
-    keys: &KeySet,
-    allowed: &[Algorithm],
-) -> Result<(), Unverified> {
-    let alg = serde_json::Value::from(token.algorithm.name());
-    if !allowed.contains(&token.algorithm) {
-        return Err(Mismatch::new("alg", Some(&alg), "an algorithm of idp.algorithms").into());
-    }
-    let key_id = token.key_id.as_deref();
-    let Some(verifier) = keys.select(key_id, token.algorithm) else {
-        return Err(match key_id {
-            None => Mismatch::new("kid", None, "a kid, or a set with one fitting key").into(),
-            Some(kid) if keys.has(kid) => {
-                Mismatch::new("alg", Some(&alg), "the algorithm of the key with this kid").into()
-            }
-            Some(kid) => Unverified::UnknownKey(crate::refusal::shown(kid)),
-        });
-    };
-    if signature_is_valid(token, &verifier) {
-        return Ok(());
-    }
-    Err(Mismatch::new("signature", None, "the issuer's signature").into())
+/// What one issuer's signatures are checked with.
+#[derive(Clone, Copy)]
+pub struct Verifier<'a> {
+    /// The issuer's keys.
+    pub keys: &'a KeySet,
+    /// The allow-list of algorithms (RFC 8725 §3.1).
+    pub allowed: &'a [Algorithm],
+    /// Who does the mathematics.
+    pub host: &'a dyn HostVerifier,
 }
 
-/// Whether the token's signature is that of the key.
-fn signature_is_valid(token: &Compact<'_>, verifier: &Verifier<'_>) -> bool {
-    let text = token.text;
-    macro_rules! verify {
-        ($key:expr) => {
-            $key.verify_token::<NoCustomClaims>(text, Some(signature_only())).is_ok()
+impl Verifier<'_> {
+    /// Verifies a signature.
+    ///
+    /// # Errors
+    /// See [`Unverified`]. Only a `kid` that nobody has leads to a fetch of keys: a token without
+    /// one, or with an algorithm that its key is not for, is refused at once.
+    pub fn check(self, jws: &Jws<'_>) -> Result<(), Unverified> {
+        let Self { keys, allowed, host } = self;
+        let alg = serde_json::Value::from(jws.algorithm.name());
+        if !allowed.contains(&jws.algorithm) {
+            return Err(Mismatch::new("alg", Some(&alg), "an algorithm of idp.algorithms").into());
+        }
+        let key_id = jws.key_id.as_deref();
+        let Some(key) = keys.select(key_id, jws.algorithm) else {
+            return Err(match key_id {
+                None => Mismatch::new("kid", None, "a kid, or a set with one fitting key").into(),
+                Some(kid) if keys.has(kid) => {
+                    let wanted = "the algorithm of the key with this kid";
+                    Mismatch::new("alg", Some(&alg), wanted).into()
+                }
+                Some(kid) => Unverified::UnknownKey(crate::refusal::shown(kid)),
+            });
         };
-    }
-    match verifier {
-        Verifier::Rs256(key) => verify!(key),
-        Verifier::Rs384(key) => verify!(key),
-        Verifier::Rs512(key) => verify!(key),
-        Verifier::Ps256(key) => verify!(key),
-        Verifier::Ps384(key) => verify!(key),
-        Verifier::Ps512(key) => verify!(key),
-        Verifier::Es256(key) => verify!(key),
-        Verifier::Es384(key) => verify!(key),
-        Verifier::EdDsa(key) => verify!(key),
-    }
-}
-
-/// The library would also check times against the host's clock; `claims` does that with the time
-/// that is passed in, so here time stands at zero and everything lies in an accepted future.
-fn signature_only() -> VerificationOptions {
-    VerificationOptions {
-        accept_future: true,
-        time_tolerance: Some(Duration::from_secs(0)),
-        artificial_time: Some(Duration::from_secs(0)),
-        max_token_length: Some(TOKEN),
-        max_header_length: Some(TOKEN),
-        ..VerificationOptions::default()
+        if key.has_signed(jws, host) {
+            return Ok(());
+        }
+        Err(Mismatch::new("signature", None, "the issuer's signature").into())
     }
 }

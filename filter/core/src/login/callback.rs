@@ -9,9 +9,8 @@ use crate::http::query::only;
 use crate::idp::discovery::Provider;
 use crate::idp::token::{NoTokens, Tokens};
 use crate::jose::claims::{self, Mismatch};
-use crate::jose::jwk::KeySet;
-use crate::jose::verify::Unverified;
-use crate::login::id_token::{self, IdToken};
+use crate::jose::verify::{Unverified, Verifier};
+use crate::login::id_token;
 use crate::login::role::role;
 use crate::login::ticket::Ticket;
 use crate::refusal::{Reason, Refusal};
@@ -127,7 +126,7 @@ pub fn from_mismatch(mismatch: &Mismatch) -> Refusal {
 pub fn session(
     tokens: &Tokens,
     ticket: &Ticket,
-    keys: &KeySet,
+    verifier: Verifier<'_>,
     config: &Config,
     now: UnixTime,
     entropy: &mut dyn Entropy,
@@ -138,8 +137,8 @@ pub fn session(
             .wanted("an ID token (scope openid)");
         return Err(NoSession::Refused(refusal));
     };
-    let id = id_token::verify(token.expose(), Some(&ticket.nonce), keys, config, now)?;
-    check_at_hash(&id, tokens).map_err(|m| NoSession::Refused(from_mismatch(&m)))?;
+    let id = id_token::verify(token.expose(), Some(&ticket.nonce), verifier, config, now)?;
+    id.check_at_hash(tokens.access.expose()).map_err(|m| NoSession::Refused(from_mismatch(&m)))?;
     let text = |name: &str| claims::text(&id.claims, name);
     let name = text("preferred_username").or(text("email")).or(text("name")).unwrap_or(&id.subject);
     let verified = id.claims.get("email_verified") == Some(&Value::Bool(true));
@@ -148,7 +147,7 @@ pub fn session(
         id: fresh,
         name: name.chars().filter(|c| !c.is_control()).take(128).collect(),
         email: text("email").filter(|e| verified && e.len() <= 254).map(str::to_owned),
-        role: role(&id, tokens, keys, config, now),
+        role: role(&id, tokens, verifier, config, now),
         sid: text("sid").filter(|sid| sid.len() <= 255).map(str::to_owned),
         auth_time: id.claims.get("auth_time").and_then(Value::as_u64),
         started: now,
@@ -157,24 +156,6 @@ pub fn session(
         refresh_token: tokens.refresh.clone(),
         subject: id.subject,
     })
-}
-
-/// OpenID Connect Core §3.1.3.8, for the algorithms whose hash is SHA-256; others have it in the
-/// same place but their hash is not needed in the code flow, where it is optional.
-fn check_at_hash(id: &IdToken, tokens: &Tokens) -> Result<(), Mismatch> {
-    let Some(value) = id.claims.get("at_hash") else { return Ok(()) };
-    let algorithm = tokens.id.as_ref().and_then(|token| {
-        crate::jose::compact::Compact::parse(token.expose()).ok().map(|c| c.algorithm.name())
-    });
-    if !algorithm.is_some_and(|name| name.ends_with("256")) {
-        return Ok(());
-    }
-    let half = crate::crypto::sha256(tokens.access.expose());
-    let wanted = crate::crypto::to_base64url(half.get(..16).unwrap_or_default());
-    if value.as_str() == Some(&wanted) {
-        return Ok(());
-    }
-    Err(Mismatch::new("at_hash", None, "the hash of the access token"))
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@
 use serde_json::{Map, Value};
 
 use crate::config::Config;
+use crate::crypto::to_base64url;
+use crate::jose::Algorithm;
 use crate::jose::claims::{self, Mismatch};
 use crate::jose::compact::Compact;
-use crate::jose::jwk::KeySet;
-use crate::jose::verify::{self, Unverified};
+use crate::jose::verify::{Unverified, Verifier};
 use crate::time::UnixTime;
 
 /// Who logged in, from a verified token.
@@ -17,26 +18,44 @@ pub struct IdToken {
     pub claims: Map<String, Value>,
     /// `sub`.
     pub subject: String,
+    algorithm: Algorithm,
 }
 
-/// Verifies a token's form, algorithm, signature and, if it has one, header type; gives its claims.
+impl IdToken {
+    /// `at_hash`, if it is there, is of the access token (OpenID Connect Core §3.1.3.8): the left
+    /// half of its hash by the ID token's own algorithm.
+    ///
+    /// # Errors
+    /// When it is another one.
+    pub fn check_at_hash(&self, access: &[u8]) -> Result<(), Mismatch> {
+        let Some(value) = self.claims.get("at_hash") else { return Ok(()) };
+        let hash = self.algorithm.hash().digest(access);
+        let half = hash.get(..hash.len() / 2).unwrap_or_default();
+        if value.as_str() == Some(&to_base64url(half)) {
+            return Ok(());
+        }
+        Err(Mismatch::new("at_hash", None, "the hash of the access token"))
+    }
+}
+
+/// Verifies a token's form, algorithm, signature and, if it has one, header type.
 ///
 /// # Errors
 /// See [`Unverified`].
-pub fn verify_signature(
-    token: &[u8],
-    keys: &KeySet,
-    config: &Config,
+pub fn verify_signature<'a>(
+    token: &'a [u8],
+    verifier: Verifier<'_>,
     types: &[&str],
-) -> Result<Map<String, Value>, Unverified> {
+) -> Result<Compact<'a>, Unverified> {
     let compact = Compact::parse(token)
         .map_err(|why| Mismatch::new("token", None, format!("a signed token, not {}", why.0)))?;
-    verify::signature(&compact, keys, &config.idp.algorithms)?;
-    if compact.token_type.as_deref().is_some_and(|own| !types.contains(&own)) {
-        let seen = compact.token_type.map(Value::from);
+    verifier.check(&compact.jws)?;
+    let own = compact.jws.token_type.as_deref();
+    if own.is_some_and(|own| !types.contains(&own)) {
+        let seen = own.map(Value::from);
         return Err(Mismatch::new("header typ", seen.as_ref(), types.join(" or ")).into());
     }
-    Ok(compact.claims)
+    Ok(compact)
 }
 
 /// Verifies an ID token. `nonce` is the attempt's; on a refresh it is `None`, since providers may
@@ -47,11 +66,11 @@ pub fn verify_signature(
 pub fn verify(
     token: &[u8],
     nonce: Option<&str>,
-    keys: &KeySet,
+    verifier: Verifier<'_>,
     config: &Config,
     now: UnixTime,
 ) -> Result<IdToken, Unverified> {
-    let claims = verify_signature(token, keys, config, &["jwt"])?;
+    let Compact { jws, claims } = verify_signature(token, verifier, &["jwt"])?;
     claims::issuer(&claims, &config.issuer)?;
     audience(&claims, config)?;
     claims::times(&claims, now, true)?;
@@ -59,6 +78,7 @@ pub fn verify(
     if claims.get("typ").is_some_and(|kind| kind != "ID") {
         return Err(Mismatch::new("typ", claims.get("typ"), "ID").into());
     }
+    claims::not_an_event(&claims)?;
     if let Some(nonce) = nonce
         && claims::text(&claims, "nonce") != Some(nonce)
     {
@@ -66,7 +86,7 @@ pub fn verify(
         return Err(Mismatch::new("nonce", None, "the nonce of this attempt").into());
     }
     let subject = claims::subject(&claims)?.to_owned();
-    Ok(IdToken { claims, subject })
+    Ok(IdToken { claims, subject, algorithm: jws.algorithm })
 }
 
 /// §3.1.3.7 steps 3 to 5: ours is in it, nobody that we do not trust is, `azp` is us.

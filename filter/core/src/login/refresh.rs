@@ -3,8 +3,7 @@
 use crate::config::Config;
 use crate::idp::token::{NoTokens, Tokens};
 use crate::jose::claims::Mismatch;
-use crate::jose::jwk::KeySet;
-use crate::jose::verify::Unverified;
+use crate::jose::verify::{Unverified, Verifier};
 use crate::login::id_token;
 use crate::login::role::role;
 use crate::secret::Secret;
@@ -44,7 +43,7 @@ impl Refreshed {
 pub fn judge(
     session: &Session,
     answer: Result<Tokens, NoTokens>,
-    keys: Option<&KeySet>,
+    verifier: Option<Verifier<'_>>,
     config: &Config,
     now: UnixTime,
 ) -> Refreshed {
@@ -56,11 +55,13 @@ pub fn judge(
             return Refreshed::unavailable(what);
         }
     };
-    let Some(keys) = keys else { return Refreshed::unverified("no keys", &tokens, true) };
+    let Some(verifier) = verifier else {
+        return Refreshed::unverified("no keys", &tokens, true);
+    };
     let Some(token) = &tokens.id else {
         return Refreshed::unverified("no id_token in the refresh answer", &tokens, false);
     };
-    let id = match id_token::verify(token.expose(), None, keys, config, now) {
+    let id = match id_token::verify(token.expose(), None, verifier, config, now) {
         Ok(id) => id,
         Err(Unverified::UnknownKey(kid)) => {
             return Refreshed::unverified(format!("unknown key {kid}"), &tokens, true);
@@ -80,7 +81,7 @@ pub fn judge(
         return Refreshed::Ended("another auth_time in the refreshed ID token".to_owned());
     }
     Refreshed::Confirmed(Box::new(Session {
-        role: role(&id, &tokens, keys, config, now),
+        role: role(&id, &tokens, verifier, config, now),
         checked: now,
         used: now,
         refresh_token: tokens.refresh.or_else(|| session.refresh_token.clone()),

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::config::Config;
 use crate::idp::token::Tokens;
 use crate::jose::claims;
-use crate::jose::jwk::KeySet;
+use crate::jose::verify::Verifier;
 use crate::login::id_token::{self, IdToken};
 use crate::policy::claims_to_role::role_of;
 use crate::policy::role::Role;
@@ -17,15 +17,15 @@ use crate::time::UnixTime;
 pub fn role(
     id: &IdToken,
     tokens: &Tokens,
-    keys: &KeySet,
+    verifier: Verifier<'_>,
     config: &Config,
     now: UnixTime,
 ) -> Option<Role> {
     let from_id = role_of(&Value::Object(id.claims.clone()), &config.roles);
     let from_access = || {
-        let claims =
-            id_token::verify_signature(tokens.access.expose(), keys, config, &["jwt", "at+jwt"])
-                .ok()?;
+        let types = ["jwt", "at+jwt"];
+        let access = tokens.access.expose();
+        let claims = id_token::verify_signature(access, verifier, &types).ok()?.claims;
         claims::issuer(&claims, &config.issuer).ok()?;
         claims::times(&claims, now, true).ok()?;
         let same = claims::text(&claims, "sub") == Some(&id.subject)

@@ -5,8 +5,7 @@ use serde_json::{Map, Value};
 use crate::config::Config;
 use crate::jose::claims::{self, Mismatch};
 use crate::jose::compact::Compact;
-use crate::jose::jwk::KeySet;
-use crate::jose::verify::{self, Unverified};
+use crate::jose::verify::{Unverified, Verifier};
 use crate::limits;
 use crate::policy::claims_to_role::role_of;
 use crate::policy::principal::{Identity, Method, Principal};
@@ -40,7 +39,7 @@ impl From<Mismatch> for NotProved {
 /// See [`NotProved`].
 pub fn judge(
     token: &[u8],
-    keys: &KeySet,
+    verifier: Verifier<'_>,
     config: &Config,
     now: UnixTime,
 ) -> Result<Identity, NotProved> {
@@ -48,7 +47,7 @@ pub fn judge(
         .map_err(|why| Mismatch::new("token", None, format!("a signed token, not {}", why.0)))?;
     // Before any key is looked for: a token of another issuer causes no fetch.
     claims::issuer(&compact.claims, &config.issuer)?;
-    verify::signature(&compact, keys, &config.idp.algorithms).map_err(|why| match why {
+    verifier.check(&compact.jws).map_err(|why| match why {
         Unverified::UnknownKey(kid) => NotProved::UnknownKey(kid),
         Unverified::Mismatch(mismatch) => mismatch.into(),
     })?;
@@ -69,14 +68,16 @@ pub fn judge(
 /// Only access tokens: an ID token has the same audience, and refresh, offline and logout tokens
 /// the same issuer (docs/threats.md T-S2).
 fn kind(token: &Compact<'_>) -> Result<(), Mismatch> {
-    if !matches!(token.token_type.as_deref(), None | Some("jwt" | "at+jwt")) {
-        let seen = token.token_type.as_deref().map(Value::from);
+    let own = token.jws.token_type.as_deref();
+    if !matches!(own, None | Some("jwt" | "at+jwt")) {
+        let seen = own.map(Value::from);
         return Err(Mismatch::new("header typ", seen.as_ref(), "JWT or at+jwt"));
     }
     let claims = &token.claims;
     if claims::text(claims, "typ") != Some("Bearer") {
         return Err(Mismatch::new("typ", claims.get("typ"), "Bearer (an access token)"));
     }
+    claims::not_an_event(claims)?;
     if claims.contains_key("cnf") {
         return Err(Mismatch::new("cnf", None, "no cnf: a bound token needs its proof"));
     }
@@ -85,7 +86,10 @@ fn kind(token: &Compact<'_>) -> Result<(), Mismatch> {
 
 fn party(members: &Map<String, Value>, config: &Config) -> Result<(), Mismatch> {
     let allowed = &config.authorized_parties;
-    let azp = claims::text(members, "azp");
+    let azp = claims::text(members, "azp").filter(|azp| !azp.is_empty());
+    if azp.is_none() && members.contains_key("azp") {
+        return Err(Mismatch::new("azp", members.get("azp"), "the name of a client"));
+    }
     if allowed.is_empty() || azp.is_some_and(|azp| allowed.iter().any(|party| party == azp)) {
         return Ok(());
     }

@@ -4,7 +4,7 @@
 use crate::config::Config;
 use crate::http::authorization::{self, Presented};
 use crate::jose::compact::looks_like_token;
-use crate::jose::jwk::KeySet;
+use crate::jose::verify::Verifier;
 use crate::machine::bearer::NotProved;
 use crate::machine::{api_key, bearer};
 use crate::policy::principal::{Identity, Method, Principal};
@@ -18,8 +18,8 @@ use crate::time::UnixTime;
 pub struct Bench<'a> {
     /// Settings.
     pub config: &'a Config,
-    /// The issuer's keys, if there are any yet.
-    pub keys: Option<&'a KeySet>,
+    /// What tokens are verified with, if there are keys yet.
+    pub verifier: Option<Verifier<'a>>,
     /// Now.
     pub now: UnixTime,
 }
@@ -67,8 +67,8 @@ impl Bench<'_> {
         if token.expose().starts_with(b"lt_") {
             return Err(not_accepted("a personal token", "an API key or an access token"));
         }
-        let keys = self.keys.ok_or(Unproved::NoKeys)?;
-        bearer::judge(token.expose(), keys, self.config, self.now).map_err(|why| match why {
+        let verifier = self.verifier.ok_or(Unproved::NoKeys)?;
+        bearer::judge(token.expose(), verifier, self.config, self.now).map_err(|why| match why {
             NotProved::UnknownKey(kid) => Unproved::UnknownKey(kid),
             NotProved::Refused(refusal) => Unproved::Refused(refusal),
         })

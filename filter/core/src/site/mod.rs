@@ -12,6 +12,8 @@ use crate::decision::{Callout, CalloutReply};
 use crate::idp::call::call;
 use crate::idp::discovery::{self, Provider};
 use crate::idp::token;
+use crate::jose::signature::HostVerifier;
+use crate::jose::verify::Verifier;
 use crate::keys::{KeyStore, OnUnknown};
 use crate::limits::{LOGINS_IN_FLIGHT, WAITING_REQUESTS};
 use crate::login::refresh::{self, Refreshed};
@@ -51,6 +53,7 @@ const SIGNED_OUT: usize = 4096;
 /// See the module.
 pub struct Site {
     config: Rc<Config>,
+    host: Rc<dyn HostVerifier>,
     provider: Option<Provider>,
     discovery_due: UnixTime,
     discovering: bool,
@@ -72,12 +75,13 @@ pub struct Site {
 }
 
 impl Site {
-    /// For a configuration; everything is due at once.
+    /// For a configuration and what its host verifies; everything is due at once.
     #[must_use]
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: Config, host: Rc<dyn HostVerifier>) -> Self {
         let (session_cookie, tickets) = (SessionCookie::new(&config), Tickets::new(&config));
         Self {
             config: Rc::new(config),
+            host,
             provider: None,
             discovery_due: UnixTime::default(),
             discovering: false,
@@ -112,10 +116,17 @@ impl Site {
         self.provider.is_some() && self.keys.current(now).is_some()
     }
 
+    /// What the issuer's signatures are checked with, once there are keys.
+    #[must_use]
+    pub fn verifier<'a>(&'a self, config: &'a Config, now: UnixTime) -> Option<Verifier<'a>> {
+        let keys = self.keys.current(now)?;
+        Some(Verifier { keys, allowed: &config.idp.algorithms, host: &*self.host })
+    }
+
     /// What a judge of credentials needs.
     #[must_use]
     pub fn bench<'a>(&'a self, config: &'a Config, now: UnixTime) -> Bench<'a> {
-        Bench { config, keys: self.keys.current(now), now }
+        Bench { config, verifier: self.verifier(config, now), now }
     }
 
     /// The next call that is due. To be asked until it has none.
@@ -171,7 +182,7 @@ impl Site {
                 let result = refresh::judge(
                     &session,
                     token::read(reply),
-                    self.keys.current(now),
+                    self.verifier(&config, now),
                     &config,
                     now,
                 );

@@ -28,6 +28,8 @@ pub struct Idp {
     pub mood: Mood,
     /// Claims of the next ID token that differ from the usual ones.
     pub claims: Value,
+    /// One claim of the next ID token as it is to be: missing, or any value, `null` too.
+    pub exact_claim: Option<(&'static str, Option<Value>)>,
     /// The nonce of the attempt that is under way.
     pub nonce: String,
     /// Calls by path.
@@ -49,6 +51,7 @@ impl Idp {
         Self {
             mood: Mood::Well,
             claims: json!({}),
+            exact_claim: None,
             nonce: String::new(),
             calls: HashMap::new(),
             key: key("k1"),
@@ -125,6 +128,11 @@ impl Idp {
             claims["nonce"] = json!(self.nonce);
         }
         merge(&mut claims, &self.claims);
+        match &self.exact_claim {
+            Some((name, Some(value))) => claims[*name] = value.clone(),
+            Some((name, None)) => drop(claims.as_object_mut().unwrap().remove(*name)),
+            None => {}
+        }
         json!({
             "token_type": "Bearer", "expires_in": 300,
             "access_token": "planted-access-token",

@@ -6,11 +6,13 @@ pub mod browser;
 pub mod idp;
 
 use core::time::Duration;
+use std::rc::Rc;
 
 use lictor_core::config::Config;
 use lictor_core::crypto::{Entropy, NoEntropy, sha256};
 use lictor_core::decision::{Callout, CalloutReply, Decision};
 use lictor_core::http::request::RequestView;
+use lictor_core::jose::signature::InRust;
 use lictor_core::reply::Reply;
 use lictor_core::site::SiteCall;
 use lictor_core::stream::StreamId;
@@ -143,7 +145,7 @@ impl World {
             now: UnixTime::from_secs(1_800_000_000),
             entropy: Repeatable::default(),
             idp: Idp::new(),
-            site: Site::new(compile(configuration)),
+            site: Site::new(compile(configuration), Rc::new(InRust)),
             log: Vec::new(),
             next_stream: 1,
         }
