@@ -5,7 +5,7 @@ PREFECT ?=
 # The stack runner; in the dev profile, since it only starts things and waits.
 STACK := cargo run --quiet --locked -p lictor-integration --bin lictor-stack --
 
-.PHONY: help up down status logs wasm test test-fast test-core test-wasm test-e2e lint fmt samples compose-test setup screenshots
+.PHONY: help up down status logs wasm test test-fast test-core test-wasm test-e2e lint fmt samples compose-test setup screenshots conformance
 
 help: ## List every target
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,14 +33,17 @@ test-fast: cargo ## The inner loop: the core on the host
 	@cargo test --quiet --locked -p lictor-core
 
 test-core: cargo ## Unit, scenario and property tests on the host
-	cargo test --locked -p lictor-core -p lictor-integration --lib --bins --test scenarios --test regressions --test invariants --test configuration
+	cargo test --locked -p lictor-core -p lictor-integration --lib --bins --test scenarios --test regressions --test invariants --test configuration --test conformance
 
 test-wasm: cargo ## The core's tests on wasm32, by wasm-bindgen-test
 	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER="$$(scripts/wasm-test-runner)" \
-	    cargo test --locked -p lictor-core --target wasm32-unknown-unknown --lib --test scenarios --test regressions --test configuration
+	    cargo test --locked -p lictor-core --target wasm32-unknown-unknown --lib --test scenarios --test regressions --test configuration --test conformance
 
 test-e2e: wasm ## The built module in the real Envoy with Keycloak, Prefect and Chromium
 	cargo test --locked -p lictor-integration --test e2e
+
+conformance: setup wasm ## Suites written by others, one line each; fails below docs/conformance.md
+	@scripts/conformance
 
 lint: cargo ## Formatting, clippy for host and wasm, licences, scripts
 	@scripts/lint

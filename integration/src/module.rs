@@ -1,4 +1,4 @@
-//! Builds the filter for wasm32-wasip1.
+//! Builds modules for wasm32-wasip1: the filter, and test modules.
 
 use std::env;
 use std::fs;
@@ -13,7 +13,8 @@ use crate::layout::Layout;
 use crate::progress::{Progress, megabytes};
 
 const TARGET: &str = "wasm32-wasip1";
-const PACKAGE: &str = "lictor-filter";
+/// The filter.
+pub const FILTER: &str = "lictor-filter";
 
 /// Checks that cargo and the wasm target are there.
 ///
@@ -38,24 +39,25 @@ pub fn check_toolchain(layout: &Layout) -> Result<()> {
         .remedy(format!("rustup target add {TARGET}")))
 }
 
-/// Builds the filter; returns where the module lies.
+/// Builds a package's module; returns where it lies.
 ///
 /// # Errors
 /// The build failed; the log's last lines say why.
-pub fn build(layout: &Layout, progress: &Progress) -> Result<PathBuf> {
-    let step = progress.step("filter", "building for wasm32-wasip1");
-    let log = layout.log("build");
+pub fn build(layout: &Layout, package: &str, progress: &Progress) -> Result<PathBuf> {
+    let name = package.trim_start_matches("lictor-");
+    let step = progress.step(name, "building for wasm32-wasip1");
+    let log = layout.log(&format!("build-{name}"));
     let mut command = Command::new(cargo());
     command
-        .args(["build", "--release", "--locked", "--target", TARGET, "-p", PACKAGE])
+        .args(["build", "--release", "--locked", "--target", TARGET, "-p", package])
         // Tells the file's path, wherever the user's target folder is.
         .arg("--message-format=json-render-diagnostics")
         .current_dir(&layout.checkout);
-    run_logged(command, "building the filter", &log, progress, || ())?;
+    run_logged(command, &format!("building {package}"), &log, progress, || ())?;
     let output = fs::read_to_string(&log).map_err(|cause| Error::file("read", &log, &cause))?;
     let module = output.lines().rev().find_map(wasm_file).ok_or_else(|| {
         Error::new("cargo built no .wasm file")
-            .wanted("a cdylib in package lictor-filter")
+            .wanted(format!("a cdylib in package {package}"))
             .log(&log)
     })?;
     let size = fs::metadata(&module).map_or(0, |data| data.len());

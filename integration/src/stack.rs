@@ -141,7 +141,7 @@ impl Up<'_> {
             progress,
             || match &self.options.module {
                 Some(path) => Ok(path.clone()),
-                None => module::build(layout, progress),
+                None => module::build(layout, module::FILTER, progress),
             },
             || {
                 let installer = Installer::bootstrap(layout, &cache, &self.python, progress)?;

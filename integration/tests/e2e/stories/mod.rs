@@ -18,6 +18,7 @@ mod sockets;
 mod tokens;
 mod ui_settings;
 mod upgrades;
+mod vectors;
 mod who_is_let_in;
 
 use libtest_mimic::Trial;
@@ -27,6 +28,7 @@ use libtest_mimic::Trial;
 pub fn all() -> Vec<Trial> {
     [
         configuration::stories(),
+        vectors::stories(),
         who_is_let_in::stories(),
         paths::stories(),
         header_bytes::stories(),

@@ -46,7 +46,7 @@ fn payloads() -> Vec<String> {
         "///evil.example",
         "/%5cevil.example",
     ];
-    let file = checkout().join("../shared/data/open-redirects/oauth2-proxy.txt");
+    let file = checkout().join("integration/tests/data/open-redirects/oauth2-proxy.txt");
     let listed = fs::read(&file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let listed = listed.unwrap_or_else(|cause| {
         say(&format!("only our own payloads: {} can't be read ({cause})", file.display()));

@@ -1,0 +1,30 @@
+//! Suites written by others, and the table of every claim: one line a suite, `name passed/total`.
+//! `make conformance` runs them on the host, as wasm and inside Envoy, and compares with what
+//! `docs/conformance.md` records.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "this whole crate is tests"
+)]
+
+mod claim_matrix;
+mod json_parsing;
+#[path = "../world/mod.rs"]
+mod world;
+mod wycheproof;
+
+/// Says a suite's figures, and holds them to what is known to be right.
+#[track_caller]
+fn report(suite: &str, passed: usize, total: usize, wanted: usize) {
+    let place = if cfg!(target_family = "wasm") { "wasm" } else { "host" };
+    let line = format!("conformance: {suite} ({place}) {passed}/{total}");
+    #[cfg(target_family = "wasm")]
+    wasm_bindgen_test::console_log!("{line}");
+    #[cfg(not(target_family = "wasm"))]
+    println!("{line}");
+    assert_eq!(passed, wanted, "{suite}: {passed} of {total}");
+}
