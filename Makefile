@@ -33,11 +33,12 @@ test-fast: cargo ## The inner loop: the core on the host
 	@cargo test --quiet --locked -p lictor-core
 
 test-core: cargo ## Unit, scenario and property tests on the host
-	cargo test --locked -p lictor-core -p lictor-integration --lib --bins --test scenarios --test regressions --test invariants --test configuration --test conformance
+	cargo test --locked -p lictor-core
+	cargo test --locked -p lictor-integration --lib --bins
 
 test-wasm: cargo ## The core's tests on wasm32, by wasm-bindgen-test
 	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER="$$(scripts/wasm-test-runner)" \
-	    cargo test --locked -p lictor-core --target wasm32-unknown-unknown --lib --test scenarios --test regressions --test configuration --test conformance
+	    cargo test --locked -p lictor-core --target wasm32-unknown-unknown --lib --tests
 
 test-e2e: wasm ## The built module in the real Envoy with Keycloak, Prefect and Chromium
 	cargo test --locked -p lictor-integration --test e2e

@@ -76,6 +76,16 @@ pub fn derive(master: &Key, purpose: &str) -> Key {
     key
 }
 
+/// An authentication code over named content: HMAC-SHA256, which is what HKDF extracts with
+/// (RFC 5869 §2.2).
+#[must_use]
+pub fn mac(key: &Key, name: &str, content: &[u8]) -> [u8; 32] {
+    // The name's length keeps name and content apart.
+    let length = u64::try_from(name.len()).unwrap_or(u64::MAX).to_be_bytes();
+    let message = [length.as_slice(), name.as_bytes(), content].concat();
+    Hkdf::<Sha256>::extract(Some(key), &message).0.into()
+}
+
 /// Seals with XChaCha20-Poly1305: nonce, ciphertext, tag.
 ///
 /// # Errors

@@ -1,149 +1,194 @@
-//! The issuer's keys: last good set, when to fetch again, and how an unknown `kid` is handled
-//! without letting an outsider drive fetches (docs/threats.md T-D1).
+//! The keys of every issuer: the last good set of each, and who waits for a fresher one
+//! (docs/threats.md T-D1). When they are fetched is `shared::document`'s matter.
 
 use core::time::Duration;
+use std::rc::Rc;
 
-use crate::jose::jwk::{KeySet, Unusable};
+use crate::config::{Config, Issuer};
+use crate::crypto::Key;
+use crate::jose::jwk::KeySet;
+use crate::limits::WAITING_REQUESTS;
+use crate::shared::SharedStore;
+use crate::shared::document::{Document, Fresher, STALE, Step};
+use crate::stream::StreamId;
 use crate::time::UnixTime;
 
 /// A key gone from the set stops counting after at most this long.
 const REFRESH: Duration = Duration::from_secs(300);
-/// While fetching fails, the last good set serves so long (invariant I8).
-const STALE: Duration = Duration::from_secs(24 * 3600);
-/// An unknown `kid` causes at most one fetch in this time.
-const FORCED: Duration = Duration::from_secs(10);
-/// Pause after a failed fetch.
-const RETRY: Duration = Duration::from_secs(1);
 
-/// The keys of one issuer.
-#[derive(Default)]
-pub struct KeyStore {
-    set: Option<KeySet>,
-    loaded: UnixTime,
-    due: UnixTime,
-    fetching: bool,
-    forced: Option<UnixTime>,
+/// See the module; issuers are named by their place in [`Config::issuers`].
+pub struct Keys {
+    issuers: Vec<IssuerKeys>,
+    woken: Vec<StreamId>,
+    notices: Vec<String>,
 }
 
-/// What an unknown `kid` leads to.
+struct IssuerKeys {
+    issuer: String,
+    document: Document,
+    set: Option<KeySet>,
+    /// When that set was fetched.
+    loaded: UnixTime,
+    waiting: Vec<StreamId>,
+}
+
+/// Whether a request waits for keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnUnknown {
-    /// A fetch is on its way (or now due): wait for it.
-    Wait,
+pub enum Awaited {
+    /// It will be woken.
+    Yes,
     /// The last fetch is too recent for another one.
     TooSoon,
+    /// Too many wait already.
+    Busy,
 }
 
-impl KeyStore {
-    /// The keys, unless they are too old to be believed.
+impl Keys {
+    /// For all issuers of a configuration.
     #[must_use]
-    pub fn current(&self, now: UnixTime) -> Option<&KeySet> {
+    pub fn new(config: &Config, store: &Rc<dyn SharedStore>) -> Self {
+        let master = config.shared_key();
+        let keys_of = |issuer| IssuerKeys::new(issuer, config, &master, Rc::clone(store));
+        let issuers = config.issuers.iter().map(keys_of).collect();
+        Self { issuers, woken: Vec::new(), notices: Vec::new() }
+    }
+
+    /// An issuer's keys, unless there are none yet or they are too old to be believed.
+    #[must_use]
+    pub fn current(&self, issuer: usize, now: UnixTime) -> Option<&KeySet> {
+        self.issuers.get(issuer)?.current(now)
+    }
+
+    /// Whether an issuer's set has been fetched at or after a time.
+    #[must_use]
+    pub fn loaded_since(&self, issuer: usize, since: UnixTime) -> bool {
+        self.issuers.get(issuer).is_some_and(|keys| keys.set.is_some() && keys.loaded >= since)
+    }
+
+    /// The next issuer whose keys are to be fetched by this worker; sets that another worker has
+    /// fetched are taken over on the way. Without metadata nobody knows where the login's are.
+    pub fn poll(&mut self, metadata: bool, now: UnixTime) -> Option<usize> {
+        for (at, keys) in self.issuers.iter_mut().enumerate().skip(usize::from(!metadata)) {
+            loop {
+                match keys.document.poll(now) {
+                    Step::Rest => break,
+                    Step::Fetch => return Some(at),
+                    // Taken, it may be due for a refresh at once.
+                    Step::Take(body) => {
+                        self.notices.extend(keys.load(&body, keys.document.loaded()).err());
+                        self.woken.append(&mut keys.waiting);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// How long there is nothing to do.
+    #[must_use]
+    pub fn rest(&self, metadata: bool, now: UnixTime) -> Duration {
+        let issuers = self.issuers.iter().skip(usize::from(!metadata));
+        let due = issuers.map(|keys| keys.document.rest(now)).min();
+        due.unwrap_or(REFRESH)
+    }
+
+    /// A fetch has ended. A failed one, or one without a usable key, leaves the last good set.
+    pub fn finish(&mut self, issuer: usize, body: Result<&[u8], String>, now: UnixTime) {
+        let Some(keys) = self.issuers.get_mut(issuer) else { return };
+        let first = keys.current(now).is_none();
+        let loaded = match body {
+            Ok(body) => keys.load(body, now).map(|skipped| (body, skipped)),
+            Err(why) => Err(format!("the keys of {} could not be fetched: {why}", keys.issuer)),
+        };
+        match loaded {
+            Ok((body, skipped)) => {
+                keys.document.finish(Some(body), now);
+                if first {
+                    let skipped = if skipped.is_empty() {
+                        String::new()
+                    } else {
+                        format!(" (skipped: {})", skipped.join(", "))
+                    };
+                    self.notices.push(format!("loaded the keys of {}{skipped}", keys.issuer));
+                }
+            }
+            Err(why) => {
+                keys.document.finish(None, now);
+                self.notices.push(why);
+            }
+        }
+        self.woken.append(&mut keys.waiting);
+    }
+
+    /// A request wants to be woken after the next fetch of keys, which an unknown `kid` causes.
+    pub fn wait(&mut self, issuer: usize, stream: StreamId, now: UnixTime) -> Awaited {
+        let Some(keys) = self.issuers.get_mut(issuer) else { return Awaited::TooSoon };
+        if keys.waiting.len() >= WAITING_REQUESTS {
+            return Awaited::Busy;
+        }
+        match keys.document.want_fresher(now) {
+            Fresher::TooSoon => Awaited::TooSoon,
+            Fresher::Wait => {
+                keys.waiting.push(stream);
+                Awaited::Yes
+            }
+        }
+    }
+
+    /// An unknown `kid` was seen and nobody waits: the fetch is for the next try.
+    pub fn want_fresher(&mut self, issuer: usize, now: UnixTime) {
+        if let Some(keys) = self.issuers.get_mut(issuer) {
+            let _ = keys.document.want_fresher(now);
+        }
+    }
+
+    /// Requests whose keys are there, or will not come for now.
+    pub fn take_woken(&mut self) -> Vec<StreamId> {
+        core::mem::take(&mut self.woken)
+    }
+
+    /// Lines for the operator.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        core::mem::take(&mut self.notices)
+    }
+
+    /// A request has ended.
+    pub fn forget(&mut self, stream: StreamId) {
+        for keys in &mut self.issuers {
+            keys.waiting.retain(|waiting| *waiting != stream);
+        }
+        self.woken.retain(|woken| *woken != stream);
+    }
+}
+
+impl IssuerKeys {
+    fn new(issuer: &Issuer, config: &Config, master: &Key, store: Rc<dyn SharedStore>) -> Self {
+        let from = match &issuer.keys {
+            Some(source) => format!("{} {}", source.cluster, source.url),
+            None => format!("{} {}", config.idp.cluster, config.idp.internal),
+        };
+        let what = format!("keys of {} from {from}", issuer.issuer);
+        Self {
+            issuer: issuer.issuer.clone(),
+            document: Document::new(&what, REFRESH, master, store),
+            set: None,
+            loaded: UnixTime::default(),
+            waiting: Vec::new(),
+        }
+    }
+
+    fn current(&self, now: UnixTime) -> Option<&KeySet> {
         self.set.as_ref().filter(|_| !now.is_over(self.loaded, STALE))
     }
 
-    /// Whether a fetch should begin now.
-    #[must_use]
-    pub fn is_due(&self, now: UnixTime) -> bool {
-        // A due time far in the future means that the clock went back: fetch.
-        !self.fetching && (now >= self.due || self.due.since(now) > REFRESH)
-    }
-
-    /// Whether a set has been loaded at or after a time.
-    #[must_use]
-    pub fn loaded_since(&self, since: UnixTime) -> bool {
-        self.set.is_some() && self.loaded >= since
-    }
-
-    /// When the next fetch is due.
-    #[must_use]
-    pub const fn due(&self) -> UnixTime {
-        self.due
-    }
-
-    /// A fetch has begun.
-    pub const fn begin(&mut self) {
-        self.fetching = true;
-    }
-
-    /// A token names a key that is not in the set.
-    pub fn on_unknown(&mut self, now: UnixTime) -> OnUnknown {
-        if self.fetching {
-            return OnUnknown::Wait;
-        }
-        if self.forced.is_some_and(|last| !now.is_over(last, FORCED)) {
-            return OnUnknown::TooSoon;
-        }
-        self.forced = Some(now);
-        self.due = now;
-        OnUnknown::Wait
-    }
-
-    /// A fetch has ended. A failed one leaves the last good set as it is.
-    ///
-    /// # Errors
-    /// Why the answer is no usable set.
-    pub fn finish(
-        &mut self,
-        body: Option<&[u8]>,
-        now: UnixTime,
-    ) -> Result<Vec<&'static str>, Unusable> {
-        self.fetching = false;
-        let set = body.ok_or(Unusable("no answer")).and_then(KeySet::parse);
-        match set {
-            Ok(mut set) => {
-                let skipped = core::mem::take(&mut set.skipped);
-                self.set = Some(set);
-                self.loaded = now;
-                self.due = now.plus(REFRESH);
-                Ok(skipped)
-            }
-            Err(why) => {
-                self.due = now.plus(RETRY);
-                Err(why)
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    use super::*;
-
-    const JWKS: &[u8] = br#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","alg":"EdDSA","use":"sig","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},{"kty":"RSA","use":"enc","n":"x","e":"AQAB"}]}"#;
-
-    fn at(secs: u64) -> UnixTime {
-        UnixTime::from_secs(secs)
-    }
-
-    #[test]
-    fn a_failed_fetch_keeps_the_last_good_set_for_a_day() {
-        let mut keys = KeyStore::default();
-        assert!(keys.is_due(at(0)));
-        assert_eq!(keys.finish(Some(JWKS), at(100)), Ok(vec!["not for signatures"]));
-        assert!(!keys.is_due(at(399)) && keys.is_due(at(400)));
-        for bad in [None, Some(b"<html>".as_slice()), Some(b"{\"keys\":[]}")] {
-            assert!(keys.finish(bad, at(400)).is_err());
-            assert!(keys.current(at(401)).is_some());
-            assert!(!keys.is_due(at(400)) && keys.is_due(at(401)), "tries again after a second");
-        }
-        assert!(keys.current(at(100 + 24 * 3600 - 1)).is_some());
-        assert!(keys.current(at(100 + 24 * 3600)).is_none());
-    }
-
-    #[test]
-    fn unknown_kids_cause_one_fetch_in_ten_seconds() {
-        let mut keys = KeyStore::default();
-        keys.finish(Some(JWKS), at(100)).unwrap();
-        assert_eq!(keys.on_unknown(at(101)), OnUnknown::Wait);
-        keys.begin();
-        assert_eq!(keys.on_unknown(at(102)), OnUnknown::Wait);
-        keys.finish(Some(JWKS), at(102)).unwrap();
-        for second in 102..111 {
-            assert_eq!(keys.on_unknown(at(second)), OnUnknown::TooSoon);
-        }
-        assert_eq!(keys.on_unknown(at(111)), OnUnknown::Wait);
+    /// Takes over a set that was fetched at a time; gives the reasons for keys that were left out.
+    fn load(&mut self, body: &[u8], at: UnixTime) -> Result<Vec<&'static str>, String> {
+        let set = KeySet::parse(body);
+        let mut set =
+            set.map_err(|why| format!("the keys of {} can't be used: {}", self.issuer, why.0))?;
+        let skipped = core::mem::take(&mut set.skipped);
+        self.set = Some(set);
+        self.loaded = at;
+        Ok(skipped)
     }
 }

@@ -43,6 +43,7 @@ pub mod refusal;
 pub mod reply;
 pub mod secret;
 pub mod session;
+pub mod shared;
 pub mod site;
 pub mod stream;
 pub mod time;

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::asker::Asker;
 use crate::http::client::ClientKind;
 use crate::pages;
-use crate::refusal::{Meaning, Refusal};
+use crate::refusal::{Meaning, Reason, Refusal};
 
 /// An answer that Lictor gives itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,30 @@ impl Reply {
         let mut reply = Self::json(meaning.status, meaning.code, &body);
         reply.push("retry-after", "5");
         reply
+    }
+
+    /// `202 Accepted` with who it is, for a proxy that holds the request.
+    #[must_use]
+    pub fn accepted(identity: Vec<(&'static str, String)>) -> Self {
+        let mut reply = Self::new(202, "accepted", Vec::new(), "text/plain");
+        for (name, value) in identity {
+            reply.push(name, value);
+        }
+        reply
+    }
+
+    /// A refusal for a proxy that holds the request: 403 where the request itself or a right is the
+    /// matter, 401 for everything that another credential or another moment may mend.
+    #[must_use]
+    pub fn verdict(refusal: &Refusal, asker: Asker<'_>) -> Self {
+        let meaning = refusal.reason.meaning();
+        let status = match refusal.reason {
+            Reason::AmbiguousTarget | Reason::Method | Reason::Upgrade | Reason::Host => 403,
+            _ if meaning.status == 403 => 403,
+            _ => 401,
+        };
+        let asker = Asker { kind: ClientKind::Machine, ..asker };
+        Self::json_refusal(refusal, Meaning { status, ..meaning }, asker)
     }
 
     /// With a cookie to set.

@@ -46,7 +46,7 @@ fn with(patch: &[(&str, Value)]) -> String {
 fn three_settings_are_enough() {
     let text = json!({"public_url": "https://p.example", "issuer": "https://i.example/realms/r", "client_id": "prefect"});
     let config = Config::compile(text.to_string().as_bytes(), &environment).unwrap();
-    assert_eq!(config.audiences, ["prefect"]);
+    assert_eq!(config.audiences(), ["prefect"]);
     assert_eq!(config.redirect_uri(), "https://p.example/oauth2/callback");
     assert_eq!(config.public_paths, ["/api/health", "/api/ready"]);
     assert_eq!(config.session.recheck.as_secs(), 300);

@@ -1,5 +1,6 @@
 //! The invariants of docs/architecture.md, tried on generated requests.
 #![cfg(not(target_family = "wasm"))]
+#![cfg(not(target_family = "wasm"))]
 #![allow(
     missing_docs,
     clippy::unwrap_used,

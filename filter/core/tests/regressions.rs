@@ -179,19 +179,16 @@ fn an_outage_answers_all_that_wait_for_a_recheck() {
         calls.push(call);
     }
     assert!(calls.len() >= 64);
-    let mut woken =
-        world.site.on_callout(calls[0], world::reply_of(Some(&(504, Vec::new()))), world.now);
+    world.site.on_callout(calls[0], world::reply_of(Some(&(504, Vec::new()))), world.now);
+    let mut woken = world.site.take_woken();
     assert!(
         woken.len() > 60,
         "those that were queued, and the one whose call failed: {}",
         woken.len()
     );
     for call in &calls[1..] {
-        woken.extend(world.site.on_callout(
-            *call,
-            world::reply_of(Some(&(504, Vec::new()))),
-            world.now,
-        ));
+        world.site.on_callout(*call, world::reply_of(Some(&(504, Vec::new()))), world.now);
+        woken.extend(world.site.take_woken());
     }
     assert_eq!(woken.len(), 130);
     for (_, outcome) in world.finish_waiting(waiting) {

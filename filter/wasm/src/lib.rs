@@ -8,6 +8,7 @@ mod http;
 mod linger;
 mod root;
 mod shared;
+mod shared_data;
 mod signatures;
 
 proxy_wasm::main! {{

@@ -2,12 +2,14 @@
 
 use std::rc::Rc;
 
+use lictor_core::site::Host;
 use lictor_core::{Config, Site};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::http::Http;
 use crate::shared::Shared;
+use crate::shared_data::SharedData;
 use crate::signatures::HostSignatures;
 
 pub struct Root {
@@ -33,7 +35,8 @@ impl RootContext for Root {
         let text = self.get_plugin_configuration().unwrap_or_default();
         match Config::compile(&text, &|name| std::env::var(name).ok()) {
             Ok(config) => {
-                self.shared.install(Site::new(config, Rc::new(HostSignatures)));
+                let host = Host { signatures: Rc::new(HostSignatures), store: Rc::new(SharedData) };
+                self.shared.install(Site::new(config, host));
                 true
             }
             Err(errors) => {

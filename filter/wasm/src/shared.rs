@@ -206,14 +206,22 @@ impl Shared {
     }
 
     fn site_reply(&self, call: SiteCall, reply: CalloutReply<'_>) {
+        if let Ok(mut site) = self.site.try_borrow_mut()
+            && let Some(site) = site.as_mut()
+        {
+            site.on_callout(call, reply, host::now());
+        }
+    }
+
+    /// Wakes the requests whose wait is over.
+    fn wake(&self) {
         let woken = match self.site.try_borrow_mut() {
-            Ok(mut site) => match site.as_mut() {
-                Some(site) => site.on_callout(call, reply, host::now()),
-                None => Vec::new(),
-            },
+            Ok(mut site) => site.as_mut().map(Site::take_woken).unwrap_or_default(),
             Err(_) => Vec::new(),
         };
-        self.say_notices();
+        if woken.is_empty() {
+            return;
+        }
         for stream in woken {
             if self.ask(stream, Gate::is_waiting) == Some(true) {
                 self.decide_later(stream, Gate::on_wake);
@@ -235,7 +243,8 @@ impl Shared {
         }
     }
 
-    /// The site's due work: calls to send, sockets that stayed silent. Only from the root.
+    /// The site's due work: calls to send, requests to wake, sockets that stayed silent. Only from
+    /// the root.
     pub fn work(&self) {
         loop {
             let due = match self.site.try_borrow_mut() {
@@ -250,6 +259,8 @@ impl Shared {
                 Err(_) => self.site_reply(call, CalloutReply::NotSent),
             }
         }
+        self.say_notices();
+        self.wake();
         self.end_silent_sockets();
         self.answer_lingering();
         let rest = self

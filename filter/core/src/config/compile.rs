@@ -7,10 +7,15 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::claim_path;
 use super::error::{ConfigErrors, Problem};
+use super::issuers;
 use super::reader::{Section, quote};
 use super::url::{HttpUrl, normal_authority};
-use super::{ApiKey, ClientAuth, Config, Idp, Machines, Prefect, Roles, Secrets, Session};
+use super::{
+    AUTH_REQUEST_SECRET, ApiKey, ClientAuth, Config, Idp, Machines, Prefect, Roles, Secrets,
+    Session,
+};
 use crate::crypto::{Key, from_base64url};
 use crate::jose::Algorithm;
 use crate::policy::role::Role;
@@ -62,11 +67,11 @@ fn compile_root(
     let client_id = root.required("client_id").map(str::to_owned);
     let named = client_id.clone().unwrap_or_default();
     let idp = idp(root, issuer_url.as_ref());
-    let audiences = root.texts("audiences", &[&named]);
-    if audiences.is_empty() {
-        root.problem("audiences", "an empty array", "at least one audience");
-    }
-    let machines = machines(root, public.as_ref().is_none_or(|p| p.https));
+    let machines_section = root.section("machines");
+    let login_issuer = issuer.as_deref().unwrap_or_default();
+    let issuers = issuers::issuers(root, &machines_section, login_issuer, &named);
+    let machines = machines(&machines_section, public.as_ref().is_none_or(|p| p.https));
+    machines_section.finish();
     let websockets = root.section("websockets");
     let first_frame = websockets.flag("first_frame", true);
     websockets.finish();
@@ -83,7 +88,6 @@ fn compile_root(
     let public_paths = public_paths(root, &defaults);
     let client_auth = idp.as_ref().map_or(ClientAuth::Basic, |idp| idp.client_auth);
     let secrets = secrets(environment, client_auth, problems);
-    let authorized_parties = root.texts("authorized_parties", &[]);
     let (roles, session) = (roles(root, &named), session(root));
     root.finish();
     Some(Config {
@@ -92,8 +96,7 @@ fn compile_root(
         issuer_url: issuer_url?,
         client_id: client_id?,
         idp: idp?,
-        audiences,
-        authorized_parties,
+        issuers,
         roles,
         session,
         machines,
@@ -106,7 +109,7 @@ fn compile_root(
     })
 }
 
-fn url(section: &Section<'_>, name: &'static str, text: &str) -> Option<HttpUrl> {
+pub fn url(section: &Section<'_>, name: &'static str, text: &str) -> Option<HttpUrl> {
     let url = HttpUrl::parse(text);
     if url.is_none() {
         let wanted = "an http(s) URL without user, query, fragment or dot segments";
@@ -202,22 +205,14 @@ fn roles(root: &Section<'_>, client_id: &str) -> Roles {
             vec!["resource_access".to_owned(), client_id.to_owned(), "roles".to_owned()],
             vec!["groups".to_owned()],
         ],
-        paths => paths.iter().map(|path| claim_path(path)).collect(),
+        paths => paths.iter().map(|path| claim_path::parse(path)).collect(),
     };
     let default = section.text("default").and_then(|text| role(&section, "default", text));
     section.finish();
     Roles { names, sources, default }
 }
 
-/// A claim path: segments apart by dots; a name that is a URL (as Auth0's are) is one segment.
-fn claim_path(path: &str) -> Vec<String> {
-    if path.contains("://") {
-        return vec![path.to_owned()];
-    }
-    path.split('.').map(str::to_owned).collect()
-}
-
-fn role(section: &Section<'_>, name: &'static str, text: &str) -> Option<Role> {
+pub fn role(section: &Section<'_>, name: &'static str, text: &str) -> Option<Role> {
     let role = Role::named(text);
     if role.is_none() {
         section.problem(name, &quote(text), "viewer, operator, worker or admin");
@@ -241,8 +236,7 @@ fn session(root: &Section<'_>) -> Session {
     session
 }
 
-fn machines(root: &Section<'_>, https: bool) -> Machines {
-    let section = root.section("machines");
+fn machines(section: &Section<'_>, https: bool) -> Machines {
     let hosts = section.texts("hosts", &[]).into_iter().filter_map(|text| {
         let host = normal_authority(&text, https);
         if host.is_none() {
@@ -264,14 +258,12 @@ fn machines(root: &Section<'_>, https: bool) -> Machines {
         }
         key.finish();
     }
-    let machines = Machines {
+    Machines {
         hosts,
         bearer: section.flag("bearer", true),
         api_keys,
         accept_auth_string: section.flag("accept_auth_string", false),
-    };
-    section.finish();
-    machines
+    }
 }
 
 fn api_key(section: &Section<'_>) -> Option<([u8; 32], ApiKey)> {
@@ -388,6 +380,10 @@ fn secrets(
             "name:password in ASCII",
         );
     }
+    let auth_request = environment(AUTH_REQUEST_SECRET).filter(|text| !text.is_empty());
+    if auth_request.as_ref().is_some_and(|text| text.len() < 32) {
+        report(AUTH_REQUEST_SECRET, "a short text", "32 characters or more, at random");
+    }
     let client_missing = client_auth != ClientAuth::None && client.is_none();
     if client_missing {
         return None;
@@ -396,5 +392,6 @@ fn secrets(
         client: client.map(Secret::new),
         cookie_keys: keys?,
         prefect: Secret::new(prefect?),
+        auth_request: auth_request.map(Secret::new),
     })
 }

@@ -1,9 +1,11 @@
 //! Settings: a JSON text and three secrets become one compiled [`Config`], or a list of every
 //! problem (docs/configuration.md has the reference for users).
 
+mod claim_path;
 mod compile;
 pub mod error;
 mod instant;
+mod issuers;
 mod reader;
 pub mod url;
 
@@ -32,10 +34,9 @@ pub struct Config {
     pub client_id: String,
     /// How the identity provider is reached.
     pub idp: Idp,
-    /// Accepted in `aud` of bearer tokens.
-    pub audiences: Vec<String>,
-    /// Accepted `azp` of bearer tokens; empty means any.
-    pub authorized_parties: Vec<String>,
+    /// Whose access tokens machines may show: at [`LOGIN`] the login's issuer, then
+    /// `machines.issuers`.
+    pub issuers: Vec<Issuer>,
     /// How claims become roles.
     pub roles: Roles,
     /// Life of browser sessions.
@@ -54,6 +55,48 @@ pub struct Config {
     pub endpoints: String,
     /// From the environment.
     pub secrets: Secrets,
+}
+
+/// Place of the login's issuer in [`Config::issuers`].
+pub const LOGIN: usize = 0;
+
+/// See [`Config::issuers`].
+#[derive(Debug)]
+pub struct Issuer {
+    /// `iss`, compared as text.
+    pub issuer: String,
+    /// Where its keys are; `None` for where its metadata say.
+    pub keys: Option<KeySource>,
+    /// What its access tokens look like.
+    pub profile: Profile,
+    /// Accepted in `aud`.
+    pub audiences: Vec<String>,
+    /// Accepted `azp`; empty means any.
+    pub authorized_parties: Vec<String>,
+    /// Claims that must be there: a path, and the values of which it must have one.
+    pub claims: Vec<(Vec<String>, Vec<String>)>,
+    /// What its tokens may do; `None` for what their claims say.
+    pub role: Option<Role>,
+}
+
+/// See [`Issuer::keys`].
+#[derive(Debug)]
+pub struct KeySource {
+    /// Envoy cluster.
+    pub cluster: String,
+    /// The JWKS.
+    pub url: HttpUrl,
+}
+
+/// How an issuer marks its access tokens, and keeps them apart from its other tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// `typ: Bearer` in the payload.
+    Keycloak,
+    /// `typ: at+jwt` in the header, and the claims of RFC 9068 §2.2.
+    Rfc9068,
+    /// No mark: an audience of its own, and no claim that only ID tokens have.
+    Generic,
 }
 
 /// See [`Config::idp`].
@@ -154,11 +197,15 @@ pub struct Secrets {
     pub cookie_keys: Vec<Key>,
     /// `LICTOR_PREFECT_AUTH_STRING`.
     pub prefect: Secret,
+    /// `LICTOR_AUTH_REQUEST_SECRET`, if another proxy may say what it holds.
+    pub auth_request: Option<Secret>,
 }
 
 /// The environment variables that Lictor reads.
 pub const ENVIRONMENT: [&str; 3] =
     ["LICTOR_CLIENT_SECRET", "LICTOR_COOKIE_KEYS", "LICTOR_PREFECT_AUTH_STRING"];
+/// One that it reads only if another proxy asks for verdicts.
+pub const AUTH_REQUEST_SECRET: &str = "LICTOR_AUTH_REQUEST_SECRET";
 
 impl Config {
     /// Compiles the configuration text and the environment.
@@ -177,6 +224,18 @@ impl Config {
     #[must_use]
     pub fn redirect_uri(&self) -> String {
         format!("{}{}/callback", self.public.origin(), self.endpoints)
+    }
+
+    /// The key behind what the workers of a process share.
+    #[must_use]
+    pub fn shared_key(&self) -> Key {
+        self.secrets.cookie_keys.first().copied().unwrap_or_default()
+    }
+
+    /// Audiences that we trust beside the login's client.
+    #[must_use]
+    pub fn audiences(&self) -> &[String] {
+        self.issuers.get(LOGIN).map(|issuer| issuer.audiences.as_slice()).unwrap_or_default()
     }
 
     /// An absolute URL of ours for a path that has been checked.

@@ -140,6 +140,31 @@ impl<'a> Section<'a> {
         pairs
     }
 
+    /// An object whose members are strings or arrays of strings; absent is empty.
+    pub fn members(&self, name: &'static str) -> Vec<(String, Vec<String>)> {
+        let Some(value) = self.value(name) else { return Vec::new() };
+        let Some(members) = value.as_object() else {
+            self.problem(name, &describe(value), "an object");
+            return Vec::new();
+        };
+        let mut read = Vec::new();
+        for (key, value) in members {
+            let one = value.as_str().map(|text| vec![text.to_owned()]);
+            let many = || {
+                let texts = value.as_array()?.iter().map(|v| v.as_str().map(str::to_owned));
+                texts.collect::<Option<Vec<_>>>().filter(|texts| !texts.is_empty())
+            };
+            match one.or_else(many) {
+                Some(values) => read.push((key.clone(), values)),
+                None => {
+                    let wanted = "a string or an array of strings";
+                    self.add(format!("{}.{key}", self.path_of(name)), &describe(value), wanted);
+                }
+            }
+        }
+        read
+    }
+
     /// A duration such as `30m`, with a default.
     pub fn duration(&self, name: &'static str, default: Duration) -> Duration {
         let Some(value) = self.value(name) else { return default };

@@ -1,5 +1,7 @@
 //! The URLs that settings hold: an origin and a path, nothing that could be read in two ways.
 
+use core::fmt;
+
 /// `scheme://host[:port][/path]`, normalised: lower-case, no default port, no trailing slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpUrl {
@@ -9,6 +11,12 @@ pub struct HttpUrl {
     pub authority: String,
     /// Empty, or a path that begins with a slash and does not end with one.
     pub path: String,
+}
+
+impl fmt::Display for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.origin(), self.path)
+    }
 }
 
 impl HttpUrl {

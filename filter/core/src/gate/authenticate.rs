@@ -9,12 +9,13 @@ use crate::http::authorization::{self, Malformed};
 use crate::http::client::is_ours;
 use crate::http::cookies::Cookies;
 use crate::http::request::RequestView;
+use crate::keys::Awaited;
 use crate::machine::judge::Unproved;
 use crate::policy::principal::{Identity, Method, Principal};
 use crate::refusal::{Reason, Refusal};
 use crate::session::cookie::{Found, Names, clear};
 use crate::session::model::Session;
-use crate::site::{Awaited, Recheck};
+use crate::site::Recheck;
 use crate::time::UnixTime;
 
 /// What a request proves.
@@ -70,14 +71,14 @@ impl Gate {
             Ok(identity) => Ok(Proof::Identity(identity)),
             Err(Unproved::Refused(refusal)) => Err(refusal),
             Err(Unproved::NoKeys) => Err(Refusal::new(Reason::NotReady).seen("no keys yet")),
-            Err(Unproved::UnknownKey(kid)) => self.on_unknown_key(&kid, cx),
+            Err(Unproved::UnknownKey { issuer, kid }) => self.on_unknown_key(issuer, &kid, cx),
         }
     }
 
-    fn on_unknown_key(&self, kid: &str, cx: &mut Cx<'_>) -> Result<Proof, Refusal> {
+    fn on_unknown_key(&self, issuer: usize, kid: &str, cx: &mut Cx<'_>) -> Result<Proof, Refusal> {
         if let Some(since) = self.waited_since {
             // Only a set that was fetched meanwhile makes "unknown" a verdict.
-            let reason = if cx.site.keys.loaded_since(since) {
+            let reason = if cx.site.keys.loaded_since(issuer, since) {
                 Reason::UnknownKey
             } else {
                 Reason::NotReady
@@ -86,7 +87,7 @@ impl Gate {
                 .seen(format!("kid {kid}"))
                 .wanted("a key of the issuer"));
         }
-        match cx.site.await_keys(self.stream, cx.now) {
+        match cx.site.keys.wait(issuer, self.stream, cx.now) {
             Awaited::Yes => Ok(Proof::Wait),
             Awaited::Busy => {
                 Err(Refusal::new(Reason::Busy).seen("too many requests wait for keys"))

@@ -30,6 +30,8 @@ pub enum Endpoint {
     SignOut,
     /// Who am I?
     Userinfo,
+    /// The verdict on a request that another proxy holds.
+    Auth,
     /// Named by the contract, not there yet.
     NotBuilt,
     /// Nothing of that name.
@@ -50,7 +52,8 @@ impl Endpoint {
             "/callback" => Self::Callback,
             "/sign_out" => Self::SignOut,
             "/userinfo" => Self::Userinfo,
-            "/auth" | "/token" | "/backchannel_logout" | "/companion.js" => Self::NotBuilt,
+            "/auth" => Self::Auth,
+            "/token" | "/backchannel_logout" | "/companion.js" => Self::NotBuilt,
             _ => Self::Unknown,
         })
     }
@@ -65,6 +68,9 @@ impl Gate {
         request: RequestView<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
+        if endpoint == Endpoint::Auth {
+            return Ok(self.auth_request(host, target, request, cx));
+        }
         let get = matches!(request.method(), "GET" | "HEAD");
         if request.has("upgrade") {
             return Err(Refusal::new(Reason::Upgrade).seen("an upgrade of an endpoint"));

@@ -2,19 +2,21 @@
 
 use super::authenticate::Proof;
 use super::{Cx, Gate, State};
+use crate::config::LOGIN;
 use crate::decision::{CalloutReply, Decision};
 use crate::http::cookies::Cookies;
 use crate::http::request::RequestView;
 use crate::http::target::Target;
 use crate::idp::discovery::Provider;
 use crate::idp::token::{self, Tokens};
+use crate::keys::Awaited;
 use crate::login::callback::{self, NoSession};
 use crate::login::ticket::{Ticket, Tickets};
 use crate::login::{return_path, start};
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 use crate::session::cookie::NoCookie;
-use crate::site::{Awaited, Site};
+use crate::site::Site;
 
 /// What a request waits for.
 pub enum Step {
@@ -185,14 +187,14 @@ impl Gate {
                 .wanted("a key of the issuer")
         };
         if let Some(since) = self.waited_since {
-            let known = cx.site.keys.loaded_since(since);
+            let known = cx.site.keys.loaded_since(LOGIN, since);
             return Err(refusal(if known {
                 Reason::ProviderAnswer
             } else {
                 Reason::ProviderUnreachable
             }));
         }
-        match cx.site.await_keys(self.stream, cx.now) {
+        match cx.site.keys.wait(LOGIN, self.stream, cx.now) {
             Awaited::Yes => {
                 self.waited_since = Some(cx.now);
                 self.state = State::Login(Step::AwaitingKey(Box::new(ticket), Box::new(tokens)));

@@ -168,9 +168,9 @@ impl Socket {
             Ok(identity) => authorize::identity(identity, &self.known.operation()),
             Err(Unproved::Refused(refusal)) => Err(refusal),
             Err(Unproved::NoKeys) => Err(Refusal::new(Reason::NotReady).seen("no keys yet")),
-            Err(Unproved::UnknownKey(kid)) => {
+            Err(Unproved::UnknownKey { issuer, kid }) => {
                 // The fetch is for the client's next try.
-                let _ = cx.site.keys.on_unknown(cx.now);
+                cx.site.keys.want_fresher(issuer, cx.now);
                 Err(Refusal::new(Reason::NotReady)
                     .seen(format!("kid {kid}"))
                     .wanted("a key of the issuer"))

@@ -2,7 +2,7 @@
 
 use crate::http::request::RequestView;
 
-/// Who reads the answer, hence which form it takes (docs/answers.md).
+/// Who reads the answer, hence which form it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientKind {
     /// A browser that loads a page.
@@ -68,6 +68,15 @@ pub fn is_ours(request: RequestView<'_>, origin: &str) -> bool {
         return request.text("origin") == Some(origin);
     }
     safe
+}
+
+/// Whether a browser says that a request comes from our own pages or from the person's own hand.
+#[must_use]
+pub fn is_from_our_page(request: RequestView<'_>, origin: &str) -> bool {
+    if request.has("sec-fetch-site") {
+        return matches!(request.text("sec-fetch-site"), Some("same-origin" | "none"));
+    }
+    request.text("origin") == Some(origin)
 }
 
 /// Whether a page load may act (sign out): from our own page or the person's own hand, never

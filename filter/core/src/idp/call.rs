@@ -1,13 +1,26 @@
 //! A call to the provider.
 
-use crate::config::Config;
+use crate::config::{Config, HttpUrl, KeySource};
 use crate::decision::Callout;
 use crate::limits::CALLOUT_TIMEOUT;
 
 /// A call to the provider as Envoy makes it.
-#[must_use]
 pub fn call(config: &Config, method: &'static str, path: String, body: Vec<u8>) -> Callout {
-    let inside = &config.idp.internal;
+    call_at(&config.idp.cluster, &config.idp.internal, method, path, body)
+}
+
+/// The call that fetches keys from where a setting says.
+pub fn keys(source: &KeySource) -> Callout {
+    call_at(&source.cluster, &source.url, "GET", source.url.path.clone(), Vec::new())
+}
+
+fn call_at(
+    cluster: &str,
+    inside: &HttpUrl,
+    method: &'static str,
+    path: String,
+    body: Vec<u8>,
+) -> Callout {
     let scheme = if inside.https { "https" } else { "http" };
     let mut headers = vec![
         (":method", method.to_owned()),
@@ -21,5 +34,5 @@ pub fn call(config: &Config, method: &'static str, path: String, body: Vec<u8>) 
     if !body.is_empty() {
         headers.push(("content-type", "application/x-www-form-urlencoded".to_owned()));
     }
-    Callout { cluster: config.idp.cluster.clone(), headers, body, timeout: CALLOUT_TIMEOUT }
+    Callout { cluster: cluster.to_owned(), headers, body, timeout: CALLOUT_TIMEOUT }
 }

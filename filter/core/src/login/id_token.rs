@@ -94,7 +94,7 @@ fn audience(members: &Map<String, Value>, config: &Config) -> Result<(), Mismatc
     let own = core::slice::from_ref(&config.client_id);
     claims::audience(members, own)?;
     if let Some(Value::Array(many)) = members.get("aud") {
-        let trusted = [own, &config.audiences].concat();
+        let trusted = [own, config.audiences()].concat();
         for one in many {
             claims::audience(&Map::from_iter([("aud".to_owned(), one.clone())]), &trusted)?;
         }

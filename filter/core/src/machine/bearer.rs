@@ -1,91 +1,146 @@
-//! Access tokens of the issuer as bearer tokens (RFC 6750, RFC 9068, Keycloak's own kind).
+//! Access tokens as bearer tokens (RFC 6750): of the login's issuer and of those that
+//! `machines.issuers` lists, each with its own keys, audiences and marks.
 
 use serde_json::{Map, Value};
 
-use crate::config::Config;
+use crate::config::{Config, Issuer, LOGIN, Profile};
 use crate::jose::claims::{self, Mismatch};
 use crate::jose::compact::Compact;
 use crate::jose::verify::{Unverified, Verifier};
 use crate::limits;
-use crate::policy::claims_to_role::role_of;
+use crate::policy::claims_to_role::{at, role_of};
 use crate::policy::principal::{Identity, Method, Principal};
 use crate::refusal::{Reason, Refusal};
 use crate::time::UnixTime;
 
 const LEEWAY: core::time::Duration = core::time::Duration::from_secs(limits::LEEWAY);
 
-/// Why a token proves nobody.
-#[derive(Debug)]
-pub enum NotProved {
-    /// Its issuer is ours and its key is not known.
-    UnknownKey(String),
-    /// Refused.
-    Refused(Refusal),
-}
-
-impl From<Mismatch> for NotProved {
+impl From<Mismatch> for Refusal {
     fn from(mismatch: Mismatch) -> Self {
-        Self::Refused(
-            Refusal::new(Reason::InvalidToken)
-                .seen(format!("{} {}", mismatch.claim, mismatch.seen))
-                .wanted(&mismatch.wanted),
-        )
+        Self::new(Reason::InvalidToken)
+            .seen(format!("{} {}", mismatch.claim, mismatch.seen))
+            .wanted(&mismatch.wanted)
     }
 }
 
-/// Judges a token.
+/// A token whose issuer we trust; nothing in it is verified.
+pub struct Claimed<'a> {
+    token: Compact<'a>,
+    /// Place of the issuer in [`Config::issuers`].
+    pub issuer: usize,
+}
+
+/// Reads a token, and finds out whose it says to be. Before any key is looked for: a token of
+/// another issuer causes no fetch.
 ///
 /// # Errors
-/// See [`NotProved`].
-pub fn judge(
-    token: &[u8],
-    verifier: Verifier<'_>,
-    config: &Config,
-    now: UnixTime,
-) -> Result<Identity, NotProved> {
-    let compact = Compact::parse(token)
+/// When it is no token, or of an issuer that is not trusted.
+pub fn read<'a>(token: &'a [u8], config: &Config) -> Result<Claimed<'a>, Mismatch> {
+    let token = Compact::parse(token)
         .map_err(|why| Mismatch::new("token", None, format!("a signed token, not {}", why.0)))?;
-    // Before any key is looked for: a token of another issuer causes no fetch.
-    claims::issuer(&compact.claims, &config.issuer)?;
-    verifier.check(&compact.jws).map_err(|why| match why {
-        Unverified::UnknownKey(kid) => NotProved::UnknownKey(kid),
-        Unverified::Mismatch(mismatch) => mismatch.into(),
+    let found = config
+        .issuers
+        .iter()
+        .position(|known| claims::issuer(&token.claims, &known.issuer).is_ok());
+    let issuer = found.ok_or_else(|| {
+        let known: Vec<&str> = config.issuers.iter().map(|known| known.issuer.as_str()).collect();
+        Mismatch::new("iss", token.claims.get("iss"), known.join(" or "))
     })?;
-    let claims = &compact.claims;
-    // As long as the token is accepted, so long lives what it opened.
-    let until = claims::times(claims, now, true)?.plus(LEEWAY);
-    kind(&compact)?;
-    claims::audience(claims, &config.audiences)?;
-    party(claims, config)?;
-    let principal = principal(claims)?;
-    Ok(Identity {
-        principal,
-        role: role_of(&Value::Object(compact.claims.clone()), &config.roles),
-        until: Some(until),
-    })
+    Ok(Claimed { token, issuer })
 }
 
-/// Only access tokens: an ID token has the same audience, and refresh, offline and logout tokens
-/// the same issuer (docs/threats.md T-S2).
-fn kind(token: &Compact<'_>) -> Result<(), Mismatch> {
-    let own = token.jws.token_type.as_deref();
-    if !matches!(own, None | Some("jwt" | "at+jwt")) {
-        let seen = own.map(Value::from);
-        return Err(Mismatch::new("header typ", seen.as_ref(), "JWT or at+jwt"));
+impl Claimed<'_> {
+    /// Judges the token: signature, times, kind, audience, party, what its issuer must say of it,
+    /// subject; in this order.
+    ///
+    /// # Errors
+    /// See [`Unverified`].
+    pub fn judge(
+        self,
+        verifier: Verifier<'_>,
+        config: &Config,
+        now: UnixTime,
+    ) -> Result<Identity, Unverified> {
+        let Some(issuer) = config.issuers.get(self.issuer) else {
+            return Err(Mismatch::new("iss", None, "a known issuer").into());
+        };
+        verifier.check(&self.token.jws)?;
+        let claims = &self.token.claims;
+        // As long as the token is accepted, so long lives what it opened.
+        let until = claims::times(claims, now, true)?.plus(LEEWAY);
+        kind(&self.token, issuer.profile, config)?;
+        claims::audience(claims, &issuer.audiences)?;
+        party(claims, &issuer.authorized_parties)?;
+        let all = Value::Object(self.token.claims.clone());
+        required(&all, issuer)?;
+        let principal = principal(claims, issuer, self.issuer == LOGIN)?;
+        let role = issuer.role.or_else(|| role_of(&all, &config.roles));
+        Ok(Identity { principal, role, until: Some(until) })
     }
+}
+
+/// Only access tokens: an ID token may have the same audience, and refresh, offline and logout
+/// tokens the same issuer (docs/threats.md T-S2).
+fn kind(token: &Compact<'_>, profile: Profile, config: &Config) -> Result<(), Mismatch> {
     let claims = &token.claims;
-    if claims::text(claims, "typ") != Some("Bearer") {
-        return Err(Mismatch::new("typ", claims.get("typ"), "Bearer (an access token)"));
+    let own = token.jws.token_type.as_deref();
+    let types: &[&str] = match profile {
+        Profile::Rfc9068 => &["at+jwt"],
+        Profile::Keycloak | Profile::Generic => &["jwt", "at+jwt"],
+    };
+    let fits = match own {
+        Some(own) => types.contains(&own),
+        None => profile != Profile::Rfc9068,
+    };
+    if !fits {
+        return Err(Mismatch::new("header typ", own.map(Value::from).as_ref(), types.join(" or ")));
     }
     claims::not_an_event(claims)?;
+    match profile {
+        Profile::Keycloak if claims::text(claims, "typ") != Some("Bearer") => {
+            return Err(Mismatch::new("typ", claims.get("typ"), "Bearer (an access token)"));
+        }
+        // RFC 9068 §2.2; the others are required of every token.
+        Profile::Rfc9068 => {
+            for name in ["client_id", "jti"] {
+                if claims::text(claims, name).is_none() {
+                    return Err(Mismatch::new(name, claims.get(name), "a string (RFC 9068)"));
+                }
+            }
+        }
+        Profile::Generic => not_an_id_token(claims, config)?,
+        Profile::Keycloak => {}
+    }
     if claims.contains_key("cnf") {
         return Err(Mismatch::new("cnf", None, "no cnf: a bound token needs its proof"));
     }
     Ok(())
 }
 
-fn party(members: &Map<String, Value>, config: &Config) -> Result<(), Mismatch> {
-    let allowed = &config.authorized_parties;
+/// Where nothing marks an access token, what marks an ID token refuses it.
+fn not_an_id_token(members: &Map<String, Value>, config: &Config) -> Result<(), Mismatch> {
+    for name in ["nonce", "at_hash", "c_hash"] {
+        if members.contains_key(name) {
+            return Err(Mismatch::new(name, None, "an access token (this is an ID token)"));
+        }
+    }
+    if let Some(typ) = members.get("typ")
+        && !matches!(typ.as_str(), Some("Bearer" | "JWT" | "at+jwt"))
+    {
+        return Err(Mismatch::new("typ", Some(typ), "an access token"));
+    }
+    let client = core::slice::from_ref(&config.client_id);
+    if claims::audience(members, client).is_ok() {
+        return Err(Mismatch::new(
+            "aud",
+            members.get("aud"),
+            "an audience other than the login's client",
+        ));
+    }
+    Ok(())
+}
+
+fn party(members: &Map<String, Value>, allowed: &[String]) -> Result<(), Mismatch> {
     let azp = claims::text(members, "azp").filter(|azp| !azp.is_empty());
     if azp.is_none() && members.contains_key("azp") {
         return Err(Mismatch::new("azp", members.get("azp"), "the name of a client"));
@@ -96,9 +151,28 @@ fn party(members: &Map<String, Value>, config: &Config) -> Result<(), Mismatch> 
     Err(Mismatch::new("azp", members.get("azp"), allowed.join(" or ")))
 }
 
+/// `claims` of the issuer's settings: each is a string, and one of those that are listed.
+fn required(claims: &Value, issuer: &Issuer) -> Result<(), Mismatch> {
+    for (path, allowed) in &issuer.claims {
+        let value = at(claims, path);
+        let fits = value
+            .and_then(Value::as_str)
+            .is_some_and(|value| allowed.iter().any(|own| own == value));
+        if !fits {
+            let wanted = format!("{} to be {}", path.join("."), allowed.join(" or "));
+            return Err(Mismatch::new("required claim", value, wanted));
+        }
+    }
+    Ok(())
+}
+
 /// A client's own token (Keycloak: service account, no session) is a client's; any other is a
-/// person's. The kinds stay apart (RFC 9700 §4.15).
-fn principal(members: &Map<String, Value>) -> Result<Principal, Mismatch> {
+/// person's. The kinds stay apart (RFC 9700 §4.15), and so do the subjects of different issuers.
+fn principal(
+    members: &Map<String, Value>,
+    issuer: &Issuer,
+    is_login: bool,
+) -> Result<Principal, Mismatch> {
     let subject = claims::subject(members)?;
     let username = claims::text(members, "preferred_username");
     let client = claims::text(members, "azp").filter(|azp| {
@@ -106,9 +180,12 @@ fn principal(members: &Map<String, Value>) -> Result<Principal, Mismatch> {
             && !members.contains_key("sid")
             && !members.contains_key("auth_time")
     });
+    let of = if is_login { String::new() } else { format!("{}#", issuer.issuer) };
     let (id, name) = match client {
-        Some(client) => (format!("client:{client}"), client),
-        None => (format!("user:{subject}"), username.unwrap_or(subject)),
+        Some(client) => (format!("client:{of}{client}"), client),
+        // Issuers for machines have no people.
+        None if issuer.profile != Profile::Keycloak => (format!("client:{of}{subject}"), subject),
+        None => (format!("user:{of}{subject}"), username.unwrap_or(subject)),
     };
     let name = name.chars().filter(|c| !c.is_control()).take(128).collect();
     Ok(Principal { id, name, email: None, method: Method::Bearer })

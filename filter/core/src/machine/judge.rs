@@ -4,8 +4,9 @@
 use crate::config::Config;
 use crate::http::authorization::{self, Presented};
 use crate::jose::compact::looks_like_token;
-use crate::jose::verify::Verifier;
-use crate::machine::bearer::NotProved;
+use crate::jose::signature::HostVerifier;
+use crate::jose::verify::{Unverified, Verifier};
+use crate::keys::Keys;
 use crate::machine::{api_key, bearer};
 use crate::policy::principal::{Identity, Method, Principal};
 use crate::policy::role::Role;
@@ -18,8 +19,10 @@ use crate::time::UnixTime;
 pub struct Bench<'a> {
     /// Settings.
     pub config: &'a Config,
-    /// What tokens are verified with, if there are keys yet.
-    pub verifier: Option<Verifier<'a>>,
+    /// The issuers' keys.
+    pub keys: &'a Keys,
+    /// Who does the mathematics of signatures.
+    pub host: &'a dyn HostVerifier,
     /// Now.
     pub now: UnixTime,
 }
@@ -27,10 +30,15 @@ pub struct Bench<'a> {
 /// Why nobody is proved.
 #[derive(Debug)]
 pub enum Unproved {
-    /// No keys have been loaded yet.
+    /// No keys of the token's issuer have been loaded yet.
     NoKeys,
-    /// The key of a token of ours is not known.
-    UnknownKey(String),
+    /// The token is of an issuer of ours, its key is not known.
+    UnknownKey {
+        /// Place of the issuer in [`Config::issuers`].
+        issuer: usize,
+        /// The `kid`, as it may be shown.
+        kid: String,
+    },
     /// Refused.
     Refused(Refusal),
 }
@@ -67,10 +75,13 @@ impl Bench<'_> {
         if token.expose().starts_with(b"lt_") {
             return Err(not_accepted("a personal token", "an API key or an access token"));
         }
-        let verifier = self.verifier.ok_or(Unproved::NoKeys)?;
-        bearer::judge(token.expose(), verifier, self.config, self.now).map_err(|why| match why {
-            NotProved::UnknownKey(kid) => Unproved::UnknownKey(kid),
-            NotProved::Refused(refusal) => Unproved::Refused(refusal),
+        let claimed = bearer::read(token.expose(), self.config).map_err(Refusal::from)?;
+        let issuer = claimed.issuer;
+        let keys = self.keys.current(issuer, self.now).ok_or(Unproved::NoKeys)?;
+        let verifier = Verifier { keys, allowed: &self.config.idp.algorithms, host: self.host };
+        claimed.judge(verifier, self.config, self.now).map_err(|why| match why {
+            Unverified::UnknownKey(kid) => Unproved::UnknownKey { issuer, kid },
+            Unverified::Mismatch(mismatch) => Unproved::Refused(mismatch.into()),
         })
     }
 

@@ -8,11 +8,10 @@ use crate::policy::role::Role;
 /// The highest role that the claims grant, by the configured claim paths.
 #[must_use]
 pub fn role_of(claims: &Value, roles: &Roles) -> Option<Role> {
-    let at = |path: &Vec<String>| path.iter().try_fold(claims, |value, segment| value.get(segment));
     roles
         .sources
         .iter()
-        .filter_map(at)
+        .filter_map(|path| at(claims, path))
         .flat_map(|value| match value {
             Value::String(name) => vec![name.as_str()],
             Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
@@ -20,6 +19,13 @@ pub fn role_of(claims: &Value, roles: &Roles) -> Option<Role> {
         })
         .filter_map(|name| granted(name, roles))
         .max()
+}
+
+/// The value at a path of member names.
+#[must_use]
+pub fn at<'a>(claims: &'a Value, path: &[String]) -> Option<&'a Value> {
+    // Only objects have members: an index into an array is none.
+    path.iter().try_fold(claims, |value, segment| value.as_object()?.get(segment))
 }
 
 /// The highest role that one name grants.

@@ -29,6 +29,18 @@ impl Role {
         }
     }
 
+    /// Whether this role may all that another one may.
+    #[must_use]
+    pub const fn includes(self, other: Self) -> bool {
+        matches!(
+            (self, other),
+            (Self::Admin, _)
+                | (Self::Operator, Self::Viewer | Self::Operator)
+                | (Self::Viewer, Self::Viewer)
+                | (Self::Worker, Self::Worker)
+        )
+    }
+
     /// The role of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

@@ -7,10 +7,12 @@ use crate::http::cookies::Cookies;
 use crate::http::request::RequestView;
 use crate::http::target::Target;
 use crate::policy::authorize::Permit;
+use crate::policy::principal::Principal;
+use crate::policy::role::Role;
 use crate::session::cookie::Names;
 
 /// Headers by which someone might pose as somebody at Prefect or behind it, in folded form.
-const IDENTITY: [&str; 14] = [
+const IDENTITY: [&str; 15] = [
     "authorization",
     "proxy-authorization",
     "x-api-key",
@@ -25,6 +27,7 @@ const IDENTITY: [&str; 14] = [
     "x-user",
     "x-webauth-user",
     "x-authenticated-user",
+    "x-lictor-auth-request-secret",
 ];
 
 /// Whether a client may never send this header on. Names are compared with `-`, `_` and `.`
@@ -75,17 +78,25 @@ pub fn edit(
             edit.set.push(("authorization", format!("Basic {secret}").into_bytes()));
         }
         if config.prefect.forward_identity {
-            let mut tell = |name, value: &str| edit.set.push((name, header_value(value)));
-            tell("x-auth-request-user", &principal.id);
-            tell("x-auth-request-preferred-username", &principal.name);
-            tell("x-auth-request-groups", role.name());
-            tell("x-forwarded-user", &principal.name);
-            if let Some(email) = &principal.email {
-                tell("x-auth-request-email", email);
-            }
+            let told = identity_headers(principal, Some(role));
+            edit.set.extend(told.into_iter().map(|(name, value)| (name, value.into_bytes())));
         }
     }
     edit
+}
+
+/// Who asks, as headers for whoever stands behind: oauth2-proxy's names.
+#[must_use]
+pub fn identity_headers(principal: &Principal, role: Option<Role>) -> Vec<(&'static str, String)> {
+    let mut headers = vec![
+        ("x-auth-request-user", header_value(&principal.id)),
+        ("x-auth-request-preferred-username", header_value(&principal.name)),
+        ("x-forwarded-user", header_value(&principal.name)),
+    ];
+    headers.extend(role.map(|role| ("x-auth-request-groups", role.name().to_owned())));
+    let email = principal.email.as_deref();
+    headers.extend(email.map(|email| ("x-auth-request-email", header_value(email))));
+    headers
 }
 
 /// Whether a target belongs to Prefect's API, where its credential is wanted; nowhere else does
@@ -99,7 +110,7 @@ pub fn is_api(target: &Target, config: &Config) -> bool {
 }
 
 /// Bounded, and percent-encoded where it is not plain ASCII.
-fn header_value(text: &str) -> Vec<u8> {
+fn header_value(text: &str) -> String {
     let mut value = String::new();
     for c in text.chars().take(256) {
         if c.is_ascii_graphic() && c != '%' || c == ' ' {
@@ -111,7 +122,7 @@ fn header_value(text: &str) -> Vec<u8> {
             }
         }
     }
-    value.into_bytes()
+    value
 }
 
 #[cfg(test)]
@@ -149,6 +160,6 @@ mod tests {
 
     #[test]
     fn identity_values_are_plain_ascii() {
-        assert_eq!(header_value("Zoë %\r\n"), b"Zo%C3%AB %25%0D%0A");
+        assert_eq!(header_value("Zoë %\r\n"), "Zo%C3%AB %25%0D%0A");
     }
 }

@@ -7,20 +7,22 @@ mod refreshes;
 use core::time::Duration;
 use std::rc::Rc;
 
-use crate::config::Config;
+use crate::config::{Config, LOGIN};
 use crate::decision::{Callout, CalloutReply};
-use crate::idp::call::call;
+use crate::idp::call::{self, call};
 use crate::idp::discovery::{self, Provider};
 use crate::idp::token;
 use crate::jose::signature::HostVerifier;
 use crate::jose::verify::Verifier;
-use crate::keys::{KeyStore, OnUnknown};
-use crate::limits::{LOGINS_IN_FLIGHT, WAITING_REQUESTS};
+use crate::keys::Keys;
+use crate::limits::LOGINS_IN_FLIGHT;
 use crate::login::refresh::{self, Refreshed};
 use crate::login::ticket::Tickets;
 use crate::machine::judge::Bench;
 use crate::session::cookie::SessionCookie;
 use crate::session::model::Session;
+use crate::shared::SharedStore;
+use crate::shared::document::{Document, Step};
 use crate::stream::StreamId;
 use crate::time::UnixTime;
 use crate::ws::pending::Pending;
@@ -33,18 +35,18 @@ pub use refreshes::{Recheck, Refreshes};
 pub enum SiteCall {
     /// The provider's metadata.
     Discovery,
-    /// Its keys.
-    Keys,
+    /// The keys of an issuer, by its place in [`Config::issuers`].
+    Keys(usize),
     /// A session's refresh.
     Refresh([u8; 16]),
 }
 
 /// Metadata is read again after this long.
-const DISCOVERY: Duration = Duration::from_secs(3600);
-/// Pause after a failed fetch of it.
-const RETRY: Duration = Duration::from_secs(1);
+const METADATA: Duration = Duration::from_secs(3600);
 /// The longest pause between two looks at the site.
 const IDLE: Duration = Duration::from_secs(1);
+/// The shortest one.
+const SOON: Duration = Duration::from_millis(1);
 /// States of callbacks that are remembered as used.
 const USED_STATES: usize = 1024;
 /// Signed-out sessions that are remembered; beyond, the recheck is what ends them.
@@ -54,12 +56,10 @@ const SIGNED_OUT: usize = 4096;
 pub struct Site {
     config: Rc<Config>,
     host: Rc<dyn HostVerifier>,
+    metadata: Document,
     provider: Option<Provider>,
-    discovery_due: UnixTime,
-    discovering: bool,
-    /// The issuer's keys.
-    pub keys: KeyStore,
-    waiting_for_keys: Vec<StreamId>,
+    /// The issuers' keys.
+    pub keys: Keys,
     /// Refreshes of sessions.
     pub refreshes: Refreshes,
     /// Sockets that are not judged yet.
@@ -71,22 +71,34 @@ pub struct Site {
     used_states: Recent<[u8; 32]>,
     signed_out: Recent<[u8; 16]>,
     logins: usize,
+    woken: Vec<StreamId>,
     notices: Vec<String>,
 }
 
+/// What the host lends to the site.
+#[derive(Clone)]
+pub struct Host {
+    /// Signatures.
+    pub signatures: Rc<dyn HostVerifier>,
+    /// What all workers of a process see.
+    pub store: Rc<dyn SharedStore>,
+}
+
 impl Site {
-    /// For a configuration and what its host verifies; everything is due at once.
+    /// For a configuration and its host; everything is due at once.
     #[must_use]
-    pub fn new(config: Config, host: Rc<dyn HostVerifier>) -> Self {
+    pub fn new(config: Config, host: Host) -> Self {
         let (session_cookie, tickets) = (SessionCookie::new(&config), Tickets::new(&config));
+        let from = format!("{} {}", config.idp.cluster, config.idp.internal);
+        let what = format!("metadata of {} from {from}", config.issuer);
+        let master = config.shared_key();
+        let metadata = Document::new(&what, METADATA, &master, Rc::clone(&host.store));
         Self {
+            keys: Keys::new(&config, &host.store),
             config: Rc::new(config),
-            host,
+            host: host.signatures,
+            metadata,
             provider: None,
-            discovery_due: UnixTime::default(),
-            discovering: false,
-            keys: KeyStore::default(),
-            waiting_for_keys: Vec::new(),
             refreshes: Refreshes::default(),
             pending: Pending::default(),
             session_cookie,
@@ -94,6 +106,7 @@ impl Site {
             used_states: Recent::new(USED_STATES),
             signed_out: Recent::new(SIGNED_OUT),
             logins: 0,
+            woken: Vec::new(),
             notices: Vec::new(),
         }
     }
@@ -113,71 +126,75 @@ impl Site {
     /// Whether people and bearer tokens can be served.
     #[must_use]
     pub fn is_ready(&self, now: UnixTime) -> bool {
-        self.provider.is_some() && self.keys.current(now).is_some()
+        self.provider.is_some() && self.keys.current(LOGIN, now).is_some()
     }
 
-    /// What the issuer's signatures are checked with, once there are keys.
+    /// What signatures of the login's issuer are checked with, once there are keys.
     #[must_use]
     pub fn verifier<'a>(&'a self, config: &'a Config, now: UnixTime) -> Option<Verifier<'a>> {
-        let keys = self.keys.current(now)?;
+        let keys = self.keys.current(LOGIN, now)?;
         Some(Verifier { keys, allowed: &config.idp.algorithms, host: &*self.host })
     }
 
     /// What a judge of credentials needs.
     #[must_use]
     pub fn bench<'a>(&'a self, config: &'a Config, now: UnixTime) -> Bench<'a> {
-        Bench { config, verifier: self.verifier(config, now), now }
+        Bench { config, keys: &self.keys, host: &*self.host, now }
     }
 
     /// The next call that is due. To be asked until it has none.
     pub fn poll(&mut self, now: UnixTime) -> Option<(SiteCall, Callout)> {
         let config = self.config();
-        let clock_went_back = self.discovery_due.since(now) > DISCOVERY;
-        if !self.discovering && (now >= self.discovery_due || clock_went_back) {
-            self.discovering = true;
-            return Some((SiteCall::Discovery, discovery::request(&config)));
+        loop {
+            match self.metadata.poll(now) {
+                Step::Rest => break,
+                Step::Fetch => return Some((SiteCall::Discovery, discovery::request(&config))),
+                Step::Take(body) => {
+                    self.provider = Provider::parse(&config, &body).ok().or(self.provider.take());
+                }
+            }
+        }
+        let fetch = self.keys.poll(self.provider.is_some(), now);
+        self.woken.extend(self.keys.take_woken());
+        if let Some(issuer) = fetch {
+            return Some((SiteCall::Keys(issuer), self.fetch_keys(issuer, &config)?));
         }
         let provider = self.provider.as_ref()?;
-        if self.keys.is_due(now) {
-            self.keys.begin();
-            let path = provider.jwks_path.clone();
-            return Some((SiteCall::Keys, call(&config, "GET", path, Vec::new())));
-        }
         let (id, token) = self.refreshes.begin_next()?;
         Some((SiteCall::Refresh(id), token::refresh(&config, provider, &token)))
+    }
+
+    fn fetch_keys(&self, issuer: usize, config: &Config) -> Option<Callout> {
+        match config.issuers.get(issuer)?.keys.as_ref() {
+            Some(source) => Some(call::keys(source)),
+            None => {
+                let path = self.provider.as_ref()?.jwks_path.clone();
+                Some(call(config, "GET", path, Vec::new()))
+            }
+        }
     }
 
     /// How long the shell may rest before it polls again.
     #[must_use]
     pub fn next_poll(&self, now: UnixTime) -> Duration {
-        let keys_wanted = self.provider.is_some() && self.keys.is_due(now);
-        let now_due = keys_wanted
-            || self.refreshes.has_queued()
-            || (!self.discovering && now >= self.discovery_due);
-        if now_due {
-            return Duration::from_millis(1);
+        if self.refreshes.has_queued() && self.provider.is_some() {
+            return SOON;
         }
         let socket = if self.pending.is_empty() { IDLE } else { Duration::from_millis(100) };
-        let discovery = self.discovery_due.since(now).max(Duration::from_millis(1));
-        let discovery = if self.discovering { IDLE } else { discovery };
-        socket.min(discovery).min(self.keys.due().since(now).max(Duration::from_millis(100)))
+        let documents = self.metadata.rest(now).min(self.keys.rest(self.provider.is_some(), now));
+        socket.min(documents).max(SOON)
     }
 
-    /// A call's reply; gives the requests to wake.
-    pub fn on_callout(
-        &mut self,
-        which: SiteCall,
-        reply: CalloutReply<'_>,
-        now: UnixTime,
-    ) -> Vec<StreamId> {
+    /// A call's reply.
+    pub fn on_callout(&mut self, which: SiteCall, reply: CalloutReply<'_>, now: UnixTime) {
         match which {
-            SiteCall::Discovery => {
-                self.on_discovery(reply, now);
-                Vec::new()
+            SiteCall::Discovery => self.on_discovery(reply, now),
+            SiteCall::Keys(issuer) => {
+                self.keys.finish(issuer, body(reply), now);
+                self.woken.extend(self.keys.take_woken());
             }
-            SiteCall::Keys => self.on_keys(reply, now),
             SiteCall::Refresh(id) => {
-                let Some(session) = self.refreshes.in_flight(&id) else { return Vec::new() };
+                let Some(session) = self.refreshes.in_flight(&id) else { return };
                 let config = self.config();
                 let result = refresh::judge(
                     &session,
@@ -191,72 +208,40 @@ impl Site {
                     Refreshed::Ended(seen) => self.notice(format!("a session has ended: {seen}")),
                     Refreshed::Unavailable { seen, unknown_key, .. } => {
                         if *unknown_key {
-                            let _ = self.keys.on_unknown(now);
+                            self.keys.want_fresher(LOGIN, now);
                         }
                         self.notice(format!("a session could not be rechecked: {seen}"));
                     }
                 }
-                self.refreshes.finish(id, result, now)
+                self.woken.extend(self.refreshes.finish(id, result, now));
             }
         }
     }
 
     fn on_discovery(&mut self, reply: CalloutReply<'_>, now: UnixTime) {
-        self.discovering = false;
-        let known = match body(reply) {
-            Ok(body) => Provider::parse(&self.config, body)
-                .map_err(|bad| format!("seen \"{}\", wanted \"{}\"", bad.seen, bad.wanted)),
-            Err(seen) => Err(seen),
-        };
+        let known = body(reply).and_then(|body| {
+            let provider = Provider::parse(&self.config, body)
+                .map_err(|bad| format!("seen \"{}\", wanted \"{}\"", bad.seen, bad.wanted))?;
+            Ok((provider, body))
+        });
         match known {
-            Ok(provider) => {
+            Ok((provider, body)) => {
                 if self.provider.is_none() {
                     self.notice(format!("found the identity provider {}", self.config.issuer));
                 }
                 self.provider = Some(provider);
-                self.discovery_due = now.plus(DISCOVERY);
+                self.metadata.finish(Some(body), now);
             }
             Err(why) => {
-                self.discovery_due = now.plus(RETRY);
+                self.metadata.finish(None, now);
                 self.notice(format!("the identity provider's metadata can't be used: {why}"));
             }
         }
     }
 
-    fn on_keys(&mut self, reply: CalloutReply<'_>, now: UnixTime) -> Vec<StreamId> {
-        let first = self.keys.current(now).is_none();
-        let answer = body(reply);
-        match self.keys.finish(answer.as_ref().ok().copied(), now) {
-            Ok(skipped) => {
-                if first {
-                    let skipped = if skipped.is_empty() {
-                        String::new()
-                    } else {
-                        format!(" (skipped: {})", skipped.join(", "))
-                    };
-                    self.notice(format!("loaded the keys of {}{skipped}", self.config.issuer));
-                }
-            }
-            Err(why) => {
-                let seen = answer.err().unwrap_or_else(|| why.0.to_owned());
-                self.notice(format!("the keys could not be fetched: {seen}"));
-            }
-        }
-        core::mem::take(&mut self.waiting_for_keys)
-    }
-
-    /// A request wants to be woken after the next fetch of keys that an unknown `kid` causes.
-    pub fn await_keys(&mut self, stream: StreamId, now: UnixTime) -> Awaited {
-        if self.waiting_for_keys.len() >= WAITING_REQUESTS {
-            return Awaited::Busy;
-        }
-        match self.keys.on_unknown(now) {
-            OnUnknown::TooSoon => Awaited::TooSoon,
-            OnUnknown::Wait => {
-                self.waiting_for_keys.push(stream);
-                Awaited::Yes
-            }
-        }
+    /// Requests to wake since the last call: what they waited for is there, or will not come.
+    pub fn take_woken(&mut self) -> Vec<StreamId> {
+        core::mem::take(&mut self.woken)
     }
 
     /// A session is due for a check; the request may have to wait for it.
@@ -303,7 +288,8 @@ impl Site {
     /// A request has ended: nothing is kept for it.
     pub fn forget(&mut self, stream: StreamId) {
         self.pending.release(stream);
-        self.waiting_for_keys.retain(|waiting| *waiting != stream);
+        self.keys.forget(stream);
+        self.woken.retain(|woken| *woken != stream);
         self.refreshes.forget(stream);
     }
 
@@ -315,19 +301,9 @@ impl Site {
 
     /// Lines for the operator's log since the last call.
     pub fn take_notices(&mut self) -> Vec<String> {
+        self.notices.extend(self.keys.take_notices());
         core::mem::take(&mut self.notices)
     }
-}
-
-/// Whether a request waits for keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Awaited {
-    /// It will be woken.
-    Yes,
-    /// The last fetch is too recent for another one.
-    TooSoon,
-    /// Too many wait already.
-    Busy,
 }
 
 /// The body of a 200 answer.

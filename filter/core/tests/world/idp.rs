@@ -30,6 +30,8 @@ pub struct Idp {
     pub claims: Value,
     /// One claim of the next ID token as it is to be: missing, or any value, `null` too.
     pub exact_claim: Option<(&'static str, Option<Value>)>,
+    /// What is answered for keys instead of them.
+    pub instead_of_keys: Option<Vec<u8>>,
     /// The nonce of the attempt that is under way.
     pub nonce: String,
     /// Calls by path.
@@ -52,6 +54,7 @@ impl Idp {
             mood: Mood::Well,
             claims: json!({}),
             exact_claim: None,
+            instead_of_keys: None,
             nonce: String::new(),
             calls: HashMap::new(),
             key: key("k1"),
@@ -69,6 +72,11 @@ impl Idp {
         self.published.push((kid.to_owned(), key(kid)));
     }
 
+    /// Publishes none of the keys so far.
+    pub fn withdraw_all(&mut self) {
+        self.published.clear();
+    }
+
     pub fn called(&self, path: &str) -> usize {
         self.calls.get(path).copied().unwrap_or(0)
     }
@@ -76,6 +84,11 @@ impl Idp {
     pub fn answer(&mut self, callout: &Callout, now: UnixTime) -> Option<(u16, Vec<u8>)> {
         let path = &callout.headers.iter().find(|(name, _)| *name == ":path").unwrap().1;
         *self.calls.entry(path.clone()).or_default() += 1;
+        if callout.cluster != "idp" {
+            // A further issuer: its cluster is its name, and it has nothing but one key.
+            let jwks = json!({ "keys": [jwk(&callout.cluster, &key(&callout.cluster))] });
+            return Some((200, jwks.to_string().into_bytes()));
+        }
         let form = String::from_utf8(callout.body.clone()).unwrap();
         match self.mood {
             Mood::NoCluster => return None,
@@ -87,6 +100,9 @@ impl Idp {
                 return Some((401, br#"{"error":"unauthorized_client"}"#.to_vec()));
             }
             _ => {}
+        }
+        if let (Some(body), "/realms/prefect/certs") = (&self.instead_of_keys, path.as_str()) {
+            return Some((200, body.clone()));
         }
         let body = match path.as_str() {
             "/realms/prefect/.well-known/openid-configuration" => json!({
@@ -108,9 +124,7 @@ impl Idp {
     fn jwks(&self) -> Value {
         let mut keys =
             vec![json!({"kty": "RSA", "use": "enc", "kid": "enc", "n": "AQAB", "e": "AQAB"})];
-        keys.extend(self.published.iter().map(|(kid, pair)| {
-            json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": kid, "x": to_base64url(pair.pk.as_ref())})
-        }));
+        keys.extend(self.published.iter().map(|(kid, pair)| jwk(kid, pair)));
         json!({ "keys": keys })
     }
 
@@ -155,11 +169,25 @@ impl Idp {
     }
 
     pub fn sign_with(&self, header: &Value, claims: &Value) -> String {
-        let part = |value: &Value| to_base64url(value.to_string().as_bytes());
-        let signed = format!("{}.{}", part(header), part(claims));
-        let signature = self.key.sk.sign(signed.as_bytes(), None);
-        format!("{signed}.{}", to_base64url(signature.as_ref()))
+        sign(&self.key, header, claims)
     }
+}
+
+/// A token of a further issuer, by its own key.
+pub fn sign_as(issuer: &str, typ: &str, claims: &Value) -> String {
+    sign(&key(issuer), &json!({"alg": "EdDSA", "typ": typ, "kid": issuer}), claims)
+}
+
+fn sign(key: &KeyPair, header: &Value, claims: &Value) -> String {
+    let part = |value: &Value| to_base64url(value.to_string().as_bytes());
+    let signed = format!("{}.{}", part(header), part(claims));
+    let signature = key.sk.sign(signed.as_bytes(), None);
+    format!("{signed}.{}", to_base64url(signature.as_ref()))
+}
+
+fn jwk(kid: &str, pair: &KeyPair) -> Value {
+    let x = to_base64url(pair.pk.as_ref());
+    json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": kid, "x": x})
 }
 
 /// `null` in the patch takes a claim away.

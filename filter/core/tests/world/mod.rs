@@ -4,6 +4,7 @@
 
 pub mod browser;
 pub mod idp;
+pub mod store;
 
 use core::time::Duration;
 use std::rc::Rc;
@@ -14,7 +15,8 @@ use lictor_core::decision::{Callout, CalloutReply, Decision};
 use lictor_core::http::request::RequestView;
 use lictor_core::jose::signature::InRust;
 use lictor_core::reply::Reply;
-use lictor_core::site::SiteCall;
+use lictor_core::shared::{NoStore, SharedStore};
+use lictor_core::site::{Host, SiteCall};
 use lictor_core::stream::StreamId;
 use lictor_core::time::UnixTime;
 use lictor_core::{Cx, Gate, Site};
@@ -25,6 +27,7 @@ use idp::Idp;
 pub const PUBLIC: &str = "https://prefect.example.com";
 pub const ISSUER: &str = "https://sso.example.com/realms/prefect";
 pub const AUTH_STRING: &str = "admin:planted-prefect-secret";
+pub const AUTH_REQUEST_SECRET: &str = "planted-secret-of-the-proxy-in-front";
 pub const CLIENT_SECRET: &str = "planted-client-secret";
 pub const API_KEY: &str = "lk_planted-api-key-of-a-worker";
 pub const COOKIE_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
@@ -121,6 +124,7 @@ pub fn environment(name: &str) -> Option<String> {
         "LICTOR_CLIENT_SECRET" => CLIENT_SECRET,
         "LICTOR_COOKIE_KEYS" => COOKIE_KEY,
         "LICTOR_PREFECT_AUTH_STRING" => AUTH_STRING,
+        "LICTOR_AUTH_REQUEST_SECRET" => AUTH_REQUEST_SECRET,
         _ => return None,
     };
     Some(value.to_owned())
@@ -128,6 +132,11 @@ pub fn environment(name: &str) -> Option<String> {
 
 pub fn compile(configuration: &Value) -> Config {
     Config::compile(configuration.to_string().as_bytes(), &environment).unwrap()
+}
+
+/// A host that lends only this store.
+pub fn host(store: Rc<dyn SharedStore>) -> Host {
+    Host { signatures: Rc::new(InRust), store }
 }
 
 impl World {
@@ -145,7 +154,7 @@ impl World {
             now: UnixTime::from_secs(1_800_000_000),
             entropy: Repeatable::default(),
             idp: Idp::new(),
-            site: Site::new(compile(configuration), Rc::new(InRust)),
+            site: Site::new(compile(configuration), host(Rc::new(NoStore))),
             log: Vec::new(),
             next_stream: 1,
         }
@@ -224,8 +233,9 @@ impl World {
         let mut woken = Vec::new();
         while let Some((call, callout)) = self.site.poll(self.now) {
             let answer = self.idp.answer(&callout, self.now);
-            woken.extend(self.site.on_callout(call, reply_of(answer.as_ref()), self.now));
+            self.site.on_callout(call, reply_of(answer.as_ref()), self.now);
         }
+        woken.extend(self.site.take_woken());
         self.log.extend(self.site.take_notices());
         woken
     }

@@ -1,0 +1,141 @@
+//! `/oauth2/auth`: the verdict on a request that another proxy holds (nginx `auth_request`, Traefik
+//! `forwardAuth`), and a way to ask whether a token or key is good. It answers 202, 401 or 403 and
+//! nothing else: nginx makes 500 of every other status.
+
+use super::authenticate::{Proof, shows_session};
+use super::hosts::Host;
+use super::{Cx, Gate, protocol};
+use crate::config::Config;
+use crate::decision::Decision;
+use crate::http::client::is_from_our_page;
+use crate::http::cookies::Cookies;
+use crate::http::query;
+use crate::http::request::RequestView;
+use crate::http::target::Target;
+use crate::policy::authorize;
+use crate::policy::principal::Identity;
+use crate::policy::role::Role;
+use crate::prefect::operations::Operation;
+use crate::prefect::upstream::identity_headers;
+use crate::refusal::{Reason, Refusal};
+use crate::reply::Reply;
+
+/// Carries `LICTOR_AUTH_REQUEST_SECRET`: whoever knows it may say what the original request was.
+const SECRET: &str = "x-lictor-auth-request-secret";
+
+impl Gate {
+    pub(super) fn auth_request(
+        &mut self,
+        host: Host<'_>,
+        target: &Target,
+        request: RequestView<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Decision {
+        match self.verdict(host, target, request, cx) {
+            Ok(decision) => decision,
+            Err(refusal) => self.refuse_with(&refusal, request, cx, Reply::verdict),
+        }
+    }
+
+    fn verdict(
+        &mut self,
+        host: Host<'_>,
+        target: &Target,
+        request: RequestView<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        let config = cx.site.config();
+        let host = host.known()?;
+        let cookies = Cookies::parse(request).map_err(|_| Refusal::new(Reason::CookiesTooLarge))?;
+        let wanted = wanted_role(target)?;
+        let original = Original::of(request, &config)?;
+        let proof = match &original {
+            Some(original) => {
+                let view = RequestView { headers: &original.headers, ..request };
+                protocol::method(view)?;
+                self.authenticate(host, view, &cookies, cx)?
+            }
+            // The subrequest is a GET, whatever the request was: only a page of ours may count.
+            None if shows_session(&cookies, &config)
+                && !is_from_our_page(request, &config.public.origin()) =>
+            {
+                return Err(Refusal::new(Reason::CrossSite)
+                    .seen("a session, without proof of where the request comes from")
+                    .wanted("Sec-Fetch-Site same-origin or none, or the original request"));
+            }
+            None => self.authenticate(host, request, &cookies, cx)?,
+        };
+        let identity = match proof {
+            Proof::Identity(identity) => identity,
+            Proof::Wait => return Ok(self.wait(cx.now)),
+            Proof::Nothing { session_ended: true } => {
+                return Err(Refusal::new(Reason::SessionEnded));
+            }
+            Proof::Nothing { .. } => return Err(Refusal::new(Reason::NoCredential)),
+        };
+        if let Some(wanted) = wanted {
+            has_role(&identity, wanted)?;
+        }
+        if let Some(original) = &original {
+            let view = RequestView { headers: &original.headers, ..request };
+            let operation = Operation::of(view, &original.target, &config);
+            // Nothing is forwarded here: what counts is that there would be a permit.
+            authorize::identity(identity.clone(), &operation)?;
+        }
+        let headers = identity_headers(&identity.principal, identity.role);
+        let reply = Reply::accepted(headers).with_cookies(self.set_cookie.take());
+        Ok(self.reply(reply))
+    }
+}
+
+/// The request that the other proxy holds, as it vouches for it.
+struct Original {
+    headers: Vec<(String, Vec<u8>)>,
+    target: Target,
+}
+
+impl Original {
+    /// Only whoever knows the secret is believed: anybody can send the two headers.
+    fn of(request: RequestView<'_>, config: &Config) -> Result<Option<Self>, Refusal> {
+        let Some(shown) = request.only(SECRET) else { return Ok(None) };
+        let known = config.secrets.auth_request.as_ref();
+        if !known.is_some_and(|secret| secret.equals(shown)) {
+            return Err(Refusal::new(Reason::InvalidToken)
+                .seen("another secret of the proxy in front")
+                .wanted("LICTOR_AUTH_REQUEST_SECRET"));
+        }
+        let original = |name| {
+            let wanted = "X-Original-Method and X-Original-URI, once each";
+            let missing =
+                || Refusal::new(Reason::AmbiguousTarget).seen("no original").wanted(wanted);
+            request.only(name).ok_or_else(missing)
+        };
+        let (method, path) = (original("x-original-method")?, original("x-original-uri")?);
+        let target =
+            Target::parse(path).map_err(|why| Refusal::new(Reason::AmbiguousTarget).seen(why.0))?;
+        let kept = request.headers.iter().filter(|(name, _)| name != ":method" && name != ":path");
+        let mut headers: Vec<_> = kept.cloned().collect();
+        headers.push((":method".to_owned(), method.to_vec()));
+        headers.push((":path".to_owned(), path.to_vec()));
+        Ok(Some(Self { headers, target }))
+    }
+}
+
+/// `?role=`: a role that is asked for.
+fn wanted_role(target: &Target) -> Result<Option<Role>, Refusal> {
+    let unknown = || {
+        let names = Role::ALL.map(Role::name).join(", ");
+        Refusal::new(Reason::RoleMissing).seen("an unknown role in ?role=").wanted(names)
+    };
+    let name = query::only(target.query().unwrap_or_default(), "role").map_err(|_| unknown())?;
+    name.map(|name| Role::named(&name).ok_or_else(unknown)).transpose()
+}
+
+fn has_role(identity: &Identity, wanted: Role) -> Result<(), Refusal> {
+    if identity.role.is_some_and(|role| role.includes(wanted)) {
+        return Ok(());
+    }
+    let seen = identity.role.map_or("no role", Role::name);
+    let refusal = Refusal::new(Reason::RoleMissing).seen(format!("role {seen}"));
+    Err(refusal.wanted(wanted.name()).by(identity.principal.clone()))
+}

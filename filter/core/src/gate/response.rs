@@ -1,0 +1,91 @@
+//! Prefect's answer on its way back: hygiene for browsers, our own faults named as ours, UI settings
+//! rewritten.
+
+use super::{Cx, Forwarded, Gate, Interest, State, asker_of};
+use crate::asker::Asker;
+use crate::audit::Event;
+use crate::decision::{DataStep, ResponseEdit};
+use crate::http::request::ResponseView;
+use crate::prefect::{answer, ui_settings};
+use crate::refusal::{Reason, Refusal};
+use crate::reply::Reply;
+
+impl Gate {
+    /// Prefect's answer begins.
+    pub fn on_response(&mut self, response: ResponseView<'_>, cx: &mut Cx<'_>) -> ResponseEdit {
+        let State::Forwarded(forwarded) = &mut self.state else { return ResponseEdit::default() };
+        let config = cx.site.config();
+        let status = response.status();
+        if let Some(socket) = &mut forwarded.socket {
+            if status == 101 {
+                socket.opened();
+                return ResponseEdit::default();
+            }
+            cx.site.pending.release(self.stream);
+        }
+        if status == 401 && forwarded.injected {
+            let refusal = Refusal::new(Reason::PrefectSecret).seen("401 from Prefect").wanted(
+                "LICTOR_PREFECT_AUTH_STRING to be Prefect's PREFECT_SERVER_API_AUTH_STRING",
+            );
+            self.event = Some(Event::refused(&refusal));
+            let parts = &forwarded.asker;
+            let asker =
+                Asker { request_id: parts.request_id.as_deref(), ..asker_of(parts.kind, &config) };
+            return ResponseEdit {
+                replace: Some(Reply::refusal(&refusal, asker)),
+                ..ResponseEdit::default()
+            };
+        }
+        // The person may have signed out while Prefect was answering: that stands.
+        let signed_out = self.session.is_some_and(|id| cx.site.is_signed_out(&id));
+        let cookie = self.set_cookie.take().filter(|_| !signed_out);
+        let mut edit = if forwarded.browser {
+            answer::for_session(response, &config, forwarded.asset, cookie.is_some())
+        } else {
+            answer::for_machine(&config)
+        };
+        edit.add.extend(cookie.map(|value| ("set-cookie", value)));
+        forwarded.rewriting = forwarded.ui_settings
+            && status == 200
+            && response.header("content-encoding").is_none_or(|e| e == "identity");
+        if forwarded.rewriting {
+            // The body changes its length; a stale one would desynchronise the connection.
+            edit.remove.extend(["content-length", "etag", "last-modified"]);
+            edit.set.retain(|(name, _)| *name != "cache-control");
+            edit.set.push(("cache-control", "no-store".to_owned()));
+        }
+        edit
+    }
+
+    /// What is wanted of Prefect's body.
+    #[must_use]
+    pub const fn response_data(&self) -> Interest {
+        match &self.state {
+            State::Forwarded(Forwarded { rewriting: true, .. }) => Interest::Bytes,
+            State::Forwarded(Forwarded { socket: Some(_), .. }) => Interest::Time,
+            _ => Interest::None,
+        }
+    }
+
+    /// Body bytes of Prefect's. `held` is everything that is held when the body is to be rewritten;
+    /// `size` is what there is in any case.
+    pub fn on_response_data(&mut self, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
+        let State::Forwarded(forwarded) = &mut self.state else { return DataStep::Pass };
+        if let Some(socket) = &forwarded.socket {
+            return if socket.is_over(cx.now) { DataStep::Reset } else { DataStep::Pass };
+        }
+        if !forwarded.rewriting {
+            return DataStep::Pass;
+        }
+        if held.len() > crate::limits::REWRITTEN_BODY {
+            // Larger than any settings: it goes on unchanged rather than cut.
+            forwarded.rewriting = false;
+            return DataStep::Pass;
+        }
+        if !end {
+            return DataStep::Hold;
+        }
+        forwarded.rewriting = false;
+        ui_settings::rewrite(held, &cx.site.config()).map_or(DataStep::Pass, DataStep::Replace)
+    }
+}

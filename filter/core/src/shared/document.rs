@@ -1,0 +1,214 @@
+//! A document of a provider's (metadata, keys) that every worker needs and one of them fetches: a
+//! record in the shared store holds the last good one and says who is fetching.
+
+use core::time::Duration;
+use std::rc::Rc;
+
+use crate::crypto::{Key, mac, sha256, to_base64url};
+use crate::limits::CALLOUT_TIMEOUT;
+use crate::shared::{SharedStore, Written};
+use crate::time::UnixTime;
+
+/// A document that is older counts no more, whoever has it (invariant I8).
+pub const STALE: Duration = Duration::from_secs(24 * 3600);
+/// Pause after a failed fetch, for all workers together.
+const RETRY: Duration = Duration::from_secs(1);
+/// A request for a fresher document causes at most one fetch in this time.
+const FORCED: Duration = Duration::from_secs(10);
+/// How soon to look again at what another worker is fetching.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How long one worker may keep the others from fetching.
+const LEASE: Duration = CALLOUT_TIMEOUT.saturating_add(RETRY);
+
+/// See the module.
+pub struct Document {
+    name: String,
+    key: Key,
+    store: Rc<dyn SharedStore>,
+    refresh: Duration,
+    /// What this worker believes of the record when the host has no store.
+    own: Record,
+    loaded: UnixTime,
+    due: UnixTime,
+    fetching: bool,
+}
+
+/// What is to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing yet.
+    Rest,
+    /// Fetch it, then say [`Document::finish`].
+    Fetch,
+    /// Another worker has fetched this.
+    Take(Vec<u8>),
+}
+
+/// What a request for a fresher document leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fresher {
+    /// A fetch is on its way (or now due): wait for it.
+    Wait,
+    /// The last one is too recent for another one.
+    TooSoon,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Record {
+    loaded: UnixTime,
+    forced: UnixTime,
+    leased: UnixTime,
+    body: Vec<u8>,
+}
+
+impl Document {
+    /// A document by what it is and where it comes from, refreshed after a while. `master` is the
+    /// key that all workers have.
+    pub fn new(what: &str, refresh: Duration, master: &Key, store: Rc<dyn SharedStore>) -> Self {
+        let name = format!("lictor.document.{}", to_base64url(&sha256(what.as_bytes())));
+        let document = Self {
+            key: crate::crypto::derive(master, "shared documents"),
+            name,
+            store,
+            refresh,
+            own: Record::default(),
+            loaded: UnixTime::default(),
+            due: UnixTime::default(),
+            fetching: false,
+        };
+        // The first configuration of a process is read before there is any worker: from here on
+        // there is a version, and only one of several can take the lease.
+        if document.store.read(&document.name).is_none() {
+            let _ = document.store.write(&document.name, &document.seal(&Record::default()), None);
+        }
+        document
+    }
+
+    /// How long there is nothing to do.
+    #[must_use]
+    pub fn rest(&self, now: UnixTime) -> Duration {
+        if self.fetching {
+            return self.refresh;
+        }
+        if self.is_due(now) { Duration::ZERO } else { self.due.since(now) }
+    }
+
+    /// When the document that was last fetched or taken was fetched.
+    #[must_use]
+    pub const fn loaded(&self) -> UnixTime {
+        self.loaded
+    }
+
+    fn is_due(&self, now: UnixTime) -> bool {
+        // A due time far in the future means that the clock went back.
+        !self.fetching && (now >= self.due || self.due.since(now) > self.refresh)
+    }
+
+    /// What is to be done now.
+    pub fn poll(&mut self, now: UnixTime) -> Step {
+        if !self.is_due(now) {
+            return Step::Rest;
+        }
+        let (mut record, version) = self.look();
+        let in_time = !now.is_over(record.loaded, STALE);
+        if record.loaded > self.loaded && in_time {
+            self.loaded = record.loaded;
+            self.due = record.loaded.plus(self.refresh);
+            return Step::Take(record.body);
+        }
+        if is_leased(&record, now) {
+            self.due = now.plus(LOOK_AGAIN);
+            return Step::Rest;
+        }
+        record.leased = now.plus(LEASE);
+        if self.put(record, version) == Written::Conflict {
+            self.due = now.plus(LOOK_AGAIN);
+            return Step::Rest;
+        }
+        self.fetching = true;
+        Step::Fetch
+    }
+
+    /// A fetch has ended, with a good document or without; the last good one is kept.
+    pub fn finish(&mut self, body: Option<&[u8]>, now: UnixTime) {
+        self.fetching = false;
+        let (record, version) = self.look();
+        let record = match body {
+            Some(body) => {
+                self.loaded = now;
+                self.due = now.plus(self.refresh);
+                Record { loaded: now, leased: UnixTime::default(), body: body.to_vec(), ..record }
+            }
+            None => {
+                self.due = now.plus(RETRY);
+                Record { leased: now.plus(RETRY), ..record }
+            }
+        };
+        // Whoever was faster has a record that is as good.
+        let _ = self.put(record, version);
+    }
+
+    /// Somebody needs what is not in this document.
+    pub fn want_fresher(&mut self, now: UnixTime) -> Fresher {
+        if self.fetching {
+            return Fresher::Wait;
+        }
+        let (mut record, version) = self.look();
+        if record.loaded > self.loaded || is_leased(&record, now) {
+            self.due = now;
+            return Fresher::Wait;
+        }
+        if record.forced != UnixTime::default() && !now.is_over(record.forced, FORCED) {
+            return Fresher::TooSoon;
+        }
+        record.forced = now;
+        // On a conflict another worker has just asked for the same.
+        let _ = self.put(record, version);
+        self.due = now;
+        Fresher::Wait
+    }
+
+    fn look(&self) -> (Record, Option<u32>) {
+        match self.store.read(&self.name) {
+            None => (self.own.clone(), None),
+            Some(stored) => (self.open(&stored.value).unwrap_or_default(), stored.version),
+        }
+    }
+
+    fn put(&mut self, record: Record, version: Option<u32>) -> Written {
+        let written = self.store.write(&self.name, &self.seal(&record), version);
+        if written == Written::NoStore {
+            self.own = record;
+        }
+        written
+    }
+
+    /// Times, body, and in front of them a code that only holders of the key can make.
+    fn seal(&self, record: &Record) -> Vec<u8> {
+        let times = [record.loaded, record.forced, record.leased];
+        let times: Vec<u8> = times.iter().flat_map(|time| time.millis().to_be_bytes()).collect();
+        let content = [times.as_slice(), &record.body].concat();
+        [mac(&self.key, &self.name, &content).as_slice(), &content].concat()
+    }
+
+    fn open(&self, sealed: &[u8]) -> Option<Record> {
+        let (code, content) = sealed.split_first_chunk::<32>()?;
+        if !crate::crypto::constant_time_eq(code, &mac(&self.key, &self.name, content)) {
+            return None;
+        }
+        let time = |rest: &[u8]| {
+            let (bytes, rest) = rest.split_first_chunk::<8>()?;
+            Some((UnixTime::from_millis(u64::from_be_bytes(*bytes)), rest.to_vec()))
+        };
+        let (loaded, rest) = time(content)?;
+        let (forced, rest) = time(&rest)?;
+        let (leased, body) = time(&rest)?;
+        Some(Record { loaded, forced, leased, body })
+    }
+}
+
+/// Whether another worker is fetching. A lease that ends later than any can is none: the clock went
+/// back.
+fn is_leased(record: &Record, now: UnixTime) -> bool {
+    now < record.leased && record.leased <= now.plus(LEASE)
+}

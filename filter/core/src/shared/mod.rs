@@ -1,0 +1,46 @@
+//! What the workers of one Envoy share. Anybody in the same process may write there, so nothing that
+//! comes out of it is believed before its seal opens (invariant I13).
+
+pub mod document;
+
+/// The host's store: named values with a version each.
+pub trait SharedStore {
+    /// A value and its version; `None` when there is none.
+    fn read(&self, name: &str) -> Option<Stored>;
+    /// Writes a value; with a version only if that is still the value's.
+    fn write(&self, name: &str, value: &[u8], version: Option<u32>) -> Written;
+}
+
+/// What was read.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The bytes, whoever wrote them.
+    pub value: Vec<u8>,
+    /// Their version.
+    pub version: Option<u32>,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It is there.
+    Done,
+    /// Somebody else was faster.
+    Conflict,
+    /// This host has no store: each worker is on its own.
+    NoStore,
+}
+
+/// A host without a store.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoStore;
+
+impl SharedStore for NoStore {
+    fn read(&self, _: &str) -> Option<Stored> {
+        None
+    }
+
+    fn write(&self, _: &str, _: &[u8], _: Option<u32>) -> Written {
+        Written::NoStore
+    }
+}

@@ -1,0 +1,219 @@
+//! Several workers of one process: what one has fetched all have, and what is in the store between
+//! them is believed only when one of them wrote it (invariant I13).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod world;
+
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use std::rc::Rc;
+
+use lictor_core::Site;
+use lictor_core::shared::SharedStore;
+use serde_json::json;
+use world::store::MemoryStore;
+use world::{Outcome, World, compile, configuration, host, request};
+
+const METADATA: &str = "/realms/prefect/.well-known/openid-configuration";
+const CERTS: &str = "/realms/prefect/certs";
+
+/// A worker of the process whose store this is, with a provider of its own to count its calls.
+fn worker(store: &Rc<MemoryStore>) -> World {
+    let mut world = World::starting(&configuration());
+    let store: Rc<dyn SharedStore> = Rc::<MemoryStore>::clone(store);
+    world.site = Site::new(compile(&configuration()), host(store));
+    world
+}
+
+fn fetched(workers: &[World]) -> (usize, usize) {
+    let calls = |path| workers.iter().map(|world| world.idp.called(path)).sum();
+    (calls(METADATA), calls(CERTS))
+}
+
+fn bearer(world: &World) -> world::Headers {
+    let token = format!("Bearer {}", world.idp.sign(&world.idp.machine_claims(world.now)));
+    request("GET", "/api/admin/version", &[("authorization", &token)])
+}
+
+#[test]
+fn a_process_fetches_once() {
+    let store = Rc::new(MemoryStore::default());
+    let mut workers: Vec<World> = (0..4).map(|_| worker(&store)).collect();
+    for world in &mut workers {
+        world.work();
+        assert!(world.site.is_ready(world.now));
+    }
+    assert_eq!(fetched(&workers), (1, 1));
+    // Five minutes later one of them refreshes for all.
+    for world in &mut workers {
+        world.pass(300);
+        world.work();
+    }
+    assert_eq!(fetched(&workers), (1, 2));
+}
+
+#[test]
+fn while_one_fetches_the_others_wait() {
+    let store = Rc::new(MemoryStore::default());
+    let (mut first, mut second) = (worker(&store), worker(&store));
+    let call = first.poll();
+    assert!(call.is_some());
+    assert!(second.poll().is_none(), "the first has the lease");
+    // It died: after the time of a call another one tries.
+    second.pass(6);
+    assert!(second.poll().is_some());
+}
+
+#[test]
+fn a_failed_fetch_pauses_all_of_them() {
+    let store = Rc::new(MemoryStore::default());
+    let mut workers: Vec<World> = (0..4).map(|_| worker(&store)).collect();
+    for tenth in 0..100 {
+        for world in &mut workers {
+            world.idp.mood = world::idp::Mood::Away;
+            world.now = world.now.plus(core::time::Duration::from_millis(100));
+            world.work();
+        }
+        let (metadata, _) = fetched(&workers);
+        assert!(metadata <= tenth / 10 + 1, "{metadata} calls in {tenth} tenths of a second");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_fetched_once_in_ten_seconds_by_all_of_them() {
+    let store = Rc::new(MemoryStore::default());
+    let mut workers: Vec<World> = (0..3).map(|_| worker(&store)).collect();
+    for world in &mut workers {
+        world.work();
+    }
+    for second in 0..30 {
+        for world in &mut workers {
+            world.idp.rotate("forged");
+            let claims = world.idp.machine_claims(world.now);
+            let header = json!({"alg": "EdDSA", "typ": "JWT", "kid": "nobody's"});
+            let token = format!("Bearer {}", world.idp.sign_with(&header, &claims));
+            let headers = request("GET", "/api/admin/version", &[("authorization", &token)]);
+            let (_, outcome) = world.request(&headers);
+            assert!(matches!(outcome, Outcome::Reply(_)), "in second {second}");
+            world.pass(1);
+        }
+    }
+    let (_, keys) = fetched(&workers);
+    assert!(keys <= 1 + 3, "{keys} fetches in 30 s");
+}
+
+#[test]
+fn a_key_that_one_has_fetched_serves_the_others() {
+    let store = Rc::new(MemoryStore::default());
+    let mut workers: Vec<World> = (0..2).map(|_| worker(&store)).collect();
+    for world in &mut workers {
+        world.work();
+        world.idp.rotate("k2");
+        world.pass(1);
+    }
+    for world in &mut workers {
+        let headers = bearer(world);
+        assert_eq!(world.request(&headers).1.status(), 200);
+    }
+    assert_eq!(fetched(&workers).1, 2, "the first set, and the one with the new key");
+}
+
+#[test]
+fn what_others_wrote_into_the_store_is_not_believed() {
+    let store = Rc::new(MemoryStore::default());
+    let mut honest = worker(&store);
+    honest.work();
+    // Another module swaps the records, cuts them, and writes its own.
+    let names: Vec<String> = store.0.borrow().keys().cloned().collect();
+    assert_eq!(names.len(), 2);
+    let (one, two) = {
+        let values = store.0.borrow();
+        (values[&names[0]].0.clone(), values[&names[1]].0.clone())
+    };
+    let mut changed = one.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    let forgeries = [two, changed, one[..40].to_vec(), Vec::new(), b"{\"keys\":[]}".to_vec()];
+    for forgery in forgeries {
+        store.0.borrow_mut().insert(names[0].clone(), (forgery, 99));
+        let mut world = worker(&store);
+        world.work();
+        assert!(world.site.is_ready(world.now), "it fetches for itself");
+        assert_eq!(fetched(std::slice::from_ref(&world)).0 + fetched(&[world]).1, 1);
+    }
+}
+
+#[test]
+fn an_old_record_is_not_taken_for_a_fresh_one() {
+    let store = Rc::new(MemoryStore::default());
+    let mut first = worker(&store);
+    first.work();
+    let mut late = worker(&store);
+    late.pass(301);
+    late.work();
+    assert_eq!(late.idp.called(CERTS), 1, "it serves meanwhile, and is fetched anew");
+    let mut next_day = worker(&store);
+    next_day.pass(2 * 24 * 3600);
+    next_day.idp.mood = world::idp::Mood::Away;
+    next_day.work();
+    assert!(!next_day.site.is_ready(next_day.now), "keys of the day before are none");
+}
+
+/// Invariant I8, with what providers and proxies in front of them have been seen to answer.
+#[test]
+fn a_bad_set_leaves_the_last_good_one_for_a_day() {
+    let encryption = br#"{"keys":[{"kty":"RSA","use":"enc","n":"AQAB","e":"AQAB"}]}"#;
+    let many = format!("{{\"keys\":[{}]}}", vec!["{}"; 65].join(","));
+    let bad: [&[u8]; 10] = [
+        b"",
+        b"<html><title>Sign in</title></html>",
+        b"{\"keys\":[{\"kty\":\"OKP\"",
+        &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0],
+        &vec![b' '; 10 * 1024 * 1024],
+        &[0xff, 0xfe, b'{', 0],
+        b"{\"keys\":[],\"keys\":[]}",
+        b"{\"keys\":[]}",
+        encryption,
+        many.as_bytes(),
+    ];
+    for body in bad {
+        let mut world = worker(&Rc::new(MemoryStore::default()));
+        world.work();
+        world.idp.instead_of_keys = Some(body.to_vec());
+        for _ in 0..10 {
+            world.pass(300);
+            world.work();
+            let headers = bearer(&world);
+            assert_eq!(world.request(&headers).1.status(), 200, "{:?}", body.get(..20));
+        }
+        assert!(world.log.iter().any(|line| line.contains("can't be used")), "{:?}", world.log);
+        world.pass(24 * 3600);
+        world.work();
+        let headers = bearer(&world);
+        assert_eq!(world.request(&headers).1.status(), 503, "keys of the day before are none");
+        world.idp.instead_of_keys = None;
+        world.pass(1);
+        world.work();
+        let headers = bearer(&world);
+        assert_eq!(world.request(&headers).1.status(), 200, "and it recovers");
+    }
+}
+
+/// A key that is gone from the set stops counting at the next refresh (F-9).
+#[test]
+fn a_key_that_is_gone_counts_for_five_minutes_at_most() {
+    let mut world = worker(&Rc::new(MemoryStore::default()));
+    world.work();
+    let mut claims = world.idp.machine_claims(world.now);
+    claims["exp"] = (world.now.secs() + 3600).into();
+    let token = format!("Bearer {}", world.idp.sign(&claims));
+    let headers = request("GET", "/api/admin/version", &[("authorization", &token)]);
+    world.idp.withdraw_all();
+    world.idp.rotate("k2");
+    world.pass(299);
+    world.work();
+    assert_eq!(world.request(&headers).1.status(), 200);
+    world.pass(1);
+    world.work();
+    assert_ne!(world.request(&headers).1.status(), 200);
+}
