@@ -6,6 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use lictor_core::crypto::{Entropy, NoEntropy};
 use lictor_core::decision::Callout;
+use lictor_core::machine::certificate::{Certificate, Peer};
 use lictor_core::reply::Reply;
 use lictor_core::time::UnixTime;
 use proxy_wasm::hostcalls;
@@ -27,6 +28,33 @@ impl Entropy for HostEntropy {
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), NoEntropy> {
         getrandom::fill(buffer).map_err(|_| NoEntropy)
     }
+}
+
+/// The other end of the effective context's connection. Envoy's attributes say what it has verified;
+/// nothing of a request is read.
+pub struct HostPeer;
+
+impl Peer for HostPeer {
+    fn certificate(&self) -> Option<Certificate> {
+        // One byte, 1 when the client has shown a certificate; Envoy refuses those that do not
+        // verify against the listener's CA.
+        if property("mtls").as_deref() != Some(&[1]) {
+            return None;
+        }
+        let text = |name| property(name).and_then(|bytes| String::from_utf8(bytes).ok());
+        Some(Certificate {
+            uri: text("uri_san_peer_certificate"),
+            dns: text("dns_san_peer_certificate"),
+            subject: text("subject_peer_certificate"),
+            sha256: text("sha256_peer_certificate_digest"),
+        })
+    }
+}
+
+/// An attribute of the connection; absent and empty are the same.
+fn property(name: &str) -> Option<Vec<u8>> {
+    let value = hostcalls::get_property(vec!["connection", name]).ok().flatten();
+    value.filter(|bytes| !bytes.is_empty())
 }
 
 /// All lines of a map.

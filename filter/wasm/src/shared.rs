@@ -12,7 +12,7 @@ use lictor_core::stream::StreamId;
 use lictor_core::{Cx, Gate, Site};
 use proxy_wasm::types::{BufferType, MapType};
 
-use crate::host::{self, HostEntropy};
+use crate::host::{self, HostEntropy, HostPeer};
 use crate::linger::Lingering;
 
 /// Whose call a token is.
@@ -79,7 +79,8 @@ impl Shared {
         };
         let now = host::now();
         let mut entropy = HostEntropy;
-        let result = event(&mut gate, &mut Cx { site, now, entropy: &mut entropy });
+        let result =
+            event(&mut gate, &mut Cx { site, now, entropy: &mut entropy, peer: &HostPeer });
         if let Some(event) = gate.take_event() {
             self.record(&event);
         }

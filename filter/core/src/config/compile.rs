@@ -2,7 +2,6 @@
 
 use core::time::Duration;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -10,12 +9,10 @@ use serde_json::Value;
 use super::claim_path;
 use super::error::{ConfigErrors, Problem};
 use super::issuers;
+use super::machines;
 use super::reader::{Section, quote};
-use super::url::{HttpUrl, normal_authority};
-use super::{
-    AUTH_REQUEST_SECRET, ApiKey, ClientAuth, Config, Idp, Machines, Prefect, Roles, Secrets,
-    Session,
-};
+use super::url::HttpUrl;
+use super::{AUTH_REQUEST_SECRET, ClientAuth, Config, Idp, Prefect, Roles, Secrets, Session};
 use crate::crypto::{Key, from_base64url};
 use crate::jose::Algorithm;
 use crate::policy::role::Role;
@@ -70,7 +67,7 @@ fn compile_root(
     let machines_section = root.section("machines");
     let login_issuer = issuer.as_deref().unwrap_or_default();
     let issuers = issuers::issuers(root, &machines_section, login_issuer, &named);
-    let machines = machines(&machines_section, public.as_ref().is_none_or(|p| p.https));
+    let machines = machines::machines(&machines_section, public.as_ref().is_none_or(|p| p.https));
     machines_section.finish();
     let websockets = root.section("websockets");
     let first_frame = websockets.flag("first_frame", true);
@@ -234,61 +231,6 @@ fn session(root: &Section<'_>) -> Session {
     }
     section.finish();
     session
-}
-
-fn machines(section: &Section<'_>, https: bool) -> Machines {
-    let hosts = section.texts("hosts", &[]).into_iter().filter_map(|text| {
-        let host = normal_authority(&text, https);
-        if host.is_none() {
-            section.problem(
-                "hosts",
-                &quote(&text),
-                "host names, each with its port if it is not the default",
-            );
-        }
-        host
-    });
-    let hosts = hosts.collect();
-    let mut api_keys = HashMap::new();
-    for key in section.sections("api_keys") {
-        if let Some((digest, entry)) = api_key(&key)
-            && api_keys.insert(digest, entry).is_some()
-        {
-            key.problem("sha256", "the digest of another entry", "one entry per key");
-        }
-        key.finish();
-    }
-    Machines {
-        hosts,
-        bearer: section.flag("bearer", true),
-        api_keys,
-        accept_auth_string: section.flag("accept_auth_string", false),
-    }
-}
-
-fn api_key(section: &Section<'_>) -> Option<([u8; 32], ApiKey)> {
-    let name = section.required("name");
-    let digest = section.required("sha256").and_then(|text| {
-        let digest = hex(text);
-        if digest.is_none() {
-            let found = if text.starts_with("lk_") { "the key itself" } else { "something else" };
-            section.problem("sha256", found, "the key's SHA-256 as 64 hexadecimal digits");
-        }
-        digest
-    });
-    let role = section.required("role").and_then(|text| role(section, "role", text));
-    let expires = section.instant("expires");
-    Some((digest?, ApiKey { name: name?.to_owned(), role: role?, expires }))
-}
-
-fn hex(text: &str) -> Option<[u8; 32]> {
-    let digits: Option<Vec<u32>> = text.chars().map(|c| c.to_digit(16)).collect();
-    let digits = digits.filter(|digits| digits.len() == 64)?;
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::try_from(pair.iter().fold(0, |value, digit| value * 16 + digit)).ok()?;
-    }
-    Some(bytes)
 }
 
 fn path(section: &Section<'_>, name: &'static str, default: &str) -> String {

@@ -4,8 +4,10 @@
 mod claim_path;
 mod compile;
 pub mod error;
+pub mod hex;
 mod instant;
 mod issuers;
+mod machines;
 mod reader;
 pub mod url;
 
@@ -162,8 +164,32 @@ pub struct Machines {
     pub bearer: bool,
     /// API keys by the SHA-256 of their text: a look-up costs the same for any number of them.
     pub api_keys: HashMap<[u8; 32], ApiKey>,
+    /// Client certificates that are a machine's.
+    pub certificates: Vec<CertificateEntry>,
     /// Whether Prefect's own shared secret is accepted from clients.
     pub accept_auth_string: bool,
+}
+
+/// A client certificate, by what it shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateEntry {
+    /// What logs and Prefect see.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// What it shows.
+    pub shows: CertificateName,
+}
+
+/// A name in a certificate, compared whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateName {
+    /// The first URI among its alternative names (a SPIFFE id, say).
+    Uri(String),
+    /// The first DNS name among them.
+    Dns(String),
+    /// Its subject.
+    Subject(String),
 }
 
 /// One API key, its text unknown.

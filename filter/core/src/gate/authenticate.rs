@@ -6,10 +6,11 @@ use super::hosts::Known;
 use super::{Cx, Gate};
 use crate::config::Config;
 use crate::http::authorization::{self, Malformed};
-use crate::http::client::is_ours;
+use crate::http::client::{is_from_a_browser, is_ours};
 use crate::http::cookies::Cookies;
 use crate::http::request::RequestView;
 use crate::keys::Awaited;
+use crate::machine::certificate::{self, Peer};
 use crate::machine::judge::Unproved;
 use crate::policy::principal::{Identity, Method, Principal};
 use crate::refusal::{Reason, Refusal};
@@ -65,9 +66,9 @@ impl Gate {
         cx: &mut Cx<'_>,
     ) -> Result<Proof, Refusal> {
         let presented = authorization::read(request).map_err(malformed)?;
-        let Some(presented) = presented else { return Ok(Proof::Nothing { session_ended: false }) };
         let config = cx.site.config();
-        match cx.site.bench(&config, cx.now).judge(&presented) {
+        let Some(presented) = presented else { return by_certificate(request, &config, cx.peer) };
+        match cx.site.bench(&config, cx.peer, cx.now).judge(&presented) {
             Ok(identity) => Ok(Proof::Identity(identity)),
             Err(Unproved::Refused(refusal)) => Err(refusal),
             Err(Unproved::NoKeys) => Err(Refusal::new(Reason::NotReady).seen("no keys yet")),
@@ -165,6 +166,27 @@ impl Gate {
         }
         Ok(Proof::Identity(identity_of(&session, config.session.absolute)))
     }
+}
+
+/// A mapped client certificate. Browsers show it by themselves, like a cookie: it counts only for
+/// requests that are ours.
+fn by_certificate(
+    request: RequestView<'_>,
+    config: &Config,
+    peer: &dyn Peer,
+) -> Result<Proof, Refusal> {
+    let mapped = match config.machines.certificates.as_slice() {
+        [] => None,
+        _ => peer.certificate().and_then(|shown| certificate::judge(&shown, config)),
+    };
+    let Some(identity) = mapped else { return Ok(Proof::Nothing { session_ended: false }) };
+    if !is_from_a_browser(request) || is_ours(request, &config.public.origin()) {
+        return Ok(Proof::Identity(identity));
+    }
+    Err(Refusal::new(Reason::CrossSite)
+        .seen("a request of another site with a client certificate")
+        .wanted("Sec-Fetch-Site same-origin or none, or Origin of public_url")
+        .by(identity.principal))
 }
 
 /// The identity of a session that counts.

@@ -21,6 +21,7 @@ use crate::http::client::ClientKind;
 use crate::http::cookies::Cookies;
 use crate::http::request::RequestView;
 use crate::http::target::Target;
+use crate::machine::certificate::Peer;
 use crate::policy::authorize::{self, Permit};
 use crate::prefect::operations::Operation;
 use crate::prefect::sockets::KnownSocket;
@@ -43,6 +44,8 @@ pub struct Cx<'a> {
     pub now: UnixTime,
     /// Randomness.
     pub entropy: &'a mut dyn Entropy,
+    /// The other end of the request's connection.
+    pub peer: &'a dyn Peer,
 }
 
 /// One request.

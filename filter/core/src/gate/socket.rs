@@ -164,7 +164,7 @@ impl Socket {
                 .wanted("name:secret, a key or a token");
             return self.close(POLICY, &refusal);
         };
-        let permit = match cx.site.bench(&config, cx.now).judge(&presented) {
+        let permit = match cx.site.bench(&config, cx.peer, cx.now).judge(&presented) {
             Ok(identity) => authorize::identity(identity, &self.known.operation()),
             Err(Unproved::Refused(refusal)) => Err(refusal),
             Err(Unproved::NoKeys) => Err(Refusal::new(Reason::NotReady).seen("no keys yet")),

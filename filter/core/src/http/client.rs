@@ -48,6 +48,12 @@ fn is_navigation(request: RequestView<'_>) -> bool {
     }
 }
 
+/// Whether a browser sent it: machines send neither `Origin` nor Fetch Metadata.
+#[must_use]
+pub fn is_from_a_browser(request: RequestView<'_>) -> bool {
+    request.headers.iter().any(|(name, _)| name == "origin" || name.starts_with("sec-fetch-"))
+}
+
 /// Whether a credential that a browser sends by itself (a cookie, a client certificate) may count
 /// for this request: it must come from our own pages, from the person's own hand, or be the load
 /// of a page. `origin` is that of the configured public URL.

@@ -8,6 +8,7 @@ use crate::jose::claims::{self, Mismatch};
 use crate::jose::compact::Compact;
 use crate::jose::verify::{Unverified, Verifier};
 use crate::limits;
+use crate::machine::certificate::Peer;
 use crate::policy::claims_to_role::{at, role_of};
 use crate::policy::principal::{Identity, Method, Principal};
 use crate::refusal::{Reason, Refusal};
@@ -58,6 +59,7 @@ impl Claimed<'_> {
     pub fn judge(
         self,
         verifier: Verifier<'_>,
+        peer: &dyn Peer,
         config: &Config,
         now: UnixTime,
     ) -> Result<Identity, Unverified> {
@@ -69,6 +71,7 @@ impl Claimed<'_> {
         // As long as the token is accepted, so long lives what it opened.
         let until = claims::times(claims, now, true)?.plus(LEEWAY);
         kind(&self.token, issuer.profile, config)?;
+        possession(claims, peer)?;
         claims::audience(claims, &issuer.audiences)?;
         party(claims, &issuer.authorized_parties)?;
         let all = Value::Object(self.token.claims.clone());
@@ -111,10 +114,22 @@ fn kind(token: &Compact<'_>, profile: Profile, config: &Config) -> Result<(), Mi
         Profile::Generic => not_an_id_token(claims, config)?,
         Profile::Keycloak => {}
     }
-    if claims.contains_key("cnf") {
-        return Err(Mismatch::new("cnf", None, "no cnf: a bound token needs its proof"));
-    }
     Ok(())
+}
+
+/// A token that is bound to a key counts only together with its proof: that of a client certificate
+/// (RFC 8705 §3), the only one that is looked at here.
+fn possession(members: &Map<String, Value>, peer: &dyn Peer) -> Result<(), Mismatch> {
+    let Some(cnf) = members.get("cnf") else { return Ok(()) };
+    let thumbprint = match cnf.as_object() {
+        Some(methods) if methods.len() == 1 => methods.get("x5t#S256").and_then(Value::as_str),
+        _ => None,
+    };
+    let wanted = "the client certificate that the token is bound to";
+    let proved = thumbprint.is_some_and(|thumbprint| {
+        peer.certificate().is_some_and(|certificate| certificate.has_thumbprint(thumbprint))
+    });
+    if proved { Ok(()) } else { Err(Mismatch::new("cnf", None, wanted)) }
 }
 
 /// Where nothing marks an access token, what marks an ID token refuses it.

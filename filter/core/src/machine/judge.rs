@@ -7,6 +7,7 @@ use crate::jose::compact::looks_like_token;
 use crate::jose::signature::HostVerifier;
 use crate::jose::verify::{Unverified, Verifier};
 use crate::keys::Keys;
+use crate::machine::certificate::Peer;
 use crate::machine::{api_key, bearer};
 use crate::policy::principal::{Identity, Method, Principal};
 use crate::policy::role::Role;
@@ -23,6 +24,8 @@ pub struct Bench<'a> {
     pub keys: &'a Keys,
     /// Who does the mathematics of signatures.
     pub host: &'a dyn HostVerifier,
+    /// The other end of the connection.
+    pub peer: &'a dyn Peer,
     /// Now.
     pub now: UnixTime,
 }
@@ -79,7 +82,7 @@ impl Bench<'_> {
         let issuer = claimed.issuer;
         let keys = self.keys.current(issuer, self.now).ok_or(Unproved::NoKeys)?;
         let verifier = Verifier { keys, allowed: &self.config.idp.algorithms, host: self.host };
-        claimed.judge(verifier, self.config, self.now).map_err(|why| match why {
+        claimed.judge(verifier, self.peer, self.config, self.now).map_err(|why| match why {
             Unverified::UnknownKey(kid) => Unproved::UnknownKey { issuer, kid },
             Unverified::Mismatch(mismatch) => Unproved::Refused(mismatch.into()),
         })

@@ -2,4 +2,5 @@
 
 pub mod api_key;
 pub mod bearer;
+pub mod certificate;
 pub mod judge;

@@ -14,6 +14,8 @@ pub enum Method {
     Bearer,
     /// An API key.
     ApiKey,
+    /// A client certificate.
+    Certificate,
     /// Prefect's own shared secret.
     AuthString,
 }
@@ -27,6 +29,7 @@ impl Method {
             Self::Session => "session",
             Self::Bearer => "bearer",
             Self::ApiKey => "api_key",
+            Self::Certificate => "certificate",
             Self::AuthString => "auth_string",
         }
     }
@@ -35,7 +38,7 @@ impl Method {
 /// Who a credential proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// `user:…`, `client:…` or `key:…`: kinds are kept apart, so that a client id can never be
+    /// `user:…`, `client:…`, `key:…` or `cert:…`: kinds are kept apart, so that a client id can never be
     /// taken for a subject (RFC 9700 §4.15).
     pub id: String,
     /// What a person calls it.

@@ -18,6 +18,7 @@ use crate::keys::Keys;
 use crate::limits::LOGINS_IN_FLIGHT;
 use crate::login::refresh::{self, Refreshed};
 use crate::login::ticket::Tickets;
+use crate::machine::certificate::Peer;
 use crate::machine::judge::Bench;
 use crate::session::cookie::SessionCookie;
 use crate::session::model::Session;
@@ -138,8 +139,8 @@ impl Site {
 
     /// What a judge of credentials needs.
     #[must_use]
-    pub fn bench<'a>(&'a self, config: &'a Config, now: UnixTime) -> Bench<'a> {
-        Bench { config, keys: &self.keys, host: &*self.host, now }
+    pub fn bench<'a>(&'a self, config: &'a Config, peer: &'a dyn Peer, now: UnixTime) -> Bench<'a> {
+        Bench { config, keys: &self.keys, host: &*self.host, peer, now }
     }
 
     /// The next call that is due. To be asked until it has none.

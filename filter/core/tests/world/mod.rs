@@ -14,6 +14,7 @@ use lictor_core::crypto::{Entropy, NoEntropy, sha256};
 use lictor_core::decision::{Callout, CalloutReply, Decision};
 use lictor_core::http::request::RequestView;
 use lictor_core::jose::signature::InRust;
+use lictor_core::machine::certificate::{Certificate, Peer};
 use lictor_core::reply::Reply;
 use lictor_core::shared::{NoStore, SharedStore};
 use lictor_core::site::{Host, SiteCall};
@@ -103,6 +104,8 @@ pub struct World {
     pub idp: Idp,
     pub site: Site,
     pub log: Vec<String>,
+    /// What the client has shown to Envoy.
+    pub peer: Client,
     next_stream: StreamId,
 }
 
@@ -134,6 +137,16 @@ pub fn compile(configuration: &Value) -> Config {
     Config::compile(configuration.to_string().as_bytes(), &environment).unwrap()
 }
 
+/// The client's end of the connection.
+#[derive(Default)]
+pub struct Client(pub Option<Certificate>);
+
+impl Peer for Client {
+    fn certificate(&self) -> Option<Certificate> {
+        self.0.clone()
+    }
+}
+
 /// A host that lends only this store.
 pub fn host(store: Rc<dyn SharedStore>) -> Host {
     Host { signatures: Rc::new(InRust), store }
@@ -156,6 +169,7 @@ impl World {
             idp: Idp::new(),
             site: Site::new(compile(configuration), host(Rc::new(NoStore))),
             log: Vec::new(),
+            peer: Client::default(),
             next_stream: 1,
         }
     }
@@ -165,7 +179,7 @@ impl World {
     }
 
     pub fn cx(&mut self) -> Cx<'_> {
-        Cx { site: &mut self.site, now: self.now, entropy: &mut self.entropy }
+        Cx { site: &mut self.site, now: self.now, entropy: &mut self.entropy, peer: &self.peer }
     }
 
     /// Starts a request; it may come to wait for the site.

@@ -1,0 +1,86 @@
+//! What machines may show: keys, certificates, and where they may show them.
+
+use std::collections::HashMap;
+
+use super::compile::role;
+use super::hex;
+use super::reader::{Section, quote};
+use super::url::normal_authority;
+use super::{ApiKey, CertificateEntry, CertificateName, Machines};
+
+pub fn machines(section: &Section<'_>, https: bool) -> Machines {
+    let hosts = section.texts("hosts", &[]).into_iter().filter_map(|text| {
+        let host = normal_authority(&text, https);
+        if host.is_none() {
+            section.problem(
+                "hosts",
+                &quote(&text),
+                "host names, each with its port if it is not the default",
+            );
+        }
+        host
+    });
+    let hosts = hosts.collect();
+    let mut api_keys = HashMap::new();
+    for key in section.sections("api_keys") {
+        if let Some((digest, entry)) = api_key(&key)
+            && api_keys.insert(digest, entry).is_some()
+        {
+            key.problem("sha256", "the digest of another entry", "one entry per key");
+        }
+        key.finish();
+    }
+    let certificates = certificates(section);
+    Machines {
+        hosts,
+        certificates,
+        bearer: section.flag("bearer", true),
+        api_keys,
+        accept_auth_string: section.flag("accept_auth_string", false),
+    }
+}
+
+fn certificates(machines: &Section<'_>) -> Vec<CertificateEntry> {
+    let mut entries: Vec<CertificateEntry> = Vec::new();
+    for section in machines.sections("certificates") {
+        let entry = certificate(&section);
+        section.finish();
+        let Some(entry) = entry else { continue };
+        if entries.iter().any(|known| known.shows == entry.shows) {
+            section.problem("name", &quote(&entry.name), "one entry for each certificate");
+        }
+        entries.push(entry);
+    }
+    entries
+}
+
+fn certificate(section: &Section<'_>) -> Option<CertificateEntry> {
+    let name = section.required("name");
+    let role = section.required("role").and_then(|text| role(section, "role", text));
+    let shown = [
+        section.text("uri").map(|text| CertificateName::Uri(text.to_owned())),
+        section.text("dns").map(|text| CertificateName::Dns(text.to_owned())),
+        section.text("subject").map(|text| CertificateName::Subject(text.to_owned())),
+    ];
+    let mut shown = shown.into_iter().flatten();
+    let (Some(shows), None) = (shown.next(), shown.next()) else {
+        section.problem("uri", "none or several names", "one of uri, dns and subject");
+        return None;
+    };
+    Some(CertificateEntry { name: name?.to_owned(), role: role?, shows })
+}
+
+fn api_key(section: &Section<'_>) -> Option<([u8; 32], ApiKey)> {
+    let name = section.required("name");
+    let digest = section.required("sha256").and_then(|text| {
+        let digest = hex::digest(text);
+        if digest.is_none() {
+            let found = if text.starts_with("lk_") { "the key itself" } else { "something else" };
+            section.problem("sha256", found, "the key's SHA-256 as 64 hexadecimal digits");
+        }
+        digest
+    });
+    let role = section.required("role").and_then(|text| role(section, "role", text));
+    let expires = section.instant("expires");
+    Some((digest?, ApiKey { name: name?.to_owned(), role: role?, expires }))
+}
