@@ -73,6 +73,7 @@ impl Keys {
                 match keys.document.poll(now) {
                     Step::Rest => break,
                     Step::Fetch => return Some(at),
+                    Step::Failed => self.woken.append(&mut keys.waiting),
                     // Taken, it may be due for a refresh at once.
                     Step::Take(body) => {
                         self.notices.extend(keys.load(&body, keys.document.loaded()).err());

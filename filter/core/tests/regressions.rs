@@ -267,3 +267,25 @@ fn a_subject_can_not_forge_a_field_of_the_log() {
     let line = world.log.iter().find(|line| line.starts_with("refused reason=no_role")).unwrap();
     assert_eq!(line.matches(" seen=\"").count(), 1, "{line}");
 }
+
+/// Announced bytes would have stood before the first frame.
+#[test]
+fn a_handshake_with_a_body_is_refused() {
+    let mut world = World::new();
+    for (line, status) in [
+        (("content-length", "5"), 400),
+        (("content-length", ""), 400),
+        (("transfer-encoding", "chunked"), 400),
+        (("content-length", "0"), 200),
+    ] {
+        let key = world::basic(&format!("etl:{}", world::API_KEY));
+        let lines = [
+            ("upgrade", "websocket"),
+            ("connection", "Upgrade"),
+            ("authorization", key.as_str()),
+            line,
+        ];
+        let headers = world::request("GET", "/api/events/in", &lines);
+        assert_eq!(world.request(&headers).1.status(), status, "{line:?}");
+    }
+}

@@ -148,3 +148,39 @@ pub fn basic(pair: &str) -> String {
     canary::plant(&value);
     format!("Basic {value}")
 }
+
+/// A second realm with a worker of its own; gives its issuer.
+#[track_caller]
+pub fn add_partner_realm(name: &str) -> String {
+    let audience = json!({
+        "name": "aud", "protocol": "openid-connect", "protocolMapper": "oidc-audience-mapper",
+        "config": { "included.custom.audience": "prefect", "access.token.claim": "true" },
+    });
+    let realm = json!({
+        "realm": name, "enabled": true, "sslRequired": "none",
+        "roles": { "realm": [{ "name": "prefect-worker" }] },
+        "clients": [{
+            "clientId": "worker", "enabled": true, "publicClient": false, "secret": PARTNER_SECRET,
+            "standardFlowEnabled": false, "serviceAccountsEnabled": true, "protocolMappers": [audience],
+        }],
+        "users": [{
+            "username": "service-account-worker", "enabled": true,
+            "serviceAccountClientId": "worker", "realmRoles": ["prefect-worker"],
+        }],
+    });
+    let request = Request::new("POST", "/admin/realms")
+        .header("authorization", format!("Bearer {}", master_token()))
+        .json_body(&realm.to_string());
+    send(&request).expect(201);
+    world().layout.issuer().replace(&format!("/realms/{REALM}"), &format!("/realms/{name}"))
+}
+
+const PARTNER_SECRET: &str = "secret-of-a-partner-0123456789";
+
+/// An access token of that realm's worker.
+#[track_caller]
+pub fn partner_token(realm: &str) -> String {
+    let form =
+        format!("grant_type=client_credentials&client_id=worker&client_secret={PARTNER_SECRET}");
+    text(&tokens(realm, &form), "access_token")
+}

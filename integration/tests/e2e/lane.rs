@@ -24,6 +24,10 @@ pub struct Plan {
     pub workers: u8,
     pub secrets: Secrets,
     pub settings: fn(&mut Value),
+    /// Settings laid over the usual ones.
+    patch: Value,
+    /// Places of Envoy's own configuration, and what stands there instead.
+    envoy: Vec<(&'static str, String)>,
 }
 
 impl Plan {
@@ -36,7 +40,21 @@ impl Plan {
             workers: 2,
             secrets: world.secrets.clone(),
             settings: |_| (),
+            patch: Value::Null,
+            envoy: Vec::new(),
         }
+    }
+
+    /// Lays settings over the usual ones, objects member by member.
+    pub fn patch(mut self, patch: Value) -> Self {
+        self.patch = patch;
+        self
+    }
+
+    /// Puts something else in a place of Envoy's configuration.
+    pub fn envoy(mut self, place: &'static str, instead: impl Into<String>) -> Self {
+        self.envoy.push((place, instead.into()));
+        self
     }
 
     pub fn prefect(mut self, port: u16) -> Self {
@@ -85,6 +103,15 @@ impl Plan {
         let mut launch =
             envoy::launch(layout, envoy, &settings, &world.module, &self.secrets, &world.pki)
                 .unwrap_or_else(|e| panic!("{e}"));
+        if !self.envoy.is_empty() {
+            let file = envoy::configuration_file(layout);
+            let mut text = fs::read_to_string(&file).unwrap();
+            for (place, instead) in &self.envoy {
+                assert_eq!(text.matches(place).count(), 1, "{place:?} in Envoy's configuration");
+                text = text.replace(place, instead);
+            }
+            fs::write(&file, text).unwrap();
+        }
         let at = launch.args.iter().position(|arg| arg == "--concurrency").unwrap();
         launch.args[at + 1] = self.workers.to_string();
         launch
@@ -95,6 +122,7 @@ impl Plan {
         // Keycloak's name has the shared stack's port in it.
         settings["issuer"] = world().layout.issuer().into();
         (self.settings)(&mut settings);
+        lay_over(&mut settings, &self.patch);
         settings
     }
 
@@ -110,6 +138,16 @@ impl Plan {
         let result = envoy::validate(&layout, envoy, &file, &self.secrets, &progress());
         let said = fs::read_to_string(layout.log("envoy-validate")).unwrap_or_default();
         (result.is_ok(), said)
+    }
+}
+
+fn lay_over(settings: &mut Value, patch: &Value) {
+    for (name, value) in patch.as_object().into_iter().flatten() {
+        if value.is_object() && settings[name].is_object() {
+            lay_over(&mut settings[name], value);
+        } else {
+            settings[name] = value.clone();
+        }
     }
 }
 

@@ -30,6 +30,7 @@ mod keycloak_login;
 mod lane;
 mod prefect_client;
 mod recorder;
+mod scripted_idp;
 mod sockets;
 mod stories;
 mod visitor;

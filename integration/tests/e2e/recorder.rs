@@ -119,7 +119,7 @@ fn socket(mut stream: TcpStream, mut held: Vec<u8>, key: &str, seen: &Mutex<Seen
     }
 }
 
-fn read_head(stream: &mut TcpStream, held: &mut Vec<u8>) -> Option<String> {
+pub fn read_head(stream: &mut TcpStream, held: &mut Vec<u8>) -> Option<String> {
     loop {
         if let Some(at) = held.windows(4).position(|four| four == b"\r\n\r\n") {
             let head: Vec<u8> = held.drain(..at + 4).collect();
@@ -131,7 +131,7 @@ fn read_head(stream: &mut TcpStream, held: &mut Vec<u8>) -> Option<String> {
     }
 }
 
-fn more(stream: &mut TcpStream, held: &mut Vec<u8>) -> bool {
+pub fn more(stream: &mut TcpStream, held: &mut Vec<u8>) -> bool {
     let mut block = [0; 8192];
     match stream.read(&mut block) {
         Ok(read @ 1..) => {

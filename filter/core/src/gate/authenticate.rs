@@ -116,7 +116,7 @@ impl Gate {
             }
             Found::Session { session, stale } => (session, stale),
         };
-        let signed_out = cx.site.is_signed_out(&session.id);
+        let signed_out = cx.site.is_signed_out(&session.id, cx.now);
         if signed_out || session.ended(cx.now, &config.session).is_some() {
             return Ok(self.session_over(&config));
         }

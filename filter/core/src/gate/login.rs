@@ -16,6 +16,7 @@ use crate::login::{return_path, start};
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 use crate::session::cookie::NoCookie;
+use crate::shared::marks::Added;
 use crate::site::Site;
 
 /// What a request waits for.
@@ -47,6 +48,13 @@ impl Gate {
         let config = cx.site.config();
         let return_to = return_path::checked(wish, &config);
         let provider = ready_provider(cx)?;
+        if !cx.site.has_contact(cx.now) {
+            // Better a page that tries again by itself than the browser's own at the provider's.
+            if self.waited_since.is_none() && cx.site.await_provider(self.stream, cx.now) {
+                return Ok(self.wait(cx.now));
+            }
+            return Err(Refusal::new(Reason::ProviderUnreachable).seen("a login, and no provider"));
+        }
         let reply = start::begin(
             &config,
             &provider,
@@ -81,9 +89,16 @@ impl Gate {
         if !cx.site.begin_login() {
             return Err(Refusal::new(Reason::Busy).seen("too many logins at once"));
         }
-        if !cx.site.use_state(&answer.state) {
-            cx.site.end_login();
-            return self.used_callback(request, cookies, cx);
+        match cx.site.use_state(&answer.state, cx.now) {
+            Added::New => {}
+            Added::Known => {
+                cx.site.end_login();
+                return self.used_callback(request, cookies, cx);
+            }
+            Added::Busy => {
+                cx.site.end_login();
+                return Err(Refusal::new(Reason::Busy).seen("too many callbacks at once"));
+            }
         }
         let callout = token::redeem(&config, &provider, &code, &ticket.verifier);
         self.state = State::Login(Step::Redeeming(Box::new(ticket)));

@@ -32,12 +32,15 @@ pub fn is_websocket(request: RequestView<'_>) -> Result<bool, Refusal> {
     let connection = request.text("connection").is_some_and(|value| {
         value.split(',').any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
     });
-    if websocket && connection && request.method() == "GET" {
+    // A handshake has no body; bytes that are announced would stand before the first frame.
+    let bodiless = !request.has("transfer-encoding")
+        && request.all("content-length").all(|length| length == b"0");
+    if websocket && connection && bodiless && request.method() == "GET" {
         return Ok(true);
     }
     Err(Refusal::new(Reason::Upgrade)
         .seen("another upgrade")
-        .wanted("GET with Upgrade: websocket and Connection: upgrade"))
+        .wanted("GET with Upgrade: websocket, Connection: upgrade and no body"))
 }
 
 /// Preflights carry no credentials; Envoy's CORS filter answers those of listed origins before.

@@ -56,7 +56,7 @@ impl Gate {
         let Found::Session { session, .. } = found else {
             return Ok(self.signed_out(false, request, cx));
         };
-        cx.site.sign_out(session.id);
+        cx.site.sign_out(session.id, cx.now);
         let provider = cx.site.provider().cloned();
         let logout = provider
             .as_ref()

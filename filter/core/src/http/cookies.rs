@@ -9,7 +9,21 @@ pub struct TooLarge;
 
 /// All cookie pairs of a request, in order, over all its lines.
 #[derive(Clone, Debug)]
-pub struct Cookies<'a>(Vec<(&'a [u8], &'a [u8])>);
+pub struct Cookies<'a> {
+    pairs: Vec<(&'a [u8], &'a [u8])>,
+    lines: Vec<&'a [u8]>,
+}
+
+/// What is left of the header without our cookies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// None was ours: the header stays as it is.
+    Same,
+    /// The other cookies, each as it came.
+    Others(Vec<u8>),
+    /// Nothing.
+    Nothing,
+}
 
 impl<'a> Cookies<'a> {
     /// Reads every `Cookie` line.
@@ -20,14 +34,16 @@ impl<'a> Cookies<'a> {
         if request.all("cookie").map(<[u8]>::len).sum::<usize>() > COOKIE_HEADER {
             return Err(TooLarge);
         }
-        let pairs = request.all("cookie").flat_map(|line| line.split(|b| *b == b';')).map(pair);
-        Ok(Self(pairs.filter(|(name, value)| !(name.is_empty() && value.is_empty())).collect()))
+        let lines: Vec<&[u8]> = request.all("cookie").collect();
+        let pairs = lines.iter().flat_map(|line| line.split(|b| *b == b';')).map(pair);
+        let pairs = pairs.filter(|(name, value)| !(name.is_empty() && value.is_empty())).collect();
+        Ok(Self { pairs, lines })
     }
 
     /// The values of the cookies with exactly this name. Two of one name are possible: a sibling
     /// domain may have planted one (docs/threats.md, T-S4).
     pub fn named<'b>(&'b self, name: &'b str) -> impl Iterator<Item = &'a [u8]> + 'b {
-        self.0.iter().filter(move |(n, _)| *n == name.as_bytes()).map(|(_, value)| *value)
+        self.pairs.iter().filter(move |(n, _)| *n == name.as_bytes()).map(|(_, value)| *value)
     }
 
     /// The first value of each name that begins so, for the first `most` names: a sibling domain
@@ -35,7 +51,7 @@ impl<'a> Cookies<'a> {
     #[must_use]
     pub fn with_prefix(&self, prefix: &str, most: usize) -> Vec<(&'a str, &'a [u8])> {
         let mut found: Vec<(&str, &[u8])> = Vec::new();
-        for (name, value) in &self.0 {
+        for (name, value) in &self.pairs {
             let Ok(name) = core::str::from_utf8(name) else { continue };
             if found.len() < most
                 && name.starts_with(prefix)
@@ -47,19 +63,23 @@ impl<'a> Cookies<'a> {
         found
     }
 
-    /// The header without the cookies that `ours` names; `None` when nothing is left.
+    /// The header without the cookies that `ours` names. What is between two semicolons goes on
+    /// byte by byte: other applications may read it in ways of their own.
     #[must_use]
-    pub fn without(&self, ours: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
-        let kept: Vec<Vec<u8>> = self
-            .0
-            .iter()
-            .filter(|(name, _)| !ours(name))
-            .map(|(name, value)| {
-                // A pair without "=" is a nameless cookie: it goes on as it came.
-                if name.is_empty() { value.to_vec() } else { [*name, b"=", *value].concat() }
-            })
-            .collect();
-        (!kept.is_empty()).then(|| kept.join(b"; ".as_slice()))
+    pub fn without(&self, ours: impl Fn(&[u8]) -> bool) -> Rest {
+        if !self.pairs.iter().any(|(name, _)| ours(name)) {
+            return Rest::Same;
+        }
+        let mut kept = Vec::new();
+        for line in &self.lines {
+            let others: Vec<&[u8]> =
+                line.split(|b| *b == b';').filter(|text| !ours(pair(text).0)).collect();
+            let line = others.join(b";".as_slice()).trim_ascii_start().to_vec();
+            if line.iter().any(|b| !b.is_ascii_whitespace() && *b != b';') {
+                kept.push(line);
+            }
+        }
+        if kept.is_empty() { Rest::Nothing } else { Rest::Others(kept.join(b"; ".as_slice())) }
     }
 }
 
@@ -85,7 +105,7 @@ mod tests {
         lines.iter().map(|l| ("cookie".to_owned(), l.to_vec())).collect()
     }
 
-    fn without_ours(lines: &[&[u8]]) -> Option<Vec<u8>> {
+    fn without_ours(lines: &[&[u8]]) -> Rest {
         let headers = request(lines);
         let view = RequestView { headers: &headers, address: b"" };
         Cookies::parse(view).unwrap().without(|name| name.starts_with(b"__Host-lictor"))
@@ -93,12 +113,20 @@ mod tests {
 
     #[test]
     fn ours_are_taken_out_and_the_rest_stays_byte_exact() {
-        assert_eq!(
-            without_ours(&[b"a=1; __Host-lictor=x; b=\"q=\xff\"", b"__Host-lictor-login-1=y; c"]),
-            Some(b"a=1; b=\"q=\xff\"; c".to_vec())
-        );
-        assert_eq!(without_ours(&[b" __Host-lictor=x "]), None);
-        assert_eq!(without_ours(&[b";;  ;"]), None);
+        for (lines, rest) in [
+            (
+                &[&b"a=1; __Host-lictor=x; b=\"q=\xff\""[..], b"__Host-lictor-login-1=y; c"][..],
+                &b"a=1; b=\"q=\xff\"; c"[..],
+            ),
+            (&[b"a=1;b=2;;c=\"3;4\" ;__Host-lictor=x;d"], b"a=1;b=2;;c=\"3;4\" ;d"),
+            (&[b"__Host-lictor=x;  a= 1 "], b"a= 1 "),
+        ] {
+            assert_eq!(without_ours(lines), Rest::Others(rest.to_vec()));
+        }
+        assert_eq!(without_ours(&[b" __Host-lictor=x "]), Rest::Nothing);
+        assert_eq!(without_ours(&[b";; __Host-lictor=x ;"]), Rest::Nothing);
+        assert_eq!(without_ours(&[b"a=1;b=2;;c=\"3;4\" ; d"]), Rest::Same);
+        assert_eq!(without_ours(&[]), Rest::Same);
     }
 
     #[test]

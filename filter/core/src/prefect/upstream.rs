@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::crypto::to_base64;
 use crate::decision::RequestEdit;
-use crate::http::cookies::Cookies;
+use crate::http::cookies::{Cookies, Rest};
 use crate::http::request::RequestView;
 use crate::http::target::Target;
 use crate::policy::authorize::Permit;
@@ -11,8 +11,9 @@ use crate::policy::principal::Principal;
 use crate::policy::role::Role;
 use crate::session::cookie::Names;
 
-/// Headers by which someone might pose as somebody at Prefect or behind it, in folded form.
-const IDENTITY: [&str; 15] = [
+/// Headers by which someone might pose as somebody at Prefect or behind it, or name another address
+/// or method than the one that is judged, in folded form (RFC 9700 §4.13).
+const IDENTITY: [&str; 29] = [
     "authorization",
     "proxy-authorization",
     "x-api-key",
@@ -28,6 +29,20 @@ const IDENTITY: [&str; 15] = [
     "x-webauth-user",
     "x-authenticated-user",
     "x-lictor-auth-request-secret",
+    "forwarded",
+    "x-forwarded-host",
+    "x-forwarded-method",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-server",
+    "x-forwarded-uri",
+    "x-real-ip",
+    "x-original-host",
+    "x-original-method",
+    "x-original-uri",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method-override",
 ];
 
 /// Whether a client may never send this header on. Names are compared with `-`, `_` and `.`
@@ -56,9 +71,11 @@ pub fn edit(
             edit.remove.push(name.clone());
         }
     }
-    if request.has("cookie") {
-        edit.remove.push("cookie".to_owned());
-        if let Some(rest) = cookies.without(Names::is_ours) {
+    match cookies.without(Names::is_ours) {
+        Rest::Same => {}
+        Rest::Nothing => edit.remove.push("cookie".to_owned()),
+        Rest::Others(rest) => {
+            edit.remove.push("cookie".to_owned());
             edit.set.push(("cookie", rest));
         }
     }

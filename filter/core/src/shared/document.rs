@@ -29,6 +29,8 @@ pub struct Document {
     /// What this worker believes of the record when the host has no store.
     own: Record,
     loaded: UnixTime,
+    /// The last failure, of whatever worker, that this one knows of.
+    failed: UnixTime,
     due: UnixTime,
     fetching: bool,
 }
@@ -42,6 +44,8 @@ pub enum Step {
     Fetch,
     /// Another worker has fetched this.
     Take(Vec<u8>),
+    /// Another worker has tried and failed: whoever waits has waited for that.
+    Failed,
 }
 
 /// What a request for a fresher document leads to.
@@ -56,6 +60,7 @@ pub enum Fresher {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Record {
     loaded: UnixTime,
+    failed: UnixTime,
     forced: UnixTime,
     leased: UnixTime,
     body: Vec<u8>,
@@ -73,6 +78,7 @@ impl Document {
             refresh,
             own: Record::default(),
             loaded: UnixTime::default(),
+            failed: UnixTime::default(),
             due: UnixTime::default(),
             fetching: false,
         };
@@ -116,6 +122,10 @@ impl Document {
             self.due = record.loaded.plus(self.refresh);
             return Step::Take(record.body);
         }
+        if record.failed > self.failed {
+            self.failed = record.failed;
+            return Step::Failed;
+        }
         if is_leased(&record, now) {
             self.due = now.plus(LOOK_AGAIN);
             return Step::Rest;
@@ -141,7 +151,8 @@ impl Document {
             }
             None => {
                 self.due = now.plus(RETRY);
-                Record { leased: now.plus(RETRY), ..record }
+                self.failed = now;
+                Record { failed: now, leased: now.plus(RETRY), ..record }
             }
         };
         // Whoever was faster has a record that is as good.
@@ -154,6 +165,8 @@ impl Document {
             return Fresher::Wait;
         }
         let (mut record, version) = self.look();
+        // What failed before was not for whoever asks now.
+        self.failed = record.failed;
         if record.loaded > self.loaded || is_leased(&record, now) {
             self.due = now;
             return Fresher::Wait;
@@ -185,7 +198,7 @@ impl Document {
 
     /// Times, body, and in front of them a code that only holders of the key can make.
     fn seal(&self, record: &Record) -> Vec<u8> {
-        let times = [record.loaded, record.forced, record.leased];
+        let times = [record.loaded, record.failed, record.forced, record.leased];
         let times: Vec<u8> = times.iter().flat_map(|time| time.millis().to_be_bytes()).collect();
         let content = [times.as_slice(), &record.body].concat();
         [mac(&self.key, &self.name, &content).as_slice(), &content].concat()
@@ -201,9 +214,10 @@ impl Document {
             Some((UnixTime::from_millis(u64::from_be_bytes(*bytes)), rest.to_vec()))
         };
         let (loaded, rest) = time(content)?;
+        let (failed, rest) = time(&rest)?;
         let (forced, rest) = time(&rest)?;
         let (leased, body) = time(&rest)?;
-        Some(Record { loaded, forced, leased, body })
+        Some(Record { loaded, failed, forced, leased, body })
     }
 }
 

@@ -2,6 +2,7 @@
 //! comes out of it is believed before its seal opens (invariant I13).
 
 pub mod document;
+pub mod marks;
 
 /// The host's store: named values with a version each.
 pub trait SharedStore {

@@ -1,7 +1,6 @@
 //! What a VM shares between its requests: settings, provider, keys, refreshed sessions, and the
 //! work that is due for them. The shell's root context drives it.
 
-mod recent;
 mod refreshes;
 
 use core::time::Duration;
@@ -15,7 +14,7 @@ use crate::idp::token;
 use crate::jose::signature::HostVerifier;
 use crate::jose::verify::Verifier;
 use crate::keys::Keys;
-use crate::limits::LOGINS_IN_FLIGHT;
+use crate::limits::{LOGIN_ATTEMPT, LOGINS_IN_FLIGHT, WAITING_REQUESTS};
 use crate::login::refresh::{self, Refreshed};
 use crate::login::ticket::Tickets;
 use crate::machine::certificate::Peer;
@@ -23,12 +22,12 @@ use crate::machine::judge::Bench;
 use crate::session::cookie::SessionCookie;
 use crate::session::model::Session;
 use crate::shared::SharedStore;
-use crate::shared::document::{Document, Step};
+use crate::shared::document::{Document, Fresher, Step};
+use crate::shared::marks::{Added, Marks};
 use crate::stream::StreamId;
 use crate::time::UnixTime;
 use crate::ws::pending::Pending;
 
-use recent::Recent;
 pub use refreshes::{Recheck, Refreshes};
 
 /// A call that the site makes for everybody.
@@ -48,10 +47,8 @@ const METADATA: Duration = Duration::from_secs(3600);
 const IDLE: Duration = Duration::from_secs(1);
 /// The shortest one.
 const SOON: Duration = Duration::from_millis(1);
-/// States of callbacks that are remembered as used.
-const USED_STATES: usize = 1024;
-/// Signed-out sessions that are remembered; beyond, the recheck is what ends them.
-const SIGNED_OUT: usize = 4096;
+/// An answer of the provider's says that it is there for so long.
+const CONTACT: Duration = Duration::from_secs(30);
 
 /// See the module.
 pub struct Site {
@@ -69,8 +66,11 @@ pub struct Site {
     pub session_cookie: SessionCookie,
     /// The login cookies' sealing.
     pub tickets: Tickets,
-    used_states: Recent<[u8; 32]>,
-    signed_out: Recent<[u8; 16]>,
+    used_states: Marks,
+    signed_out: Marks,
+    waiting_for_provider: Vec<StreamId>,
+    /// When the provider last answered a call of this worker's, or of another's that shows.
+    contact: UnixTime,
     logins: usize,
     woken: Vec<StreamId>,
     notices: Vec<String>,
@@ -92,7 +92,7 @@ impl Site {
         let (session_cookie, tickets) = (SessionCookie::new(&config), Tickets::new(&config));
         let from = format!("{} {}", config.idp.cluster, config.idp.internal);
         let what = format!("metadata of {} from {from}", config.issuer);
-        let master = config.shared_key();
+        let (master, absolute) = (config.shared_key(), config.session.absolute);
         let metadata = Document::new(&what, METADATA, &master, Rc::clone(&host.store));
         Self {
             keys: Keys::new(&config, &host.store),
@@ -104,8 +104,10 @@ impl Site {
             pending: Pending::default(),
             session_cookie,
             tickets,
-            used_states: Recent::new(USED_STATES),
-            signed_out: Recent::new(SIGNED_OUT),
+            used_states: Marks::new("used states", LOGIN_ATTEMPT, &master, Rc::clone(&host.store)),
+            signed_out: Marks::new("signed out", absolute, &master, Rc::clone(&host.store)),
+            waiting_for_provider: Vec::new(),
+            contact: UnixTime::default(),
             logins: 0,
             woken: Vec::new(),
             notices: Vec::new(),
@@ -150,8 +152,10 @@ impl Site {
             match self.metadata.poll(now) {
                 Step::Rest => break,
                 Step::Fetch => return Some((SiteCall::Discovery, discovery::request(&config))),
+                Step::Failed => self.woken.append(&mut self.waiting_for_provider),
                 Step::Take(body) => {
                     self.provider = Provider::parse(&config, &body).ok().or(self.provider.take());
+                    self.woken.append(&mut self.waiting_for_provider);
                 }
             }
         }
@@ -188,6 +192,9 @@ impl Site {
 
     /// A call's reply.
     pub fn on_callout(&mut self, which: SiteCall, reply: CalloutReply<'_>, now: UnixTime) {
+        if matches!(reply, CalloutReply::Answer { status: 200, .. }) {
+            self.contact = now;
+        }
         match which {
             SiteCall::Discovery => self.on_discovery(reply, now),
             SiteCall::Keys(issuer) => {
@@ -220,6 +227,7 @@ impl Site {
     }
 
     fn on_discovery(&mut self, reply: CalloutReply<'_>, now: UnixTime) {
+        self.woken.append(&mut self.waiting_for_provider);
         let known = body(reply).and_then(|body| {
             let provider = Provider::parse(&self.config, body)
                 .map_err(|bad| format!("seen \"{}\", wanted \"{}\"", bad.seen, bad.wanted))?;
@@ -254,22 +262,38 @@ impl Site {
         self.refreshes.recheck(session, stream, &config.session, now)
     }
 
-    /// A session has been signed out: neither its old cookies nor kept results count here again.
-    pub fn sign_out(&mut self, id: [u8; 16]) {
-        self.signed_out.add(id);
+    /// A session has been signed out: its old cookies count at no worker again, nor do kept
+    /// results. Where the mark finds no place the recheck is what ends it.
+    pub fn sign_out(&mut self, id: [u8; 16], now: UnixTime) {
         self.refreshes.drop_session(&id);
+        let _ = self.signed_out.add(&id, now);
     }
 
     /// Whether a session has been signed out.
-    #[must_use]
-    pub fn is_signed_out(&self, id: &[u8; 16]) -> bool {
-        self.signed_out.has(id)
+    pub fn is_signed_out(&mut self, id: &[u8; 16], now: UnixTime) -> bool {
+        self.signed_out.has(id, now)
     }
 
-    /// Marks a callback's state as used; false when it was already (the code must not be redeemed
-    /// twice: Keycloak would end the session).
-    pub fn use_state(&mut self, state: &str) -> bool {
-        self.used_states.add(crate::crypto::sha256(state.as_bytes()))
+    /// Marks a callback's state as used, once for all workers: the code must not be redeemed twice,
+    /// or Keycloak ends the session.
+    pub fn use_state(&mut self, state: &str, now: UnixTime) -> Added {
+        self.used_states.add(state.as_bytes(), now)
+    }
+
+    /// Whether the provider has answered a moment ago: nobody is sent to one that is gone.
+    #[must_use]
+    pub fn has_contact(&self, now: UnixTime) -> bool {
+        [self.contact, self.metadata.loaded()].iter().any(|at| !now.is_over(*at, CONTACT))
+    }
+
+    /// A request wants to know whether the provider is there; false when it was not, just now.
+    pub fn await_provider(&mut self, stream: StreamId, now: UnixTime) -> bool {
+        let asked = self.waiting_for_provider.len() < WAITING_REQUESTS
+            && self.metadata.want_fresher(now) == Fresher::Wait;
+        if asked {
+            self.waiting_for_provider.push(stream);
+        }
+        asked
     }
 
     /// A place for a code exchange, if there is one left.
@@ -290,6 +314,7 @@ impl Site {
     pub fn forget(&mut self, stream: StreamId) {
         self.pending.release(stream);
         self.keys.forget(stream);
+        self.waiting_for_provider.retain(|waiting| *waiting != stream);
         self.woken.retain(|woken| *woken != stream);
         self.refreshes.forget(stream);
     }

@@ -9,6 +9,8 @@ mod faults;
 mod header_bytes;
 mod hygiene;
 mod in_the_browser;
+mod issuers;
+mod keys;
 mod machines;
 mod open_redirects;
 mod paths;
@@ -39,6 +41,8 @@ pub fn all() -> Vec<Trial> {
         open_redirects::stories(),
         machines::stories(),
         tokens::stories(),
+        keys::stories(),
+        issuers::stories(),
         hygiene::stories(),
         sockets::stories(),
         upgrades::stories(),

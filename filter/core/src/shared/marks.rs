@@ -1,0 +1,153 @@
+//! Marks that all workers of a process see: used states, signed-out sessions. Bounded in number and
+//! in time, the oldest go first.
+
+use core::time::Duration;
+use std::rc::Rc;
+
+use crate::crypto::{Key, constant_time_eq, derive, mac, sha256, to_base64url};
+use crate::shared::{SharedStore, Written};
+use crate::time::UnixTime;
+
+/// Marks are spread over so many records, so that workers seldom meet in one.
+const RECORDS: usize = 16;
+/// Marks in one record.
+const MOST: usize = 256;
+/// How often a write is tried again that met another one.
+const TRIES: usize = 16;
+
+/// See the module.
+pub struct Marks {
+    key: Key,
+    store: Rc<dyn SharedStore>,
+    life: Duration,
+    records: Vec<Record>,
+}
+
+/// One record as this worker saw it last.
+struct Record {
+    name: String,
+    version: Option<u32>,
+    marks: Vec<Mark>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    what: [u8; 16],
+    at: UnixTime,
+}
+
+/// What became of a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It is there, and was not before: only one of several workers hears this.
+    New,
+    /// It was there already.
+    Known,
+    /// Too many wanted to write at once: nobody knows.
+    Busy,
+}
+
+impl Marks {
+    /// Marks of a purpose that live for a while. `master` is the key that all workers have.
+    #[must_use]
+    pub fn new(purpose: &str, life: Duration, master: &Key, store: Rc<dyn SharedStore>) -> Self {
+        let key = derive(master, purpose);
+        // The name says nothing, and another key's marks stand elsewhere.
+        let name = to_base64url(&sha256(&key));
+        let record = |at| Record {
+            name: format!("lictor.marks.{name}.{at}"),
+            version: None,
+            marks: Vec::new(),
+        };
+        let marks = Self { key, store, life, records: (0..RECORDS).map(record).collect() };
+        for record in &marks.records {
+            // Before there is any worker: from here on only one of several writes wins.
+            if marks.store.read(&record.name).is_none() {
+                let _ = marks.store.write(&record.name, &marks.seal(&record.name, &[]), None);
+            }
+        }
+        marks
+    }
+
+    /// Marks something.
+    pub fn add(&mut self, item: &[u8], now: UnixTime) -> Added {
+        let (at, what) = place(item);
+        for _ in 0..TRIES {
+            self.look(at);
+            let Some(record) = self.records.get(at) else { return Added::Busy };
+            let alive = record.marks.iter().filter(|mark| !now.is_over(mark.at, self.life));
+            let mut marks: Vec<Mark> = alive.copied().collect();
+            if marks.iter().any(|mark| mark.what == what) {
+                return Added::Known;
+            }
+            if marks.len() >= MOST {
+                marks.remove(0);
+            }
+            marks.push(Mark { what, at: now });
+            let sealed = self.seal(&record.name, &marks);
+            let written = self.store.write(&record.name, &sealed, record.version);
+            if written != Written::Conflict {
+                if let Some(record) = self.records.get_mut(at) {
+                    record.marks = marks;
+                    record.version = None;
+                }
+                return Added::New;
+            }
+        }
+        Added::Busy
+    }
+
+    /// Whether something is marked.
+    pub fn has(&mut self, item: &[u8], now: UnixTime) -> bool {
+        let (at, what) = place(item);
+        self.look(at);
+        self.records.get(at).is_some_and(|record| {
+            record.marks.iter().any(|mark| mark.what == what && !now.is_over(mark.at, self.life))
+        })
+    }
+
+    /// Takes over what others have written, if anybody has.
+    fn look(&mut self, at: usize) {
+        let Some(record) = self.records.get(at) else { return };
+        let Some(stored) = self.store.read(&record.name) else { return };
+        if stored.version.is_some() && stored.version == record.version {
+            return;
+        }
+        // What does not open is nobody's: what was known stays.
+        let marks = self.open(&record.name, &stored.value);
+        if let Some(record) = self.records.get_mut(at) {
+            record.version = stored.version;
+            record.marks = marks.unwrap_or_else(|| core::mem::take(&mut record.marks));
+        }
+    }
+
+    fn seal(&self, name: &str, marks: &[Mark]) -> Vec<u8> {
+        let mut content = Vec::new();
+        for mark in marks {
+            content.extend_from_slice(&mark.what);
+            content.extend_from_slice(&mark.at.millis().to_be_bytes());
+        }
+        [mac(&self.key, name, &content).as_slice(), &content].concat()
+    }
+
+    fn open(&self, name: &str, sealed: &[u8]) -> Option<Vec<Mark>> {
+        let (code, content) = sealed.split_first_chunk::<32>()?;
+        if !constant_time_eq(code, &mac(&self.key, name, content)) {
+            return None;
+        }
+        let mark = |bytes: &[u8]| {
+            let (what, at) = bytes.split_first_chunk::<16>()?;
+            let at = UnixTime::from_millis(u64::from_be_bytes(at.try_into().ok()?));
+            Some(Mark { what: *what, at })
+        };
+        content.chunks(24).map(mark).collect()
+    }
+}
+
+/// In which record a mark stands, and as what.
+fn place(item: &[u8]) -> (usize, [u8; 16]) {
+    let digest = sha256(item);
+    let mut what = [0; 16];
+    what.copy_from_slice(digest.get(..16).unwrap_or(&[0; 16]));
+    (usize::from(digest.last().copied().unwrap_or(0)) % RECORDS, what)
+}
