@@ -2,7 +2,9 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PREFECT ?=
-# The stack runner; in the dev profile, since it only starts things and waits.
+# The stack runner; in the dev profile, since it only starts things and waits. Cargo tells of its
+# progress when there is something to build.
+RUNNER := cargo build --locked -p lictor-integration --bin lictor-stack
 STACK := cargo run --quiet --locked -p lictor-integration --bin lictor-stack --
 
 .PHONY: help up down status logs wasm test test-fast test-core test-wasm test-e2e lint fmt samples compose-test setup screenshots conformance
@@ -11,6 +13,7 @@ help: ## List every target
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: cargo ## Start Envoy with Lictor, Keycloak and Prefect (PREFECT=3.4.13 for another version)
+	@test -x "$${CARGO_TARGET_DIR:-target}/debug/lictor-stack" || { echo "runner               building, once" >&2; $(RUNNER); }
 	@$(STACK) up --prefect "$(PREFECT)"
 
 down: cargo ## Stop them; nothing is left running, Prefect keeps its data

@@ -15,6 +15,7 @@ use crate::layout::{Layout, find_checkout};
 use crate::logs;
 use crate::progress::Progress;
 use crate::stack::{self, Installed, Options};
+use crate::stack_file::StackFile;
 use crate::tools::PREFECT_VERSIONS;
 use crate::{report, status};
 
@@ -69,11 +70,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
             Ok(0)
         }
         (false, Some("down")) => {
-            stack::down(&layout()?, &progress)?;
+            stack::down(&running_layout()?, &progress)?;
             Ok(0)
         }
         (false, Some("status")) => {
-            let parts = status::of(&layout()?)?;
+            let parts = status::of(&running_layout()?)?;
             report::status(&mut out, &parts).map(|ready| u8::from(!ready))
         }
         (false, Some("logs")) => {
@@ -144,6 +145,15 @@ fn layout() -> Result<Layout> {
     let here = env::current_dir()
         .map_err(|cause| Error::new(format!("the current folder can't be read: {cause}")))?;
     Layout::of_checkout(&find_checkout(&here)?)
+}
+
+/// The layout of the stack that was started last, whatever ports it was given then.
+fn running_layout() -> Result<Layout> {
+    let mut layout = layout()?;
+    if let Ok(stack) = StackFile::load(&layout.checkout) {
+        layout.ports = stack.ports;
+    }
+    Ok(layout)
 }
 
 fn usage(seen: &str) -> Error {

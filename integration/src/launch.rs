@@ -51,6 +51,8 @@ impl Launch {
     pub fn start(self, layout: &Layout) -> Result<Running> {
         let log = layout.log(self.part);
         let fail = |cause| Error::new(format!("{}: cannot start: {cause}", self.part));
+        // What the last run said is often why it is started anew.
+        let _first_start = fs::rename(&log, log.with_extension("log.1"));
         let out = fs::File::create(&log).map_err(|cause| Error::file("write", &log, &cause))?;
         let err = out.try_clone().map_err(fail)?;
         let marker = marker(layout, self.part);

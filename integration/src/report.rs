@@ -34,8 +34,8 @@ pub fn up(out: &mut impl Write, stack: &StackFile, checkout: &Path) -> io::Resul
     writeln!(out, "\nA machine (role worker):")?;
     writeln!(out, "  PREFECT_API_URL          {}", machine.api_url)?;
     writeln!(out, "  PREFECT_API_AUTH_STRING  {}", machine.auth_string)?;
-    writeln!(out, "  or a token from          {}", machine.token_url)?;
-    writeln!(out, "  client id and secret     {} {}", machine.client_id, machine.client_secret)?;
+    writeln!(out, "  or an access token from  {}", machine.token_url)?;
+    writeln!(out, "    by client credentials  {} {}", machine.client_id, machine.client_secret)?;
     writeln!(out, "\nRun a flow through the gate:\n{}", flow_command(stack, checkout))?;
     writeln!(
         out,
@@ -57,6 +57,8 @@ pub fn flow_command(stack: &StackFile, checkout: &Path) -> String {
     [
         format!("PREFECT_API_URL={}", quote(&stack.machine.api_url)),
         credential,
+        // Links in the run's output are for a browser, which logs in at the public name only.
+        format!("PREFECT_UI_URL={}", quote(&stack.url)),
         format!("PREFECT_API_SSL_CERT_FILE={}", quote(&stack.ca_file.to_string_lossy())),
         // Not the user's own: a profile there may hold other credentials.
         format!("PREFECT_HOME={}", quote(&stack.logs.with_file_name("client").to_string_lossy())),

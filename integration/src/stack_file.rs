@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::layout::{Layout, PREFECT_HOST, REALM, write_private};
+use crate::ports::Ports;
 use crate::process::Running;
 use crate::secrets::Secrets;
 use crate::{envoy, keycloak, pki::Pki};
@@ -30,6 +31,8 @@ pub struct StackFile {
     pub envoy: Envoy,
     /// Folder of the log files.
     pub logs: PathBuf,
+    /// All of its ports.
+    pub ports: Ports,
 }
 
 /// A person of the imported realm.
@@ -161,6 +164,7 @@ impl StackFile {
                 pid: envoy.pid(),
             },
             logs: layout.logs(),
+            ports: layout.ports,
         }
     }
 

@@ -9,13 +9,16 @@ use std::time::Duration;
 
 use lictor_integration::layout::{KEYCLOAK_HOST, PREFECT_HOST};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::http1::{Answer, exchange};
 
 /// A connection to Envoy.
 pub type Tls = StreamOwned<ClientConnection, TcpStream>;
+
+/// A certificate chain and its key.
+pub type Certified = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 /// Longer than anything takes that works.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -29,6 +32,15 @@ pub struct Gate {
 
 impl Gate {
     pub fn new(ca: &Path, port: u16) -> Self {
+        Self::with(ca, port, None)
+    }
+
+    /// One that shows a certificate of its own.
+    pub fn showing(ca: &Path, port: u16, own: Certified) -> Self {
+        Self::with(ca, port, Some(own))
+    }
+
+    fn with(ca: &Path, port: u16, own: Option<Certified>) -> Self {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(&fs::read(ca).unwrap()) {
             roots.add(certificate.unwrap()).unwrap();
@@ -37,8 +49,11 @@ impl Gate {
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let config = match own {
+            Some((chain, key)) => config.with_client_auth_cert(chain, key).unwrap(),
+            None => config.with_no_client_auth(),
+        };
         Self { tls: Arc::new(config), port }
     }
 

@@ -27,7 +27,9 @@ pub struct Plan {
     /// Settings laid over the usual ones.
     patch: Value,
     /// Places of Envoy's own configuration, and what stands there instead.
-    envoy: Vec<(&'static str, String)>,
+    envoy: Vec<(String, String)>,
+    /// What Envoy finds in its environment beside the secrets.
+    environment: Vec<(String, String)>,
 }
 
 impl Plan {
@@ -42,6 +44,7 @@ impl Plan {
             settings: |_| (),
             patch: Value::Null,
             envoy: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -52,8 +55,16 @@ impl Plan {
     }
 
     /// Puts something else in a place of Envoy's configuration.
-    pub fn envoy(mut self, place: &'static str, instead: impl Into<String>) -> Self {
-        self.envoy.push((place, instead.into()));
+    pub fn envoy(mut self, place: impl Into<String>, instead: impl Into<String>) -> Self {
+        self.envoy.push((place.into(), instead.into()));
+        self
+    }
+
+    /// Gives Envoy, and the module in it, one more variable.
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        let last = "LICTOR_PREFECT_AUTH_STRING]";
+        self.envoy.push((last.to_owned(), format!("LICTOR_PREFECT_AUTH_STRING, {name}]")));
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -107,11 +118,16 @@ impl Plan {
             let file = envoy::configuration_file(layout);
             let mut text = fs::read_to_string(&file).unwrap();
             for (place, instead) in &self.envoy {
-                assert_eq!(text.matches(place).count(), 1, "{place:?} in Envoy's configuration");
+                assert_eq!(
+                    text.matches(place.as_str()).count(),
+                    1,
+                    "{place:?} in Envoy's configuration"
+                );
                 text = text.replace(place, instead);
             }
             fs::write(&file, text).unwrap();
         }
+        launch.env.extend(self.environment.iter().cloned());
         let at = launch.args.iter().position(|arg| arg == "--concurrency").unwrap();
         launch.args[at + 1] = self.workers.to_string();
         launch

@@ -1,8 +1,10 @@
 //! What is tested, by who it is about.
 
+mod auth_request;
 mod bench;
 mod callbacks;
 mod canary;
+mod certificates;
 mod configuration;
 mod cross_site;
 mod faults;
@@ -43,6 +45,8 @@ pub fn all() -> Vec<Trial> {
         tokens::stories(),
         keys::stories(),
         issuers::stories(),
+        certificates::stories(),
+        auth_request::stories(),
         hygiene::stories(),
         sockets::stories(),
         upgrades::stories(),

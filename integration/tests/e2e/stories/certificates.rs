@@ -1,0 +1,148 @@
+//! Client certificates, with a chain of their own and the real Envoy to verify it.
+
+use std::path::PathBuf;
+
+use libtest_mimic::Trial;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    SanType,
+};
+use ring::digest::{SHA256, digest};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::json;
+
+use super::people::assert_refusal;
+use super::story;
+use crate::client::{Gate, Request};
+use crate::lane::{Lane, Plan};
+use crate::recorder::Recorder;
+use crate::scripted_idp::{ScriptedIdp, now};
+use crate::world::world;
+
+const ABOUT: &str = "certificates";
+const WORKER: &str = "spiffe://example.com/ns/flows/sa/worker";
+
+pub fn stories() -> Vec<Trial> {
+    vec![story(ABOUT, "a verified certificate is a machine, any other is nobody", certificates)]
+}
+
+/// An authority and what it signs.
+struct Authority {
+    pem: String,
+    der: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A certificate with its chain, as a client shows it.
+struct Shown {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+fn authority(name: &str, above: Option<&Authority>) -> Authority {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let made = match above {
+        Some(above) => params.signed_by(&key, &above.issuer),
+        None => params.self_signed(&key),
+    };
+    let made = made.unwrap();
+    Authority { pem: made.pem(), der: made.der().clone(), issuer: Issuer::new(params, key) }
+}
+
+impl Authority {
+    fn sign(&self, uri: Option<&str>, dns: Option<&str>) -> Shown {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "a machine");
+        let uris = uri.map(|uri| SanType::URI(uri.try_into().unwrap()));
+        let names = dns.map(|dns| SanType::DnsName(dns.try_into().unwrap()));
+        params.subject_alt_names.extend(uris.into_iter().chain(names));
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let made = params.signed_by(&key, &self.issuer).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        Shown { chain: vec![made.der().clone(), self.der.clone()], key }
+    }
+}
+
+fn showing(lane: &Lane, shown: &Shown) -> Gate {
+    let chain = (shown.chain.clone(), shown.key.clone_key());
+    Gate::showing(&world().pki.ca, lane.gate.port, chain)
+}
+
+fn certificates() {
+    let root = authority("machines' root", None);
+    let ours = authority("machines' authority", Some(&root));
+    let foreign = authority("somebody else's authority", None);
+    let ca: PathBuf = world().layout.state.join("machines-ca.pem");
+    std::fs::write(&ca, &root.pem).unwrap();
+    let (idp, recorder) = (ScriptedIdp::start(), Recorder::start());
+    let mut settings = idp.settings();
+    settings["machines"]["certificates"] = json!([
+        { "name": "flows-worker", "role": "worker", "uri": WORKER },
+        { "name": "reports", "role": "viewer", "dns": "reports.example.com" },
+        { "name": "by-subject", "role": "viewer", "subject": "CN=nobody" },
+    ]);
+    // Beside Prefect's own certificate, not Keycloak's.
+    let key =
+        format!("              private_key: {{ filename: {} }}\n", json!(world().pki.prefect.key));
+    let validation = format!(
+        "            validation_context: {{ trusted_ca: {{ filename: {} }} }}\n",
+        json!(ca)
+    );
+    let lane = Plan::new("certificates")
+        .keycloak(idp.port)
+        .prefect(recorder.port)
+        .patch(settings)
+        .envoy(key.clone(), key + &validation)
+        .start();
+    recorder.take();
+    let worker = ours.sign(Some(WORKER), None);
+    let gate = showing(&lane, &worker);
+    gate.send(&Request::post("/api/flow_runs/filter", "{}")).expect(200);
+    let head = recorder.take().heads.remove(0).to_ascii_lowercase();
+    assert!(head.contains("x-auth-request-user: cert:flows-worker"), "{head}");
+    assert!(head.contains("authorization: basic "), "Prefect's own secret is missing: {head}");
+    assert_refusal(&gate.send(&Request::new("DELETE", "/api/flows/1")).expect(403), "role_missing");
+    let reports = showing(&lane, &ours.sign(None, Some("reports.example.com")));
+    reports.get("/api/flows/1").expect(200);
+    assert_refusal(&reports.send(&Request::post("/api/flows/", "{}")).expect(403), "role_missing");
+    recorder.take();
+
+    // Verified, and mapped to nobody; not shown; only said so in a header.
+    let other = showing(&lane, &ours.sign(Some(&format!("{WORKER}2")), None));
+    assert_refusal(&other.get("/api/flows/1").expect(401), "not_authenticated");
+    assert_refusal(&lane.gate.get("/api/flows/1").expect(401), "not_authenticated");
+    let said =
+        Request::get("/api/flows/1").header("x-forwarded-client-cert", format!("URI={WORKER}"));
+    assert_refusal(&lane.gate.send(&said).expect(401), "not_authenticated");
+    // Of another authority: Envoy ends the connection.
+    let forged = showing(&lane, &foreign.sign(Some(WORKER), None));
+    assert!(forged.try_send(&Request::get("/api/flows/1")).is_err(), "a forged chain was accepted");
+    // A page elsewhere can't use what the browser shows by itself.
+    let page =
+        Request::post("/api/flow_runs/filter", "{}").header("origin", "https://evil.example");
+    assert_refusal(&gate.send(&page).expect(403), "csrf");
+    assert_eq!(recorder.take().heads.len(), 0);
+
+    // RFC 8705: a token that is bound to the worker's certificate.
+    let thumbprint = {
+        use base64::Engine as _;
+        let hash = digest(&SHA256, &worker.chain[0]);
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(hash.as_ref())
+    };
+    let bound = {
+        let script = idp.script();
+        let mut claims = script.machine_claims(now());
+        claims["cnf"] = json!({ "x5t#S256": thumbprint });
+        format!("Bearer {}", script.sign(&claims))
+    };
+    let request = Request::get("/api/flows/1").header("authorization", &bound);
+    gate.send(&request).expect(200);
+    for stolen in [&lane.gate, &reports] {
+        assert_refusal(&stolen.send(&request).expect(401), "invalid_token");
+    }
+    lane.admin.assert_vm_alive();
+}
