@@ -205,6 +205,8 @@ pub struct Refusal {
     pub seen: String,
     /// What was wanted, for the log.
     pub wanted: String,
+    /// What it is about, for the client: a fixed name, nothing of the request.
+    pub about: Option<&'static str>,
     /// Who asked, if that is proved.
     pub principal: Option<Box<Principal>>,
 }
@@ -213,7 +215,7 @@ impl Refusal {
     /// A refusal without details.
     #[must_use]
     pub fn new(reason: Reason) -> Self {
-        Self { reason, seen: String::new(), wanted: String::new(), principal: None }
+        Self { reason, seen: String::new(), wanted: String::new(), about: None, principal: None }
     }
 
     /// What was seen; shortened and made printable.
@@ -227,6 +229,13 @@ impl Refusal {
     #[must_use]
     pub fn wanted(mut self, wanted: impl AsRef<str>) -> Self {
         self.wanted = shown(wanted.as_ref());
+        self
+    }
+
+    /// What it is about: the claim that does not fit, say.
+    #[must_use]
+    pub const fn about(mut self, about: &'static str) -> Self {
+        self.about = Some(about);
         self
     }
 

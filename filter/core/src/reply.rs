@@ -134,6 +134,9 @@ impl Reply {
 
     fn json_refusal(refusal: &Refusal, meaning: Meaning, asker: Asker<'_>) -> Self {
         let mut text = meaning.text.to_owned();
+        if let Some(about) = refusal.about {
+            text = format!("{text} What does not fit: {about}.");
+        }
         if meaning.status == 403 && refusal.principal.is_some() {
             text = format!("{text} Needed: {}.", refusal.wanted);
         }

@@ -1,6 +1,6 @@
 //! Which role a login or a refresh gives.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::config::Config;
 use crate::idp::token::Tokens;
@@ -26,6 +26,9 @@ pub fn role(
         let types = ["jwt", "at+jwt"];
         let access = tokens.access.expose();
         let claims = id_token::verify_signature(access, verifier, &types).ok()?.claims;
+        if !is_access_token(&claims) {
+            return None;
+        }
         claims::issuer(&claims, &config.issuer).ok()?;
         claims::times(&claims, now, true).ok()?;
         let same = claims::text(&claims, "sub") == Some(&id.subject)
@@ -33,4 +36,12 @@ pub fn role(
         same.then(|| role_of(&Value::Object(claims), &config.roles)).flatten()
     };
     from_id.or_else(from_access).or(config.roles.default)
+}
+
+/// Keycloak says so; elsewhere nothing may mark it as another kind (RFC 8725 §3.12).
+fn is_access_token(members: &Map<String, Value>) -> bool {
+    match members.get("typ") {
+        Some(typ) => typ == "Bearer",
+        None => !["nonce", "at_hash", "c_hash", "events"].iter().any(|n| members.contains_key(*n)),
+    }
 }

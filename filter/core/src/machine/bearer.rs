@@ -19,6 +19,7 @@ const LEEWAY: core::time::Duration = core::time::Duration::from_secs(limits::LEE
 impl From<Mismatch> for Refusal {
     fn from(mismatch: Mismatch) -> Self {
         Self::new(Reason::InvalidToken)
+            .about(mismatch.claim)
             .seen(format!("{} {}", mismatch.claim, mismatch.seen))
             .wanted(&mismatch.wanted)
     }

@@ -30,6 +30,11 @@ pub struct Idp {
     pub claims: Value,
     /// One claim of the next ID token as it is to be: missing, or any value, `null` too.
     pub exact_claim: Option<(&'static str, Option<Value>)>,
+    /// What stands in the next answers instead of an ID token, or of an access token.
+    pub instead_of_id: Option<String>,
+    pub instead_of_access: Option<String>,
+    /// What is answered for metadata instead of them.
+    pub instead_of_metadata: Option<Value>,
     /// What is answered for keys instead of them.
     pub instead_of_keys: Option<Vec<u8>>,
     /// The nonce of the attempt that is under way.
@@ -54,6 +59,9 @@ impl Idp {
             mood: Mood::Well,
             claims: json!({}),
             exact_claim: None,
+            instead_of_id: None,
+            instead_of_access: None,
+            instead_of_metadata: None,
             instead_of_keys: None,
             nonce: String::new(),
             calls: HashMap::new(),
@@ -105,6 +113,11 @@ impl Idp {
             return Some((200, body.clone()));
         }
         let body = match path.as_str() {
+            path if path.ends_with("/openid-configuration")
+                && self.instead_of_metadata.is_some() =>
+            {
+                self.instead_of_metadata.clone().unwrap()
+            }
             "/realms/prefect/.well-known/openid-configuration" => json!({
                 "issuer": ISSUER,
                 "authorization_endpoint": format!("{ISSUER}/auth"),
@@ -132,12 +145,7 @@ impl Idp {
         self.refreshes += 1;
         let redeemed = lictor_core::http::query::only(form, "refresh_token").unwrap();
         self.redeemed.extend(redeemed.map(|token| token.into_owned()));
-        let mut claims = json!({
-            "iss": ISSUER, "aud": "prefect", "azp": "prefect", "sub": "alice-1", "typ": "ID", "sid": "sid-1",
-            "iat": now.secs(), "exp": now.secs() + 300, "auth_time": 1_799_999_000,
-            "preferred_username": "alice", "email": "alice@example.com", "email_verified": true,
-            "realm_access": {"roles": ["prefect-operator"]},
-        });
+        let mut claims = self.person_claims(now);
         if form.contains("grant_type=authorization_code") {
             claims["nonce"] = json!(self.nonce);
         }
@@ -149,9 +157,19 @@ impl Idp {
         }
         json!({
             "token_type": "Bearer", "expires_in": 300,
-            "access_token": "planted-access-token",
-            "id_token": self.sign(&claims),
+            "access_token": self.instead_of_access.as_deref().unwrap_or("planted-access-token"),
+            "id_token": self.instead_of_id.clone().unwrap_or_else(|| self.sign(&claims)),
             "refresh_token": format!("planted-refresh-token-{}", self.refreshes),
+        })
+    }
+
+    /// Claims of a person's ID token, but for the nonce.
+    pub fn person_claims(&self, now: UnixTime) -> Value {
+        json!({
+            "iss": ISSUER, "aud": "prefect", "azp": "prefect", "sub": "alice-1", "typ": "ID", "sid": "sid-1",
+            "iat": now.secs(), "exp": now.secs() + 300, "auth_time": 1_799_999_000,
+            "preferred_username": "alice", "email": "alice@example.com", "email_verified": true,
+            "realm_access": {"roles": ["prefect-operator"]},
         })
     }
 
