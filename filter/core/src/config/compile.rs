@@ -158,9 +158,10 @@ fn idp(root: &Section<'_>, issuer: Option<&HttpUrl>) -> Option<Idp> {
     let algorithms = algorithms.collect();
     let extra_auth_params = extra_auth_params(&section);
     let cluster = section.text("cluster").unwrap_or("idp").to_owned();
+    let userinfo = section.flag("userinfo", false);
     section.finish();
     let internal = internal?;
-    Some(Idp { cluster, internal, scopes, client_auth, extra_auth_params, algorithms })
+    Some(Idp { cluster, internal, scopes, client_auth, extra_auth_params, userinfo, algorithms })
 }
 
 /// The login's own parameters: no setting may replace one of them.

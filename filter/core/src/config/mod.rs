@@ -114,6 +114,8 @@ pub struct Idp {
     pub client_auth: ClientAuth,
     /// Further parameters of the authorization request.
     pub extra_auth_params: Vec<(String, String)>,
+    /// Whether userinfo is asked for roles that no token has.
+    pub userinfo: bool,
     /// Allow-list of signature algorithms.
     pub algorithms: Vec<Algorithm>,
 }

@@ -9,13 +9,15 @@ use crate::http::request::RequestView;
 use crate::http::target::Target;
 use crate::idp::discovery::Provider;
 use crate::idp::token::{self, Tokens};
+use crate::idp::userinfo;
 use crate::keys::Awaited;
 use crate::login::callback::{self, NoSession};
 use crate::login::ticket::{Ticket, Tickets};
-use crate::login::{return_path, start};
+use crate::login::{return_path, role, start};
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 use crate::session::cookie::NoCookie;
+use crate::session::model::Session;
 use crate::shared::marks::Added;
 use crate::site::Site;
 
@@ -25,6 +27,8 @@ pub enum Step {
     Redeeming(Box<Ticket>),
     /// The tokens are here, a key is not.
     AwaitingKey(Box<Ticket>, Box<Tokens>),
+    /// The session is there, its role is asked for; then on to this path.
+    AskingUserinfo(Box<Session>, String),
     /// The refresh token is at the logout endpoint.
     SigningOut,
 }
@@ -140,6 +144,13 @@ impl Gate {
                 let tokens = token::read(reply).map_err(|why| callback::no_tokens(&why))?;
                 self.verify(*ticket, tokens, cx)
             }
+            Step::AskingUserinfo(mut session, return_to) => {
+                let claims = userinfo::read(reply, &session.subject).map_err(|seen| {
+                    Refusal::new(Reason::ProviderUnreachable).seen(seen).wanted("userinfo")
+                })?;
+                session.role = role::by_userinfo(claims.as_ref(), &cx.site.config());
+                self.logged_in(&session, &return_to, cx)
+            }
             Step::SigningOut => {
                 let ended = matches!(reply, CalloutReply::Answer { status: 200..=204, .. });
                 Ok(self.signed_out(ended, request, cx))
@@ -176,14 +187,31 @@ impl Gate {
             Err(NoSession::Refused(refusal)) => return Err(refusal),
             Err(NoSession::UnknownKey(kid)) => return self.await_key(&kid, ticket, tokens, cx),
         };
+        let path = cx.site.provider().and_then(|provider| provider.userinfo_path.as_deref());
+        if let (true, Some(path)) = (role::is_open(session.role, &config), path) {
+            let callout = userinfo::request(&config, path, &tokens.access);
+            self.state =
+                State::Login(Step::AskingUserinfo(Box::new(session), ticket.return_to.clone()));
+            return Ok(Decision::Await(callout));
+        }
+        self.logged_in(&session, &ticket.return_to, cx)
+    }
+
+    fn logged_in(
+        &mut self,
+        session: &Session,
+        return_to: &str,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        let config = cx.site.config();
         let cookie =
-            cx.site.session_cookie.set(&config, &session, cx.entropy).map_err(|why| match why {
+            cx.site.session_cookie.set(&config, session, cx.entropy).map_err(|why| match why {
                 NoCookie::Entropy => crate::crypto::NoEntropy.into(),
                 NoCookie::TooLarge(size) => Refusal::new(Reason::SessionTooLarge)
                     .seen(format!("{size} bytes"))
                     .wanted(format!("at most {}", crate::limits::SESSION_COOKIE)),
             })?;
-        let reply = Reply::redirect(&config.absolute(&ticket.return_to), "logged_in")
+        let reply = Reply::redirect(&config.absolute(return_to), "logged_in")
             .with_cookie(cookie)
             .with_cookies(self.set_cookie.take());
         Ok(self.reply(reply))

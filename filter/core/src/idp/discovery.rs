@@ -17,6 +17,8 @@ pub struct Provider {
     pub token_path: String,
     /// Path of the keys as Envoy calls it.
     pub jwks_path: String,
+    /// Path of userinfo as Envoy calls it, if it is to be asked.
+    pub userinfo_path: Option<String>,
     /// Where browsers go to log out at the provider.
     pub end_session: Option<String>,
     /// Path of Keycloak's logout by refresh token, as Envoy calls it: no question is asked there.
@@ -83,6 +85,10 @@ impl Provider {
                 .to_owned(),
             token_path: inside("token_endpoint")?,
             jwks_path: inside("jwks_uri")?,
+            userinfo_path: match config.idp.userinfo {
+                true => Some(inside("userinfo_endpoint")?),
+                false => None,
+            },
             end_session: end_session.map(str::to_owned),
             logout_path: end_session.filter(is_keycloak).and_then(|url| inside_path(config, url)),
             iss_in_callback: flag("authorization_response_iss_parameter_supported"),

@@ -3,3 +3,4 @@
 pub mod call;
 pub mod discovery;
 pub mod token;
+pub mod userinfo;

@@ -13,8 +13,9 @@ use crate::time::UnixTime;
 /// What a refresh gave.
 #[derive(Debug)]
 pub enum Refreshed {
-    /// The session, confirmed; roles re-read, refresh token replaced if it was rotated.
-    Confirmed(Box<Session>),
+    /// The session, confirmed; roles re-read, refresh token replaced if it was rotated. The access
+    /// token is for userinfo, if that is to be asked.
+    Confirmed(Box<Session>, Secret),
     /// The provider has ended it.
     Ended(String),
     /// No verdict: grace applies.
@@ -80,13 +81,14 @@ pub fn judge(
     if auth_time.is_some() && auth_time != session.auth_time {
         return Refreshed::Ended("another auth_time in the refreshed ID token".to_owned());
     }
-    Refreshed::Confirmed(Box::new(Session {
+    let confirmed = Session {
         role: role(&id, &tokens, verifier, config, now),
         checked: now,
         used: now,
         refresh_token: tokens.refresh.or_else(|| session.refresh_token.clone()),
         ..session.clone()
-    }))
+    };
+    Refreshed::Confirmed(Box::new(confirmed), tokens.access)
 }
 
 fn seen(mismatch: &Mismatch) -> String {

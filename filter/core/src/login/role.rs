@@ -12,7 +12,8 @@ use crate::policy::role::Role;
 use crate::time::UnixTime;
 
 /// The role from the ID token, else from the access token if that is a verified token of the same
-/// issuer, subject and party, else the default.
+/// issuer, subject and party, else the default; without one userinfo is still to be asked, see
+/// [`is_open`].
 #[must_use]
 pub fn role(
     id: &IdToken,
@@ -35,7 +36,20 @@ pub fn role(
             && claims::text(&claims, "azp") == Some(&config.client_id);
         same.then(|| role_of(&Value::Object(claims), &config.roles)).flatten()
     };
-    from_id.or_else(from_access).or(config.roles.default)
+    let found = from_id.or_else(from_access);
+    if config.idp.userinfo { found } else { found.or(config.roles.default) }
+}
+
+/// Whether userinfo must say which role it is.
+#[must_use]
+pub fn is_open(role: Option<Role>, config: &Config) -> bool {
+    role.is_none() && config.idp.userinfo
+}
+
+/// The role by userinfo's claims, else the default.
+#[must_use]
+pub fn by_userinfo(claims: Option<&Value>, config: &Config) -> Option<Role> {
+    claims.and_then(|claims| role_of(claims, &config.roles)).or(config.roles.default)
 }
 
 /// Keycloak says so; elsewhere nothing may mark it as another kind (RFC 8725 §3.12).

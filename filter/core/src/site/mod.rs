@@ -4,21 +4,24 @@
 mod refreshes;
 
 use core::time::Duration;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::config::{Config, LOGIN};
 use crate::decision::{Callout, CalloutReply};
 use crate::idp::call::{self, call};
 use crate::idp::discovery::{self, Provider};
-use crate::idp::token;
+use crate::idp::{token, userinfo};
 use crate::jose::signature::HostVerifier;
 use crate::jose::verify::Verifier;
 use crate::keys::Keys;
 use crate::limits::{LOGIN_ATTEMPT, LOGINS_IN_FLIGHT, WAITING_REQUESTS};
 use crate::login::refresh::{self, Refreshed};
+use crate::login::role;
 use crate::login::ticket::Tickets;
 use crate::machine::certificate::Peer;
 use crate::machine::judge::Bench;
+use crate::secret::Secret;
 use crate::session::cookie::SessionCookie;
 use crate::session::model::Session;
 use crate::shared::SharedStore;
@@ -39,6 +42,8 @@ pub enum SiteCall {
     Keys(usize),
     /// A session's refresh.
     Refresh([u8; 16]),
+    /// What userinfo says of a refreshed session's person.
+    Userinfo([u8; 16]),
 }
 
 /// Metadata is read again after this long.
@@ -72,6 +77,9 @@ pub struct Site {
     /// When the provider last answered a call of this worker's, or of another's that shows.
     contact: UnixTime,
     logins: usize,
+    /// Refreshed sessions whose role userinfo must say: to be asked, and being asked.
+    roles_wanted: Vec<([u8; 16], Box<Session>, Secret)>,
+    roles_asked: HashMap<[u8; 16], Box<Session>>,
     woken: Vec<StreamId>,
     notices: Vec<String>,
 }
@@ -109,6 +117,8 @@ impl Site {
             waiting_for_provider: Vec::new(),
             contact: UnixTime::default(),
             logins: 0,
+            roles_wanted: Vec::new(),
+            roles_asked: HashMap::new(),
             woken: Vec::new(),
             notices: Vec::new(),
         }
@@ -165,6 +175,12 @@ impl Site {
             return Some((SiteCall::Keys(issuer), self.fetch_keys(issuer, &config)?));
         }
         let provider = self.provider.as_ref()?;
+        if let Some(path) = &provider.userinfo_path
+            && let Some((id, session, access)) = self.roles_wanted.pop()
+        {
+            self.roles_asked.insert(id, session);
+            return Some((SiteCall::Userinfo(id), userinfo::request(&config, path, &access)));
+        }
         let (id, token) = self.refreshes.begin_next()?;
         Some((SiteCall::Refresh(id), token::refresh(&config, provider, &token)))
     }
@@ -182,7 +198,8 @@ impl Site {
     /// How long the shell may rest before it polls again.
     #[must_use]
     pub fn next_poll(&self, now: UnixTime) -> Duration {
-        if self.refreshes.has_queued() && self.provider.is_some() {
+        let refreshes = self.refreshes.has_queued() || !self.roles_wanted.is_empty();
+        if refreshes && self.provider.is_some() {
             return SOON;
         }
         let socket = if self.pending.is_empty() { IDLE } else { Duration::from_millis(100) };
@@ -197,6 +214,7 @@ impl Site {
         }
         match which {
             SiteCall::Discovery => self.on_discovery(reply, now),
+            SiteCall::Userinfo(id) => self.on_userinfo(id, reply, now),
             SiteCall::Keys(issuer) => {
                 self.keys.finish(issuer, body(reply), now);
                 self.woken.extend(self.keys.take_woken());
@@ -212,7 +230,13 @@ impl Site {
                     now,
                 );
                 match &result {
-                    Refreshed::Confirmed(_) => {}
+                    Refreshed::Confirmed(session, access)
+                        if role::is_open(session.role, &config) =>
+                    {
+                        self.roles_wanted.push((id, session.clone(), access.clone()));
+                        return;
+                    }
+                    Refreshed::Confirmed(..) => {}
                     Refreshed::Ended(seen) => self.notice(format!("a session has ended: {seen}")),
                     Refreshed::Unavailable { seen, unknown_key, .. } => {
                         if *unknown_key {
@@ -224,6 +248,23 @@ impl Site {
                 self.woken.extend(self.refreshes.finish(id, result, now));
             }
         }
+    }
+
+    /// Without an answer there is no verdict, and grace applies; the new refresh token is kept.
+    fn on_userinfo(&mut self, id: [u8; 16], reply: CalloutReply<'_>, now: UnixTime) {
+        let Some(mut session) = self.roles_asked.remove(&id) else { return };
+        let result = match userinfo::read(reply, &session.subject) {
+            Ok(claims) => {
+                session.role = role::by_userinfo(claims.as_ref(), &self.config);
+                Refreshed::Confirmed(session, Secret::new(""))
+            }
+            Err(seen) => {
+                self.notice(format!("a session could not be rechecked: {seen}"));
+                let rotated = session.refresh_token.clone();
+                Refreshed::Unavailable { seen, rotated, unknown_key: false }
+            }
+        };
+        self.woken.extend(self.refreshes.finish(id, result, now));
     }
 
     fn on_discovery(&mut self, reply: CalloutReply<'_>, now: UnixTime) {

@@ -33,6 +33,8 @@ pub struct Idp {
     /// What stands in the next answers instead of an ID token, or of an access token.
     pub instead_of_id: Option<String>,
     pub instead_of_access: Option<String>,
+    /// What userinfo answers.
+    pub userinfo: Option<Value>,
     /// What is answered for metadata instead of them.
     pub instead_of_metadata: Option<Value>,
     /// What is answered for keys instead of them.
@@ -61,6 +63,7 @@ impl Idp {
             exact_claim: None,
             instead_of_id: None,
             instead_of_access: None,
+            userinfo: None,
             instead_of_metadata: None,
             instead_of_keys: None,
             nonce: String::new(),
@@ -123,9 +126,14 @@ impl Idp {
                 "authorization_endpoint": format!("{ISSUER}/auth"),
                 "token_endpoint": format!("{ISSUER}/token"),
                 "jwks_uri": format!("{ISSUER}/certs"),
+                "userinfo_endpoint": format!("{ISSUER}/userinfo"),
                 "end_session_endpoint": format!("{ISSUER}/protocol/openid-connect/logout"),
                 "authorization_response_iss_parameter_supported": true,
             }),
+            "/realms/prefect/userinfo" => match &self.userinfo {
+                Some(claims) => claims.clone(),
+                None => return Some((503, Vec::new())),
+            },
             "/realms/prefect/certs" => self.jwks(),
             "/realms/prefect/token" => self.tokens(&form, now),
             "/realms/prefect/protocol/openid-connect/logout" => return Some((204, Vec::new())),
