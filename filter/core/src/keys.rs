@@ -29,6 +29,9 @@ struct IssuerKeys {
     set: Option<KeySet>,
     /// When that set was fetched.
     loaded: UnixTime,
+    /// Changes with the set: what an earlier one verified is verified anew.
+    generation: u64,
+    body: Vec<u8>,
     waiting: Vec<StreamId>,
 }
 
@@ -57,6 +60,13 @@ impl Keys {
     #[must_use]
     pub fn current(&self, issuer: usize, now: UnixTime) -> Option<&KeySet> {
         self.issuers.get(issuer)?.current(now)
+    }
+
+    /// Which set of an issuer's keys stands, while it may be believed.
+    #[must_use]
+    pub fn generation(&self, issuer: usize, now: UnixTime) -> Option<u64> {
+        let keys = self.issuers.get(issuer)?;
+        keys.current(now).map(|_| keys.generation)
     }
 
     /// Whether an issuer's set has been fetched at or after a time.
@@ -174,6 +184,8 @@ impl IssuerKeys {
             document: Document::new(&what, REFRESH, master, store),
             set: None,
             loaded: UnixTime::default(),
+            generation: 0,
+            body: Vec::new(),
             waiting: Vec::new(),
         }
     }
@@ -190,6 +202,10 @@ impl IssuerKeys {
         let skipped = core::mem::take(&mut set.skipped);
         self.set = Some(set);
         self.loaded = at;
+        if self.body != body {
+            self.generation = self.generation.saturating_add(1);
+            self.body = body.to_vec();
+        }
         Ok(skipped)
     }
 }

@@ -99,6 +99,13 @@ pub fn not_an_event(claims: &Map<String, Value>) -> Result<(), Mismatch> {
     Ok(())
 }
 
+/// The later of `nbf` and `iat`, for claims whose times have been checked.
+#[must_use]
+pub fn not_before(claims: &Map<String, Value>) -> UnixTime {
+    let at = |name| seconds(claims, name).unwrap_or(0);
+    UnixTime::from_secs(at("nbf").max(at("iat")))
+}
+
 /// `sub`: 1 to 255 ASCII characters (OpenID Connect Core §2).
 ///
 /// # Errors

@@ -51,6 +51,16 @@ pub fn read<'a>(token: &'a [u8], config: &Config) -> Result<Claimed<'a>, Mismatc
     Ok(Claimed { token, issuer })
 }
 
+/// A token that counts.
+pub struct Judged {
+    /// Whom it proves.
+    pub identity: Identity,
+    /// Not before.
+    pub from: UnixTime,
+    /// Whether it counts with a proof of possession only.
+    pub bound: bool,
+}
+
 impl Claimed<'_> {
     /// Judges the token: signature, times, kind, audience, party, what its issuer must say of it,
     /// subject; in this order.
@@ -63,7 +73,7 @@ impl Claimed<'_> {
         peer: &dyn Peer,
         config: &Config,
         now: UnixTime,
-    ) -> Result<Identity, Unverified> {
+    ) -> Result<Judged, Unverified> {
         let Some(issuer) = config.issuers.get(self.issuer) else {
             return Err(Mismatch::new("iss", None, "a known issuer").into());
         };
@@ -79,7 +89,11 @@ impl Claimed<'_> {
         required(&all, issuer)?;
         let principal = principal(claims, issuer, self.issuer == LOGIN)?;
         let role = issuer.role.or_else(|| role_of(&all, &config.roles));
-        Ok(Identity { principal, role, until: Some(until) })
+        Ok(Judged {
+            identity: Identity { principal, role, until: Some(until) },
+            from: claims::not_before(claims),
+            bound: claims.contains_key("cnf"),
+        })
     }
 }
 

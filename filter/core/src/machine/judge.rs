@@ -1,6 +1,8 @@
 //! Which kind of credential this is, in a fixed order, each exclusive: a mistyped key is never
 //! tried as something else.
 
+use std::cell::RefCell;
+
 use crate::config::Config;
 use crate::http::authorization::{self, Presented};
 use crate::jose::compact::looks_like_token;
@@ -8,6 +10,7 @@ use crate::jose::signature::HostVerifier;
 use crate::jose::verify::{Unverified, Verifier};
 use crate::keys::Keys;
 use crate::machine::certificate::Peer;
+use crate::machine::verified::{Entry, Verified};
 use crate::machine::{api_key, bearer};
 use crate::policy::principal::{Identity, Method, Principal};
 use crate::policy::role::Role;
@@ -26,6 +29,8 @@ pub struct Bench<'a> {
     pub host: &'a dyn HostVerifier,
     /// The other end of the connection.
     pub peer: &'a dyn Peer,
+    /// Tokens that have been verified before.
+    pub verified: &'a RefCell<Verified>,
     /// Now.
     pub now: UnixTime,
 }
@@ -78,14 +83,27 @@ impl Bench<'_> {
         if token.expose().starts_with(b"lt_") {
             return Err(not_accepted("a personal token", "an API key or an access token"));
         }
+        if let Some(identity) = self.verified.borrow().find(token.expose(), self.keys, self.now) {
+            return Ok(identity);
+        }
         let claimed = bearer::read(token.expose(), self.config).map_err(Refusal::from)?;
         let issuer = claimed.issuer;
         let keys = self.keys.current(issuer, self.now).ok_or(Unproved::NoKeys)?;
         let verifier = Verifier { keys, allowed: &self.config.idp.algorithms, host: self.host };
-        claimed.judge(verifier, self.peer, self.config, self.now).map_err(|why| match why {
+        let judged = claimed.judge(verifier, self.peer, self.config, self.now);
+        let judged = judged.map_err(|why| match why {
             Unverified::UnknownKey(kid) => Unproved::UnknownKey { issuer, kid },
             Unverified::Mismatch(mismatch) => Unproved::Refused(mismatch.into()),
-        })
+        })?;
+        let identity = judged.identity;
+        // A bound token counts with its proof only, which is another one on each connection.
+        if !judged.bound
+            && let Some(keys) = self.keys.generation(issuer, self.now)
+        {
+            let entry = Entry { identity: identity.clone(), issuer, keys, from: judged.from };
+            self.verified.borrow_mut().keep(token.expose(), entry);
+        }
+        Ok(identity)
     }
 
     /// Basic in its order: API key, personal token, JWT, Prefect's string, a wrapped header

@@ -4,3 +4,4 @@ pub mod api_key;
 pub mod bearer;
 pub mod certificate;
 pub mod judge;
+pub mod verified;

@@ -4,6 +4,7 @@
 mod refreshes;
 
 use core::time::Duration;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -21,6 +22,7 @@ use crate::login::role;
 use crate::login::ticket::Tickets;
 use crate::machine::certificate::Peer;
 use crate::machine::judge::Bench;
+use crate::machine::verified::Verified;
 use crate::secret::Secret;
 use crate::session::cookie::SessionCookie;
 use crate::session::model::Session;
@@ -63,6 +65,8 @@ pub struct Site {
     provider: Option<Provider>,
     /// The issuers' keys.
     pub keys: Keys,
+    /// Access tokens that have been verified.
+    verified: RefCell<Verified>,
     /// Refreshes of sessions.
     pub refreshes: Refreshes,
     /// Sockets that are not judged yet.
@@ -108,6 +112,7 @@ impl Site {
             host: host.signatures,
             metadata,
             provider: None,
+            verified: RefCell::default(),
             refreshes: Refreshes::default(),
             pending: Pending::default(),
             session_cookie,
@@ -152,7 +157,7 @@ impl Site {
     /// What a judge of credentials needs.
     #[must_use]
     pub fn bench<'a>(&'a self, config: &'a Config, peer: &'a dyn Peer, now: UnixTime) -> Bench<'a> {
-        Bench { config, keys: &self.keys, host: &*self.host, peer, now }
+        Bench { config, keys: &self.keys, host: &*self.host, peer, verified: &self.verified, now }
     }
 
     /// The next call that is due. To be asked until it has none.
