@@ -4,7 +4,10 @@ use libtest_mimic::Trial;
 
 use super::story;
 use crate::client::Request;
+use crate::keycloak_admin::basic;
 use crate::keycloak_login::logged_in;
+use crate::lane::Plan;
+use crate::recorder::Recorder;
 use crate::world::{prefect_sees_nothing, world};
 
 const ABOUT: &str = "cross-site";
@@ -15,6 +18,7 @@ pub fn stories() -> Vec<Trial> {
         story(ABOUT, "method by Origin by Sec-Fetch-Site: only our own requests pass", matrix),
         story(ABOUT, "page loads from elsewhere show pages, frames do not", loads),
         story(ABOUT, "preflights are refused", preflights),
+        story(ABOUT, "preflights of an origin that the operator lists are answered", listed_origin),
     ]
 }
 
@@ -113,4 +117,48 @@ fn preflights() {
         let with_cookie = preflight.header("cookie", alice.jar.header().unwrap());
         assert_eq!(world().gate.send(&with_cookie).status, 403, "{origin}");
     }
+}
+
+/// A page elsewhere with a token of its own; a cookie of ours never counts for it.
+fn listed_origin() {
+    const ORIGIN: &str = "https://reports.example.com";
+    let recorder = Recorder::start();
+    // The second of them is Prefect's; the route for sockets stands below it.
+    let place = "              domains: [\"*\"]\n              routes:\n              # Sockets";
+    let policy = format!(
+        "              domains: [\"*\"]
+              typed_per_filter_config:
+                envoy.filters.http.cors:
+                  \"@type\": type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy
+                  allow_origin_string_match: [{{ exact: {ORIGIN} }}]
+                  allow_methods: GET, POST
+                  allow_headers: authorization, content-type
+              routes:
+              # Sockets"
+    );
+    let lane = Plan::new("cors").prefect(recorder.port).envoy(place, policy).start();
+    let preflight = |origin: &str| {
+        Request::new("OPTIONS", "/api/flows/filter")
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization")
+    };
+    let answer = lane.gate.send(&preflight(ORIGIN)).expect(200);
+    assert_eq!(answer.header("access-control-allow-origin"), Some(ORIGIN));
+    assert!(!answer.has("access-control-allow-credentials"));
+    for other in ["https://evil.example", "null", "https://reports.example.com.evil.example"] {
+        let answer = lane.gate.send(&preflight(other)).expect(403);
+        assert_eq!(answer.code(), "cors");
+        assert!(!answer.has("access-control-allow-origin"), "{other}");
+    }
+    assert_eq!(recorder.take().heads.len(), 0, "a preflight reached Prefect");
+    let page = |origin: &str| {
+        Request::post("/api/flows/filter", "{}")
+            .header("origin", origin)
+            .header("authorization", basic(&world().stack.machine.auth_string))
+    };
+    let answer = lane.gate.send(&page(ORIGIN)).expect(200);
+    assert_eq!(answer.header("access-control-allow-origin"), Some(ORIGIN));
+    let answer = lane.gate.send(&page("https://evil.example")).expect(200);
+    assert!(!answer.has("access-control-allow-origin"), "a page elsewhere could read it");
 }

@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 
 use super::story;
 use crate::client::{Gate, Request};
-use crate::keycloak_admin::basic;
+use crate::keycloak_admin::{add_client, basic, client_token};
 use crate::prefect_client::{Client, Setup, newest, oldest};
 use crate::world::{checkout, eventually, world};
 
 pub fn stories() -> Vec<Trial> {
     vec![
         story("Prefect's client", "version and flow-run ls pass", || commands(newest())),
+        story("Prefect's client", "a refusal is said in words", refusals),
         story("Prefect's client", "a flow runs and its events are stored", || {
             flow(newest(), &world().gate)
         }),
@@ -52,6 +53,31 @@ fn commands(setup: Setup) {
     let told = client.prefect(&["version"]).expect_success();
     assert!(told.contains(&version), "{told}");
     client.prefect(&["flow-run", "ls"]).expect_success();
+}
+
+/// What people see: the sentence of the refusal, in the real client's words.
+fn refusals() {
+    let roleless = add_client("roleless", |_| ());
+    let expired = format!("etl:{}", client_token("roleless", &roleless));
+    let cases = [
+        ("etl:lk_mistyped", "This API key is not known."),
+        ("etl:no-key-at-all", "This kind of credential is not accepted here."),
+        (
+            "etl:eyJhbGciOiJub25lIn0.e30.AA",
+            "The token is not valid here. What does not fit: token.",
+        ),
+        (expired.as_str(), "Your account has no role in Prefect. Needed: "),
+    ];
+    for (credential, sentence) in cases {
+        let setup =
+            Setup { credential: ("PREFECT_API_AUTH_STRING", credential.into()), ..newest() };
+        let output = Client::new("refused", setup).prefect(&["flow-run", "ls"]);
+        assert!(!output.succeeded, "{}", output.text);
+        // The client breaks its lines where it likes.
+        let said = output.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(sentence), "{sentence:?} is not in:\n{}", output.text);
+        assert!(!output.text.contains("lk_mistyped"), "{}", output.text);
+    }
 }
 
 /// Nothing that Prefect's clients say when a socket or the API fails.
