@@ -12,6 +12,7 @@ use super::issuers;
 use super::machines;
 use super::reader::{Section, quote};
 use super::url::HttpUrl;
+use super::values::{role, url};
 use super::{AUTH_REQUEST_SECRET, ClientAuth, Config, Idp, Prefect, Roles, Secrets, Session};
 use crate::crypto::{Key, from_base64url};
 use crate::jose::Algorithm;
@@ -104,15 +105,6 @@ fn compile_root(
         endpoints: format!("{prefix}{own}"),
         secrets: secrets?,
     })
-}
-
-pub fn url(section: &Section<'_>, name: &'static str, text: &str) -> Option<HttpUrl> {
-    let url = HttpUrl::parse(text);
-    if url.is_none() {
-        let wanted = "an http(s) URL without user, query, fragment or dot segments";
-        section.problem(name, &quote(text), wanted);
-    }
-    url
 }
 
 fn public_url(root: &Section<'_>) -> Option<HttpUrl> {
@@ -208,14 +200,6 @@ fn roles(root: &Section<'_>, client_id: &str) -> Roles {
     let default = section.text("default").and_then(|text| role(&section, "default", text));
     section.finish();
     Roles { names, sources, default }
-}
-
-pub fn role(section: &Section<'_>, name: &'static str, text: &str) -> Option<Role> {
-    let role = Role::named(text);
-    if role.is_none() {
-        section.problem(name, &quote(text), "viewer, operator, worker or admin");
-    }
-    role
 }
 
 fn session(root: &Section<'_>) -> Session {

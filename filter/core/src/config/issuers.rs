@@ -1,8 +1,8 @@
 //! Whose access tokens count: the login's issuer, and `machines.issuers`.
 
 use super::claim_path;
-use super::compile::{role, url};
 use super::reader::{Section, quote};
+use super::values::{role, url};
 use super::{Issuer, KeySource, Profile};
 
 pub fn issuers(

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::compile::role;
 use super::hex;
 use super::reader::{Section, quote};
 use super::url::normal_authority;
+use super::values::role;
 use super::{ApiKey, CertificateEntry, CertificateName, Machines};
 
 pub fn machines(section: &Section<'_>, https: bool) -> Machines {

@@ -10,6 +10,7 @@ mod issuers;
 mod machines;
 mod reader;
 pub mod url;
+mod values;
 
 use core::time::Duration;
 use std::collections::HashMap;
