@@ -256,3 +256,19 @@ fn tokens_are_bounded_on_both_sides() {
     assert!(over.len() > TOKEN);
     assert_eq!(bearer(&mut world, &over).status(), 401);
 }
+
+/// Spec §11: a set of 64 keys and 256 KiB, JSON of 32 levels, each on both sides.
+#[test]
+fn answers_are_bounded_on_both_sides() {
+    use lictor_core::limits::{JSON_DEPTH, JWKS_BYTES, JWKS_KEYS};
+    let key = |kid: usize| json!({"kty": "OKP", "crv": "Ed25519", "kid": kid.to_string(), "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+    let set = |keys: usize| json!({"keys": (0..keys).map(key).collect::<Vec<_>>()}).to_string();
+    assert_eq!(KeySet::parse(set(JWKS_KEYS).as_bytes()).unwrap().keys.len(), JWKS_KEYS);
+    assert!(KeySet::parse(set(JWKS_KEYS + 1).as_bytes()).is_err());
+    let padded = |bytes: usize| set(1) + &" ".repeat(bytes - set(1).len());
+    assert!(KeySet::parse(padded(JWKS_BYTES).as_bytes()).is_ok());
+    assert!(KeySet::parse(padded(JWKS_BYTES + 1).as_bytes()).is_err());
+    let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    assert!(lictor_core::json::parse(nested(JSON_DEPTH).as_bytes()).is_ok());
+    assert!(lictor_core::json::parse(nested(JSON_DEPTH + 1).as_bytes()).is_err());
+}
