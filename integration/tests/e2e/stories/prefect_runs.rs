@@ -68,10 +68,10 @@ fn refusals() {
         ),
         (expired.as_str(), "Your account has no role in Prefect. Needed: "),
     ];
-    for (credential, sentence) in cases {
+    for (number, (credential, sentence)) in cases.into_iter().enumerate() {
         let setup =
             Setup { credential: ("PREFECT_API_AUTH_STRING", credential.into()), ..newest() };
-        let output = Client::new("refused", setup).prefect(&["flow-run", "ls"]);
+        let output = Client::new(&format!("refused-{number}"), setup).prefect(&["flow-run", "ls"]);
         assert!(!output.succeeded, "{}", output.text);
         // The client breaks its lines where it likes.
         let said = output.text.split_whitespace().collect::<Vec<_>>().join(" ");
