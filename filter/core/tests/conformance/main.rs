@@ -13,6 +13,7 @@
 
 mod claim_matrix;
 mod json_parsing;
+mod primitives;
 #[path = "../world/mod.rs"]
 mod world;
 mod wycheproof;
