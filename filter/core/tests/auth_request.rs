@@ -92,6 +92,13 @@ fn a_cookie_counts_with_proof_of_where_the_request_comes_from() {
     ] {
         assert_eq!(status(&mut world, "/oauth2/auth", &lines), wanted, "{lines:?}");
     }
+    // A credential of a header's own decides, whatever cookie comes with it.
+    let key = basic(&format!("etl:{API_KEY}"));
+    let wrong = basic("etl:lk_wrong");
+    for (line, wanted) in [(&key, 202), (&wrong, 401)] {
+        let lines = [cookie, ("sec-fetch-site", "cross-site"), ("authorization", line.as_str())];
+        assert_eq!(status(&mut world, "/oauth2/auth", &lines), wanted);
+    }
     let original = |method, path| [("x-original-method", method), ("x-original-uri", path)];
     let cross = ("sec-fetch-site", "cross-site");
     for (method, path, wanted) in [

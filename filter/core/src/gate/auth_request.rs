@@ -56,7 +56,8 @@ impl Gate {
                 self.authenticate(host, view, &cookies, cx)?
             }
             // The subrequest is a GET, whatever the request was: only a page of ours may count.
-            None if shows_session(&cookies, &config)
+            None if !shows_credential(request)
+                && shows_session(&cookies, &config)
                 && !is_from_our_page(request, &config.public.origin()) =>
             {
                 return Err(Refusal::new(Reason::CrossSite)
@@ -86,6 +87,11 @@ impl Gate {
         let reply = Reply::accepted(headers).with_cookies(self.set_cookie.take());
         Ok(self.reply(reply))
     }
+}
+
+/// Whether a header shows a credential: then that decides, and no cookie.
+fn shows_credential(request: RequestView<'_>) -> bool {
+    request.has("authorization") || request.has("x-api-key")
 }
 
 /// The request that the other proxy holds, as it vouches for it.
