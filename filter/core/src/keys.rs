@@ -86,7 +86,10 @@ impl Keys {
                     Step::Failed => self.woken.append(&mut keys.waiting),
                     // Taken, it may be due for a refresh at once.
                     Step::Take(body) => {
-                        self.notices.extend(keys.load(&body, keys.document.loaded()).err());
+                        if let Err(why) = keys.load(&body, keys.document.loaded()) {
+                            keys.document.reject(now);
+                            self.notices.push(why);
+                        }
                         self.woken.append(&mut keys.waiting);
                     }
                 }

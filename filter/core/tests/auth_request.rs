@@ -163,3 +163,51 @@ fn the_proxy_s_secret_never_reaches_prefect() {
     let sent = world.request(&headers).1.forwarded();
     assert_eq!(world::header(&sent, SECRET.0), None);
 }
+
+/// A proxy that adds its secret to what the client sent would have switched the operation off.
+#[test]
+fn a_secret_that_stands_twice_is_no_secret() {
+    let mut world = World::new();
+    let key = basic(&format!("etl:{API_KEY}"));
+    let original = [("x-original-method", "DELETE"), ("x-original-uri", "/api/flows/1")];
+    let once = [("authorization", key.as_str()), SECRET, original[0], original[1]];
+    assert_eq!(status(&mut world, "/oauth2/auth", &once), 403);
+    for second in ["x", AUTH_REQUEST_SECRET, ""] {
+        let twice = [&once[..], &[(SECRET.0, second)]].concat();
+        assert_eq!(status(&mut world, "/oauth2/auth", &twice), 401, "{second:?}");
+    }
+    let empty = [("authorization", key.as_str()), (SECRET.0, ""), original[0], original[1]];
+    assert_eq!(status(&mut world, "/oauth2/auth", &empty), 401);
+}
+
+/// The connection is the other proxy's.
+#[test]
+fn the_proxy_s_certificate_proves_nobody() {
+    let mut settings = configuration();
+    settings["machines"]["certificates"] =
+        serde_json::json!([{"name": "nginx", "role": "admin", "dns": "nginx.example.com"}]);
+    let mut world = World::starting(&settings);
+    world.work();
+    world.peer.0 = Some(lictor_core::machine::certificate::Certificate {
+        dns: Some("nginx.example.com".to_owned()),
+        ..Default::default()
+    });
+    assert_eq!(world.request(&request("GET", "/api/flows/1", &[])).1.status(), 200);
+    assert_eq!(status(&mut world, "/oauth2/auth", &[]), 401);
+    let original = [SECRET, ("x-original-method", "DELETE"), ("x-original-uri", "/api/flows/1")];
+    assert_eq!(status(&mut world, "/oauth2/auth", &original), 401);
+}
+
+/// The upgrade of the original request may be hidden from us.
+#[test]
+fn a_session_opens_no_socket_behind_another_proxy_either() {
+    let (mut world, mut browser) = (World::new(), Browser::default());
+    browser.log_in(&mut world, "/");
+    let cookie = browser.cookie_header();
+    let own = ("sec-fetch-site", "same-origin");
+    for (path, wanted) in [("/api/events/in", 401), ("/api/logs/out", 401), ("/api/flows/1", 202)] {
+        let original = [("x-original-method", "GET"), ("x-original-uri", path)];
+        let lines = [("cookie", cookie.as_str()), SECRET, own, original[0], original[1]];
+        assert_eq!(status(&mut world, "/oauth2/auth", &lines), wanted, "{path}");
+    }
+}

@@ -204,3 +204,16 @@ fn settings_that_would_let_anybody_in_are_refused() {
     problem(json!({"role": "root"}), "role");
     problem(json!({"algorithms": ["none"]}), "algorithms");
 }
+
+/// Elsewhere people choose their user name: it says nothing of clients.
+#[test]
+fn a_user_name_makes_nobody_a_client() {
+    let mut world = world();
+    let mut claims = github(&world);
+    claims["azp"] = "app".into();
+    claims["preferred_username"] = "service-account-app".into();
+    let sent = ask(&mut world, "GET", "/api/flows/1", &sign_as("github", "JWT", &claims));
+    let sent = sent.forwarded();
+    let user = header(&sent, "x-auth-request-user").unwrap();
+    assert!(user.ends_with("#repo:example/flows:ref:refs/heads/main"), "{user}");
+}

@@ -285,6 +285,111 @@ fn a_session_that_was_signed_out_counts_at_no_worker() {
     assert_eq!(second.request(&headers).1.status(), 401);
 }
 
+/// Our own bytes of before, written back by somebody else.
+#[test]
+fn marks_can_t_be_rolled_back() {
+    let store = Rc::new(MemoryStore::default());
+    let mut world = worker(&store);
+    world.work();
+    let before = store.0.borrow().clone();
+    let mut browser = Browser::default();
+    browser.log_in(&mut world, "/");
+    let headers = browser.clone().headers("GET", "/api/flows/1", &SCRIPT);
+    assert_eq!(world.request(&headers).1.status(), 200);
+    browser.load(&mut world, "/oauth2/sign_out").reply();
+    for (name, (value, _)) in before {
+        store.0.borrow_mut().insert(name, (value, 99));
+    }
+    assert_eq!(world.request(&headers).1.status(), 401);
+}
+
+/// The list is bounded: when marks of sign-outs are lost, sessions of that time are confirmed anew.
+#[test]
+fn a_lost_mark_causes_a_recheck() {
+    let mut world = worker(&Rc::new(MemoryStore::default()));
+    world.work();
+    let mut browser = Browser::default();
+    browser.log_in(&mut world, "/");
+    let headers = browser.headers("GET", "/api/flows/1", &SCRIPT);
+    assert_eq!(world.request(&headers).1.status(), 200);
+    assert_eq!(world.idp.called("/realms/prefect/token"), 1);
+    for number in 0..5000_u128 {
+        world.site.sign_out(number.to_be_bytes(), world.now);
+    }
+    assert_eq!(world.request(&headers).1.status(), 200);
+    assert_eq!(world.idp.called("/realms/prefect/token"), 2, "it was confirmed anew");
+    world.idp.mood = world::idp::Mood::RefreshRefused;
+    world.pass(1);
+    for number in 5000..10_000_u128 {
+        world.site.sign_out(number.to_be_bytes(), world.now);
+    }
+    assert_eq!(world.request(&headers).1.status(), 401);
+}
+
+/// Keys that were fetched while the clock was an hour ahead are older than those that came after.
+#[test]
+fn a_worker_whose_clock_was_ahead_takes_the_others_keys() {
+    let store = Rc::new(MemoryStore::default());
+    let (mut right, mut ahead) = (worker(&store), worker(&store));
+    let now = ahead.now;
+    ahead.pass(3600);
+    ahead.work();
+    ahead.now = now;
+    right.work();
+    assert!(right.site.is_ready(right.now));
+    ahead.idp.mood = world::idp::Mood::Away;
+    ahead.pass(1);
+    ahead.work();
+    assert!(ahead.site.is_ready(ahead.now), "{:?}", ahead.log);
+}
+
+/// A stricter configuration beside an older one: what is in the store is of no use to it.
+#[test]
+fn metadata_that_can_t_be_used_here_are_fetched_and_complained_about() {
+    let store = Rc::new(MemoryStore::default());
+    let mut first = worker(&store);
+    first.idp.instead_of_metadata = Some(json!({
+        "issuer": world::ISSUER,
+        "authorization_endpoint": format!("{}/auth", world::ISSUER),
+        "token_endpoint": format!("{}/token", world::ISSUER),
+        "jwks_uri": format!("{}/certs", world::ISSUER),
+    }));
+    first.work();
+    assert!(first.site.is_ready(first.now));
+    let mut settings = configuration();
+    settings["idp"] = json!({"userinfo": true});
+    let mut strict = worker(&store);
+    let shared: Rc<dyn SharedStore> = Rc::<MemoryStore>::clone(&store);
+    strict.site = Site::new(compile(&settings), host(shared));
+    strict.idp.instead_of_metadata = first.idp.instead_of_metadata.clone();
+    strict.work();
+    assert!(!strict.site.is_ready(strict.now));
+    assert!(strict.log.iter().any(|line| line.contains("userinfo_endpoint")), "{:?}", strict.log);
+    strict.idp.instead_of_metadata = None;
+    strict.pass(2);
+    strict.work();
+    assert!(strict.site.is_ready(strict.now), "it was mended at the provider");
+}
+
+/// A refusal is a sign of life: the session has ended, and the login is open.
+#[test]
+fn a_session_that_ended_at_the_provider_leads_to_the_login() {
+    let store = Rc::new(MemoryStore::default());
+    let (mut first, mut second) = (worker(&store), worker(&store));
+    first.work();
+    second.work();
+    let mut browser = Browser::default();
+    browser.log_in(&mut second, "/");
+    for world in [&mut first, &mut second] {
+        world.pass(300);
+        world.work();
+        world.pass(40);
+    }
+    second.idp.mood = world::idp::Mood::RefreshRefused;
+    let headers = browser.headers("GET", "/runs", &NAVIGATION);
+    assert_eq!(second.request(&headers).1.reply().status, 302);
+}
+
 /// Better a page that tries again by itself than the browser's own at a provider that is gone.
 #[test]
 fn nobody_is_sent_to_a_provider_that_is_gone() {

@@ -12,10 +12,12 @@ use crate::http::cookies::Cookies;
 use crate::http::query;
 use crate::http::request::RequestView;
 use crate::http::target::Target;
+use crate::machine::certificate::NoCertificate;
 use crate::policy::authorize;
 use crate::policy::principal::Identity;
 use crate::policy::role::Role;
 use crate::prefect::operations::Operation;
+use crate::prefect::sockets::KnownSocket;
 use crate::prefect::upstream::identity_headers;
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
@@ -31,6 +33,9 @@ impl Gate {
         request: RequestView<'_>,
         cx: &mut Cx<'_>,
     ) -> Decision {
+        // The connection is the other proxy's, and so is its certificate: it proves nobody here.
+        let Cx { site, now, entropy, .. } = cx;
+        let cx = &mut Cx { site, now: *now, entropy: &mut **entropy, peer: &NoCertificate };
         match self.verdict(host, target, request, cx) {
             Ok(decision) => decision,
             Err(refusal) => self.refuse_with(&refusal, request, cx, Reply::verdict),
@@ -53,7 +58,12 @@ impl Gate {
             Some(original) => {
                 let view = RequestView { headers: &original.headers, ..request };
                 protocol::method(view)?;
-                self.authenticate(host, view, &cookies, cx)?
+                if KnownSocket::at(&original.target, &config).is_some() {
+                    // The upgrade may be hidden from us: no session opens a socket.
+                    self.authenticate_machine(view, cx)?
+                } else {
+                    self.authenticate(host, view, &cookies, cx)?
+                }
             }
             // The subrequest is a GET, whatever the request was: only a page of ours may count.
             None if !shows_credential(request)
@@ -103,9 +113,12 @@ struct Original {
 impl Original {
     /// Only whoever knows the secret is believed: anybody can send the two headers.
     fn of(request: RequestView<'_>, config: &Config) -> Result<Option<Self>, Refusal> {
-        let Some(shown) = request.only(SECRET) else { return Ok(None) };
-        let known = config.secrets.auth_request.as_ref();
-        if !known.is_some_and(|secret| secret.equals(shown)) {
+        if !request.has(SECRET) {
+            return Ok(None);
+        }
+        // Twice is none: a proxy that adds its secret to what a client sent is no proof.
+        let known = request.only(SECRET).zip(config.secrets.auth_request.as_ref());
+        if !known.is_some_and(|(shown, secret)| secret.equals(shown)) {
             return Err(Refusal::new(Reason::InvalidToken)
                 .seen("another secret of the proxy in front")
                 .wanted("LICTOR_AUTH_REQUEST_SECRET"));

@@ -126,7 +126,7 @@ impl Gate {
                 .seen("a request of another site with a session")
                 .wanted(wanted));
         }
-        if !session.is_due(cx.now, &config.session) {
+        if !session.is_due(cx.now, &config.session) && !cx.site.must_recheck(&session) {
             let renew = stale || session.wants_renewal(cx.now, &config.session);
             return self.session_counts(*session, renew, cx);
         }

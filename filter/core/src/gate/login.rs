@@ -54,7 +54,8 @@ impl Gate {
         let provider = ready_provider(cx)?;
         if !cx.site.has_contact(cx.now) {
             // Better a page that tries again by itself than the browser's own at the provider's.
-            if self.waited_since.is_none() && cx.site.await_provider(self.stream, cx.now) {
+            if !self.awaited_provider && cx.site.await_provider(self.stream, cx.now) {
+                self.awaited_provider = true;
                 return Ok(self.wait(cx.now));
             }
             return Err(Refusal::new(Reason::ProviderUnreachable).seen("a login, and no provider"));
@@ -138,6 +139,7 @@ impl Gate {
         request: RequestView<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
+        cx.site.contacted(reply, cx.now);
         match step {
             Step::Redeeming(ticket) => {
                 cx.site.end_login();

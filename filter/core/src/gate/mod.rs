@@ -54,6 +54,8 @@ pub struct Gate {
     state: State,
     /// When it began to wait for the site, if it did.
     waited_since: Option<UnixTime>,
+    /// Whether it has waited for a sign of life of the provider.
+    awaited_provider: bool,
     /// Set with the answer: the session's renewed cookie.
     set_cookie: Option<String>,
     /// The session that counted.
@@ -124,6 +126,7 @@ impl Gate {
             stream,
             state: State::New,
             waited_since: None,
+            awaited_provider: false,
             set_cookie: None,
             session: None,
             event: None,

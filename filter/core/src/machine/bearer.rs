@@ -206,7 +206,8 @@ fn principal(
     let subject = claims::subject(members)?;
     let username = claims::text(members, "preferred_username");
     let client = claims::text(members, "azp").filter(|azp| {
-        username.and_then(|name| name.strip_prefix("service-account-")) == Some(azp)
+        issuer.profile == Profile::Keycloak
+            && username.and_then(|name| name.strip_prefix("service-account-")) == Some(azp)
             && !members.contains_key("sid")
             && !members.contains_key("auth_time")
     });

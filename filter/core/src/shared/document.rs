@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use crate::crypto::{Key, mac, sha256, to_base64url};
-use crate::limits::CALLOUT_TIMEOUT;
+use crate::limits::{CALLOUT_TIMEOUT, LEEWAY};
 use crate::shared::{SharedStore, Written};
 use crate::time::UnixTime;
 
@@ -26,8 +26,10 @@ pub struct Document {
     key: Key,
     store: Rc<dyn SharedStore>,
     refresh: Duration,
-    /// What this worker believes of the record when the host has no store.
-    own: Record,
+    /// The record as this worker saw it last; the record itself when the host has no store.
+    seen: Record,
+    /// Which version of it that was.
+    version: Option<u32>,
     loaded: UnixTime,
     /// The last failure, of whatever worker, that this one knows of.
     failed: UnixTime,
@@ -76,7 +78,8 @@ impl Document {
             name,
             store,
             refresh,
-            own: Record::default(),
+            seen: Record::default(),
+            version: None,
             loaded: UnixTime::default(),
             failed: UnixTime::default(),
             due: UnixTime::default(),
@@ -115,23 +118,21 @@ impl Document {
         if !self.is_due(now) {
             return Step::Rest;
         }
-        let (mut record, version) = self.look();
-        let in_time = !now.is_over(record.loaded, STALE);
-        if record.loaded > self.loaded && in_time {
-            self.loaded = record.loaded;
-            self.due = record.loaded.plus(self.refresh);
-            return Step::Take(record.body);
+        self.look();
+        if self.is_newer(now) && !now.is_over(self.seen.loaded, STALE) {
+            self.loaded = self.seen.loaded;
+            self.due = self.loaded.plus(self.refresh);
+            return Step::Take(self.seen.body.clone());
         }
-        if record.failed > self.failed {
-            self.failed = record.failed;
+        if self.seen.failed > self.failed {
+            self.failed = self.seen.failed;
             return Step::Failed;
         }
-        if is_leased(&record, now) {
+        if is_leased(&self.seen, now) {
             self.due = now.plus(LOOK_AGAIN);
             return Step::Rest;
         }
-        record.leased = now.plus(LEASE);
-        if self.put(record, version) == Written::Conflict {
+        if self.put(Record { leased: now.plus(LEASE), ..self.seen.clone() }) == Written::Conflict {
             self.due = now.plus(LOOK_AGAIN);
             return Step::Rest;
         }
@@ -142,7 +143,8 @@ impl Document {
     /// A fetch has ended, with a good document or without; the last good one is kept.
     pub fn finish(&mut self, body: Option<&[u8]>, now: UnixTime) {
         self.fetching = false;
-        let (record, version) = self.look();
+        self.look();
+        let record = self.seen.clone();
         let record = match body {
             Some(body) => {
                 self.loaded = now;
@@ -156,7 +158,12 @@ impl Document {
             }
         };
         // Whoever was faster has a record that is as good.
-        let _ = self.put(record, version);
+        let _ = self.put(record);
+    }
+
+    /// What was taken can't be used here: this worker fetches for itself.
+    pub const fn reject(&mut self, now: UnixTime) {
+        self.due = now;
     }
 
     /// Somebody needs what is not in this document.
@@ -164,35 +171,46 @@ impl Document {
         if self.fetching {
             return Fresher::Wait;
         }
-        let (mut record, version) = self.look();
+        self.look();
         // What failed before was not for whoever asks now.
-        self.failed = record.failed;
-        if record.loaded > self.loaded || is_leased(&record, now) {
+        self.failed = self.seen.failed;
+        if self.is_newer(now) || is_leased(&self.seen, now) {
             self.due = now;
             return Fresher::Wait;
         }
-        if record.forced != UnixTime::default() && !now.is_over(record.forced, FORCED) {
+        let forced = self.seen.forced;
+        if forced != UnixTime::default() && !now.is_over(forced, FORCED) {
             return Fresher::TooSoon;
         }
-        record.forced = now;
         // On a conflict another worker has just asked for the same.
-        let _ = self.put(record, version);
+        let _ = self.put(Record { forced: now, ..self.seen.clone() });
         self.due = now;
         Fresher::Wait
     }
 
-    fn look(&self) -> (Record, Option<u32>) {
-        match self.store.read(&self.name) {
-            None => (self.own.clone(), None),
-            Some(stored) => (self.open(&stored.value).unwrap_or_default(), stored.version),
+    /// Whether the record holds a later document than this worker has. What it fetched while its
+    /// clock was ahead is the older one, whatever it says.
+    fn is_newer(&self, now: UnixTime) -> bool {
+        let ahead = self.loaded > now.plus(Duration::from_secs(LEEWAY));
+        self.seen.loaded > self.loaded || (ahead && self.seen.loaded != self.loaded)
+    }
+
+    /// Reads the record, if it has changed.
+    fn look(&mut self) {
+        let Some(stored) = self.store.read(&self.name) else { return };
+        if stored.version.is_none() || stored.version != self.version {
+            self.seen = self.open(&stored.value).unwrap_or_default();
+            self.version = stored.version;
         }
     }
 
-    fn put(&mut self, record: Record, version: Option<u32>) -> Written {
-        let written = self.store.write(&self.name, &self.seal(&record), version);
-        if written == Written::NoStore {
-            self.own = record;
+    fn put(&mut self, record: Record) -> Written {
+        let written = self.store.write(&self.name, &self.seal(&record), self.version);
+        if written != Written::Conflict {
+            self.seen = record;
         }
+        // Whatever the store made of it, its version is another one now.
+        self.version = None;
         written
     }
 
@@ -209,15 +227,13 @@ impl Document {
         if !crate::crypto::constant_time_eq(code, &mac(&self.key, &self.name, content)) {
             return None;
         }
-        let time = |rest: &[u8]| {
-            let (bytes, rest) = rest.split_first_chunk::<8>()?;
-            Some((UnixTime::from_millis(u64::from_be_bytes(*bytes)), rest.to_vec()))
+        let (times, body) = content.split_first_chunk::<32>()?;
+        let time = |at: usize| {
+            let bytes = times.get(at..)?.first_chunk::<8>()?;
+            Some(UnixTime::from_millis(u64::from_be_bytes(*bytes)))
         };
-        let (loaded, rest) = time(content)?;
-        let (failed, rest) = time(&rest)?;
-        let (forced, rest) = time(&rest)?;
-        let (leased, body) = time(&rest)?;
-        Some(Record { loaded, failed, forced, leased, body })
+        let (loaded, failed, forced, leased) = (time(0)?, time(8)?, time(16)?, time(24)?);
+        Some(Record { loaded, failed, forced, leased, body: body.to_vec() })
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Marks {
 struct Record {
     name: String,
     version: Option<u32>,
+    /// When the last mark was dropped that was still alive.
+    lost: Option<UnixTime>,
     marks: Vec<Mark>,
 }
 
@@ -57,13 +59,14 @@ impl Marks {
         let record = |at| Record {
             name: format!("lictor.marks.{name}.{at}"),
             version: None,
+            lost: None,
             marks: Vec::new(),
         };
         let marks = Self { key, store, life, records: (0..RECORDS).map(record).collect() };
         for record in &marks.records {
             // Before there is any worker: from here on only one of several writes wins.
             if marks.store.read(&record.name).is_none() {
-                let _ = marks.store.write(&record.name, &marks.seal(&record.name, &[]), None);
+                let _ = marks.store.write(&record.name, &marks.seal(&record.name, None, &[]), None);
             }
         }
         marks
@@ -80,15 +83,17 @@ impl Marks {
             if marks.iter().any(|mark| mark.what == what) {
                 return Added::Known;
             }
+            let mut lost = record.lost;
             if marks.len() >= MOST {
-                marks.remove(0);
+                lost = lost.max(Some(marks.remove(0).at));
             }
             marks.push(Mark { what, at: now });
-            let sealed = self.seal(&record.name, &marks);
+            let sealed = self.seal(&record.name, lost, &marks);
             let written = self.store.write(&record.name, &sealed, record.version);
             if written != Written::Conflict {
                 if let Some(record) = self.records.get_mut(at) {
                     record.marks = marks;
+                    record.lost = lost;
                     record.version = None;
                 }
                 return Added::New;
@@ -106,23 +111,40 @@ impl Marks {
         })
     }
 
-    /// Takes over what others have written, if anybody has.
+    /// Until when marks have been lost, in the record where this one would stand.
+    #[must_use]
+    pub fn lost(&self, item: &[u8]) -> Option<UnixTime> {
+        self.records.get(place(item).0)?.lost
+    }
+
+    /// Takes over what others have written, if anybody has. What this worker knows stays: older
+    /// bytes of our own, written back by somebody else, make nobody forget.
     fn look(&mut self, at: usize) {
         let Some(record) = self.records.get(at) else { return };
         let Some(stored) = self.store.read(&record.name) else { return };
         if stored.version.is_some() && stored.version == record.version {
             return;
         }
-        // What does not open is nobody's: what was known stays.
-        let marks = self.open(&record.name, &stored.value);
-        if let Some(record) = self.records.get_mut(at) {
-            record.version = stored.version;
-            record.marks = marks.unwrap_or_else(|| core::mem::take(&mut record.marks));
+        // What does not open is nobody's.
+        let opened = self.open(&record.name, &stored.value);
+        let Some(record) = self.records.get_mut(at) else { return };
+        record.version = stored.version;
+        let Some((lost, marks)) = opened else { return };
+        record.lost = record.lost.max(lost);
+        for mark in marks {
+            if !record.marks.iter().any(|known| known.what == mark.what) {
+                record.marks.push(mark);
+            }
+        }
+        record.marks.sort_by_key(|mark| mark.at);
+        let surplus = record.marks.len().saturating_sub(MOST);
+        if let Some(last) = record.marks.drain(..surplus).next_back() {
+            record.lost = record.lost.max(Some(last.at));
         }
     }
 
-    fn seal(&self, name: &str, marks: &[Mark]) -> Vec<u8> {
-        let mut content = Vec::new();
+    fn seal(&self, name: &str, lost: Option<UnixTime>, marks: &[Mark]) -> Vec<u8> {
+        let mut content = lost.unwrap_or_default().millis().to_be_bytes().to_vec();
         for mark in marks {
             content.extend_from_slice(&mark.what);
             content.extend_from_slice(&mark.at.millis().to_be_bytes());
@@ -130,7 +152,7 @@ impl Marks {
         [mac(&self.key, name, &content).as_slice(), &content].concat()
     }
 
-    fn open(&self, name: &str, sealed: &[u8]) -> Option<Vec<Mark>> {
+    fn open(&self, name: &str, sealed: &[u8]) -> Option<(Option<UnixTime>, Vec<Mark>)> {
         let (code, content) = sealed.split_first_chunk::<32>()?;
         if !constant_time_eq(code, &mac(&self.key, name, content)) {
             return None;
@@ -140,7 +162,10 @@ impl Marks {
             let at = UnixTime::from_millis(u64::from_be_bytes(at.try_into().ok()?));
             Some(Mark { what: *what, at })
         };
-        content.chunks(24).map(mark).collect()
+        let (lost, marks) = content.split_first_chunk::<8>()?;
+        let lost = UnixTime::from_millis(u64::from_be_bytes(*lost));
+        let marks: Option<Vec<Mark>> = marks.chunks(24).map(mark).collect();
+        Some((Some(lost).filter(|at| *at != UnixTime::default()), marks?))
     }
 }
 

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use crate::config::{Config, LOGIN};
 use crate::decision::{Callout, CalloutReply};
 use crate::idp::call::{self, call};
-use crate::idp::discovery::{self, Provider};
+use crate::idp::discovery::{self, BadMetadata, Provider};
 use crate::idp::{token, userinfo};
 use crate::jose::signature::HostVerifier;
 use crate::jose::verify::Verifier;
@@ -169,7 +169,14 @@ impl Site {
                 Step::Fetch => return Some((SiteCall::Discovery, discovery::request(&config))),
                 Step::Failed => self.woken.append(&mut self.waiting_for_provider),
                 Step::Take(body) => {
-                    self.provider = Provider::parse(&config, &body).ok().or(self.provider.take());
+                    match Provider::parse(&config, &body) {
+                        Ok(provider) => self.provider = Some(provider),
+                        // Another configuration could use it; this one asks for itself.
+                        Err(bad) => {
+                            self.metadata.reject(now);
+                            self.unusable_metadata(&seen_and_wanted(&bad));
+                        }
+                    }
                     self.woken.append(&mut self.waiting_for_provider);
                 }
             }
@@ -214,9 +221,7 @@ impl Site {
 
     /// A call's reply.
     pub fn on_callout(&mut self, which: SiteCall, reply: CalloutReply<'_>, now: UnixTime) {
-        if matches!(reply, CalloutReply::Answer { status: 200, .. }) {
-            self.contact = now;
-        }
+        self.contacted(reply, now);
         match which {
             SiteCall::Discovery => self.on_discovery(reply, now),
             SiteCall::Userinfo(id) => self.on_userinfo(id, reply, now),
@@ -275,8 +280,8 @@ impl Site {
     fn on_discovery(&mut self, reply: CalloutReply<'_>, now: UnixTime) {
         self.woken.append(&mut self.waiting_for_provider);
         let known = body(reply).and_then(|body| {
-            let provider = Provider::parse(&self.config, body)
-                .map_err(|bad| format!("seen \"{}\", wanted \"{}\"", bad.seen, bad.wanted))?;
+            let provider =
+                Provider::parse(&self.config, body).map_err(|bad| seen_and_wanted(&bad))?;
             Ok((provider, body))
         });
         match known {
@@ -289,9 +294,13 @@ impl Site {
             }
             Err(why) => {
                 self.metadata.finish(None, now);
-                self.notice(format!("the identity provider's metadata can't be used: {why}"));
+                self.unusable_metadata(&why);
             }
         }
+    }
+
+    fn unusable_metadata(&mut self, why: &str) {
+        self.notice(format!("the identity provider's metadata can't be used: {why}"));
     }
 
     /// Requests to wake since the last call: what they waited for is there, or will not come.
@@ -305,7 +314,8 @@ impl Site {
         if self.provider.is_none() {
             return Recheck::Unavailable;
         }
-        self.refreshes.recheck(session, stream, &config.session, now)
+        let void = self.signed_out.lost(&session.id);
+        self.refreshes.recheck(session, stream, &config.session, void, now)
     }
 
     /// A session has been signed out: its old cookies count at no worker again, nor do kept
@@ -320,6 +330,13 @@ impl Site {
         self.signed_out.has(id, now)
     }
 
+    /// Whether marks of sign-outs have been lost since a session was confirmed: then it must be
+    /// confirmed anew (the list is bounded).
+    #[must_use]
+    pub fn must_recheck(&self, session: &Session) -> bool {
+        self.signed_out.lost(&session.id).is_some_and(|at| session.checked <= at)
+    }
+
     /// Marks a callback's state as used, once for all workers: the code must not be redeemed twice,
     /// or Keycloak ends the session.
     pub fn use_state(&mut self, state: &str, now: UnixTime) -> Added {
@@ -330,6 +347,14 @@ impl Site {
     #[must_use]
     pub fn has_contact(&self, now: UnixTime) -> bool {
         [self.contact, self.metadata.loaded()].iter().any(|at| !now.is_over(*at, CONTACT))
+    }
+
+    /// A call has a reply: any answer that is not Envoy's own word for silence shows that somebody
+    /// is there, a refusal too.
+    pub const fn contacted(&mut self, reply: CalloutReply<'_>, now: UnixTime) {
+        if matches!(reply, CalloutReply::Answer { status: 200..=499, .. }) {
+            self.contact = now;
+        }
     }
 
     /// A request wants to know whether the provider is there; false when it was not, just now.
@@ -376,6 +401,10 @@ impl Site {
         self.notices.extend(self.keys.take_notices());
         core::mem::take(&mut self.notices)
     }
+}
+
+fn seen_and_wanted(bad: &BadMetadata) -> String {
+    format!("seen \"{}\", wanted \"{}\"", bad.seen, bad.wanted)
 }
 
 /// The body of a 200 answer.

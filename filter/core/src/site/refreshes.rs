@@ -58,12 +58,13 @@ pub struct Refreshes {
 }
 
 impl Refreshes {
-    /// See [`Recheck`].
+    /// See [`Recheck`]. What was confirmed up to `void` does not count.
     pub fn recheck(
         &mut self,
         session: &Session,
         stream: StreamId,
         limits: &config::Session,
+        void: Option<UnixTime>,
         now: UnixTime,
     ) -> Recheck {
         let mut newest = session;
@@ -79,7 +80,9 @@ impl Refreshes {
             Some(Entry::Done { session: kept, verdict, at }) if kept.checked >= session.checked => {
                 match verdict {
                     Verdict::Ended => return Recheck::Ended,
-                    Verdict::Confirmed if !kept.is_due(now, limits) => {
+                    Verdict::Confirmed
+                        if !kept.is_due(now, limits) && void.is_none_or(|at| kept.checked > at) =>
+                    {
                         return Recheck::Confirmed(kept.clone());
                     }
                     Verdict::Unavailable if !now.is_over(*at, PAUSE) => {
