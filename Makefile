@@ -7,7 +7,7 @@ PREFECT ?=
 RUNNER := cargo build --locked -p lictor-integration --bin lictor-stack
 STACK := cargo run --quiet --locked -p lictor-integration --bin lictor-stack --
 
-.PHONY: help up down status logs wasm test test-fast test-core test-wasm test-e2e lint fmt samples compose-test setup screenshots conformance
+.PHONY: help up down status logs wasm test test-fast test-core test-wasm test-e2e lint fmt samples compose-test setup screenshots conformance bench
 
 help: ## List every target
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test-e2e: wasm ## The built module in the real Envoy with Keycloak, Prefect and 
 
 conformance: setup wasm ## Suites written by others, one line each; fails below docs/conformance.md
 	@scripts/conformance
+
+bench: wasm ## What a request costs in Envoy, beside its own jwt_authn: docs/benchmarks.md
+	cargo bench --quiet --locked --profile dev -p lictor-integration --bench requests
 
 lint: cargo ## Formatting, clippy for host and wasm, licences, scripts
 	@scripts/lint
