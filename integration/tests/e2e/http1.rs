@@ -90,14 +90,14 @@ impl<S: Read> Reader<'_, S> {
         Ok(())
     }
 
-    fn take(&mut self, count: usize) -> io::Result<Vec<u8>> {
+    pub fn take(&mut self, count: usize) -> io::Result<Vec<u8>> {
         while self.held.len() < count {
             self.more()?;
         }
         Ok(self.held.drain(..count).collect())
     }
 
-    fn line(&mut self) -> io::Result<String> {
+    pub fn line(&mut self) -> io::Result<String> {
         loop {
             if let Some(at) = self.held.windows(2).position(|pair| pair == b"\r\n") {
                 let line: Vec<u8> = self.held.drain(..at + 2).collect();

@@ -1,0 +1,247 @@
+//! What is measured: each way to judge a request, with the requests that are let through and one
+//! that is not.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lictor_integration::error::{Error, Result};
+use lictor_integration::layout::Layout;
+use lictor_integration::module;
+use lictor_integration::process::hex;
+use lictor_integration::progress::Progress;
+use lictor_integration::ready;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::connection::Pair;
+use crate::gateway::{self, Gateway, Listener, filter};
+use crate::tokens::{ISSUER, Signer};
+use crate::{login, provider};
+
+/// Where clients think that they are.
+pub const HOST: &str = "prefect.example.com";
+
+/// Distinct tokens for "first seen": far more than are remembered, so that each is forgotten
+/// when its turn comes again.
+const TOKENS: usize = 4000;
+const READY_LIMIT: Duration = Duration::from_secs(30);
+const SECRETS: [&str; 3] =
+    ["LICTOR_CLIENT_SECRET", "LICTOR_COOKIE_KEYS", "LICTOR_PREFECT_AUTH_STRING"];
+
+/// Names, in the order of the table.
+pub const NO_FILTER: &str = "no filter";
+pub const FLOOR: &str = "floor";
+pub const NATIVE_CACHED: &str = "jwt_authn, cached";
+pub const NATIVE: &str = "jwt_authn, uncached";
+pub const HOT: &str = "Lictor, bearer, hot";
+pub const FIRST_SEEN: &str = "Lictor, bearer, first seen";
+pub const COOKIE: &str = "Lictor, session cookie";
+pub const FEW_KEYS: &str = "Lictor, 10 API keys";
+pub const MANY_KEYS: &str = "Lictor, 10,000 API keys";
+
+/// One of them.
+pub struct Variant {
+    name: &'static str,
+    connections: Pair,
+    /// Sent in turn.
+    good: Vec<Vec<u8>>,
+    next: usize,
+    /// What is refused with 401; `None` where nothing is.
+    bad: Option<Vec<u8>>,
+}
+
+impl Variant {
+    fn new(
+        name: &'static str,
+        port: u16,
+        good: Vec<Vec<u8>>,
+        bad: Option<Vec<u8>>,
+    ) -> Result<Self> {
+        Ok(Self { name, connections: Pair::to(port).map_err(failed(name))?, good, next: 0, bad })
+    }
+
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Shows that the right requests are let through, and no others.
+    pub fn prove(&mut self) -> Result<()> {
+        let first = self.good[0].clone();
+        for (request, wanted) in [(Some(&first), 200), (self.bad.as_ref(), 401)] {
+            let Some(request) = request else { continue };
+            let answer = self.connections.exchange(request).map_err(failed(self.name))?;
+            if answer.status != wanted {
+                let seen = format!("{}: {} {}", self.name, answer.status, answer.text());
+                return Err(Error::new(seen).wanted(format!("{wanted} before it is measured")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends so many requests and waits for all their answers.
+    pub fn requests(&mut self, count: usize) -> Result<()> {
+        let from = self.next;
+        self.next = (from + count) % self.good.len();
+        let requests = self.good.iter().cycle().skip(from).take(count).map(Vec::as_slice);
+        self.connections.send(requests).map_err(failed(self.name))
+    }
+}
+
+/// Starts what they need and waits until all of it serves.
+pub fn start(layout: &Layout, progress: &Progress) -> Result<(Vec<Variant>, Gateway)> {
+    let lictor = module::build(layout, module::FILTER, progress)?;
+    let floor = module::build(layout, "lictor-floor", progress)?;
+    let step = progress.step("tokens", "signing");
+    let signer = Arc::new(Signer::new()?);
+    let tokens: Vec<String> = (0..=TOKENS).map(|number| signer.access_token(number)).collect();
+    step.done(&format!("{TOKENS}, {} bytes each", tokens[0].len()));
+    let provider = provider::start(&signer).map_err(failed("provider"))?;
+
+    let guard = |id: &str, keys: usize| {
+        gateway::module(id, &lictor, Some(&settings(provider, keys)), &SECRETS)
+    };
+    let ports = free_ports::<6>()?;
+    let filters = [
+        None,
+        Some(gateway::module("floor", &floor, None, &[])),
+        Some(jwt_authn(&signer, true)),
+        Some(jwt_authn(&signer, false)),
+        Some(guard("lictor", 10)),
+        Some(guard("many-keys", 10_000)),
+    ];
+    let listeners = ports.into_iter().zip(filters).map(|(port, filter)| Listener { port, filter });
+    let listeners: Vec<Listener> = listeners.collect();
+    let mut gateway = gateway::start(layout, &listeners, provider, &environment(), progress)?;
+    let step = progress.step("envoy", "starting");
+    for port in ports {
+        ready::wait(&gateway.running, READY_LIMIT, progress, || is_ready(port))?;
+    }
+    gateway.find_worker()?;
+    step.done("serves");
+
+    let [bare, floor, cached, uncached, few, many] = ports;
+    let cookie = Pair::to(few).and_then(|mut pair| login::session_cookie(&mut pair));
+    let cookie = format!(
+        "cookie: {}\r\nsec-fetch-site: same-origin\r\nsec-fetch-mode: cors\r\nsec-fetch-dest: empty",
+        cookie.map_err(failed("the login"))?
+    );
+    let hot = bearer(&tokens[0]);
+    let forged = || Some(api_request(&forge(&hot)));
+    let always = |credential: &str| vec![api_request(credential)];
+    let first_seen = tokens[1..].iter().map(|token| api_request(&bearer(token))).collect();
+    let last_key = |keys: usize| bearer(&api_key(keys - 1));
+    let unknown = || Some(api_request(&bearer(&api_key(usize::MAX))));
+    let variants = vec![
+        Variant::new(NO_FILTER, bare, always(&hot), None)?,
+        Variant::new(FLOOR, floor, always(&hot), None)?,
+        Variant::new(NATIVE_CACHED, cached, always(&hot), forged())?,
+        Variant::new(NATIVE, uncached, always(&hot), forged())?,
+        Variant::new(HOT, few, always(&hot), forged())?,
+        Variant::new(FIRST_SEEN, few, first_seen, forged())?,
+        Variant::new(COOKIE, few, always(&cookie), Some(api_request(&forge(&cookie))))?,
+        Variant::new(FEW_KEYS, few, always(&last_key(10)), unknown())?,
+        Variant::new(MANY_KEYS, many, always(&last_key(10_000)), unknown())?,
+    ];
+    Ok((variants, gateway))
+}
+
+fn settings(provider: u16, keys: usize) -> Value {
+    let keys: Vec<Value> = (0..keys)
+        .map(|number| {
+            let digest = hex(&Sha256::digest(api_key(number)));
+            json!({ "name": format!("worker-{number}"), "sha256": digest, "role": "worker" })
+        })
+        .collect();
+    json!({
+        "public_url": format!("https://{HOST}"),
+        "issuer": ISSUER,
+        "client_id": "prefect",
+        "idp": { "internal_url": format!("http://127.0.0.1:{provider}/realms/prefect") },
+        // One session lasts for the whole run: no refresh is among what is measured.
+        "session": { "idle": "5h", "recheck": "1h" },
+        "machines": { "api_keys": keys },
+    })
+}
+
+fn environment() -> [(&'static str, String); 3] {
+    let key = URL_SAFE_NO_PAD.encode(Sha256::digest("the cookie key of the benchmark"));
+    let [client, cookies, prefect] = SECRETS;
+    [
+        (client, "client-secret-of-the-benchmark".to_owned()),
+        (cookies, key),
+        (prefect, "admin:prefect-auth-string-of-the-benchmark".to_owned()),
+    ]
+}
+
+fn jwt_authn(signer: &Signer, cached: bool) -> Value {
+    let mut provider = json!({
+        "issuer": ISSUER, "audiences": ["prefect"],
+        "local_jwks": { "inline_string": signer.jwks().to_string() },
+    });
+    if cached {
+        provider["jwt_cache_config"] = json!({ "jwt_cache_size": 1024 });
+    }
+    let settings = json!({
+        "providers": { "sso": provider },
+        "rules": [{ "match": { "prefix": "/" }, "requires": { "provider_name": "sso" } }],
+    });
+    filter("jwt_authn", "jwt_authn.v3.JwtAuthentication", settings)
+}
+
+fn is_ready(port: u16) -> std::result::Result<(), String> {
+    let request = format!("GET /oauth2/ready HTTP/1.1\r\nhost: {HOST}\r\n\r\n");
+    let answer = Pair::to(port).and_then(|mut pair| pair.exchange(request.as_bytes()));
+    match answer {
+        // `jwt_authn` answers 401, the others without Lictor 200.
+        Ok(answer) if matches!(answer.status, 200 | 401) => Ok(()),
+        Ok(answer) => Err(format!("it to be ready; {} {}", answer.status, answer.text())),
+        Err(cause) => Err(format!("port {port} to answer; {cause}")),
+    }
+}
+
+/// A request of Prefect's client to its API.
+fn api_request(credential: &str) -> Vec<u8> {
+    format!(
+        "GET /api/flows/6b1de6a2-2f3b-4b8e-9d7a-0c8b8f1a5e21 HTTP/1.1\r\nhost: {HOST}\r\n\
+         accept: */*\r\naccept-encoding: gzip, deflate\r\nconnection: keep-alive\r\n\
+         user-agent: prefect/3.8.8 (API 0.8.4)\r\n{credential}\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+fn bearer(token: &str) -> String {
+    format!("authorization: Bearer {token}")
+}
+
+fn api_key(number: usize) -> String {
+    let random = Sha256::digest(format!("API key {number} of the benchmark"));
+    format!("lk_{}", URL_SAFE_NO_PAD.encode(random))
+}
+
+/// The same with one character changed, in the middle of a signature or of what is sealed.
+fn forge(credential: &str) -> String {
+    let line = credential.lines().next().unwrap_or_default();
+    let at = line.len() - 40;
+    let other = if &credential[at..=at] == "A" { "B" } else { "A" };
+    format!("{}{other}{}", &credential[..at], &credential[at + 1..])
+}
+
+fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    let mut ports = [0; N];
+    // All held until the end, so that none is given out twice.
+    let mut held = Vec::new();
+    for port in &mut ports {
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed("no free port"))?;
+        *port = listener.local_addr().map_err(failed("no free port"))?.port();
+        held.push(listener);
+    }
+    Ok(ports)
+}
+
+fn failed(what: &'static str) -> impl Fn(std::io::Error) -> Error {
+    move |cause| Error::new(format!("{what}: {cause}"))
+}
