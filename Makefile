@@ -49,8 +49,9 @@ test-e2e: wasm ## The built module in the real Envoy with Keycloak, Prefect and 
 conformance: setup wasm ## Suites written by others, one line each; fails below docs/conformance.md
 	@scripts/conformance
 
-bench: wasm ## What a request costs in Envoy, beside its own jwt_authn: docs/benchmarks.md
-	cargo bench --quiet --locked --profile dev -p lictor-integration --bench requests
+bench: cargo ## What a request costs in Envoy, beside its own jwt_authn: docs/benchmarks.md
+	@rustup target add wasm32-wasip1 2>/dev/null
+	@cargo bench --quiet --locked --profile dev -p lictor-integration --bench requests
 
 lint: cargo ## Formatting, clippy for host and wasm, licences, scripts
 	@scripts/lint

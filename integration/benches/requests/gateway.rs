@@ -16,6 +16,9 @@ use lictor_integration::progress::Progress;
 use lictor_integration::tools::{Installer, Python};
 use serde_json::{Value, json};
 
+/// A request with this header is told what an upstream would have seen, as `shown-<name>`.
+pub const SHOW: &str = "show-upstream";
+
 /// A listener.
 pub struct Listener {
     pub port: u16,
@@ -129,15 +132,30 @@ fn listener(listener: &Listener) -> Value {
                 "path_with_escaped_slashes_action": "REJECT_REQUEST",
                 "route_config": { "virtual_hosts": [{
                     "name": "any", "domains": ["*"],
-                    "routes": [{
-                        "match": { "prefix": "/" },
-                        "direct_response": { "status": 200, "body": { "inline_string": "{}" } },
-                    }],
+                    "routes": [
+                        {
+                            "match": { "prefix": "/", "headers": [{ "name": SHOW }] },
+                            "direct_response": { "status": 200 },
+                            "response_headers_to_add": [
+                                shown("authorization"), shown("x-auth-request-user"),
+                            ],
+                        },
+                        {
+                            "match": { "prefix": "/" },
+                            "direct_response": {
+                                "status": 200, "body": { "inline_string": "{}" },
+                            },
+                        },
+                    ],
                 }] },
                 "http_filters": filters,
             },
         }] }],
     })
+}
+
+fn shown(name: &str) -> Value {
+    json!({ "header": { "key": format!("shown-{name}"), "value": format!("%REQ({name})%") } })
 }
 
 /// One of Envoy's HTTP filters with its settings.

@@ -43,11 +43,11 @@ use variants::Variant;
 
 /// Rounds that are not counted: V8 compiles what is hot, caches fill.
 const WARM_UP: usize = 5;
-const ROUNDS: usize = 120;
+const ROUNDS: usize = 400;
 /// Requests of one variant in one round.
 const REQUESTS: usize = 200;
 /// After that no further round begins.
-const LIMIT: Duration = Duration::from_secs(200);
+const LIMIT: Duration = Duration::from_secs(150);
 
 fn main() -> ExitCode {
     let cancelled = Arc::new(AtomicBool::new(false));
@@ -98,7 +98,7 @@ fn end_on_a_signal(layout: &Layout, cancelled: &Arc<AtomicBool>) -> Result<()> {
 
 fn run(layout: &Layout, progress: &Progress) -> Result<String> {
     let (mut variants, gateway) = variants::start(layout, progress)?;
-    let step = progress.step("variants", "each shows that it does its work");
+    let step = progress.step("variants", "proving that each does its work");
     for variant in &mut variants {
         progress.check()?;
         variant.prove()?;

@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::connection::Pair;
-use crate::gateway::{self, Gateway, Listener, filter};
+use crate::gateway::{self, Gateway, Listener, SHOW, filter};
+use crate::http1::Answer;
 use crate::tokens::{ISSUER, Signer};
 use crate::{login, provider};
 
@@ -42,10 +43,20 @@ pub const COOKIE: &str = "Lictor, session cookie";
 pub const FEW_KEYS: &str = "Lictor, 10 API keys";
 pub const MANY_KEYS: &str = "Lictor, 10,000 API keys";
 
+/// What an upstream gets to see of the first request: how `authorization` begins, and who asks.
+type Seen = (&'static str, &'static str);
+
+const UNCHANGED: Seen = ("Bearer ey", "");
+const TAKEN_AWAY: Seen = ("", "");
+const MACHINE: Seen = ("Basic ", "client:etl-worker");
+const PERSON: Seen = ("Basic ", "user:");
+const KEY: Seen = ("Basic ", "key:worker-9");
+
 /// One of them.
 pub struct Variant {
     name: &'static str,
     connections: Pair,
+    upstream: Seen,
     /// Sent in turn.
     good: Vec<Vec<u8>>,
     next: usize,
@@ -57,28 +68,46 @@ impl Variant {
     fn new(
         name: &'static str,
         port: u16,
+        upstream: Seen,
         good: Vec<Vec<u8>>,
         bad: Option<Vec<u8>>,
     ) -> Result<Self> {
-        Ok(Self { name, connections: Pair::to(port).map_err(failed(name))?, good, next: 0, bad })
+        let connections = Pair::to(port).map_err(failed(name))?;
+        Ok(Self { name, connections, upstream, good, next: 0, bad })
     }
 
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Shows that the right requests are let through, and no others.
+    /// Shows that the right requests are let through with the right edits, and no others.
     pub fn prove(&mut self) -> Result<()> {
-        let first = self.good[0].clone();
-        for (request, wanted) in [(Some(&first), 200), (self.bad.as_ref(), 401)] {
-            let Some(request) = request else { continue };
-            let answer = self.connections.exchange(request).map_err(failed(self.name))?;
-            if answer.status != wanted {
-                let seen = format!("{}: {} {}", self.name, answer.status, answer.text());
-                return Err(Error::new(seen).wanted(format!("{wanted} before it is measured")));
+        let good = self.good[0].clone();
+        let asking = [&good[..good.len() - 2], format!("{SHOW}: 1\r\n\r\n").as_bytes()].concat();
+        self.expect(&good, 200)?;
+        let shown = self.expect(&asking, 200)?;
+        let (authorization, user) = self.upstream;
+        for (name, wanted) in [("authorization", authorization), ("x-auth-request-user", user)] {
+            // Envoy leaves an absent header out, or shows a dash.
+            let seen = shown.header(&format!("shown-{name}")).unwrap_or_default().trim_matches('-');
+            if !seen.starts_with(wanted) || seen.is_empty() != wanted.is_empty() {
+                return Err(Error::new(format!("{}: an upstream sees {name}: {seen}", self.name))
+                    .wanted(format!("one that begins with {wanted:?} before it is measured")));
             }
         }
-        Ok(())
+        match self.bad.clone() {
+            Some(bad) => self.expect(&bad, 401).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    fn expect(&mut self, request: &[u8], status: u16) -> Result<Answer> {
+        let answer = self.connections.exchange(request).map_err(failed(self.name))?;
+        if answer.status == status {
+            return Ok(answer);
+        }
+        Err(Error::new(format!("{}: {} {}", self.name, answer.status, answer.text()))
+            .wanted(format!("{status} before it is measured")))
     }
 
     /// Sends so many requests and waits for all their answers.
@@ -135,15 +164,15 @@ pub fn start(layout: &Layout, progress: &Progress) -> Result<(Vec<Variant>, Gate
     let last_key = |keys: usize| bearer(&api_key(keys - 1));
     let unknown = || Some(api_request(&bearer(&api_key(usize::MAX))));
     let variants = vec![
-        Variant::new(NO_FILTER, bare, always(&hot), None)?,
-        Variant::new(FLOOR, floor, always(&hot), None)?,
-        Variant::new(NATIVE_CACHED, cached, always(&hot), forged())?,
-        Variant::new(NATIVE, uncached, always(&hot), forged())?,
-        Variant::new(HOT, few, always(&hot), forged())?,
-        Variant::new(FIRST_SEEN, few, first_seen, forged())?,
-        Variant::new(COOKIE, few, always(&cookie), Some(api_request(&forge(&cookie))))?,
-        Variant::new(FEW_KEYS, few, always(&last_key(10)), unknown())?,
-        Variant::new(MANY_KEYS, many, always(&last_key(10_000)), unknown())?,
+        Variant::new(NO_FILTER, bare, UNCHANGED, always(&hot), None)?,
+        Variant::new(FLOOR, floor, MACHINE, always(&hot), None)?,
+        Variant::new(NATIVE_CACHED, cached, TAKEN_AWAY, always(&hot), forged())?,
+        Variant::new(NATIVE, uncached, TAKEN_AWAY, always(&hot), forged())?,
+        Variant::new(HOT, few, MACHINE, always(&hot), forged())?,
+        Variant::new(FIRST_SEEN, few, MACHINE, first_seen, forged())?,
+        Variant::new(COOKIE, few, PERSON, always(&cookie), Some(api_request(&forge(&cookie))))?,
+        Variant::new(FEW_KEYS, few, KEY, always(&last_key(10)), unknown())?,
+        Variant::new(MANY_KEYS, many, KEY, always(&last_key(10_000)), unknown())?,
     ];
     Ok((variants, gateway))
 }
