@@ -5,8 +5,14 @@
 //! order; what counts is the CPU time of Envoy's worker thread. Before anything is measured each
 //! variant must let the right requests through and no others.
 
-// What is indexed here was made here; a failure ends the run with a message.
-#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, reason = "only `make bench`")]
+// What is indexed here was made here, in ASCII; a failure ends the run with a message.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "only `make bench`"
+)]
 
 mod connection;
 mod figures;
