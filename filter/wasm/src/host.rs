@@ -62,8 +62,12 @@ pub fn headers(map: MapType) -> Headers {
     hostcalls::get_map_bytes(map).unwrap_or_default()
 }
 
-/// The client's address without its port.
-pub fn client_address() -> Vec<u8> {
+/// The client's address without its port, for upgrades: only sockets are counted by it, and asking
+/// costs a call.
+pub fn client_address(headers: &Headers) -> Vec<u8> {
+    if !headers.iter().any(|(name, _)| name == "upgrade") {
+        return Vec::new();
+    }
     let address =
         hostcalls::get_property(vec!["source", "address"]).ok().flatten().unwrap_or_default();
     let end = address.iter().rposition(|byte| *byte == b':').unwrap_or(address.len());

@@ -200,7 +200,7 @@ impl Shared {
             return;
         }
         let headers = host::headers(MapType::HttpRequestHeaders);
-        let address = host::client_address();
+        let address = host::client_address(&headers);
         let request = RequestView { headers: &headers, address: &address };
         let decision = self.event(stream, |gate, cx| decide(gate, request, cx));
         crate::apply::later(self, stream, decision);

@@ -42,7 +42,7 @@ impl Gate {
         let mut edit = if forwarded.browser {
             answer::for_session(response, &config, forwarded.asset, cookie.is_some())
         } else {
-            answer::for_machine(&config)
+            answer::for_machine(response, &config)
         };
         edit.add.extend(cookie.map(|value| ("set-cookie", value)));
         forwarded.rewriting = forwarded.ui_settings

@@ -6,7 +6,8 @@
 pub struct RequestView<'a> {
     /// All header lines in order, pseudo headers among them, duplicates kept.
     pub headers: &'a [(String, Vec<u8>)],
-    /// The client's address without its port, as Envoy determined it; empty when unknown.
+    /// The client's address without its port, as Envoy determined it; empty when unknown, and for all but
+    /// upgrades.
     pub address: &'a [u8],
 }
 
@@ -55,6 +56,12 @@ impl<'a> ResponseView<'a> {
     #[must_use]
     pub fn status(self) -> u16 {
         self.header(":status").and_then(|s| s.parse().ok()).unwrap_or(0)
+    }
+
+    /// Whether there is a line of that name, whatever its value.
+    #[must_use]
+    pub fn has(self, name: &str) -> bool {
+        self.headers.iter().any(|(n, _)| n == name)
     }
 
     /// The first line of that name, if it is text.

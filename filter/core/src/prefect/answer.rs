@@ -4,14 +4,16 @@ use crate::config::Config;
 use crate::decision::ResponseEdit;
 use crate::http::request::ResponseView;
 
-/// Headers by which Prefect would let other origins read: its default allows every origin.
-const CORS: [&str; 6] = [
+/// Headers by which Prefect would let other origins read (its default allows every origin), and the
+/// one by which it would ask for a password.
+const REMOVED: [&str; 7] = [
     "access-control-allow-origin",
     "access-control-allow-credentials",
     "access-control-allow-methods",
     "access-control-allow-headers",
     "access-control-expose-headers",
     "access-control-max-age",
+    "www-authenticate",
 ];
 
 /// Hygiene for an answer to a session: not for shared caches, not for frames elsewhere.
@@ -23,7 +25,7 @@ pub fn for_session(
     asset: bool,
     cookie: bool,
 ) -> ResponseEdit {
-    let mut edit = for_machine(config);
+    let mut edit = for_machine(answer, config);
     let caching = answer.header("cache-control").unwrap_or_default();
     if cookie {
         edit.set.push(("cache-control", "no-store".to_owned()));
@@ -48,11 +50,41 @@ pub fn for_session(
 
 /// Hygiene for every forwarded answer.
 #[must_use]
-pub fn for_machine(config: &Config) -> ResponseEdit {
-    let mut edit = ResponseEdit { remove: CORS.to_vec(), ..ResponseEdit::default() };
-    edit.remove.push("www-authenticate");
+pub fn for_machine(answer: ResponseView<'_>, config: &Config) -> ResponseEdit {
+    // Taking away what is not there costs a call of the host's for each name.
+    let remove = REMOVED.into_iter().filter(|name| answer.has(name)).collect();
+    let mut edit = ResponseEdit { remove, ..ResponseEdit::default() };
     if config.hsts() {
         edit.set.push(("strict-transport-security", "max-age=31536000".to_owned()));
     }
     edit
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_taken_away_whatever_its_value() {
+        let environment = |name: &str| {
+            let value = match name {
+                "LICTOR_COOKIE_KEYS" => "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+                _ => "a:b",
+            };
+            (name != "LICTOR_AUTH_REQUEST_SECRET").then(|| value.to_owned())
+        };
+        let text =
+            br#"{"public_url":"https://a.example","issuer":"https://b.example","client_id":"c"}"#;
+        let config = Config::compile(text, &environment).unwrap();
+        let headers = [
+            ("access-control-allow-origin".to_owned(), b"\xff".to_vec()),
+            ("www-authenticate".to_owned(), b"Basic".to_vec()),
+            ("content-type".to_owned(), b"text/html".to_vec()),
+        ];
+        let edit = for_machine(ResponseView { headers: &headers }, &config);
+        assert_eq!(edit.remove, ["access-control-allow-origin", "www-authenticate"]);
+    }
 }
