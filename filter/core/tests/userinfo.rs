@@ -86,4 +86,11 @@ fn a_recheck_asks_again() {
     world.idp.userinfo = None;
     assert_eq!(world.request(&headers).1.status(), 200);
     assert_eq!(world.idp.called(USERINFO), 3);
+    // The refresh token that came before the silence has taken the old one's place.
+    world.pass(6);
+    world.idp.userinfo = Some(json!({"sub": "alice-1", "groups": ["prefect-viewer"]}));
+    assert_eq!(role(&mut world, &browser), "viewer");
+    let redeemed: Vec<String> =
+        (1..4).map(|number| format!("planted-refresh-token-{number}")).collect();
+    assert_eq!(world.idp.redeemed, redeemed);
 }

@@ -5,7 +5,7 @@ use crate::idp::token::{NoTokens, Tokens};
 use crate::jose::claims::Mismatch;
 use crate::jose::verify::{Unverified, Verifier};
 use crate::login::id_token;
-use crate::login::role::role;
+use crate::login::role::{is_open, role};
 use crate::secret::Secret;
 use crate::session::model::Session;
 use crate::time::UnixTime;
@@ -13,9 +13,8 @@ use crate::time::UnixTime;
 /// What a refresh gave.
 #[derive(Debug)]
 pub enum Refreshed {
-    /// The session, confirmed; roles re-read, refresh token replaced if it was rotated. The access
-    /// token is for userinfo, if that is to be asked.
-    Confirmed(Box<Session>, Secret),
+    /// The session, confirmed; roles re-read, refresh token replaced if it was rotated.
+    Confirmed(Box<Session>),
     /// The provider has ended it.
     Ended(String),
     /// No verdict: grace applies.
@@ -27,6 +26,15 @@ pub enum Refreshed {
         /// The key that is not known, if that is why.
         unknown_key: bool,
     },
+}
+
+/// How far the token endpoint's answer leads.
+#[derive(Debug)]
+pub enum Judged {
+    /// To a result.
+    Done(Refreshed),
+    /// To a confirmed session whose role userinfo must say; to be asked with this access token.
+    RoleOpen(Box<Session>, Secret),
 }
 
 impl Refreshed {
@@ -47,39 +55,56 @@ pub fn judge(
     verifier: Option<Verifier<'_>>,
     config: &Config,
     now: UnixTime,
-) -> Refreshed {
+) -> Judged {
+    match confirm(session, answer, verifier, config, now) {
+        Err(refreshed) => Judged::Done(refreshed),
+        Ok((session, access)) if is_open(session.role, config) => {
+            Judged::RoleOpen(Box::new(session), access)
+        }
+        Ok((session, _)) => Judged::Done(Refreshed::Confirmed(Box::new(session))),
+    }
+}
+
+/// The confirmed session and the access token that came with it.
+fn confirm(
+    session: &Session,
+    answer: Result<Tokens, NoTokens>,
+    verifier: Option<Verifier<'_>>,
+    config: &Config,
+    now: UnixTime,
+) -> Result<(Session, Secret), Refreshed> {
     let tokens = match answer {
         Ok(tokens) => tokens,
-        Err(NoTokens::InvalidGrant) => return Refreshed::Ended("invalid_grant".to_owned()),
+        Err(NoTokens::InvalidGrant) => return Err(Refreshed::Ended("invalid_grant".to_owned())),
         // A wrong client secret is our fault, not the person's: sessions stay.
         Err(NoTokens::OurFault(what) | NoTokens::Unavailable(what)) => {
-            return Refreshed::unavailable(what);
+            return Err(Refreshed::unavailable(what));
         }
     };
     let Some(verifier) = verifier else {
-        return Refreshed::unverified("no keys", &tokens, true);
+        return Err(Refreshed::unverified("no keys", &tokens, true));
     };
     let Some(token) = &tokens.id else {
-        return Refreshed::unverified("no id_token in the refresh answer", &tokens, false);
+        return Err(Refreshed::unverified("no id_token in the refresh answer", &tokens, false));
     };
     let id = match id_token::verify(token.expose(), None, verifier, config, now) {
         Ok(id) => id,
         Err(Unverified::UnknownKey(kid)) => {
-            return Refreshed::unverified(format!("unknown key {kid}"), &tokens, true);
+            return Err(Refreshed::unverified(format!("unknown key {kid}"), &tokens, true));
         }
         // Times may be off because of our own clock: no reason to end anything.
         Err(Unverified::Mismatch(mismatch)) if matches!(mismatch.claim, "exp" | "iat" | "nbf") => {
-            return Refreshed::unverified(seen(&mismatch), &tokens, false);
+            return Err(Refreshed::unverified(seen(&mismatch), &tokens, false));
         }
-        Err(Unverified::Mismatch(mismatch)) => return Refreshed::Ended(seen(&mismatch)),
+        Err(Unverified::Mismatch(mismatch)) => return Err(Refreshed::Ended(seen(&mismatch))),
     };
     if id.subject != session.subject {
-        return Refreshed::Ended("another subject in the refreshed ID token".to_owned());
+        return Err(Refreshed::Ended("another subject in the refreshed ID token".to_owned()));
     }
     // §12.2: auth_time, if present, stays that of the login.
     let auth_time = id.claims.get("auth_time").and_then(serde_json::Value::as_u64);
     if auth_time.is_some() && auth_time != session.auth_time {
-        return Refreshed::Ended("another auth_time in the refreshed ID token".to_owned());
+        return Err(Refreshed::Ended("another auth_time in the refreshed ID token".to_owned()));
     }
     let confirmed = Session {
         role: role(&id, &tokens, verifier, config, now),
@@ -88,7 +113,7 @@ pub fn judge(
         refresh_token: tokens.refresh.or_else(|| session.refresh_token.clone()),
         ..session.clone()
     };
-    Refreshed::Confirmed(Box::new(confirmed), tokens.access)
+    Ok((confirmed, tokens.access))
 }
 
 fn seen(mismatch: &Mismatch) -> String {

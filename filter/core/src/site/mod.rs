@@ -17,7 +17,7 @@ use crate::jose::signature::HostVerifier;
 use crate::jose::verify::Verifier;
 use crate::keys::Keys;
 use crate::limits::{LOGIN_ATTEMPT, LOGINS_IN_FLIGHT, WAITING_REQUESTS};
-use crate::login::refresh::{self, Refreshed};
+use crate::login::refresh::{self, Judged, Refreshed};
 use crate::login::role;
 use crate::login::ticket::Tickets;
 use crate::machine::certificate::Peer;
@@ -232,21 +232,17 @@ impl Site {
             SiteCall::Refresh(id) => {
                 let Some(session) = self.refreshes.in_flight(&id) else { return };
                 let config = self.config();
-                let result = refresh::judge(
-                    &session,
-                    token::read(reply),
-                    self.verifier(&config, now),
-                    &config,
-                    now,
-                );
-                match &result {
-                    Refreshed::Confirmed(session, access)
-                        if role::is_open(session.role, &config) =>
-                    {
-                        self.roles_wanted.push((id, session.clone(), access.clone()));
+                let verifier = self.verifier(&config, now);
+                let judged = refresh::judge(&session, token::read(reply), verifier, &config, now);
+                let result = match judged {
+                    Judged::Done(result) => result,
+                    Judged::RoleOpen(session, access) => {
+                        self.roles_wanted.push((id, session, access));
                         return;
                     }
-                    Refreshed::Confirmed(..) => {}
+                };
+                match &result {
+                    Refreshed::Confirmed(_) => {}
                     Refreshed::Ended(seen) => self.notice(format!("a session has ended: {seen}")),
                     Refreshed::Unavailable { seen, unknown_key, .. } => {
                         if *unknown_key {
@@ -266,7 +262,7 @@ impl Site {
         let result = match userinfo::read(reply, &session.subject) {
             Ok(claims) => {
                 session.role = role::by_userinfo(claims.as_ref(), &self.config);
-                Refreshed::Confirmed(session, Secret::new(""))
+                Refreshed::Confirmed(session)
             }
             Err(seen) => {
                 self.notice(format!("a session could not be rechecked: {seen}"));

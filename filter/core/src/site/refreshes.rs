@@ -138,7 +138,7 @@ impl Refreshes {
             return Vec::new();
         };
         let (session, verdict) = match result {
-            Refreshed::Confirmed(session, _) => (session, Verdict::Confirmed),
+            Refreshed::Confirmed(session) => (session, Verdict::Confirmed),
             Refreshed::Ended(_) => (session, Verdict::Ended),
             Refreshed::Unavailable { rotated, unknown_key, .. } => {
                 if rotated.is_none() && !unknown_key {
