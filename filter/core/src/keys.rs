@@ -86,16 +86,23 @@ impl Keys {
                     Step::Failed => self.woken.append(&mut keys.waiting),
                     // Taken, it may be due for a refresh at once.
                     Step::Take(body) => {
-                        if let Err(why) = keys.load(&body, keys.document.loaded()) {
-                            keys.document.reject(now);
-                            self.notices.push(why);
-                        }
+                        self.notices.extend(keys.take_over(&body, now).err());
                         self.woken.append(&mut keys.waiting);
                     }
                 }
             }
         }
         None
+    }
+
+    /// Takes over the sets that other workers have fetched, where there is none here yet.
+    pub fn catch_up(&mut self, now: UnixTime) {
+        for keys in self.issuers.iter_mut().filter(|keys| keys.current(now).is_none()) {
+            if let Some(body) = keys.document.take(now) {
+                self.notices.extend(keys.take_over(&body, now).err());
+                self.woken.append(&mut keys.waiting);
+            }
+        }
     }
 
     /// How long there is nothing to do.
@@ -195,6 +202,12 @@ impl IssuerKeys {
 
     fn current(&self, now: UnixTime) -> Option<&KeySet> {
         self.set.as_ref().filter(|_| !now.is_over(self.loaded, STALE))
+    }
+
+    /// A set that another worker has fetched; what is of no use here is fetched anew.
+    fn take_over(&mut self, body: &[u8], now: UnixTime) -> Result<(), String> {
+        let loaded = self.load(body, self.document.loaded());
+        loaded.map(|_| ()).inspect_err(|_| self.document.reject(now))
     }
 
     /// Takes over a set that was fetched at a time; gives the reasons for keys that were left out.

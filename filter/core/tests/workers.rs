@@ -411,3 +411,22 @@ fn nobody_is_sent_to_a_provider_that_is_gone() {
     world.work();
     assert_eq!(browser.load(&mut world, "/x").reply().status, 302, "it is back, and so are we");
 }
+
+/// Between the first worker's readiness and the next look of the others somebody may come.
+#[test]
+fn a_worker_that_has_nothing_yet_takes_what_is_there() {
+    let store = Rc::new(MemoryStore::default());
+    let (mut first, mut second) = (worker(&store), worker(&store));
+    assert!(second.poll().is_some(), "it is fetching, and would be for long");
+    first.pass(7);
+    second.pass(7);
+    first.work();
+    assert!(!second.site.is_ready(second.now));
+    let headers = bearer(&first);
+    assert_eq!(second.request(&headers).1.status(), 200);
+    let ready = request("GET", "/oauth2/ready", &[]);
+    assert_eq!(second.request(&ready).1.reply().status, 200);
+    let mut third = worker(&store);
+    third.pass(7);
+    assert_eq!(Browser::default().load(&mut third, "/").reply().status, 302);
+}

@@ -68,7 +68,7 @@ impl Gate {
         let presented = authorization::read(request).map_err(malformed)?;
         let config = cx.site.config();
         let Some(presented) = presented else { return by_certificate(request, &config, cx.peer) };
-        match cx.site.bench(&config, cx.peer, cx.now).judge(&presented) {
+        match cx.site.judge(&presented, cx.peer, cx.now) {
             Ok(identity) => Ok(Proof::Identity(identity)),
             Err(Unproved::Refused(refusal)) => Err(refusal),
             Err(Unproved::NoKeys) => Err(Refusal::new(Reason::NotReady).seen("no keys yet")),

@@ -121,7 +121,8 @@ impl Gate {
         }
     }
 
-    fn ready(&mut self, cx: &Cx<'_>) -> Result<Decision, Refusal> {
+    fn ready(&mut self, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
+        cx.site.catch_up(cx.now);
         if cx.site.is_ready(cx.now) {
             return Ok(self.reply(Reply::json(200, "ready", &json!({"status": "ready"}))));
         }

@@ -251,7 +251,8 @@ impl Gate {
 }
 
 /// The provider, once metadata and keys are there: before that a login could not be finished.
-fn ready_provider(cx: &Cx<'_>) -> Result<Provider, Refusal> {
+fn ready_provider(cx: &mut Cx<'_>) -> Result<Provider, Refusal> {
+    cx.site.catch_up(cx.now);
     let provider = cx.site.provider().filter(|_| cx.site.is_ready(cx.now)).cloned();
     provider.ok_or_else(|| {
         Refusal::new(Reason::NotReady).seen("no metadata or keys of the provider yet")

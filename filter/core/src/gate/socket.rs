@@ -157,14 +157,13 @@ impl Socket {
         stream: StreamId,
         cx: &mut Cx<'_>,
     ) -> (DataStep, Option<Event>) {
-        let config = cx.site.config();
         let Some(presented) = auth.presented() else {
             let refusal = Refusal::new(Reason::FirstFrame)
                 .seen("no readable token")
                 .wanted("name:secret, a key or a token");
             return self.close(POLICY, &refusal);
         };
-        let permit = match cx.site.bench(&config, cx.peer, cx.now).judge(&presented) {
+        let permit = match cx.site.judge(&presented, cx.peer, cx.now) {
             Ok(identity) => authorize::identity(identity, &self.known.operation()),
             Err(Unproved::Refused(refusal)) => Err(refusal),
             Err(Unproved::NoKeys) => Err(Refusal::new(Reason::NotReady).seen("no keys yet")),

@@ -118,11 +118,8 @@ impl Document {
         if !self.is_due(now) {
             return Step::Rest;
         }
-        self.look();
-        if self.is_newer(now) && !now.is_over(self.seen.loaded, STALE) {
-            self.loaded = self.seen.loaded;
-            self.due = self.loaded.plus(self.refresh);
-            return Step::Take(self.seen.body.clone());
+        if let Some(body) = self.take(now) {
+            return Step::Take(body);
         }
         if self.seen.failed > self.failed {
             self.failed = self.seen.failed;
@@ -138,6 +135,17 @@ impl Document {
         }
         self.fetching = true;
         Step::Fetch
+    }
+
+    /// What another worker has fetched since, whether or not it is time to look.
+    pub fn take(&mut self, now: UnixTime) -> Option<Vec<u8>> {
+        self.look();
+        if !self.is_newer(now) || now.is_over(self.seen.loaded, STALE) {
+            return None;
+        }
+        self.loaded = self.seen.loaded;
+        self.due = self.loaded.plus(self.refresh);
+        Some(self.seen.body.clone())
     }
 
     /// A fetch has ended, with a good document or without; the last good one is kept.

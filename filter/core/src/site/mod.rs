@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use crate::config::{Config, LOGIN};
 use crate::decision::{Callout, CalloutReply};
+use crate::http::authorization::Presented;
 use crate::idp::call::{self, call};
 use crate::idp::discovery::{self, BadMetadata, Provider};
 use crate::idp::{token, userinfo};
@@ -21,8 +22,9 @@ use crate::login::refresh::{self, Judged, Refreshed};
 use crate::login::role;
 use crate::login::ticket::Tickets;
 use crate::machine::certificate::Peer;
-use crate::machine::judge::Bench;
+use crate::machine::judge::{Bench, Unproved};
 use crate::machine::verified::Verified;
+use crate::policy::principal::Identity;
 use crate::secret::Secret;
 use crate::session::cookie::SessionCookie;
 use crate::session::model::Session;
@@ -154,9 +156,27 @@ impl Site {
         Some(Verifier { keys, allowed: &config.idp.algorithms, host: &*self.host })
     }
 
-    /// What a judge of credentials needs.
-    #[must_use]
-    pub fn bench<'a>(&'a self, config: &'a Config, peer: &'a dyn Peer, now: UnixTime) -> Bench<'a> {
+    /// Judges a credential.
+    ///
+    /// # Errors
+    /// See [`Unproved`].
+    pub fn judge(
+        &mut self,
+        presented: &Presented,
+        peer: &dyn Peer,
+        now: UnixTime,
+    ) -> Result<Identity, Unproved> {
+        let config = self.config();
+        match self.bench(&config, peer, now).judge(presented) {
+            Err(Unproved::NoKeys) => {
+                self.catch_up(now);
+                self.bench(&config, peer, now).judge(presented)
+            }
+            judged => judged,
+        }
+    }
+
+    fn bench<'a>(&'a self, config: &'a Config, peer: &'a dyn Peer, now: UnixTime) -> Bench<'a> {
         Bench { config, keys: &self.keys, host: &*self.host, peer, verified: &self.verified, now }
     }
 
@@ -168,17 +188,7 @@ impl Site {
                 Step::Rest => break,
                 Step::Fetch => return Some((SiteCall::Discovery, discovery::request(&config))),
                 Step::Failed => self.woken.append(&mut self.waiting_for_provider),
-                Step::Take(body) => {
-                    match Provider::parse(&config, &body) {
-                        Ok(provider) => self.provider = Some(provider),
-                        // Another configuration could use it; this one asks for itself.
-                        Err(bad) => {
-                            self.metadata.reject(now);
-                            self.unusable_metadata(&seen_and_wanted(&bad));
-                        }
-                    }
-                    self.woken.append(&mut self.waiting_for_provider);
-                }
+                Step::Take(body) => self.take_over_metadata(&body, now),
             }
         }
         let fetch = self.keys.poll(self.provider.is_some(), now);
@@ -195,6 +205,29 @@ impl Site {
         }
         let (id, token) = self.refreshes.begin_next()?;
         Some((SiteCall::Refresh(id), token::refresh(&config, provider, &token)))
+    }
+
+    fn take_over_metadata(&mut self, body: &[u8], now: UnixTime) {
+        match Provider::parse(&self.config, body) {
+            Ok(provider) => self.provider = Some(provider),
+            // Another configuration could use it; this one asks for itself.
+            Err(bad) => {
+                self.metadata.reject(now);
+                self.unusable_metadata(&seen_and_wanted(&bad));
+            }
+        }
+        self.woken.append(&mut self.waiting_for_provider);
+    }
+
+    /// Takes over what is missing here and another worker has: one that is ready a moment later
+    /// than the first would refuse meanwhile.
+    pub fn catch_up(&mut self, now: UnixTime) {
+        if self.provider.is_none()
+            && let Some(body) = self.metadata.take(now)
+        {
+            self.take_over_metadata(&body, now);
+        }
+        self.keys.catch_up(now);
     }
 
     fn fetch_keys(&self, issuer: usize, config: &Config) -> Option<Callout> {
