@@ -430,3 +430,23 @@ fn a_worker_that_has_nothing_yet_takes_what_is_there() {
     third.pass(7);
     assert_eq!(Browser::default().load(&mut third, "/").reply().status, 302);
 }
+
+/// What another worker heard a minute ago is no sign of life, and no reason to say that there is none.
+#[test]
+fn a_login_waits_for_a_new_answer_not_for_an_old_one() {
+    let store = Rc::new(MemoryStore::default());
+    let (mut first, mut second) = (worker(&store), worker(&store));
+    first.work();
+    second.work();
+    for world in [&mut first, &mut second] {
+        world.pass(100);
+    }
+    assert_eq!(Browser::default().load(&mut first, "/").reply().status, 302);
+    for seconds in [31, 29, 60] {
+        second.pass(seconds);
+        assert_eq!(Browser::default().load(&mut second, "/").reply().status, 302);
+    }
+    let mut third = worker(&store);
+    third.pass(400);
+    assert_eq!(Browser::default().load(&mut third, "/").reply().status, 302);
+}

@@ -372,10 +372,17 @@ impl Site {
         self.used_states.add(state.as_bytes(), now)
     }
 
-    /// Whether the provider has answered a moment ago: nobody is sent to one that is gone.
-    #[must_use]
-    pub fn has_contact(&self, now: UnixTime) -> bool {
-        [self.contact, self.metadata.loaded()].iter().any(|at| !now.is_over(*at, CONTACT))
+    /// Whether the provider has answered a moment ago: nobody is sent to one that is gone. What
+    /// another worker has heard counts, and is taken over here: a later wait is for a new answer.
+    pub fn has_contact(&mut self, now: UnixTime) -> bool {
+        let recent = |at| !now.is_over(at, CONTACT);
+        if recent(self.contact) || recent(self.metadata.loaded()) {
+            return true;
+        }
+        if let Some(body) = self.metadata.take(now) {
+            self.take_over_metadata(&body, now);
+        }
+        recent(self.metadata.loaded())
     }
 
     /// A call has a reply: any answer that is not Envoy's own word for silence shows that somebody
