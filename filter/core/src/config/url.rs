@@ -11,6 +11,7 @@ pub struct HttpUrl {
     pub authority: String,
     /// Empty, or a path that begins with a slash and does not end with one.
     pub path: String,
+    origin: String,
 }
 
 impl fmt::Display for HttpUrl {
@@ -41,13 +42,14 @@ impl HttpUrl {
         {
             return None;
         }
-        Some(Self { https, authority, path: path.to_owned() })
+        let origin = format!("{}://{authority}", if https { "https" } else { "http" });
+        Some(Self { https, authority, path: path.to_owned(), origin })
     }
 
     /// `scheme://authority`.
     #[must_use]
-    pub fn origin(&self) -> String {
-        format!("{}://{}", if self.https { "https" } else { "http" }, self.authority)
+    pub fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// The host without its port, IPv6 in brackets.

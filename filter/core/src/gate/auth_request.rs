@@ -29,7 +29,7 @@ impl Gate {
     pub(super) fn auth_request(
         &mut self,
         host: Host<'_>,
-        target: &Target,
+        target: &Target<'_>,
         request: RequestView<'_>,
         cx: &mut Cx<'_>,
     ) -> Decision {
@@ -45,7 +45,7 @@ impl Gate {
     fn verdict(
         &mut self,
         host: Host<'_>,
-        target: &Target,
+        target: &Target<'_>,
         request: RequestView<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
@@ -68,7 +68,7 @@ impl Gate {
             // The subrequest is a GET, whatever the request was: only a page of ours may count.
             None if !shows_credential(request)
                 && shows_session(&cookies, &config)
-                && !is_from_our_page(request, &config.public.origin()) =>
+                && !is_from_our_page(request, config.public.origin()) =>
             {
                 return Err(Refusal::new(Reason::CrossSite)
                     .seen("a session, without proof of where the request comes from")
@@ -105,14 +105,14 @@ fn shows_credential(request: RequestView<'_>) -> bool {
 }
 
 /// The request that the other proxy holds, as it vouches for it.
-struct Original {
+struct Original<'a> {
     headers: Vec<(String, Vec<u8>)>,
-    target: Target,
+    target: Target<'a>,
 }
 
-impl Original {
+impl<'a> Original<'a> {
     /// Only whoever knows the secret is believed: anybody can send the two headers.
-    fn of(request: RequestView<'_>, config: &Config) -> Result<Option<Self>, Refusal> {
+    fn of(request: RequestView<'a>, config: &Config) -> Result<Option<Self>, Refusal> {
         if !request.has(SECRET) {
             return Ok(None);
         }
@@ -141,7 +141,7 @@ impl Original {
 }
 
 /// `?role=`: a role that is asked for.
-fn wanted_role(target: &Target) -> Result<Option<Role>, Refusal> {
+fn wanted_role(target: &Target<'_>) -> Result<Option<Role>, Refusal> {
     let unknown = || {
         let names = Role::ALL.map(Role::name).join(", ");
         Refusal::new(Reason::RoleMissing).seen("an unknown role in ?role=").wanted(names)

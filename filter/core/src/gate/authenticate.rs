@@ -120,7 +120,7 @@ impl Gate {
         if signed_out || session.ended(cx.now, &config.session).is_some() {
             return Ok(self.session_over(&config));
         }
-        if !is_ours(request, &config.public.origin()) {
+        if !is_ours(request, config.public.origin()) {
             let wanted = "Sec-Fetch-Site same-origin or none, or Origin of public_url";
             return Err(Refusal::new(Reason::CrossSite)
                 .seen("a request of another site with a session")
@@ -180,7 +180,7 @@ fn by_certificate(
         _ => peer.certificate().and_then(|shown| certificate::judge(&shown, config)),
     };
     let Some(identity) = mapped else { return Ok(Proof::Nothing { session_ended: false }) };
-    if !is_from_a_browser(request) || is_ours(request, &config.public.origin()) {
+    if !is_from_a_browser(request) || is_ours(request, config.public.origin()) {
         return Ok(Proof::Identity(identity));
     }
     Err(Refusal::new(Reason::CrossSite)

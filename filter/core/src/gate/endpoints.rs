@@ -40,7 +40,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// The endpoint at a target, if it is under the prefix.
-    pub fn at(target: &Target, config: &Config) -> Option<Self> {
+    pub fn at(target: &Target<'_>, config: &Config) -> Option<Self> {
         let rest = target.decoded().strip_prefix(&config.endpoints)?;
         if !rest.is_empty() && !rest.starts_with('/') {
             return None;
@@ -64,7 +64,7 @@ impl Gate {
         &mut self,
         endpoint: Endpoint,
         host: Host<'_>,
-        target: &Target,
+        target: &Target<'_>,
         request: RequestView<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {

@@ -21,8 +21,11 @@ pub enum Known<'a> {
 impl<'a> Host<'a> {
     /// Reads `:authority`.
     pub fn of(request: RequestView<'_>, config: &'a Config) -> Self {
-        let name =
-            request.text(":authority").and_then(|text| normal_authority(text, config.public.https));
+        let text = request.text(":authority");
+        if text == Some(config.public.authority.as_str()) {
+            return Self(Some(Known::Public));
+        }
+        let name = text.and_then(|text| normal_authority(text, config.public.https));
         Self(name.and_then(|name| {
             if name == config.public.authority {
                 return Some(Known::Public);

@@ -76,7 +76,7 @@ impl Gate {
 
     pub(super) fn callback(
         &mut self,
-        target: &Target,
+        target: &Target<'_>,
         request: RequestView<'_>,
         cookies: &Cookies<'_>,
         cx: &mut Cx<'_>,

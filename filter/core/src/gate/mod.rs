@@ -238,7 +238,7 @@ impl Gate {
     fn socket(
         &mut self,
         host: hosts::Known<'_>,
-        target: &Target,
+        target: &Target<'_>,
         request: RequestView<'_>,
         cookies: &Cookies<'_>,
         cx: &mut Cx<'_>,
@@ -283,7 +283,7 @@ impl Gate {
         &mut self,
         permit: Permit,
         host: &str,
-        target: &Target,
+        target: &Target<'_>,
         request: RequestView<'_>,
         cookies: &Cookies<'_>,
         config: &Config,
@@ -350,7 +350,7 @@ impl Gate {
     fn unauthenticated(
         &mut self,
         host: hosts::Known<'_>,
-        target: &Target,
+        target: &Target<'_>,
         session_ended: bool,
         request: RequestView<'_>,
         cookies: &Cookies<'_>,

@@ -5,7 +5,7 @@ use crate::http::target::Target;
 use crate::refusal::{Reason, Refusal};
 
 /// The canonical target.
-pub fn target(request: RequestView<'_>) -> Result<Target, Refusal> {
+pub fn target(request: RequestView<'_>) -> Result<Target<'_>, Refusal> {
     let refuse = |seen: &str| {
         Refusal::new(Reason::AmbiguousTarget).seen(seen).wanted("a path with one meaning")
     };

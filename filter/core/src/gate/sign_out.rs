@@ -24,7 +24,7 @@ impl Gate {
     ) -> Result<Decision, Refusal> {
         let config = cx.site.config();
         let post = request.method() == "POST";
-        if post && !is_ours(request, &config.public.origin()) {
+        if post && !is_ours(request, config.public.origin()) {
             return Err(Refusal::new(Reason::CrossSite).seen("a sign-out by another site"));
         }
         if !post && !is_deliberate_navigation(request) {

@@ -1,57 +1,64 @@
 //! The canonical request target. What two parsers could read in two ways is refused, so that what
 //! is judged here is what Prefect acts on (docs/threats.md, T-E1).
 
+use std::borrow::Cow;
+
 /// A target in origin form whose path has one meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    raw: String,
+pub struct Target<'a> {
+    raw: &'a str,
     path_len: usize,
-    decoded: String,
+    decoded: Cow<'a, str>,
 }
 
 /// Why a target is refused: a fixed text for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ambiguous(pub &'static str);
 
-impl Target {
+impl<'a> Target<'a> {
     /// Reads `:path`.
     ///
     /// # Errors
     /// When the target could be read in more than one way, or is no path at all.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Ambiguous> {
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Ambiguous> {
         let raw = core::str::from_utf8(bytes).map_err(|_| Ambiguous("bytes that are not ASCII"))?;
-        if !raw.bytes().all(|b| b.is_ascii_graphic()) {
+        if !bytes.iter().all(u8::is_ascii_graphic) {
             return Err(Ambiguous("a control, blank or non-ASCII byte"));
         }
-        if !raw.starts_with('/') {
+        if bytes.first() != Some(&b'/') {
             return Err(Ambiguous("not a path (absolute form, * or authority form)"));
         }
-        if raw.contains(['#', '\\']) {
+        if bytes.iter().any(|byte| matches!(byte, b'#' | b'\\')) {
             return Err(Ambiguous("a fragment or a backslash"));
         }
-        let path = raw.split('?').next().unwrap_or_default();
-        let decoded = decode(path)?;
-        if path.contains("//") {
+        let path_len = bytes.iter().position(|byte| *byte == b'?').unwrap_or(bytes.len());
+        let path = raw.get(..path_len).unwrap_or_default();
+        if path.as_bytes().windows(2).any(|pair| pair == b"//") {
             return Err(Ambiguous("an empty path segment"));
         }
+        let decoded = if path.as_bytes().contains(&b'%') {
+            Cow::Owned(decode(path)?)
+        } else {
+            Cow::Borrowed(path)
+        };
         for segment in decoded.split('/') {
             let name = segment.split(';').next().unwrap_or_default();
             if name == "." || name == ".." || (name.is_empty() && segment.contains(';')) {
                 return Err(Ambiguous("a dot segment"));
             }
         }
-        Ok(Self { path_len: path.len(), decoded, raw: raw.to_owned() })
+        Ok(Self { raw, path_len, decoded })
     }
 
     /// Path and query as they came.
     #[must_use]
-    pub fn raw(&self) -> &str {
-        &self.raw
+    pub const fn raw(&self) -> &'a str {
+        self.raw
     }
 
     /// The path as it came, without the query: what exact matches compare.
     #[must_use]
-    pub fn path(&self) -> &str {
+    pub fn path(&self) -> &'a str {
         self.raw.get(..self.path_len).unwrap_or_default()
     }
 
@@ -63,7 +70,7 @@ impl Target {
 
     /// The query without its question mark.
     #[must_use]
-    pub fn query(&self) -> Option<&str> {
+    pub fn query(&self) -> Option<&'a str> {
         self.raw.get(self.path_len.saturating_add(1)..).filter(|_| self.raw.len() > self.path_len)
     }
 }

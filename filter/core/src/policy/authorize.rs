@@ -55,7 +55,7 @@ impl Permit {
 ///
 /// # Errors
 /// When it is none of them.
-pub fn public(method: &str, target: &Target, public_paths: &[String]) -> Result<Permit, NotPublic> {
+pub fn public(method: &str, target: &Target<'_>, public_paths: &[String]) -> Result<Permit, NotPublic> {
     let open = method == "GET" && public_paths.iter().any(|path| path == target.path());
     if open { Ok(Permit { grant: Grant::Public }) } else { Err(NotPublic) }
 }

@@ -76,7 +76,7 @@ pub fn roles_for(operation: &Operation<'_>) -> RoleSet {
         What::Ui(_) => ADMIN,
         What::Socket(path) => lookup(SOCKETS.iter().map(|(p, r)| (*p, *r)), path),
         What::Api(method, path) => {
-            let of_method = OPERATIONS.iter().filter(|(m, _, _)| *m == method);
+            let of_method = beside(path).iter().filter(|(m, _, _)| *m == method);
             lookup(of_method.map(|(_, p, r)| (*p, *r)), path)
         }
     };
@@ -87,6 +87,20 @@ pub fn roles_for(operation: &Operation<'_>) -> RoleSet {
 #[must_use]
 pub fn is_socket(path: &str) -> bool {
     SOCKETS.iter().any(|(template, _)| fits(template, path))
+}
+
+/// The operations whose first segment is that of a path: the table is sorted by it, and no template
+/// begins with a parameter.
+fn beside(path: &str) -> &'static [(&'static str, &'static str, RoleSet)] {
+    let first = first_segment(path);
+    let from = OPERATIONS.partition_point(|(_, template, _)| first_segment(template) < first);
+    let rest = OPERATIONS.get(from..).unwrap_or_default();
+    let count = rest.partition_point(|(_, template, _)| first_segment(template) == first);
+    rest.get(..count).unwrap_or_default()
+}
+
+fn first_segment(path: &str) -> &str {
+    path.split('/').nth(1).unwrap_or_default()
 }
 
 /// The first template that fits; the table has literal segments before parameters.
@@ -189,6 +203,18 @@ mod tests {
         for (at, (method, template, _)) in OPERATIONS.iter().enumerate() {
             let first = OPERATIONS.iter().position(|(m, t, _)| m == method && fits(t, template));
             assert_eq!(first, Some(at), "{method} {template} is shadowed");
+        }
+    }
+
+    #[test]
+    fn the_table_is_sorted_by_first_segments() {
+        assert!(OPERATIONS.is_sorted_by_key(|(_, template, _)| first_segment(template)));
+        for (method, template, roles) in OPERATIONS {
+            assert!(!first_segment(template).starts_with('{'), "{template}");
+            let path = template.replace(['{', '}'], "");
+            let expected = OPERATIONS.iter().find(|(m, t, _)| m == method && fits(t, &path));
+            assert_eq!(Some(*roles), expected.map(|(_, _, roles)| *roles), "{method} {template}");
+            assert_eq!(self::roles(method, &path, ""), *roles, "{method} {path}");
         }
     }
 

@@ -13,7 +13,7 @@ pub struct KnownSocket {
 impl KnownSocket {
     /// The known socket at a target, if it is one.
     #[must_use]
-    pub fn at(target: &Target, config: &Config) -> Option<Self> {
+    pub fn at(target: &Target<'_>, config: &Config) -> Option<Self> {
         let path = target.decoded().strip_prefix(&config.prefect.api_path)?;
         let known = crate::prefect::operations::is_socket(path);
         known.then(|| Self { path: path.to_owned() })

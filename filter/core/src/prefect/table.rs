@@ -18,7 +18,7 @@ const OPERATE: RoleSet = RoleSet::of(&[Role::Operator]);
 const WORK: RoleSet = RoleSet::of(&[Role::Worker]);
 const ADMIN: RoleSet = RoleSet::of(&[]);
 
-/// Method, path template, roles.
+/// Method, path template, roles; sorted by the template's first segment, which is never a parameter.
 #[rustfmt::skip]
 pub const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("POST", "/admin/database/clear", ADMIN),
@@ -100,6 +100,8 @@ pub const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("DELETE", "/deployments/{id}/schedules/{schedule_id}", RUN),
     ("PATCH", "/deployments/{id}/schedules/{schedule_id}", RUN),
     ("GET", "/deployments/{id}/work_queue_check", READ),
+    ("GET", "/docs", READ),
+    ("GET", "/docs/oauth2-redirect", READ),
     ("POST", "/events", WORK),
     ("POST", "/events/count-by/{countable}", READ),
     ("POST", "/events/filter", READ),
@@ -140,11 +142,14 @@ pub const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("GET", "/hello", READ),
     ("POST", "/logs", WORK),
     ("POST", "/logs/filter", READ),
+    ("GET", "/openapi.json", READ),
     ("GET", "/ready", READ),
+    ("GET", "/redoc", READ),
     ("PUT", "/saved_searches", OPERATE),
     ("POST", "/saved_searches/filter", READ),
     ("DELETE", "/saved_searches/{id}", OPERATE),
     ("GET", "/saved_searches/{id}", READ),
+    ("GET", "/static/{file}", READ),
     ("GET", "/task_run_states", READ),
     ("GET", "/task_run_states/{id}", READ),
     ("POST", "/task_runs", WORK),
@@ -211,11 +216,6 @@ pub const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("POST", "/work_queues/{id}/concurrency_status", READ),
     ("POST", "/work_queues/{id}/get_runs", WORK),
     ("GET", "/work_queues/{id}/status", READ),
-    ("GET", "/docs", READ),
-    ("GET", "/docs/oauth2-redirect", READ),
-    ("GET", "/static/{file}", READ),
-    ("GET", "/openapi.json", READ),
-    ("GET", "/redoc", READ),
 ];
 
 /// Socket path template, roles.

@@ -8,7 +8,7 @@ use crate::http::target::Target;
 
 /// Whether a target is the settings of the UI.
 #[must_use]
-pub fn is_at(target: &Target, config: &Config) -> bool {
+pub fn is_at(target: &Target<'_>, config: &Config) -> bool {
     let path = target.decoded().strip_prefix(&config.prefect.ui_path);
     config.single_login && path == Some("ui-settings")
 }

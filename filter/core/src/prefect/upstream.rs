@@ -59,7 +59,7 @@ fn is_identity(name: &str) -> bool {
 #[must_use]
 pub fn edit(
     request: RequestView<'_>,
-    target: &Target,
+    target: &Target<'_>,
     cookies: &Cookies<'_>,
     permit: &Permit,
     host: &str,
@@ -119,7 +119,7 @@ pub fn identity_headers(principal: &Principal, role: Option<Role>) -> Vec<(&'sta
 /// Whether a target belongs to Prefect's API, where its credential is wanted; nowhere else does
 /// it go.
 #[must_use]
-pub fn is_api(target: &Target, config: &Config) -> bool {
+pub fn is_api(target: &Target<'_>, config: &Config) -> bool {
     let under = |path: &str| {
         path.strip_prefix(&config.prefect.api_path).is_some_and(|rest| rest.starts_with('/'))
     };
