@@ -11,7 +11,7 @@ pub struct Event {
     pub outcome: &'static str,
     /// How the principal was proved.
     pub method: &'static str,
-    /// The refusal's code, or what was answered.
+    /// The refusal's code, or what was answered; `ok` for what is forwarded.
     pub reason: &'static str,
     /// Who, `-` when nobody is proved.
     pub principal: String,
@@ -82,14 +82,27 @@ impl Event {
         }
     }
 
-    /// The counter's name: labels in the name, which Envoy's `stats_tags` take apart. All parts
-    /// are from fixed sets, so the number of counters is bounded.
+    /// What its counter is told apart by.
     #[must_use]
-    pub fn counter(&self) -> String {
-        format!(
-            "lictor_requests.outcome={}.method={}.reason={}",
-            self.outcome, self.method, self.reason
-        )
+    pub const fn labels(&self) -> Labels {
+        Labels { outcome: self.outcome, method: self.method, reason: self.reason }
+    }
+}
+
+/// Labels of a counter, all from fixed sets: the number of counters is bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Labels {
+    outcome: &'static str,
+    method: &'static str,
+    reason: &'static str,
+}
+
+impl Labels {
+    /// The counter's name: labels in the name, which Envoy's `stats_tags` take apart.
+    #[must_use]
+    pub fn counter(self) -> String {
+        let Self { outcome, method, reason } = self;
+        format!("lictor_requests.outcome={outcome}.method={method}.reason={reason}")
     }
 }
 

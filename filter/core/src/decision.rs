@@ -1,6 +1,7 @@
 //! What the core wants done: data only. The shell applies it and decides nothing.
 
 use core::time::Duration;
+use std::borrow::Cow;
 
 use crate::policy::authorize::Permit;
 use crate::reply::Reply;
@@ -82,9 +83,9 @@ pub struct ResponseEdit {
     /// Header names to take away.
     pub remove: Vec<&'static str>,
     /// Headers to set.
-    pub set: Vec<(&'static str, String)>,
+    pub set: Vec<(&'static str, Cow<'static, str>)>,
     /// Headers to add beside others of that name.
-    pub add: Vec<(&'static str, String)>,
+    pub add: Vec<(&'static str, Cow<'static, str>)>,
     /// Answer with this instead.
     pub replace: Option<Reply>,
 }

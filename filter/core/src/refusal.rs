@@ -1,6 +1,8 @@
 //! Every refusal: whose fault, which status, what the client is told, how logs and metrics call
 //! it. One table; nothing else chooses a status.
 
+use std::rc::Rc;
+
 use crate::policy::principal::Principal;
 
 /// Why a request is not forwarded.
@@ -208,7 +210,7 @@ pub struct Refusal {
     /// What it is about, for the client: a fixed name, nothing of the request.
     pub about: Option<&'static str>,
     /// Who asked, if that is proved.
-    pub principal: Option<Box<Principal>>,
+    pub principal: Option<Rc<Principal>>,
 }
 
 impl Refusal {
@@ -241,8 +243,8 @@ impl Refusal {
 
     /// Who asked.
     #[must_use]
-    pub fn by(mut self, principal: Principal) -> Self {
-        self.principal = Some(Box::new(principal));
+    pub fn by(mut self, principal: Rc<Principal>) -> Self {
+        self.principal = Some(principal);
         self
     }
 }
@@ -257,7 +259,11 @@ impl From<crate::crypto::NoEntropy> for Refusal {
 /// that could forge a field.
 #[must_use]
 pub fn shown(text: &str) -> String {
-    let printable = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+    let plain = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    if text.len() <= crate::limits::LOGGED_TEXT && text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    let printable = |c: char| if u8::try_from(c).is_ok_and(plain) { c } else { '?' };
     text.chars().take(crate::limits::LOGGED_TEXT).map(printable).collect()
 }
 

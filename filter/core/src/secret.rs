@@ -34,6 +34,38 @@ impl Secret {
     }
 }
 
+impl Secret {
+    /// The same bytes, lent.
+    #[must_use]
+    pub fn lent(&self) -> Lent<'_> {
+        Lent(&self.0)
+    }
+}
+
+/// Secret bytes that somebody else holds (a request's header, say): never printed.
+#[derive(Clone, Copy)]
+pub struct Lent<'a>(&'a [u8]);
+
+impl<'a> Lent<'a> {
+    /// Lends the bytes.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// As [`Secret::expose`].
+    #[must_use]
+    pub const fn expose(self) -> &'a [u8] {
+        self.0
+    }
+}
+
+impl fmt::Debug for Lent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
@@ -56,5 +88,6 @@ mod tests {
     #[test]
     fn debug_output_hides_the_value() {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");
+        assert_eq!(format!("{:?}", Lent::new(b"hunter2")), "Secret(…)");
     }
 }

@@ -196,7 +196,7 @@ fn parallel_requests_of_a_due_session_cause_one_refresh() {
             .iter()
             .find(|(name, _)| *name == "set-cookie")
             .expect("every tab gets the new cookie");
-        assert!(edit.set.contains(&("cache-control", "no-store".to_owned())));
+        assert!(edit.set.contains(&("cache-control", "no-store".into())));
         browser.keep_line(&cookie.1);
     }
     // A tab whose Set-Cookie was lost shows the old cookie and goes on without another refresh.

@@ -4,7 +4,7 @@ use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::collections::HashMap;
 
-use lictor_core::audit::Event;
+use lictor_core::audit::{Event, Labels};
 use lictor_core::decision::{CalloutReply, Decision};
 use lictor_core::http::request::RequestView;
 use lictor_core::site::SiteCall;
@@ -29,7 +29,7 @@ pub struct Shared {
     site: RefCell<Option<Site>>,
     gates: RefCell<HashMap<StreamId, Gate>>,
     calls: RefCell<HashMap<u32, Caller>>,
-    counters: RefCell<HashMap<String, Option<u32>>>,
+    counters: RefCell<HashMap<Labels, Option<u32>>>,
     lingering: Lingering,
     tick: Cell<Duration>,
 }
@@ -111,9 +111,12 @@ impl Shared {
     }
 
     fn record(&self, event: &Event) {
-        let name = event.counter();
-        let metric =
-            *self.counters.borrow_mut().entry(name).or_insert_with_key(|name| host::counter(name));
+        let labels = event.labels();
+        let metric = *self
+            .counters
+            .borrow_mut()
+            .entry(labels)
+            .or_insert_with(|| host::counter(&labels.counter()));
         if let Some(metric) = metric {
             host::count(metric);
         }

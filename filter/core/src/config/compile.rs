@@ -315,10 +315,13 @@ fn secrets(
     if client_missing {
         return None;
     }
+    let prefect = prefect?;
+    let credential = format!("Basic {}", crate::crypto::to_base64(prefect.as_bytes()));
     Some(Secrets {
         client: client.map(Secret::new),
         cookie_keys: keys?,
-        prefect: Secret::new(prefect?),
+        prefect: Secret::new(prefect),
+        prefect_credential: Secret::new(credential),
         auth_request: auth_request.map(Secret::new),
     })
 }

@@ -1,11 +1,14 @@
 //! What machines may show: keys, certificates, and where they may show them.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::hex;
 use super::reader::{Section, quote};
 use super::url::normal_authority;
 use super::values::role;
+use crate::policy::principal::{Method, Principal};
+
 use super::{ApiKey, CertificateEntry, CertificateName, Machines};
 
 pub fn machines(section: &Section<'_>, https: bool) -> Machines {
@@ -47,7 +50,11 @@ fn certificates(machines: &Section<'_>) -> Vec<CertificateEntry> {
         section.finish();
         let Some(entry) = entry else { continue };
         if entries.iter().any(|known| known.shows == entry.shows) {
-            section.problem("name", &quote(&entry.name), "one entry for each certificate");
+            section.problem(
+                "name",
+                &quote(&entry.principal.name),
+                "one entry for each certificate",
+            );
         }
         entries.push(entry);
     }
@@ -67,7 +74,8 @@ fn certificate(section: &Section<'_>) -> Option<CertificateEntry> {
         section.problem("uri", "none or several names", "one of uri, dns and subject");
         return None;
     };
-    Some(CertificateEntry { name: name?.to_owned(), role: role?, shows })
+    let principal = Principal::machine("cert", name?, Method::Certificate);
+    Some(CertificateEntry { principal: Rc::new(principal), role: role?, shows })
 }
 
 fn api_key(section: &Section<'_>) -> Option<([u8; 32], ApiKey)> {
@@ -82,5 +90,6 @@ fn api_key(section: &Section<'_>) -> Option<([u8; 32], ApiKey)> {
     });
     let role = section.required("role").and_then(|text| role(section, "role", text));
     let expires = section.instant("expires");
-    Some((digest?, ApiKey { name: name?.to_owned(), role: role?, expires }))
+    let principal = Principal::machine("key", name?, Method::ApiKey);
+    Some((digest?, ApiKey { principal: Rc::new(principal), role: role?, expires }))
 }

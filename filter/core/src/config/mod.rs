@@ -14,9 +14,11 @@ mod values;
 
 use core::time::Duration;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use crate::crypto::Key;
 use crate::jose::Algorithm;
+use crate::policy::principal::Principal;
 use crate::policy::role::Role;
 use crate::secret::Secret;
 use crate::time::UnixTime;
@@ -176,8 +178,8 @@ pub struct Machines {
 /// A client certificate, by what it shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateEntry {
-    /// What logs and Prefect see.
-    pub name: String,
+    /// Whom it proves.
+    pub principal: Rc<Principal>,
     /// What it may do.
     pub role: Role,
     /// What it shows.
@@ -198,8 +200,8 @@ pub enum CertificateName {
 /// One API key, its text unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
-    /// What logs and Prefect see.
-    pub name: String,
+    /// Whom it proves.
+    pub principal: Rc<Principal>,
     /// What it may do.
     pub role: Role,
     /// When it ends.
@@ -226,6 +228,8 @@ pub struct Secrets {
     pub cookie_keys: Vec<Key>,
     /// `LICTOR_PREFECT_AUTH_STRING`.
     pub prefect: Secret,
+    /// The same as Prefect's API wants it: `Basic …`.
+    pub prefect_credential: Secret,
     /// `LICTOR_AUTH_REQUEST_SECRET`, if another proxy may say what it holds.
     pub auth_request: Option<Secret>,
 }

@@ -1,6 +1,7 @@
 //! Who is it? A header's credential, else the session cookie.
 
 use core::time::Duration;
+use std::rc::Rc;
 
 use super::hosts::Known;
 use super::{Cx, Gate};
@@ -193,12 +194,12 @@ fn by_certificate(
 pub fn identity_of(session: &Session, absolute: Duration) -> Identity {
     let until: UnixTime = session.started.plus(absolute);
     Identity {
-        principal: Principal {
+        principal: Rc::new(Principal {
             id: format!("user:{}", session.subject),
             name: session.name.clone(),
             email: session.email.clone(),
             method: Method::Session,
-        },
+        }),
         role: session.role,
         until: Some(until),
     }

@@ -44,7 +44,7 @@ impl Gate {
         } else {
             answer::for_machine(response, &config)
         };
-        edit.add.extend(cookie.map(|value| ("set-cookie", value)));
+        edit.add.extend(cookie.map(|value| ("set-cookie", value.into())));
         forwarded.rewriting = forwarded.ui_settings
             && status == 200
             && response.header("content-encoding").is_none_or(|e| e == "identity");
@@ -52,7 +52,7 @@ impl Gate {
             // The body changes its length; a stale one would desynchronise the connection.
             edit.remove.extend(["content-length", "etag", "last-modified"]);
             edit.set.retain(|(name, _)| *name != "cache-control");
-            edit.set.push(("cache-control", "no-store".to_owned()));
+            edit.set.push(("cache-control", "no-store".into()));
         }
         edit
     }

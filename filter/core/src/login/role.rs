@@ -22,7 +22,7 @@ pub fn role(
     config: &Config,
     now: UnixTime,
 ) -> Option<Role> {
-    let from_id = role_of(&Value::Object(id.claims.clone()), &config.roles);
+    let from_id = role_of(&id.claims, &config.roles);
     let from_access = || {
         let types = ["jwt", "at+jwt"];
         let access = tokens.access.expose();
@@ -34,7 +34,7 @@ pub fn role(
         claims::times(&claims, now, true).ok()?;
         let same = claims::text(&claims, "sub") == Some(&id.subject)
             && claims::text(&claims, "azp") == Some(&config.client_id);
-        same.then(|| role_of(&Value::Object(claims), &config.roles)).flatten()
+        same.then(|| role_of(&claims, &config.roles)).flatten()
     };
     let found = from_id.or_else(from_access);
     if config.idp.userinfo { found } else { found.or(config.roles.default) }
@@ -49,7 +49,7 @@ pub fn is_open(role: Option<Role>, config: &Config) -> bool {
 /// The role by userinfo's claims, else the default.
 #[must_use]
 pub fn by_userinfo(claims: Option<&Value>, config: &Config) -> Option<Role> {
-    claims.and_then(|claims| role_of(claims, &config.roles)).or(config.roles.default)
+    claims.and_then(|claims| role_of(claims.as_object()?, &config.roles)).or(config.roles.default)
 }
 
 /// Keycloak says so; elsewhere nothing may mark it as another kind (RFC 8725 §3.12).

@@ -1,10 +1,12 @@
 //! API keys: 256 random bits behind `lk_`, of which only the SHA-256 is known here.
 
+use std::rc::Rc;
+
 use crate::config::{Config, Machines};
 use crate::crypto::sha256;
-use crate::policy::principal::{Identity, Method, Principal};
+use crate::policy::principal::Identity;
 use crate::refusal::{Reason, Refusal};
-use crate::secret::Secret;
+use crate::secret::Lent;
 use crate::time::UnixTime;
 
 /// What every key begins with.
@@ -15,23 +17,18 @@ pub const PREFIX: &[u8] = b"lk_";
 ///
 /// # Errors
 /// When it is unknown or over.
-pub fn judge(key: &Secret, config: &Config, now: UnixTime) -> Result<Identity, Refusal> {
+pub fn judge(key: Lent<'_>, config: &Config, now: UnixTime) -> Result<Identity, Refusal> {
     let Machines { api_keys, .. } = &config.machines;
     let Some(entry) = api_keys.get(&sha256(key.expose())) else {
         return Err(Refusal::new(Reason::UnknownApiKey)
             .seen("an unknown key")
             .wanted("a key of machines.api_keys"));
     };
+    let principal = Rc::clone(&entry.principal);
     if entry.expires.is_some_and(|end| now >= end) {
         return Err(Refusal::new(Reason::ExpiredApiKey)
-            .seen(format!("key {}, expired", entry.name))
+            .seen(format!("key {}, expired", principal.name))
             .wanted("a key in time"));
     }
-    let principal = Principal {
-        id: format!("key:{}", entry.name),
-        name: entry.name.clone(),
-        email: None,
-        method: Method::ApiKey,
-    };
     Ok(Identity { principal, role: Some(entry.role), until: entry.expires })
 }

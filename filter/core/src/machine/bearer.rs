@@ -1,6 +1,8 @@
 //! Access tokens as bearer tokens (RFC 6750): of the login's issuer and of those that
 //! `machines.issuers` lists, each with its own keys, audiences and marks.
 
+use std::rc::Rc;
+
 use serde_json::{Map, Value};
 
 use crate::config::{Config, Issuer, LOGIN, Profile};
@@ -43,7 +45,7 @@ pub fn read<'a>(token: &'a [u8], config: &Config) -> Result<Claimed<'a>, Mismatc
     let found = config
         .issuers
         .iter()
-        .position(|known| claims::issuer(&token.claims, &known.issuer).is_ok());
+        .position(|known| claims::text(&token.claims, "iss") == Some(&known.issuer));
     let issuer = found.ok_or_else(|| {
         let known: Vec<&str> = config.issuers.iter().map(|known| known.issuer.as_str()).collect();
         Mismatch::new("iss", token.claims.get("iss"), known.join(" or "))
@@ -85,12 +87,11 @@ impl Claimed<'_> {
         possession(claims, peer)?;
         claims::audience(claims, &issuer.audiences)?;
         party(claims, &issuer.authorized_parties)?;
-        let all = Value::Object(self.token.claims.clone());
-        required(&all, issuer)?;
+        required(claims, issuer)?;
         let principal = principal(claims, issuer, self.issuer == LOGIN)?;
-        let role = issuer.role.or_else(|| role_of(&all, &config.roles));
+        let role = issuer.role.or_else(|| role_of(claims, &config.roles));
         Ok(Judged {
-            identity: Identity { principal, role, until: Some(until) },
+            identity: Identity { principal: Rc::new(principal), role, until: Some(until) },
             from: claims::not_before(claims),
             bound: claims.contains_key("cnf"),
         })
@@ -182,7 +183,7 @@ fn party(members: &Map<String, Value>, allowed: &[String]) -> Result<(), Mismatc
 }
 
 /// `claims` of the issuer's settings: each is a string, and one of those that are listed.
-fn required(claims: &Value, issuer: &Issuer) -> Result<(), Mismatch> {
+fn required(claims: &Map<String, Value>, issuer: &Issuer) -> Result<(), Mismatch> {
     for (path, allowed) in &issuer.claims {
         let value = at(claims, path);
         let fits = value

@@ -1,8 +1,10 @@
 //! Client certificates. Envoy verifies the chain; here a certificate's name becomes a machine's.
 //! `X-Forwarded-Client-Cert` is never read: whoever sends it is not whoever was verified.
 
+use std::rc::Rc;
+
 use crate::config::{CertificateName, Config};
-use crate::policy::principal::{Identity, Method, Principal};
+use crate::policy::principal::Identity;
 
 /// What Envoy says of the certificate that it has verified on this connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,12 +47,7 @@ pub fn judge(certificate: &Certificate, config: &Config) -> Option<Identity> {
         own.as_ref() == Some(wanted)
     };
     let mapped = config.machines.certificates.iter().find(|entry| has(&entry.shows))?;
-    let principal = Principal {
-        id: format!("cert:{}", mapped.name),
-        name: mapped.name.clone(),
-        email: None,
-        method: Method::Certificate,
-    };
+    let principal = Rc::clone(&mapped.principal);
     Some(Identity { principal, role: Some(mapped.role), until: None })
 }
 

@@ -2,6 +2,7 @@
 //! tried as something else.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use crate::config::Config;
 use crate::http::authorization::{self, Presented};
@@ -15,7 +16,7 @@ use crate::machine::{api_key, bearer};
 use crate::policy::principal::{Identity, Method, Principal};
 use crate::policy::role::Role;
 use crate::refusal::{Reason, Refusal};
-use crate::secret::Secret;
+use crate::secret::{Lent, Secret};
 use crate::time::UnixTime;
 
 /// What the judgement needs from the site.
@@ -62,18 +63,18 @@ impl Bench<'_> {
     ///
     /// # Errors
     /// See [`Unproved`].
-    pub fn judge(self, presented: &Presented) -> Result<Identity, Unproved> {
+    pub fn judge(self, presented: &Presented<'_>) -> Result<Identity, Unproved> {
         match presented {
-            Presented::ApiKey(key) => Ok(api_key::judge(key, self.config, self.now)?),
+            Presented::ApiKey(key) => Ok(api_key::judge(*key, self.config, self.now)?),
             Presented::Bearer(token) if token.expose().starts_with(api_key::PREFIX) => {
-                Ok(api_key::judge(token, self.config, self.now)?)
+                Ok(api_key::judge(*token, self.config, self.now)?)
             }
-            Presented::Bearer(token) => self.bearer(token),
+            Presented::Bearer(token) => self.bearer(*token),
             Presented::Basic { user, password } => self.basic(user, password, true),
         }
     }
 
-    fn bearer(self, token: &Secret) -> Result<Identity, Unproved> {
+    fn bearer(self, token: Lent<'_>) -> Result<Identity, Unproved> {
         if !self.config.machines.bearer {
             return Err(not_accepted(
                 "a bearer token",
@@ -111,13 +112,13 @@ impl Bench<'_> {
     fn basic(self, user: &str, password: &Secret, unwrap: bool) -> Result<Identity, Unproved> {
         let secret = password.expose();
         if secret.starts_with(api_key::PREFIX) {
-            return Ok(api_key::judge(password, self.config, self.now)?);
+            return Ok(api_key::judge(password.lent(), self.config, self.now)?);
         }
         if secret.starts_with(b"lt_") {
             return Err(not_accepted("a personal token", "an API key or an access token"));
         }
         if looks_like_token(secret) {
-            return self.bearer(password);
+            return self.bearer(password.lent());
         }
         let pair = Secret::new([user.as_bytes(), b":", secret].concat());
         if self.config.secrets.prefect.equals(pair.expose()) {
@@ -139,19 +140,14 @@ impl Bench<'_> {
         if !self.config.machines.accept_auth_string {
             return Err(not_accepted("Prefect's own shared string", "a credential of one's own"));
         }
-        let principal = Principal {
-            id: "key:prefect-auth-string".to_owned(),
-            name: "prefect-auth-string".to_owned(),
-            email: None,
-            method: Method::AuthString,
-        };
-        Ok(Identity { principal, role: Some(Role::Admin), until: None })
+        let principal = Principal::machine("key", "prefect-auth-string", Method::AuthString);
+        Ok(Identity { principal: Rc::new(principal), role: Some(Role::Admin), until: None })
     }
 }
 
 /// `Bearer <token>` or `Basic <base64>` that a client wrapped in Basic once more. The text has no
 /// colon of its own, so the client added one, or its end stands behind one.
-fn wrapped(pair: &Secret) -> Option<Result<Presented, Unproved>> {
+fn wrapped(pair: &Secret) -> Option<Result<Presented<'_>, Unproved>> {
     let text = pair.expose();
     let text = text.strip_prefix(b":").unwrap_or(text);
     let text = text.strip_suffix(b":").unwrap_or(text);

@@ -13,10 +13,14 @@ use crate::time::UnixTime;
 /// See the module.
 #[derive(Default)]
 pub struct Verified {
-    entries: HashMap<Vec<u8>, Entry>,
-    order: VecDeque<Vec<u8>>,
+    /// By the tokens' ends, which are the ends of their signatures: nobody chooses those, and a whole
+    /// token would have to be hashed at each look.
+    entries: HashMap<End, (Vec<u8>, Entry)>,
+    order: VecDeque<End>,
     bytes: usize,
 }
+
+type End = [u8; 16];
 
 /// What was found out about a token.
 #[derive(Clone, Debug)]
@@ -36,7 +40,7 @@ impl Verified {
     /// time.
     #[must_use]
     pub fn find(&self, token: &[u8], keys: &Keys, now: UnixTime) -> Option<Identity> {
-        let entry = self.entries.get(token)?;
+        let (_, entry) = self.entries.get(&end_of(token)?).filter(|(known, _)| known == token)?;
         let in_time = entry.identity.until.is_some_and(|until| now < until)
             && entry.from <= now.plus(Duration::from_secs(LEEWAY));
         let trusted = keys.generation(entry.issuer, now) == Some(entry.keys);
@@ -45,14 +49,21 @@ impl Verified {
 
     /// Keeps what was found out.
     pub fn keep(&mut self, token: &[u8], entry: Entry) {
-        if self.entries.insert(token.to_vec(), entry).is_none() {
-            self.order.push_back(token.to_vec());
-            self.bytes = self.bytes.saturating_add(token.len());
+        let Some(end) = end_of(token) else { return };
+        self.bytes = self.bytes.saturating_add(token.len());
+        match self.entries.insert(end, (token.to_vec(), entry)) {
+            Some((earlier, _)) => self.bytes = self.bytes.saturating_sub(earlier.len()),
+            None => self.order.push_back(end),
         }
         while self.order.len() > VERIFIED_TOKENS || self.bytes > VERIFIED_BYTES {
             let Some(oldest) = self.order.pop_front() else { return };
-            self.bytes = self.bytes.saturating_sub(oldest.len());
-            self.entries.remove(&oldest);
+            if let Some((token, _)) = self.entries.remove(&oldest) {
+                self.bytes = self.bytes.saturating_sub(token.len());
+            }
         }
     }
+}
+
+fn end_of(token: &[u8]) -> Option<End> {
+    token.last_chunk().copied()
 }

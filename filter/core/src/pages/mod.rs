@@ -172,6 +172,8 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -201,7 +203,7 @@ mod tests {
             email: None,
             method: Method::Session,
         };
-        let refusal = Refusal::new(Reason::RoleMissing).wanted("admin").by(principal);
+        let refusal = Refusal::new(Reason::RoleMissing).wanted("admin").by(Rc::new(principal));
         let html = html(&refusal);
         assert!(!html.contains("<script"));
         assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;"));

@@ -1,6 +1,8 @@
 //! The one place that grants. A [`Permit`] has no other constructor, and nothing is forwarded
 //! without one (invariant I1).
 
+use std::rc::Rc;
+
 use crate::http::target::Target;
 use crate::policy::principal::{Identity, Method, Principal};
 use crate::policy::role::Role;
@@ -19,7 +21,7 @@ pub struct Permit {
 enum Grant {
     Public,
     Handshake,
-    Identity { principal: Principal, role: Role, until: Option<UnixTime> },
+    Identity { principal: Rc<Principal>, role: Role, until: Option<UnixTime> },
 }
 
 impl Permit {
@@ -43,7 +45,7 @@ impl Permit {
 
     /// How it was proved, for logs.
     #[must_use]
-    pub const fn method(&self) -> Method {
+    pub fn method(&self) -> Method {
         match &self.grant {
             Grant::Identity { principal, .. } => principal.method,
             Grant::Public | Grant::Handshake => Method::Anonymous,
@@ -55,7 +57,11 @@ impl Permit {
 ///
 /// # Errors
 /// When it is none of them.
-pub fn public(method: &str, target: &Target<'_>, public_paths: &[String]) -> Result<Permit, NotPublic> {
+pub fn public(
+    method: &str,
+    target: &Target<'_>,
+    public_paths: &[String],
+) -> Result<Permit, NotPublic> {
     let open = method == "GET" && public_paths.iter().any(|path| path == target.path());
     if open { Ok(Permit { grant: Grant::Public }) } else { Err(NotPublic) }
 }

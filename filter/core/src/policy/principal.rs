@@ -1,5 +1,7 @@
 //! Who asks.
 
+use std::rc::Rc;
+
 use crate::policy::role::Role;
 use crate::time::UnixTime;
 
@@ -49,11 +51,19 @@ pub struct Principal {
     pub method: Method,
 }
 
+impl Principal {
+    /// A machine that the configuration names.
+    #[must_use]
+    pub fn machine(kind: &str, name: &str, method: Method) -> Self {
+        Self { id: format!("{kind}:{name}"), name: name.to_owned(), email: None, method }
+    }
+}
+
 /// An identity that has been proved, before anybody asked what it may do.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// Who.
-    pub principal: Principal,
+    pub principal: Rc<Principal>,
     /// With which role; none is a person without rights.
     pub role: Option<Role>,
     /// When the proof ends.

@@ -1,5 +1,7 @@
 //! What an answer of Prefect's looks like to the client.
 
+use std::borrow::Cow;
+
 use crate::config::Config;
 use crate::decision::ResponseEdit;
 use crate::http::request::ResponseView;
@@ -28,24 +30,31 @@ pub fn for_session(
     let mut edit = for_machine(answer, config);
     let caching = answer.header("cache-control").unwrap_or_default();
     if cookie {
-        edit.set.push(("cache-control", "no-store".to_owned()));
+        edit.set.push(("cache-control", "no-store".into()));
     } else if !caching.contains("private") && !caching.contains("no-store") {
-        // `public` and `s-maxage` are dropped with the old value; the rest stays.
-        let kept = caching
-            .split(',')
-            .map(str::trim)
-            .filter(|d| !d.is_empty() && *d != "public" && !d.starts_with("s-maxage"));
-        let directives: Vec<&str> = core::iter::once("private").chain(kept).collect();
-        edit.set.push(("cache-control", directives.join(", ")));
+        edit.set.push(("cache-control", private(caching)));
     }
     if !asset {
-        edit.add.push(("vary", "Cookie, Authorization".to_owned()));
+        edit.add.push(("vary", "Cookie, Authorization".into()));
     }
     if !answer.header("content-security-policy").is_some_and(|csp| csp.contains("frame-ancestors"))
     {
-        edit.add.push(("content-security-policy", "frame-ancestors 'self'".to_owned()));
+        edit.add.push(("content-security-policy", "frame-ancestors 'self'".into()));
     }
     edit
+}
+
+/// `public` and `s-maxage` are dropped; the rest stays.
+fn private(caching: &str) -> Cow<'static, str> {
+    if caching.is_empty() {
+        return "private".into();
+    }
+    let kept = caching
+        .split(',')
+        .map(str::trim)
+        .filter(|d| !d.is_empty() && *d != "public" && !d.starts_with("s-maxage"));
+    let directives: Vec<&str> = core::iter::once("private").chain(kept).collect();
+    directives.join(", ").into()
 }
 
 /// Hygiene for every forwarded answer.
@@ -55,7 +64,7 @@ pub fn for_machine(answer: ResponseView<'_>, config: &Config) -> ResponseEdit {
     let remove = REMOVED.into_iter().filter(|name| answer.has(name)).collect();
     let mut edit = ResponseEdit { remove, ..ResponseEdit::default() };
     if config.hsts() {
-        edit.set.push(("strict-transport-security", "max-age=31536000".to_owned()));
+        edit.set.push(("strict-transport-security", "max-age=31536000".into()));
     }
     edit
 }

@@ -1,7 +1,6 @@
 //! What a forwarded request looks like to Prefect: strip first, then set (RFC 9700 §4.13).
 
 use crate::config::Config;
-use crate::crypto::to_base64;
 use crate::decision::RequestEdit;
 use crate::http::cookies::{Cookies, Rest};
 use crate::http::request::RequestView;
@@ -48,11 +47,20 @@ const IDENTITY: [&str; 29] = [
 /// Whether a client may never send this header on. Names are compared with `-`, `_` and `.`
 /// folded: servers behind us may read them as one (docs/threats.md T-S3).
 fn is_identity(name: &str) -> bool {
-    let folded: String = name
-        .chars()
-        .map(|c| if matches!(c, '_' | '.') { '-' } else { c.to_ascii_lowercase() })
-        .collect();
-    folded.starts_with("x-auth-request-") || IDENTITY.contains(&folded.as_str())
+    let name = name.as_bytes();
+    let begins_with = |wanted: &str| {
+        let begin = name.get(..wanted.len()).unwrap_or_default();
+        begin.iter().map(folded).eq(wanted.bytes())
+    };
+    let is = |known: &&str| known.len() == name.len() && begins_with(known);
+    begins_with("x-auth-request-") || IDENTITY.iter().any(|known| is(known))
+}
+
+const fn folded(byte: &u8) -> u8 {
+    match byte {
+        b'_' | b'.' => b'-',
+        byte => byte.to_ascii_lowercase(),
+    }
 }
 
 /// The edit for a permitted request. `host` is the configured name that the client used.
@@ -91,8 +99,8 @@ pub fn edit(
     }
     if let Some((principal, role)) = permit.identity() {
         if is_api(target, config) {
-            let secret = to_base64(config.secrets.prefect.expose());
-            edit.set.push(("authorization", format!("Basic {secret}").into_bytes()));
+            let credential = config.secrets.prefect_credential.expose();
+            edit.set.push(("authorization", credential.to_vec()));
         }
         if config.prefect.forward_identity {
             let told = identity_headers(principal, Some(role));
@@ -128,9 +136,13 @@ pub fn is_api(target: &Target<'_>, config: &Config) -> bool {
 
 /// Bounded, and percent-encoded where it is not plain ASCII.
 fn header_value(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'%' || byte == b' ';
+    if text.len() <= 256 && text.bytes().all(plain) {
+        return text.to_owned();
+    }
     let mut value = String::new();
     for c in text.chars().take(256) {
-        if c.is_ascii_graphic() && c != '%' || c == ' ' {
+        if u8::try_from(c).is_ok_and(plain) {
             value.push(c);
         } else {
             let mut bytes = [0; 4];

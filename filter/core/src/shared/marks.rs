@@ -34,8 +34,19 @@ struct Record {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Mark {
-    what: [u8; 16],
+    what: Name,
     at: UnixTime,
+}
+
+/// What is marked: random bytes of our own, or [`name`].
+pub type Name = [u8; 16];
+
+/// The name of something that is no random bytes of our own.
+#[must_use]
+pub fn name(item: &[u8]) -> Name {
+    let mut name = Name::default();
+    name.copy_from_slice(sha256(item).first_chunk::<16>().unwrap_or(&Name::default()));
+    name
 }
 
 /// What became of a mark.
@@ -73,8 +84,8 @@ impl Marks {
     }
 
     /// Marks something.
-    pub fn add(&mut self, item: &[u8], now: UnixTime) -> Added {
-        let (at, what) = place(item);
+    pub fn add(&mut self, what: Name, now: UnixTime) -> Added {
+        let at = place(&what);
         for _ in 0..TRIES {
             self.look(at);
             let Some(record) = self.records.get(at) else { return Added::Busy };
@@ -103,18 +114,18 @@ impl Marks {
     }
 
     /// Whether something is marked.
-    pub fn has(&mut self, item: &[u8], now: UnixTime) -> bool {
-        let (at, what) = place(item);
+    pub fn has(&mut self, what: &Name, now: UnixTime) -> bool {
+        let at = place(what);
         self.look(at);
         self.records.get(at).is_some_and(|record| {
-            record.marks.iter().any(|mark| mark.what == what && !now.is_over(mark.at, self.life))
+            record.marks.iter().any(|mark| mark.what == *what && !now.is_over(mark.at, self.life))
         })
     }
 
     /// Until when marks have been lost, in the record where this one would stand.
     #[must_use]
-    pub fn lost(&self, item: &[u8]) -> Option<UnixTime> {
-        self.records.get(place(item).0)?.lost
+    pub fn lost(&self, what: &Name) -> Option<UnixTime> {
+        self.records.get(place(what))?.lost
     }
 
     /// Takes over what others have written, if anybody has. What this worker knows stays: older
@@ -169,10 +180,8 @@ impl Marks {
     }
 }
 
-/// In which record a mark stands, and as what.
-fn place(item: &[u8]) -> (usize, [u8; 16]) {
-    let digest = sha256(item);
-    let mut what = [0; 16];
-    what.copy_from_slice(digest.get(..16).unwrap_or(&[0; 16]));
-    (usize::from(digest.last().copied().unwrap_or(0)) % RECORDS, what)
+/// In which record a mark stands.
+fn place(what: &Name) -> usize {
+    let [.., last] = *what;
+    usize::from(last) % RECORDS
 }

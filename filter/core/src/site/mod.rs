@@ -30,7 +30,7 @@ use crate::session::cookie::SessionCookie;
 use crate::session::model::Session;
 use crate::shared::SharedStore;
 use crate::shared::document::{Document, Fresher, Step};
-use crate::shared::marks::{Added, Marks};
+use crate::shared::marks::{self, Added, Marks};
 use crate::stream::StreamId;
 use crate::time::UnixTime;
 use crate::ws::pending::Pending;
@@ -162,7 +162,7 @@ impl Site {
     /// See [`Unproved`].
     pub fn judge(
         &mut self,
-        presented: &Presented,
+        presented: &Presented<'_>,
         peer: &dyn Peer,
         now: UnixTime,
     ) -> Result<Identity, Unproved> {
@@ -351,7 +351,7 @@ impl Site {
     /// results. Where the mark finds no place the recheck is what ends it.
     pub fn sign_out(&mut self, id: [u8; 16], now: UnixTime) {
         self.refreshes.drop_session(&id);
-        let _ = self.signed_out.add(&id, now);
+        let _ = self.signed_out.add(id, now);
     }
 
     /// Whether a session has been signed out.
@@ -369,7 +369,7 @@ impl Site {
     /// Marks a callback's state as used, once for all workers: the code must not be redeemed twice,
     /// or Keycloak ends the session.
     pub fn use_state(&mut self, state: &str, now: UnixTime) -> Added {
-        self.used_states.add(state.as_bytes(), now)
+        self.used_states.add(marks::name(state.as_bytes()), now)
     }
 
     /// Whether the provider has answered a moment ago: nobody is sent to one that is gone. What

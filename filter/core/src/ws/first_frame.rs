@@ -7,7 +7,7 @@ use crate::http::authorization::{Presented, name_and_secret};
 use crate::jose::compact::looks_like_token;
 use crate::limits::TOKEN;
 use crate::machine::api_key;
-use crate::secret::Secret;
+use crate::secret::{Lent, Secret};
 use crate::ws::frame::{self, Frame, PING_PONG, Read, TEXT};
 
 /// Close codes as Prefect's clients take them: 1008 is final for them, 1013 is tried again.
@@ -70,14 +70,14 @@ fn auth(frame: Frame) -> First {
 impl AuthFrame {
     /// The credential in it; `None` when there is none, or it is of no known form.
     #[must_use]
-    pub fn presented(&self) -> Option<Presented> {
+    pub fn presented(&self) -> Option<Presented<'_>> {
         let token =
             self.members.get("token")?.as_str().filter(|t| !t.is_empty() && t.len() <= TOKEN)?;
         let bytes = token.as_bytes();
         if bytes.starts_with(api_key::PREFIX) {
-            Some(Presented::ApiKey(Secret::new(bytes)))
+            Some(Presented::ApiKey(Lent::new(bytes)))
         } else if looks_like_token(bytes) {
-            Some(Presented::Bearer(Secret::new(bytes)))
+            Some(Presented::Bearer(Lent::new(bytes)))
         } else {
             name_and_secret(bytes).ok()
         }

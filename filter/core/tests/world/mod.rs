@@ -220,7 +220,12 @@ impl World {
         loop {
             if let Some(event) = gate.take_event() {
                 self.log.extend(event.line.clone());
-                self.log.push(format!("{} {} {}", event.counter(), event.principal, event.role));
+                self.log.push(format!(
+                    "{} {} {}",
+                    event.labels().counter(),
+                    event.principal,
+                    event.role
+                ));
             }
             decision = match decision {
                 Decision::Forward { permit: _, edit } => {
