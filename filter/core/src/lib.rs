@@ -40,6 +40,7 @@ pub mod pages;
 pub mod policy;
 pub mod prefect;
 pub mod refusal;
+pub mod remembered;
 pub mod reply;
 pub mod secret;
 pub mod session;

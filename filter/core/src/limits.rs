@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crate::remembered::Most;
+
 /// All `Cookie` lines of a request together, in bytes.
 pub const COOKIE_HEADER: usize = 32 * 1024;
 /// One token or password, in bytes.
@@ -28,10 +30,10 @@ pub const WAITING_REQUESTS: usize = 1024;
 pub const REFRESHES_IN_FLIGHT: usize = 64;
 /// How long a login attempt may take.
 pub const LOGIN_ATTEMPT: Duration = Duration::from_secs(30 * 60);
-/// Access tokens that are remembered as verified in one worker, and their bytes together.
-pub const VERIFIED_TOKENS: usize = 1024;
-/// See [`VERIFIED_TOKENS`].
-pub const VERIFIED_BYTES: usize = 4 * 1024 * 1024;
+/// Access tokens that are remembered as verified in one worker.
+pub const VERIFIED: Most = Most { entries: 1024, bytes: 4 * 1024 * 1024 };
+/// Session cookies that are remembered as opened in one worker.
+pub const OPENED: Most = Most { entries: 1024, bytes: 4 * 1024 * 1024 };
 /// Login attempts that one browser may have open.
 pub const LOGIN_ATTEMPTS: usize = 5;
 /// A session cookie's value, in bytes (browsers drop cookies beyond 4096 octets, name included).

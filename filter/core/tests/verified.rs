@@ -12,7 +12,7 @@ use std::rc::Rc;
 use lictor_core::Site;
 use lictor_core::crypto::Hash;
 use lictor_core::jose::signature::HostVerifier;
-use lictor_core::limits::VERIFIED_TOKENS;
+use lictor_core::limits::VERIFIED;
 use lictor_core::shared::NoStore;
 use lictor_core::site::Host;
 use serde_json::{Value, json};
@@ -119,7 +119,7 @@ fn it_is_bounded() {
     let (mut world, host) = counted();
     let first = token(&world, &json!({"jti": "first"}));
     assert_eq!(status(&mut world, &first), 200);
-    for number in 0..VERIFIED_TOKENS {
+    for number in 0..VERIFIED.entries {
         let token = token(&world, &json!({"jti": number.to_string()}));
         assert_eq!(status(&mut world, &token), 200);
     }

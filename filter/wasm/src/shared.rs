@@ -120,11 +120,9 @@ impl Shared {
         if let Some(metric) = metric {
             host::count(metric);
         }
-        host::show("lictor.decision", event.outcome);
-        host::show("lictor.reason", event.reason);
-        host::show("lictor.method", event.method);
-        host::show("lictor.principal", &event.principal);
-        host::show("lictor.role", event.role);
+        for (name, value) in event.fields() {
+            host::show(name, value);
+        }
         if let Some(line) = &event.line {
             log::warn!("{line}");
         }

@@ -129,17 +129,17 @@ impl Gate {
         }
         if !session.is_due(cx.now, &config.session) && !cx.site.must_recheck(&session) {
             let renew = stale || session.wants_renewal(cx.now, &config.session);
-            return self.session_counts(*session, renew, cx);
+            return self.session_counts(&session, renew, cx);
         }
         match cx.site.recheck(&session, self.stream, cx.now) {
-            Recheck::Confirmed(fresh) => self.session_counts(*fresh, true, cx),
+            Recheck::Confirmed(fresh) => self.session_counts(&fresh, true, cx),
             Recheck::Ended => Ok(self.session_over(&config)),
             Recheck::Wait if self.waited_since.is_none() => Ok(Proof::Wait),
             Recheck::Wait | Recheck::Unavailable
                 if session.is_in_grace(cx.now, &config.session) =>
             {
                 let renew = session.wants_renewal(cx.now, &config.session);
-                self.session_counts(*session, renew, cx)
+                self.session_counts(&session, renew, cx)
             }
             Recheck::Wait | Recheck::Unavailable => Err(Refusal::new(Reason::ProviderUnreachable)
                 .seen("a session past session.grace")
@@ -154,7 +154,7 @@ impl Gate {
 
     fn session_counts(
         &mut self,
-        session: Session,
+        session: &Session,
         renew: bool,
         cx: &mut Cx<'_>,
     ) -> Result<Proof, Refusal> {
@@ -165,7 +165,7 @@ impl Gate {
             // If it can't be made the old cookie still counts; the next request tries again.
             self.set_cookie = cx.site.session_cookie.set(&config, &renewed, cx.entropy).ok();
         }
-        Ok(Proof::Identity(identity_of(&session, config.session.absolute)))
+        Ok(Proof::Identity(identity_of(session, config.session.absolute)))
     }
 }
 

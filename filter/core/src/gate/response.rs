@@ -37,8 +37,8 @@ impl Gate {
             };
         }
         // The person may have signed out while Prefect was answering: that stands.
-        let signed_out = self.session.is_some_and(|id| cx.site.is_signed_out(&id, cx.now));
-        let cookie = self.set_cookie.take().filter(|_| !signed_out);
+        let mut signed_out = || self.session.is_some_and(|id| cx.site.is_signed_out(&id, cx.now));
+        let cookie = self.set_cookie.take().filter(|_| !signed_out());
         let mut edit = if forwarded.browser {
             answer::for_session(response, &config, forwarded.asset, cookie.is_some())
         } else {

@@ -84,13 +84,18 @@ pub fn handshake(_socket: &KnownSocket, _slot: &crate::ws::pending::Slot) -> Per
 pub fn identity(identity: Identity, operation: &Operation<'_>) -> Result<Permit, Refusal> {
     let Identity { principal, role, until } = identity;
     let needed = operations::roles_for(operation);
-    let names = needed.names();
     let Some(role) = role else {
-        return Err(Refusal::new(Reason::NoRole).seen("no role").wanted(names).by(principal));
+        return Err(Refusal::new(Reason::NoRole)
+            .seen("no role")
+            .wanted(needed.names())
+            .by(principal));
     };
     if !needed.include(role) {
         let seen = format!("role {} for {operation}", role.name());
-        return Err(Refusal::new(Reason::RoleMissing).seen(seen).wanted(names).by(principal));
+        return Err(Refusal::new(Reason::RoleMissing)
+            .seen(seen)
+            .wanted(needed.names())
+            .by(principal));
     }
     Ok(Permit { grant: Grant::Identity { principal, role, until } })
 }

@@ -122,6 +122,9 @@ fn fits(template: &str, path: &str) -> bool {
 
 /// `include_secrets` counts as set unless it is there once and plainly false.
 fn asks_for_secrets(query: &str) -> bool {
+    if query.is_empty() {
+        return false;
+    }
     let mut values = form_urlencoded::parse(query.as_bytes())
         .filter(|(name, _)| name.eq_ignore_ascii_case("include_secrets"));
     match (values.next(), values.next()) {

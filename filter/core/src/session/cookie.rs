@@ -1,9 +1,13 @@
 //! Names and attributes of our cookies, and the session cookie's way in and out.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use crate::config::Config;
 use crate::crypto::{Entropy, NoEntropy};
 use crate::http::cookies::Cookies;
-use crate::limits::SESSION_COOKIE;
+use crate::limits::{OPENED, SESSION_COOKIE};
+use crate::remembered::Remembered;
 use crate::session::model::Session;
 use crate::session::seal::{Purpose, Sealer};
 
@@ -66,6 +70,8 @@ impl From<NoEntropy> for NoCookie {
 /// The session cookie.
 pub struct SessionCookie {
     sealer: Sealer,
+    /// Those that have opened.
+    opened: RefCell<Remembered<(Rc<Session>, bool)>>,
 }
 
 /// What a request's session cookie is worth.
@@ -77,7 +83,7 @@ pub enum Found {
     /// It opens. `stale` wants sealing again.
     Session {
         /// The session; its times are not yet judged.
-        session: Box<Session>,
+        session: Rc<Session>,
         /// Sealed with an older key.
         stale: bool,
     },
@@ -87,7 +93,10 @@ impl SessionCookie {
     /// For a configuration.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self { sealer: Sealer::new(Purpose::Session, config) }
+        Self {
+            sealer: Sealer::new(Purpose::Session, config),
+            opened: RefCell::new(Remembered::new(OPENED)),
+        }
     }
 
     /// Finds the session among the cookies. Of several cookies with the name the first that opens
@@ -97,15 +106,22 @@ impl SessionCookie {
         let name = Names::of(config).session;
         let mut found = Found::Absent;
         for value in cookies.named(name).take(4) {
-            let opened = self.sealer.open(name, value);
-            if let Some((session, opened)) =
-                opened.and_then(|o| Some((Session::decode(&o.plain)?, o)))
-            {
-                return Found::Session { session: Box::new(session), stale: opened.stale };
+            if let Some((session, stale)) = self.open(name, value) {
+                return Found::Session { session, stale };
             }
             found = Found::Unreadable;
         }
         found
+    }
+
+    fn open(&self, name: &str, value: &[u8]) -> Option<(Rc<Session>, bool)> {
+        if let Some((session, stale)) = self.opened.borrow().find(value) {
+            return Some((Rc::clone(session), *stale));
+        }
+        let opened = self.sealer.open(name, value)?;
+        let session = Rc::new(Session::decode(&opened.plain)?);
+        self.opened.borrow_mut().keep(value, (Rc::clone(&session), opened.stale));
+        Some((session, opened.stale))
     }
 
     /// The `Set-Cookie` value for a session.

@@ -1,0 +1,98 @@
+//! What was found out about sealed or signed texts, so that the same bytes need not be opened or
+//! verified again. Compared whole, bounded in number and bytes, the oldest go first.
+
+use std::collections::{HashMap, VecDeque};
+
+/// See the module.
+pub struct Remembered<T> {
+    /// By the texts' ends. Those are of a signature or an authentication tag, which nobody chooses;
+    /// a whole text would have to be hashed at each look.
+    entries: HashMap<End, (Vec<u8>, T)>,
+    order: VecDeque<End>,
+    bytes: usize,
+    most: Most,
+}
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Most {
+    /// Texts.
+    pub entries: usize,
+    /// Their bytes together.
+    pub bytes: usize,
+}
+
+type End = [u8; 16];
+
+impl<T> Remembered<T> {
+    /// Remembers nothing yet.
+    #[must_use]
+    pub fn new(most: Most) -> Self {
+        Self { entries: HashMap::new(), order: VecDeque::new(), bytes: 0, most }
+    }
+
+    /// What was found out about exactly these bytes.
+    #[must_use]
+    pub fn find(&self, text: &[u8]) -> Option<&T> {
+        let (known, found) = self.entries.get(text.last_chunk()?)?;
+        (known == text).then_some(found)
+    }
+
+    /// Keeps what was found out. Only what is good is to be kept: an outsider can make as many bad
+    /// texts as he likes.
+    pub fn keep(&mut self, text: &[u8], found: T) {
+        let Some(end) = text.last_chunk().copied() else { return };
+        self.bytes = self.bytes.saturating_add(text.len());
+        match self.entries.insert(end, (text.to_vec(), found)) {
+            Some((earlier, _)) => self.bytes = self.bytes.saturating_sub(earlier.len()),
+            None => self.order.push_back(end),
+        }
+        while self.order.len() > self.most.entries || self.bytes > self.most.bytes {
+            let Some(oldest) = self.order.pop_front() else { return };
+            if let Some((text, _)) = self.entries.remove(&oldest) {
+                self.bytes = self.bytes.saturating_sub(text.len());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn text(begin: &str, end: usize) -> Vec<u8> {
+        format!("{begin}{end:016}").into_bytes()
+    }
+
+    #[test]
+    fn bytes_are_compared_whole() {
+        let mut remembered = Remembered::new(Most { entries: 4, bytes: 1000 });
+        remembered.keep(&text("a", 1), 1);
+        assert_eq!(remembered.find(&text("a", 1)), Some(&1));
+        assert_eq!(remembered.find(&text("b", 1)), None, "the same end");
+        assert_eq!(remembered.find(&text("", 1)), None);
+        assert_eq!(remembered.find(b"short"), None);
+        remembered.keep(&text("b", 1), 2);
+        assert_eq!(remembered.find(&text("a", 1)), None, "one text for each end");
+        assert_eq!(remembered.find(&text("b", 1)), Some(&2));
+    }
+
+    #[test]
+    fn the_oldest_go_first() {
+        let mut remembered = Remembered::new(Most { entries: 4, bytes: 1000 });
+        (0..5).for_each(|number| remembered.keep(&text("a", number), number));
+        assert_eq!(remembered.find(&text("a", 0)), None);
+        assert!((1..5).all(|number| remembered.find(&text("a", number)) == Some(&number)));
+        let mut remembered = Remembered::new(Most { entries: 4, bytes: 40 });
+        (0..3).for_each(|number| remembered.keep(&text("a", number), number));
+        assert_eq!(remembered.find(&text("a", 0)), None, "3 * 17 bytes are more than 40");
+        assert_eq!(remembered.find(&text("a", 2)), Some(&2));
+        for _ in 0..10 {
+            remembered.keep(&text("a", 2), 2);
+        }
+        assert_eq!(remembered.find(&text("a", 1)), Some(&1), "kept again is counted once");
+    }
+}
