@@ -2,12 +2,19 @@
 
 use std::fmt::Write as _;
 
-use crate::variants::{COOKIE, FEW_KEYS, FIRST_SEEN, HOT, MANY_KEYS, NATIVE, NO_FILTER};
+use crate::variants::{
+    COOKIE, FEW_KEYS, FIRST_SEEN, FLOOR_SESSION, FLOOR_SIGNATURE, HOT, MANY_KEYS, NATIVE,
+    NEW_COOKIE, NO_FILTER,
+};
 
 /// What is compared, and what is wanted of it.
-const RATIOS: [(&str, &str, &str, &str); 3] = [
-    ("first seen / native uncached", FIRST_SEEN, NATIVE, "at most 0.70"),
-    ("hot bearer / hot cookie", HOT, COOKIE, "at most 1.25"),
+const RATIOS: [(&str, &str, &str, &str); 7] = [
+    ("bearer, first seen / native uncached", FIRST_SEEN, NATIVE, "at most 0.70"),
+    ("floor and signature / native uncached", FLOOR_SIGNATURE, NATIVE, "-"),
+    ("bearer, first seen / floor and signature", FIRST_SEEN, FLOOR_SIGNATURE, "-"),
+    ("bearer, hot / cookie, hot", HOT, COOKIE, "at most 1.25"),
+    ("cookie, hot / floor", COOKIE, FLOOR_SESSION, "at most 1.50"),
+    ("cookie, first seen / floor", NEW_COOKIE, FLOOR_SESSION, "at most 4.00"),
     ("10,000 keys / 10 keys", MANY_KEYS, FEW_KEYS, "0.90 to 1.10"),
 ];
 
@@ -30,7 +37,7 @@ impl Figures {
     pub fn table(&self, requests: usize) -> String {
         let mut text = format!(
             "worker CPU per request, median of {} rounds of {requests} requests\n\n\
-             {:<30} {:>10} {:>10}\n",
+             {:<40} {:>10} {:>10}\n",
             self.rounds.len(),
             "variant",
             "us/request",
@@ -40,16 +47,16 @@ impl Figures {
         for (at, name) in self.names.iter().enumerate() {
             let whole = self.median(|round| round[at]);
             let added = self.median(|round| round[at] - round[base]);
-            let _infallible = writeln!(text, "{name:<30} {whole:>10.1} {added:>10.1}");
+            let _infallible = writeln!(text, "{name:<40} {whole:>10.1} {added:>10.1}");
         }
         let _infallible =
-            writeln!(text, "\n{:<30} {:>10} {:>10}   wanted", "ratio", "of whole", "of added");
+            writeln!(text, "\n{:<40} {:>10} {:>10}   wanted", "ratio", "of whole", "of added");
         for (name, over, under, wanted) in RATIOS {
             let (over, under) = (self.place(over), self.place(under));
             let whole = self.median(|round| round[over] / round[under]);
             let added =
                 self.median(|round| (round[over] - round[base]) / (round[under] - round[base]));
-            let _infallible = writeln!(text, "{name:<30} {whole:>10.2} {added:>10.2}   {wanted}");
+            let _infallible = writeln!(text, "{name:<40} {whole:>10.2} {added:>10.2}   {wanted}");
         }
         text
     }

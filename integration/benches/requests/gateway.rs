@@ -165,8 +165,8 @@ pub fn filter(name: &str, kind: &str, mut settings: Value) -> Value {
 }
 
 /// A module as a filter. Each has a VM of its own, even if the module is the same.
-pub fn module(id: &str, file: &Path, settings: Option<&Value>, environment: &[&str]) -> Value {
-    let mut config = json!({
+pub fn module(id: &str, file: &Path, settings: &str, environment: &[&str]) -> Value {
+    let config = json!({
         "name": id, "root_id": id,
         "failure_policy": "FAIL_CLOSED",
         "vm_config": {
@@ -174,12 +174,10 @@ pub fn module(id: &str, file: &Path, settings: Option<&Value>, environment: &[&s
             "code": { "local": { "filename": file } },
             "environment_variables": { "host_env_keys": environment },
         },
+        "configuration": {
+            "@type": "type.googleapis.com/google.protobuf.StringValue", "value": settings,
+        },
     });
-    if let Some(settings) = settings {
-        config["configuration"] = json!({
-            "@type": "type.googleapis.com/google.protobuf.StringValue", "value": settings.to_string(),
-        });
-    }
     filter("wasm", "wasm.v3.Wasm", json!({ "config": config }))
 }
 

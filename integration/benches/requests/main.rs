@@ -22,6 +22,7 @@ mod gateway;
 mod http1;
 mod login;
 mod provider;
+mod sessions;
 mod shuffle;
 mod tokens;
 mod variants;

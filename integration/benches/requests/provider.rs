@@ -65,9 +65,14 @@ fn answer(path: &str, form: &str, signer: &Signer) -> Value {
                 "token_type": "Bearer", "expires_in": 3600,
                 "access_token": signer.access_token(0),
                 "id_token": signer.id_token(nonce.unwrap_or_default()),
-                "refresh_token": "refresh-token",
+                "refresh_token": refresh_token(0),
             })
         }
         _ => Value::Null,
     }
+}
+
+/// As long as Keycloak's.
+pub fn refresh_token(number: usize) -> String {
+    format!("{number:0728}")
 }

@@ -20,13 +20,13 @@ use crate::connection::Pair;
 use crate::gateway::{self, Gateway, Listener, SHOW, filter};
 use crate::http1::Answer;
 use crate::tokens::{ISSUER, Signer};
-use crate::{login, provider};
+use crate::{login, provider, sessions};
 
 /// Where clients think that they are.
 pub const HOST: &str = "prefect.example.com";
 
-/// Distinct tokens for "first seen": far more than are remembered, so that each is forgotten
-/// when its turn comes again.
+/// Distinct tokens, and distinct cookies, for "first seen": far more than are remembered, so that
+/// each is forgotten when its turn comes again.
 const TOKENS: usize = 4000;
 const READY_LIMIT: Duration = Duration::from_secs(30);
 const SECRETS: [&str; 3] =
@@ -35,11 +35,14 @@ const SECRETS: [&str; 3] =
 /// Names, in the order of the table.
 pub const NO_FILTER: &str = "no filter";
 pub const FLOOR: &str = "floor";
+pub const FLOOR_SESSION: &str = "floor, a session's edits";
+pub const FLOOR_SIGNATURE: &str = "floor, and the signature";
 pub const NATIVE_CACHED: &str = "jwt_authn, cached";
 pub const NATIVE: &str = "jwt_authn, uncached";
 pub const HOT: &str = "Lictor, bearer, hot";
 pub const FIRST_SEEN: &str = "Lictor, bearer, first seen";
-pub const COOKIE: &str = "Lictor, session cookie";
+pub const COOKIE: &str = "Lictor, session cookie, hot";
+pub const NEW_COOKIE: &str = "Lictor, session cookie, first seen";
 pub const FEW_KEYS: &str = "Lictor, 10 API keys";
 pub const MANY_KEYS: &str = "Lictor, 10,000 API keys";
 
@@ -130,12 +133,15 @@ pub fn start(layout: &Layout, progress: &Progress) -> Result<(Vec<Variant>, Gate
     let provider = provider::start(&signer).map_err(failed("provider"))?;
 
     let guard = |id: &str, keys: usize| {
-        gateway::module(id, &lictor, Some(&settings(provider, keys)), &SECRETS)
+        gateway::module(id, &lictor, &settings(provider, keys).to_string(), &SECRETS)
     };
-    let ports = free_ports::<6>()?;
+    let floor = |id: &str, edits: &str| Some(gateway::module(id, &floor, edits, &[]));
+    let ports = free_ports::<8>()?;
     let filters = [
         None,
-        Some(gateway::module("floor", &floor, None, &[])),
+        floor("floor", "machine"),
+        floor("floor-session", "session"),
+        floor("floor-signature", &signer.jwks().to_string()),
         Some(jwt_authn(&signer, true)),
         Some(jwt_authn(&signer, false)),
         Some(guard("lictor", 10)),
@@ -151,26 +157,30 @@ pub fn start(layout: &Layout, progress: &Progress) -> Result<(Vec<Variant>, Gate
     gateway.find_worker()?;
     step.done("serves");
 
-    let [bare, floor, cached, uncached, few, many] = ports;
+    let [bare, floor, floor_session, floor_signature, cached, uncached, few, many] = ports;
     let cookie = Pair::to(few).and_then(|mut pair| login::session_cookie(&mut pair));
-    let cookie = format!(
-        "cookie: {}\r\nsec-fetch-site: same-origin\r\nsec-fetch-mode: cors\r\nsec-fetch-dest: empty",
-        cookie.map_err(failed("the login"))?
-    );
+    let cookie = from_a_page(&cookie.map_err(failed("the login"))?);
+    let text = settings(provider, 10).to_string();
+    let new_cookies = sessions::cookies(&text, &environment(), TOKENS)?;
     let hot = bearer(&tokens[0]);
     let forged = || Some(api_request(&forge(&hot)));
     let always = |credential: &str| vec![api_request(credential)];
-    let first_seen = tokens[1..].iter().map(|token| api_request(&bearer(token))).collect();
+    let first_seen: Vec<Vec<u8>> =
+        tokens[1..].iter().map(|token| api_request(&bearer(token))).collect();
+    let new_cookies = new_cookies.iter().map(|cookie| api_request(&from_a_page(cookie))).collect();
     let last_key = |keys: usize| bearer(&api_key(keys - 1));
     let unknown = || Some(api_request(&bearer(&api_key(usize::MAX))));
     let variants = vec![
         Variant::new(NO_FILTER, bare, UNCHANGED, always(&hot), None)?,
         Variant::new(FLOOR, floor, MACHINE, always(&hot), None)?,
+        Variant::new(FLOOR_SESSION, floor_session, PERSON, always(&cookie), None)?,
+        Variant::new(FLOOR_SIGNATURE, floor_signature, MACHINE, first_seen.clone(), None)?,
         Variant::new(NATIVE_CACHED, cached, TAKEN_AWAY, always(&hot), forged())?,
         Variant::new(NATIVE, uncached, TAKEN_AWAY, always(&hot), forged())?,
         Variant::new(HOT, few, MACHINE, always(&hot), forged())?,
         Variant::new(FIRST_SEEN, few, MACHINE, first_seen, forged())?,
         Variant::new(COOKIE, few, PERSON, always(&cookie), Some(api_request(&forge(&cookie))))?,
+        Variant::new(NEW_COOKIE, few, PERSON, new_cookies, None)?,
         Variant::new(FEW_KEYS, few, KEY, always(&last_key(10)), unknown())?,
         Variant::new(MANY_KEYS, many, KEY, always(&last_key(10_000)), unknown())?,
     ];
@@ -241,6 +251,13 @@ fn api_request(credential: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+fn from_a_page(cookie: &str) -> String {
+    format!(
+        "cookie: {cookie}\r\nsec-fetch-site: same-origin\r\nsec-fetch-mode: cors\r\n\
+         sec-fetch-dest: empty"
+    )
+}
+
 fn bearer(token: &str) -> String {
     format!("authorization: Bearer {token}")
 }
@@ -252,6 +269,7 @@ fn api_key(number: usize) -> String {
 
 /// The same with one character changed, in the middle of a signature or of what is sealed.
 fn forge(credential: &str) -> String {
+    // The first line holds what is secret.
     let line = credential.lines().next().unwrap_or_default();
     let at = line.len() - 40;
     let other = if &credential[at..=at] == "A" { "B" } else { "A" };

@@ -35,7 +35,7 @@ impl<'a> Cookies<'a> {
             return Err(TooLarge);
         }
         let lines: Vec<&[u8]> = request.all("cookie").collect();
-        let pairs = lines.iter().flat_map(|line| line.split(|b| *b == b';')).map(pair);
+        let pairs = lines.iter().flat_map(|line| texts(line)).map(pair);
         let pairs = pairs.filter(|(name, value)| !(name.is_empty() && value.is_empty())).collect();
         Ok(Self { pairs, lines })
     }
@@ -67,13 +67,16 @@ impl<'a> Cookies<'a> {
     /// byte by byte: other applications may read it in ways of their own.
     #[must_use]
     pub fn without(&self, ours: impl Fn(&[u8]) -> bool) -> Rest {
-        if !self.pairs.iter().any(|(name, _)| ours(name)) {
+        let count = self.pairs.iter().filter(|(name, _)| ours(name)).count();
+        if count == 0 {
             return Rest::Same;
+        }
+        if count == self.pairs.len() {
+            return Rest::Nothing;
         }
         let mut kept = Vec::new();
         for line in &self.lines {
-            let others: Vec<&[u8]> =
-                line.split(|b| *b == b';').filter(|text| !ours(pair(text).0)).collect();
+            let others: Vec<&[u8]> = texts(line).filter(|text| !ours(pair(text).0)).collect();
             let line = others.join(b";".as_slice()).trim_ascii_start().to_vec();
             if line.iter().any(|b| !b.is_ascii_whitespace() && *b != b';') {
                 kept.push(line);
@@ -83,9 +86,20 @@ impl<'a> Cookies<'a> {
     }
 }
 
+/// What stands between the semicolons of a line.
+fn texts(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr::memchr_iter(b';', line).chain(core::iter::once(line.len()));
+    let mut from = 0;
+    ends.map(move |end| {
+        let text = line.get(from..end).unwrap_or_default();
+        from = end.saturating_add(1);
+        text
+    })
+}
+
 fn pair(text: &[u8]) -> (&[u8], &[u8]) {
     let text = text.trim_ascii();
-    match text.iter().position(|b| *b == b'=') {
+    match memchr::memchr(b'=', text) {
         Some(at) => {
             let (name, value) = text.split_at(at);
             (name.trim_ascii(), value.get(1..).unwrap_or_default().trim_ascii())

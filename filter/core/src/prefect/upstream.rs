@@ -53,7 +53,7 @@ fn is_identity(name: &str) -> bool {
         begin.iter().map(folded).eq(wanted.bytes())
     };
     let is = |known: &&str| known.len() == name.len() && begins_with(known);
-    begins_with("x-auth-request-") || IDENTITY.iter().any(|known| is(known))
+    begins_with("x-auth-request-") || IDENTITY.iter().any(is)
 }
 
 const fn folded(byte: &u8) -> u8 {
