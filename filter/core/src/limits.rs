@@ -36,8 +36,9 @@ pub const VERIFIED: Most = Most { entries: 1024, bytes: 4 * 1024 * 1024 };
 pub const OPENED: Most = Most { entries: 1024, bytes: 4 * 1024 * 1024 };
 /// Login attempts that one browser may have open.
 pub const LOGIN_ATTEMPTS: usize = 5;
-/// A session cookie's value, in bytes (browsers drop cookies beyond 4096 octets, name included).
-pub const SESSION_COOKIE: usize = 3800;
+/// One piece of a session cookie, in bytes (browsers drop cookies beyond 4096 octets, name included);
+/// there are at most four.
+pub const COOKIE_PIECE: usize = 3800;
 /// The first frame of a socket, in bytes, and how long it may take.
 pub const FIRST_FRAME: usize = 4 * 1024;
 /// See [`FIRST_FRAME`].

@@ -60,6 +60,8 @@ pub enum Reason {
     UnknownAttempt,
     /// A callback that is malformed.
     Callback,
+    /// Logins of this browser fail again and again.
+    LoginLoop,
     /// The provider refused the login.
     ProviderRefused,
     /// The provider's answer does not verify.
@@ -160,6 +162,12 @@ impl Reason {
             Self::Callback => {
                 plain(400, "bad_callback", "The answer of the identity provider is incomplete.")
             }
+            Self::LoginLoop => plain(
+                400,
+                "login_loop",
+                "It has failed several times in a row. Check that your browser keeps cookies for this \
+                 site, then try again.",
+            ),
             Self::ProviderRefused => {
                 plain(403, "login_refused", "The identity provider did not sign you in.")
             }

@@ -94,7 +94,7 @@ impl Gate {
             authorize::identity(identity.clone(), &operation)?;
         }
         let headers = identity_headers(&identity.principal, identity.role);
-        let reply = Reply::accepted(headers).with_cookies(self.set_cookie.take());
+        let reply = Reply::accepted(headers).with_cookies(core::mem::take(&mut self.set_cookies));
         Ok(self.reply(reply))
     }
 }

@@ -15,7 +15,7 @@ use crate::machine::certificate::{self, Peer};
 use crate::machine::judge::Unproved;
 use crate::policy::principal::{Identity, Method, Principal};
 use crate::refusal::{Reason, Refusal};
-use crate::session::cookie::{Found, Names, clear};
+use crate::session::cookie::{Found, Names, clear_session};
 use crate::session::model::Session;
 use crate::site::Recheck;
 use crate::time::UnixTime;
@@ -112,14 +112,14 @@ impl Gate {
         let (session, stale) = match cx.site.session_cookie.find(&config, cookies) {
             Found::Absent => return Ok(Proof::Nothing { session_ended: false }),
             Found::Unreadable => {
-                self.set_cookie = Some(clear(&config, Names::of(&config).session));
+                self.set_cookies = clear_session(&config, cookies);
                 return Ok(Proof::Nothing { session_ended: false });
             }
             Found::Session { session, stale } => (session, stale),
         };
         let signed_out = cx.site.is_signed_out(&session.id, cx.now);
         if signed_out || session.ended(cx.now, &config.session).is_some() {
-            return Ok(self.session_over(&config));
+            return Ok(self.session_over(&config, cookies));
         }
         if !is_ours(request, config.public.origin()) {
             let wanted = "Sec-Fetch-Site same-origin or none, or Origin of public_url";
@@ -129,17 +129,17 @@ impl Gate {
         }
         if !session.is_due(cx.now, &config.session) && !cx.site.must_recheck(&session) {
             let renew = stale || session.wants_renewal(cx.now, &config.session);
-            return self.session_counts(&session, renew, cx);
+            return self.session_counts(&session, renew, cookies, cx);
         }
         match cx.site.recheck(&session, self.stream, cx.now) {
-            Recheck::Confirmed(fresh) => self.session_counts(&fresh, true, cx),
-            Recheck::Ended => Ok(self.session_over(&config)),
+            Recheck::Confirmed(fresh) => self.session_counts(&fresh, true, cookies, cx),
+            Recheck::Ended => Ok(self.session_over(&config, cookies)),
             Recheck::Wait if self.waited_since.is_none() => Ok(Proof::Wait),
             Recheck::Wait | Recheck::Unavailable
                 if session.is_in_grace(cx.now, &config.session) =>
             {
                 let renew = session.wants_renewal(cx.now, &config.session);
-                self.session_counts(&session, renew, cx)
+                self.session_counts(&session, renew, cookies, cx)
             }
             Recheck::Wait | Recheck::Unavailable => Err(Refusal::new(Reason::ProviderUnreachable)
                 .seen("a session past session.grace")
@@ -147,8 +147,8 @@ impl Gate {
         }
     }
 
-    fn session_over(&mut self, config: &Config) -> Proof {
-        self.set_cookie = Some(clear(config, Names::of(config).session));
+    fn session_over(&mut self, config: &Config, cookies: &Cookies<'_>) -> Proof {
+        self.set_cookies = clear_session(config, cookies);
         Proof::Nothing { session_ended: true }
     }
 
@@ -156,6 +156,7 @@ impl Gate {
         &mut self,
         session: &Session,
         renew: bool,
+        cookies: &Cookies<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Proof, Refusal> {
         let config = cx.site.config();
@@ -163,7 +164,8 @@ impl Gate {
         if renew {
             let renewed = Session { used: cx.now, ..session.clone() };
             // If it can't be made the old cookie still counts; the next request tries again.
-            self.set_cookie = cx.site.session_cookie.set(&config, &renewed, cx.entropy).ok();
+            let set = cx.site.session_cookie.set(&config, &renewed, cookies, cx.entropy);
+            self.set_cookies = set.unwrap_or_default();
         }
         Ok(Proof::Identity(identity_of(session, config.session.absolute)))
     }

@@ -2,18 +2,19 @@
 
 use serde_json::json;
 
-use super::authenticate::Proof;
+use super::authenticate::{Proof, shows_session};
 use super::hosts::Host;
 use super::{Cx, Gate};
 use crate::config::Config;
 use crate::decision::Decision;
-use crate::http::client::ClientKind;
+use crate::http::client::{ClientKind, is_deliberate_navigation};
 use crate::http::cookies::Cookies;
 use crate::http::request::RequestView;
 use crate::http::target::Target;
 use crate::login::return_path;
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
+use crate::session::cookie::clear_session;
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +114,11 @@ impl Gate {
                         .seen("a login by a script")
                         .wanted("a page load"));
                 }
+                // Whoever signs in is not somebody else meanwhile (GHSA-f24x-5g9q-753f); a link elsewhere
+                // signs nobody out.
+                if is_deliberate_navigation(request) && shows_session(&cookies, &cx.site.config()) {
+                    self.set_cookies = clear_session(&cx.site.config(), &cookies);
+                }
                 self.begin_login(wish.as_deref(), &cookies, cx)
             }
             Endpoint::Callback => self.callback(target, request, &cookies, cx),
@@ -155,8 +161,8 @@ impl Gate {
                     "method": principal.method.label(),
                     "expires": identity.until.map(crate::time::UnixTime::secs),
                 });
-                let reply =
-                    Reply::json(200, "userinfo", &body).with_cookies(self.set_cookie.take());
+                let reply = Reply::json(200, "userinfo", &body)
+                    .with_cookies(core::mem::take(&mut self.set_cookies));
                 Ok(self.reply(reply))
             }
         }

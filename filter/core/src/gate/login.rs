@@ -4,16 +4,19 @@ use super::authenticate::Proof;
 use super::{Cx, Gate, State};
 use crate::config::LOGIN;
 use crate::decision::{CalloutReply, Decision};
+use crate::http::client::ClientKind;
 use crate::http::cookies::Cookies;
 use crate::http::request::RequestView;
 use crate::http::target::Target;
 use crate::idp::discovery::Provider;
-use crate::idp::token::{self, Tokens};
+use crate::idp::token::{self, NoTokens, Tokens};
 use crate::idp::userinfo;
 use crate::keys::Awaited;
 use crate::login::callback::{self, NoSession};
+use crate::login::failures::{Counted, Failures};
+use crate::login::start::{self, Wish};
 use crate::login::ticket::{Ticket, Tickets};
-use crate::login::{return_path, role, start};
+use crate::login::{return_path, role};
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 use crate::session::cookie::NoCookie;
@@ -43,14 +46,24 @@ impl Step {
 }
 
 impl Gate {
+    /// A login for whoever wishes to go somewhere.
     pub(super) fn begin_login(
         &mut self,
         wish: Option<&str>,
         cookies: &Cookies<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
+        let return_to = return_path::checked(wish, &cx.site.config());
+        self.to_provider(Wish { return_to, again: false }, cookies, cx)
+    }
+
+    fn to_provider(
+        &mut self,
+        wish: Wish,
+        cookies: &Cookies<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
         let config = cx.site.config();
-        let return_to = return_path::checked(wish, &config);
         let provider = ready_provider(cx)?;
         if !cx.site.has_contact(cx.now) {
             // Better a page that tries again by itself than the browser's own at the provider's.
@@ -60,17 +73,9 @@ impl Gate {
             }
             return Err(Refusal::new(Reason::ProviderUnreachable).seen("a login, and no provider"));
         }
-        let reply = start::begin(
-            &config,
-            &provider,
-            &cx.site.tickets,
-            cookies,
-            return_to,
-            cx.now,
-            cx.entropy,
-        )?;
-        // A cookie that did not count is not carried along; one that nobody looked at stays.
-        let reply = reply.with_cookies(self.set_cookie.take());
+        let reply =
+            start::begin(&config, &provider, &cx.site.tickets, cookies, wish, cx.now, cx.entropy)?;
+        let reply = reply.with_cookies(core::mem::take(&mut self.set_cookies));
         Ok(self.reply(reply))
     }
 
@@ -82,12 +87,15 @@ impl Gate {
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         let config = cx.site.config();
+        if target.query().is_none_or(str::is_empty) {
+            return self.stray_callback("", request, cookies, cx);
+        }
         let answer = callback::read(target.query())?;
         let Some(ticket) = cx.site.tickets.claim(&config, cookies, &answer.state, cx.now) else {
-            return self.used_callback(request, cookies, cx);
+            return self.stray_callback(&answer.state, request, cookies, cx);
         };
         // From here on the attempt is over, whatever comes of it.
-        self.set_cookie = Tickets::end(&config, &answer.state);
+        self.set_cookies = Tickets::end(&config, &answer.state).into_iter().collect();
         let provider = ready_provider(cx)?;
         answer.check_issuer(&config, &provider)?;
         let code = answer.result.map_err(|error| callback::provider_error(&error))?;
@@ -98,7 +106,7 @@ impl Gate {
             Added::New => {}
             Added::Known => {
                 cx.site.end_login();
-                return self.used_callback(request, cookies, cx);
+                return self.stray_callback(&answer.state, request, cookies, cx);
             }
             Added::Busy => {
                 cx.site.end_login();
@@ -110,9 +118,11 @@ impl Gate {
         Ok(Decision::Await(callout))
     }
 
-    /// A reload, the back button, a bookmark: somebody who is logged in just goes on.
-    fn used_callback(
+    /// A reload, the back button, a bookmark: somebody who is logged in just goes on, anybody else
+    /// logs in anew.
+    fn stray_callback(
         &mut self,
+        state: &str,
         request: RequestView<'_>,
         cookies: &Cookies<'_>,
         cx: &mut Cx<'_>,
@@ -123,12 +133,45 @@ impl Gate {
             Proof::Identity(_) => {
                 let home = config.absolute(config.home());
                 let reply = Reply::redirect(&home, "already_logged_in")
-                    .with_cookies(self.set_cookie.take());
+                    .with_cookies(core::mem::take(&mut self.set_cookies));
                 Ok(self.reply(reply))
             }
-            Proof::Nothing { .. } => Err(Refusal::new(Reason::UnknownAttempt)
-                .seen("a callback without its login cookie")
-                .wanted("a login started in this browser, once and in time")),
+            Proof::Nothing { .. } => {
+                let refusal = Refusal::new(Reason::UnknownAttempt)
+                    .seen("a callback without its login cookie")
+                    .wanted("a login started in this browser, once and in time");
+                self.login_again(refusal, Ticket::is_again(state), request, cookies, cx)
+            }
+        }
+    }
+
+    /// A login has come to nothing. A page load gets another one, by itself once: `again` says that this
+    /// was it.
+    fn login_again(
+        &mut self,
+        refusal: Refusal,
+        again: bool,
+        request: RequestView<'_>,
+        cookies: &Cookies<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        if ClientKind::of(request) != ClientKind::Navigation {
+            return Err(refusal);
+        }
+        let config = cx.site.config();
+        match cx.site.failures.add(&config, cookies, cx.now, cx.entropy)? {
+            Counted::Loop(cookie) => {
+                self.set_cookies.push(cookie);
+                Err(Refusal { reason: Reason::LoginLoop, ..refusal })
+            }
+            Counted::Few(cookie) => {
+                self.set_cookies.push(cookie);
+                if again {
+                    return Err(refusal);
+                }
+                let return_to = config.home().to_owned();
+                self.to_provider(Wish { return_to, again: true }, cookies, cx)
+            }
         }
     }
 
@@ -143,15 +186,21 @@ impl Gate {
         match step {
             Step::Redeeming(ticket) => {
                 cx.site.end_login();
-                let tokens = token::read(reply).map_err(|why| callback::no_tokens(&why))?;
-                self.verify(*ticket, tokens, cx)
+                match token::read(reply) {
+                    Ok(tokens) => self.verify(*ticket, tokens, request, cx),
+                    Err(why @ NoTokens::InvalidGrant) => {
+                        let refusal = callback::no_tokens(&why);
+                        self.login_again(refusal, ticket.again, request, &cookies(request)?, cx)
+                    }
+                    Err(why) => Err(callback::no_tokens(&why)),
+                }
             }
             Step::AskingUserinfo(mut session, return_to) => {
                 let claims = userinfo::read(reply, &session.subject).map_err(|seen| {
                     Refusal::new(Reason::ProviderUnreachable).seen(seen).wanted("userinfo")
                 })?;
                 session.role = role::by_userinfo(claims.as_ref(), &cx.site.config());
-                self.logged_in(&session, &return_to, cx)
+                self.logged_in(&session, &return_to, request, cx)
             }
             Step::SigningOut => {
                 let ended = matches!(reply, CalloutReply::Answer { status: 200..=204, .. });
@@ -161,9 +210,14 @@ impl Gate {
         }
     }
 
-    pub(super) fn login_woken(&mut self, step: Step, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
+    pub(super) fn login_woken(
+        &mut self,
+        step: Step,
+        request: RequestView<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
         match step {
-            Step::AwaitingKey(ticket, tokens) => self.verify(*ticket, *tokens, cx),
+            Step::AwaitingKey(ticket, tokens) => self.verify(*ticket, *tokens, request, cx),
             other => {
                 other.abandon(cx.site);
                 Err(Refusal::new(Reason::Internal).seen("woken while calling"))
@@ -176,6 +230,7 @@ impl Gate {
         &mut self,
         ticket: Ticket,
         tokens: Tokens,
+        request: RequestView<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         let config = cx.site.config();
@@ -196,26 +251,29 @@ impl Gate {
                 State::Login(Step::AskingUserinfo(Box::new(session), ticket.return_to.clone()));
             return Ok(Decision::Await(callout));
         }
-        self.logged_in(&session, &ticket.return_to, cx)
+        self.logged_in(&session, &ticket.return_to, request, cx)
     }
 
     fn logged_in(
         &mut self,
         session: &Session,
         return_to: &str,
+        request: RequestView<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         let config = cx.site.config();
-        let cookie =
-            cx.site.session_cookie.set(&config, session, cx.entropy).map_err(|why| match why {
-                NoCookie::Entropy => crate::crypto::NoEntropy.into(),
-                NoCookie::TooLarge(size) => Refusal::new(Reason::SessionTooLarge)
-                    .seen(format!("{size} bytes"))
-                    .wanted(format!("at most {}", crate::limits::SESSION_COOKIE)),
-            })?;
+        let cookies = cookies(request)?;
+        let set = cx.site.session_cookie.set(&config, session, &cookies, cx.entropy);
+        let set = set.map_err(|why| match why {
+            NoCookie::Entropy => crate::crypto::NoEntropy.into(),
+            NoCookie::TooLarge(size) => Refusal::new(Reason::SessionTooLarge)
+                .seen(format!("{size} bytes"))
+                .wanted(format!("at most 4 cookies of {}", crate::limits::COOKIE_PIECE)),
+        })?;
         let reply = Reply::redirect(&config.absolute(return_to), "logged_in")
-            .with_cookie(cookie)
-            .with_cookies(self.set_cookie.take());
+            .with_cookies(set)
+            .with_cookies(Failures::forget(&config, &cookies))
+            .with_cookies(core::mem::take(&mut self.set_cookies));
         Ok(self.reply(reply))
     }
 
@@ -248,6 +306,10 @@ impl Gate {
             Awaited::TooSoon | Awaited::Busy => Err(refusal(Reason::ProviderUnreachable)),
         }
     }
+}
+
+fn cookies(request: RequestView<'_>) -> Result<Cookies<'_>, Refusal> {
+    Cookies::parse(request).map_err(|_| Refusal::new(Reason::CookiesTooLarge))
 }
 
 /// The provider, once metadata and keys are there: before that a login could not be finished.

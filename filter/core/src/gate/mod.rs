@@ -56,8 +56,8 @@ pub struct Gate {
     waited_since: Option<UnixTime>,
     /// Whether it has waited for a sign of life of the provider.
     awaited_provider: bool,
-    /// Set with the answer: the session's renewed cookie.
-    set_cookie: Option<String>,
+    /// Set with the answer.
+    set_cookies: Vec<String>,
     /// The session that counted.
     session: Option<[u8; 16]>,
     event: Option<Event>,
@@ -127,7 +127,7 @@ impl Gate {
             state: State::New,
             waited_since: None,
             awaited_provider: false,
-            set_cookie: None,
+            set_cookies: Vec::new(),
             session: None,
             event: None,
         }
@@ -152,7 +152,7 @@ impl Gate {
         match core::mem::replace(&mut self.state, State::Over) {
             State::Waiting => self.climb(request, cx),
             State::Login(step) => {
-                let decision = self.login_woken(step, cx);
+                let decision = self.login_woken(step, request, cx);
                 self.or_refuse(decision, request, cx)
             }
             _ => self.refuse(
@@ -310,6 +310,8 @@ impl Gate {
     fn wait(&mut self, now: UnixTime) -> Decision {
         self.waited_since = Some(now);
         self.state = State::Waiting;
+        // The ladder is climbed again from the bottom.
+        self.set_cookies.clear();
         Decision::AwaitSite
     }
 
@@ -343,7 +345,7 @@ impl Gate {
         let asker = asker(request, &config);
         self.event = Some(Event::refused(refusal).with_request(asker.request_id));
         let reply = reply(refusal, asker);
-        Decision::Reply(reply.with_cookies(self.set_cookie.take()))
+        Decision::Reply(reply.with_cookies(core::mem::take(&mut self.set_cookies)))
     }
 
     /// A request without a credential that counts: page loads are sent to log in.

@@ -38,13 +38,16 @@ impl Gate {
         }
         // The person may have signed out while Prefect was answering: that stands.
         let mut signed_out = || self.session.is_some_and(|id| cx.site.is_signed_out(&id, cx.now));
-        let cookie = self.set_cookie.take().filter(|_| !signed_out());
+        let mut cookies = core::mem::take(&mut self.set_cookies);
+        if !cookies.is_empty() && signed_out() {
+            cookies.clear();
+        }
         let mut edit = if forwarded.browser {
-            answer::for_session(response, &config, forwarded.asset, cookie.is_some())
+            answer::for_session(response, &config, forwarded.asset, !cookies.is_empty())
         } else {
             answer::for_machine(response, &config)
         };
-        edit.add.extend(cookie.map(|value| ("set-cookie", value.into())));
+        edit.add.extend(cookies.into_iter().map(|value| ("set-cookie", value.into())));
         forwarded.rewriting = forwarded.ui_settings
             && status == 200
             && response.header("content-encoding").is_none_or(|e| e == "identity");

@@ -13,7 +13,7 @@ use crate::idp::token;
 use crate::pages::Page;
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
-use crate::session::cookie::{Found, Names, clear};
+use crate::session::cookie::{Found, clear_session};
 
 impl Gate {
     pub(super) fn sign_out(
@@ -52,7 +52,7 @@ impl Gate {
     ) -> Result<Decision, Refusal> {
         let config = cx.site.config();
         let found = cx.site.session_cookie.find(&config, cookies);
-        self.set_cookie = Some(clear(&config, Names::of(&config).session));
+        self.set_cookies = clear_session(&config, cookies);
         let Found::Session { session, .. } = found else {
             return Ok(self.signed_out(false, request, cx));
         };
@@ -70,7 +70,7 @@ impl Gate {
         match provider.and_then(|p| p.end_session) {
             Some(endpoint) => {
                 let reply = Reply::redirect(&rp_initiated(&endpoint, &config), "signed_out");
-                let reply = reply.with_cookies(self.set_cookie.take());
+                let reply = reply.with_cookies(core::mem::take(&mut self.set_cookies));
                 Ok(self.reply(reply))
             }
             None => Ok(self.signed_out(false, request, cx)),
@@ -86,8 +86,8 @@ impl Gate {
         let config = cx.site.config();
         let asker = asker(request, &config);
         let page = Page::signed_out(asker, everywhere);
-        let reply =
-            Reply::page(200, "signed_out", &page, asker).with_cookies(self.set_cookie.take());
+        let reply = Reply::page(200, "signed_out", &page, asker)
+            .with_cookies(core::mem::take(&mut self.set_cookies));
         self.reply(reply)
     }
 }

@@ -2,6 +2,7 @@
 //! Connect Core §3.1).
 
 pub mod callback;
+pub mod failures;
 pub mod id_token;
 pub mod refresh;
 pub mod return_path;

@@ -9,6 +9,15 @@ use crate::login::ticket::{Ticket, Tickets};
 use crate::reply::Reply;
 use crate::time::UnixTime;
 
+/// What a login is begun for.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Where it is to end; checked.
+    pub return_to: String,
+    /// Whether it begins by itself, after another one has come to nothing.
+    pub again: bool,
+}
+
 /// The redirect to the provider.
 ///
 /// # Errors
@@ -18,11 +27,11 @@ pub fn begin(
     provider: &Provider,
     tickets: &Tickets,
     cookies: &Cookies<'_>,
-    return_to: String,
+    wish: Wish,
     now: UnixTime,
     entropy: &mut dyn Entropy,
 ) -> Result<Reply, NoEntropy> {
-    let ticket = Ticket::new(return_to, now, entropy)?;
+    let ticket = Ticket::new(wish.return_to, wish.again, now, entropy)?;
     let answers = tickets.keep(config, &ticket, cookies, entropy)?;
     Ok(Reply::redirect(&location(config, provider, &ticket), "login").with_cookies(answers))
 }

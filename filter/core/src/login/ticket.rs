@@ -22,10 +22,14 @@ pub struct Ticket {
     pub verifier: String,
     /// Where the person wanted to go.
     pub return_to: String,
+    /// Begun by itself, after another one had come to nothing.
+    pub again: bool,
     started: UnixTime,
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The end of a `state` whose attempt was begun by itself.
+const AGAIN: &str = ".again";
 
 impl Ticket {
     /// A fresh attempt.
@@ -34,6 +38,7 @@ impl Ticket {
     /// When the host has no randomness.
     pub fn new(
         return_to: String,
+        again: bool,
         now: UnixTime,
         entropy: &mut dyn Entropy,
     ) -> Result<Self, NoEntropy> {
@@ -43,6 +48,7 @@ impl Ticket {
             nonce: to_base64url(&random::<32>(entropy)?),
             verifier: to_base64url(&random::<32>(entropy)?),
             return_to,
+            again,
             started: now,
         })
     }
@@ -50,7 +56,15 @@ impl Ticket {
     /// `state`: names the cookie, and proves that the answer belongs to it (RFC 6749 §10.12).
     #[must_use]
     pub fn state(&self) -> String {
-        format!("{}.{}", self.id, to_base64url(&self.secret))
+        let again = if self.again { AGAIN } else { "" };
+        format!("{}.{}{again}", self.id, to_base64url(&self.secret))
+    }
+
+    /// Whether a `state` says that its attempt was begun by itself. It proves nothing; but a browser that
+    /// keeps no cookies at all would go round for ever if nothing but cookies told of it.
+    #[must_use]
+    pub fn is_again(state: &str) -> bool {
+        state.ends_with(AGAIN)
     }
 
     /// `code_challenge` for `S256`.
@@ -61,7 +75,7 @@ impl Ticket {
 
     fn encode(&self) -> Vec<u8> {
         Writer::default()
-            .raw(&[VERSION])
+            .raw(&[VERSION, u8::from(self.again)])
             .raw(&self.secret)
             .number(self.started.millis())
             .bytes(self.nonce.as_bytes())
@@ -72,11 +86,14 @@ impl Ticket {
 
     fn decode(id: &str, bytes: &[u8]) -> Option<Self> {
         let mut fields = Reader::new(bytes);
-        if fields.raw()? != [VERSION] {
-            return None;
-        }
+        let again = match fields.raw()? {
+            [VERSION, 0] => false,
+            [VERSION, 1] => true,
+            _ => return None,
+        };
         let ticket = Self {
             id: id.to_owned(),
+            again,
             secret: fields.raw()?,
             started: UnixTime::from_millis(fields.number()?),
             nonce: fields.text()?,

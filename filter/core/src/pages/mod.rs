@@ -75,6 +75,7 @@ impl Page {
             }
             Reason::UnknownAttempt
             | Reason::Callback
+            | Reason::LoginLoop
             | Reason::ProviderRefused
             | Reason::ProviderAnswer
             | Reason::SessionEnded => page.link("Sign in", retry),
@@ -135,6 +136,7 @@ const fn title(reason: Reason) -> &'static str {
         | Reason::Callback
         | Reason::ProviderAnswer
         | Reason::SessionTooLarge => "Sign-in did not work",
+        Reason::LoginLoop => "Signing in does not work",
         Reason::ProviderRefused => "Not signed in",
         Reason::SessionEnded => "Signed out",
         Reason::NotFound => "Not found",

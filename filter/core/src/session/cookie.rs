@@ -1,12 +1,13 @@
 //! Names and attributes of our cookies, and the session cookie's way in and out.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::config::Config;
 use crate::crypto::{Entropy, NoEntropy};
 use crate::http::cookies::Cookies;
-use crate::limits::{OPENED, SESSION_COOKIE};
+use crate::limits::{COOKIE_PIECE, OPENED};
 use crate::remembered::Remembered;
 use crate::session::model::Session;
 use crate::session::seal::{Purpose, Sealer};
@@ -16,8 +17,12 @@ use crate::session::seal::{Purpose, Sealer};
 pub struct Names {
     /// The session's.
     pub session: &'static str,
+    /// Those of its further pieces, if it is too long for one cookie.
+    pub further: [&'static str; 3],
     /// Where the names of login attempts begin.
     pub login_prefix: &'static str,
+    /// The count of failed logins.
+    pub failures: &'static str,
 }
 
 impl Names {
@@ -25,9 +30,19 @@ impl Names {
     #[must_use]
     pub const fn of(config: &Config) -> Self {
         if config.public.https {
-            Self { session: "__Host-lictor", login_prefix: "__Host-lictor-login-" }
+            Self {
+                session: "__Host-lictor",
+                further: ["__Host-lictor-2", "__Host-lictor-3", "__Host-lictor-4"],
+                login_prefix: "__Host-lictor-login-",
+                failures: "__Host-lictor-failed",
+            }
         } else {
-            Self { session: "lictor", login_prefix: "lictor-login-" }
+            Self {
+                session: "lictor",
+                further: ["lictor-2", "lictor-3", "lictor-4"],
+                login_prefix: "lictor-login-",
+                failures: "lictor-failed",
+            }
         }
     }
 
@@ -52,12 +67,30 @@ pub fn clear(config: &Config, name: &str) -> String {
     set(config, name, "", 0)
 }
 
+/// The `Set-Cookie` values that delete the session, with all pieces that the browser shows.
+#[must_use]
+pub fn clear_session(config: &Config, cookies: &Cookies<'_>) -> Vec<String> {
+    let names = Names::of(config);
+    core::iter::once(clear(config, names.session))
+        .chain(clear_further(config, names.further.as_slice(), cookies))
+        .collect()
+}
+
+fn clear_further(
+    config: &Config,
+    names: &[&'static str],
+    cookies: &Cookies<'_>,
+) -> impl Iterator<Item = String> {
+    let shown = names.iter().filter(|name| cookies.named(name).next().is_some());
+    shown.map(|name| clear(config, name))
+}
+
 /// Why a session can't be put into a cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoCookie {
     /// No randomness to seal it.
     Entropy,
-    /// It would be larger than browsers keep.
+    /// It would take more pieces than there may be; in bytes.
     TooLarge(usize),
 }
 
@@ -103,10 +136,11 @@ impl SessionCookie {
     /// counts: a planted one can't.
     #[must_use]
     pub fn find(&self, config: &Config, cookies: &Cookies<'_>) -> Found {
-        let name = Names::of(config).session;
+        let names = Names::of(config);
         let mut found = Found::Absent;
-        for value in cookies.named(name).take(4) {
-            if let Some((session, stale)) = self.open(name, value) {
+        for value in cookies.named(names.session).take(4) {
+            let whole = joined(value, &names, cookies);
+            if let Some((session, stale)) = whole.and_then(|text| self.open(names.session, &text)) {
                 return Found::Session { session, stale };
             }
             found = Found::Unreadable;
@@ -124,7 +158,8 @@ impl SessionCookie {
         Some((session, opened.stale))
     }
 
-    /// The `Set-Cookie` value for a session.
+    /// The `Set-Cookie` values for a session: one, or its pieces; those that the browser shows of a
+    /// longer one are deleted.
     ///
     /// # Errors
     /// When it does not fit or can't be sealed.
@@ -132,13 +167,42 @@ impl SessionCookie {
         &self,
         config: &Config,
         session: &Session,
+        cookies: &Cookies<'_>,
         entropy: &mut dyn Entropy,
-    ) -> Result<String, NoCookie> {
-        let name = Names::of(config).session;
-        let value = self.sealer.seal(name, &session.encode(), entropy)?;
-        if value.len() > SESSION_COOKIE {
-            return Err(NoCookie::TooLarge(value.len()));
-        }
-        Ok(set(config, name, &value, config.session.absolute.as_secs()))
+    ) -> Result<Vec<String>, NoCookie> {
+        let names = Names::of(config);
+        let text = self.sealer.seal(names.session, &session.encode(), entropy)?;
+        let pieces: Vec<&[u8]> = text.as_bytes().chunks(COOKIE_PIECE).collect();
+        let Some(surplus) = names.further.get(pieces.len().saturating_sub(1)..) else {
+            return Err(NoCookie::TooLarge(text.len()));
+        };
+        let age = config.session.absolute.as_secs();
+        let all = core::iter::once(names.session).chain(names.further);
+        let mut values: Vec<String> = all
+            .zip(&pieces)
+            .map(|(name, piece)| {
+                // Sealed text is ASCII, so every piece is text.
+                let piece = core::str::from_utf8(piece).unwrap_or_default();
+                if name == names.session && pieces.len() > 1 {
+                    set(config, name, &format!("{}.{piece}", pieces.len()), age)
+                } else {
+                    set(config, name, piece, age)
+                }
+            })
+            .collect();
+        values.extend(clear_further(config, surplus, cookies));
+        Ok(values)
     }
+}
+
+/// The sealed text of a session whose first piece this is: `<pieces>.` stands before it when there
+/// are several, which no sealed text begins with. `None` when a piece is missing; pieces of different
+/// sessions do not open together.
+fn joined<'a>(first: &'a [u8], names: &Names, cookies: &Cookies<'a>) -> Option<Cow<'a, [u8]>> {
+    let [count @ b'2'..=b'4', b'.', begin @ ..] = first else { return Some(first.into()) };
+    let mut text = begin.to_vec();
+    for name in names.further.iter().take(usize::from(count.saturating_sub(b'1'))) {
+        text.extend_from_slice(cookies.named(name).next()?);
+    }
+    Some(text.into())
 }

@@ -14,6 +14,8 @@ pub enum Purpose {
     Session,
     /// A login attempt's cookie.
     Login,
+    /// The count of failed logins.
+    Failures,
 }
 
 impl Purpose {
@@ -21,6 +23,7 @@ impl Purpose {
         match self {
             Self::Session => "session cookie",
             Self::Login => "login cookie",
+            Self::Failures => "failed logins",
         }
     }
 }

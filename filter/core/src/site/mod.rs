@@ -18,6 +18,7 @@ use crate::jose::signature::HostVerifier;
 use crate::jose::verify::Verifier;
 use crate::keys::Keys;
 use crate::limits::{LOGIN_ATTEMPT, LOGINS_IN_FLIGHT, WAITING_REQUESTS};
+use crate::login::failures::Failures;
 use crate::login::refresh::{self, Judged, Refreshed};
 use crate::login::role;
 use crate::login::ticket::Tickets;
@@ -77,6 +78,8 @@ pub struct Site {
     pub session_cookie: SessionCookie,
     /// The login cookies' sealing.
     pub tickets: Tickets,
+    /// The count of failed logins.
+    pub failures: Failures,
     used_states: Marks,
     signed_out: Marks,
     waiting_for_provider: Vec<StreamId>,
@@ -104,6 +107,7 @@ impl Site {
     #[must_use]
     pub fn new(config: Config, host: Host) -> Self {
         let (session_cookie, tickets) = (SessionCookie::new(&config), Tickets::new(&config));
+        let failures = Failures::new(&config);
         let from = format!("{} {}", config.idp.cluster, config.idp.internal);
         let what = format!("metadata of {} from {from}", config.issuer);
         let (master, absolute) = (config.shared_key(), config.session.absolute);
@@ -119,6 +123,7 @@ impl Site {
             pending: Pending::default(),
             session_cookie,
             tickets,
+            failures,
             used_states: Marks::new("used states", LOGIN_ATTEMPT, &master, Rc::clone(&host.store)),
             signed_out: Marks::new("signed out", absolute, &master, Rc::clone(&host.store)),
             waiting_for_provider: Vec::new(),

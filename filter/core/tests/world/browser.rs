@@ -86,6 +86,14 @@ impl Browser {
         format!("/oauth2/callback?state={}&code=planted-code&iss={iss}", parameter("state"))
     }
 
+    /// Whether a page load is answered by one more login, and by no session.
+    pub fn is_sent_to_the_provider(&mut self, world: &mut World, path: &str) -> bool {
+        let reply = self.load(world, path).reply();
+        let to = reply_header(&reply, "location").unwrap_or_default();
+        let provider = format!("{}/auth?", super::ISSUER);
+        reply.status == 302 && to.starts_with(&provider) && self.session().is_none()
+    }
+
     /// Logs in; gives where the browser ends.
     pub fn log_in(&mut self, world: &mut World, path: &str) -> String {
         let callback = self.start_login(world, path);

@@ -33,6 +33,10 @@ pub struct Idp {
     /// What stands in the next answers instead of an ID token, or of an access token.
     pub instead_of_id: Option<String>,
     pub instead_of_access: Option<String>,
+    /// Whether codes are refused.
+    pub code_refused: bool,
+    /// Bytes of each refresh token, at least.
+    pub refresh_token_length: usize,
     /// What userinfo answers.
     pub userinfo: Option<Value>,
     /// What is answered for metadata instead of them.
@@ -63,6 +67,8 @@ impl Idp {
             exact_claim: None,
             instead_of_id: None,
             instead_of_access: None,
+            code_refused: false,
+            refresh_token_length: 0,
             userinfo: None,
             instead_of_metadata: None,
             instead_of_keys: None,
@@ -105,6 +111,9 @@ impl Idp {
             Mood::NoCluster => return None,
             Mood::Away => return Some((503, Vec::new())),
             Mood::RefreshRefused if form.contains("grant_type=refresh_token") => {
+                return Some((400, br#"{"error":"invalid_grant"}"#.to_vec()));
+            }
+            _ if self.code_refused && form.contains("grant_type=authorization_code") => {
                 return Some((400, br#"{"error":"invalid_grant"}"#.to_vec()));
             }
             Mood::ClientRefused if path.ends_with("/token") => {
@@ -167,8 +176,13 @@ impl Idp {
             "token_type": "Bearer", "expires_in": 300,
             "access_token": self.instead_of_access.as_deref().unwrap_or("planted-access-token"),
             "id_token": self.instead_of_id.clone().unwrap_or_else(|| self.sign(&claims)),
-            "refresh_token": format!("planted-refresh-token-{}", self.refreshes),
+            "refresh_token": self.refresh_token(),
         })
+    }
+
+    fn refresh_token(&self) -> String {
+        let token = format!("planted-refresh-token-{}", self.refreshes);
+        format!("{token:.<width$}", width = self.refresh_token_length)
     }
 
     /// Claims of a person's ID token, but for the nonce.
