@@ -23,6 +23,10 @@ pub enum Decision {
     Await(Callout),
     /// Nothing yet: the site works for several requests and wakes this one.
     AwaitSite,
+    /// Nothing yet: what is asked stands in the body, for an endpoint of our own. The head goes on to
+    /// the filter behind, which the operator says holds it until the body is whole; it never goes
+    /// further, since the answer is ours.
+    ReadBody,
 }
 
 /// Changes to a request's headers. Removals come first.
@@ -75,6 +79,8 @@ pub enum DataStep {
     Replace(Vec<u8>),
     /// End the stream without a word (clients of sockets see 1006 and come back).
     Reset,
+    /// The request is answered here.
+    Answer(Reply),
 }
 
 /// Changes to an answer of Prefect's.

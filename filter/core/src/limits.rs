@@ -39,6 +39,8 @@ pub const LOGIN_ATTEMPTS: usize = 5;
 /// One piece of a session cookie, in bytes (browsers drop cookies beyond 4096 octets, name included);
 /// there are at most four.
 pub const COOKIE_PIECE: usize = 3800;
+/// A request's body that is judged, in bytes.
+pub const JUDGED_BODY: usize = 64 * 1024;
 /// The first frame of a socket, in bytes, and how long it may take.
 pub const FIRST_FRAME: usize = 4 * 1024;
 /// See [`FIRST_FRAME`].

@@ -60,6 +60,8 @@ pub enum Reason {
     UnknownAttempt,
     /// A callback that is malformed.
     Callback,
+    /// A logout token that does not verify.
+    LogoutToken,
     /// Logins of this browser fail again and again.
     LoginLoop,
     /// The provider refused the login.
@@ -161,6 +163,9 @@ impl Reason {
             ),
             Self::Callback => {
                 plain(400, "bad_callback", "The answer of the identity provider is incomplete.")
+            }
+            Self::LogoutToken => {
+                plain(400, "invalid_logout_token", "The logout token is not valid here.")
             }
             Self::LoginLoop => plain(
                 400,

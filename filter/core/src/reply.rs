@@ -59,6 +59,19 @@ impl Reply {
         reply
     }
 
+    /// The answer to a logout token that was refused (OpenID Connect Back-Channel Logout §2.8).
+    #[must_use]
+    pub fn logout_refused(refusal: &Refusal) -> Self {
+        let meaning = refusal.reason.meaning();
+        let error = if meaning.status == 400 { "invalid_request" } else { "server_error" };
+        let body = json!({"error": error, "error_description": meaning.text, "code": meaning.code});
+        let mut reply = Self::json(meaning.status, meaning.code, &body);
+        if let Some(seconds) = meaning.retry_after {
+            reply.push("retry-after", seconds.to_string());
+        }
+        reply
+    }
+
     /// `302 Found` to an absolute URL: never 307 or 308, which repeat a body (RFC 9700 §4.12).
     #[must_use]
     pub fn redirect(location: &str, code: &'static str) -> Self {

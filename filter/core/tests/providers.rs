@@ -36,7 +36,7 @@ fn told(roles: &Value, claims: &Value) -> (String, String) {
             (value("x-auth-request-groups"), value("x-auth-request-preferred-username"))
         }
         world::Outcome::Reply(reply) => (world::code(&reply), String::new()),
-        world::Outcome::Waiting => panic!("it waits"),
+        world::Outcome::Waiting | world::Outcome::Reading => panic!("it waits"),
     }
 }
 

@@ -27,7 +27,7 @@ fn role(world: &mut World, browser: &Browser) -> String {
     match world.request(&headers).1 {
         world::Outcome::Forwarded(sent) => header(&sent, "x-auth-request-groups").unwrap().into(),
         world::Outcome::Reply(reply) => world::code(&reply),
-        world::Outcome::Waiting => panic!("it waits"),
+        world::Outcome::Waiting | world::Outcome::Reading => panic!("it waits"),
     }
 }
 

@@ -28,6 +28,14 @@ pub fn now(shared: &Shared, stream: StreamId, decision: Option<Decision>, end: b
                 None => return Action::Pause,
             }
         }
+        // Nothing comes after the head: judged as an empty body, never passed on.
+        Some(Decision::ReadBody) if end => {
+            match shared.event(stream, |gate, cx| gate.on_request_data(&[], true, cx)) {
+                Some(DataStep::Answer(reply)) => Some(Decision::Reply(reply)),
+                _ => None,
+            }
+        }
+        Some(Decision::ReadBody) => return Action::Continue,
         decision => decision,
     };
     match apply(shared, stream, decision) {
@@ -77,7 +85,8 @@ fn apply(shared: &Shared, stream: StreamId, decision: Option<Decision>) -> Outco
                 }
             }
         },
-        None => fail(),
+        // A body is read from the header callback on, or not at all.
+        Some(Decision::ReadBody) | None => fail(),
     }
 }
 
@@ -139,5 +148,9 @@ pub fn data(kind: BufferType, size: usize, step: DataStep) -> Action {
             Err(_) => reset(),
         },
         DataStep::Reset => reset(),
+        DataStep::Answer(reply) => {
+            host::answer(&reply);
+            Action::Pause
+        }
     }
 }

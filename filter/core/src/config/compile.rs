@@ -238,8 +238,12 @@ fn prefect(root: &Section<'_>, prefix: &str) -> Prefect {
         Some("/") => "/".to_owned(),
         Some(_) => format!("{}/", path(&section, "ui_path", "/prefect")),
     };
-    let prefect =
-        Prefect { api_path, ui_path, forward_identity: section.flag("forward_identity", true) };
+    let prefect = Prefect {
+        api_path,
+        ui_path,
+        forward_identity: section.flag("forward_identity", true),
+        buffered_routes: section.flag("buffered_routes", false),
+    };
     section.finish();
     prefect
 }

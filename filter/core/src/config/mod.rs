@@ -217,6 +217,8 @@ pub struct Prefect {
     pub ui_path: String,
     /// Whether Prefect is told who asks.
     pub forward_identity: bool,
+    /// Whether the operator says that Envoy's buffer filter stands behind Lictor where a body is judged.
+    pub buffered_routes: bool,
 }
 
 /// What comes from the environment, never from the configuration text.

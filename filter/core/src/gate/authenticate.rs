@@ -117,8 +117,7 @@ impl Gate {
             }
             Found::Session { session, stale } => (session, stale),
         };
-        let signed_out = cx.site.is_signed_out(&session.id, cx.now);
-        if signed_out || session.ended(cx.now, &config.session).is_some() {
+        if cx.site.is_ended(&session, cx.now) || session.ended(cx.now, &config.session).is_some() {
             return Ok(self.session_over(&config, cookies));
         }
         if !is_ours(request, config.public.origin()) {
@@ -129,17 +128,17 @@ impl Gate {
         }
         if !session.is_due(cx.now, &config.session) && !cx.site.must_recheck(&session) {
             let renew = stale || session.wants_renewal(cx.now, &config.session);
-            return self.session_counts(&session, renew, cookies, cx);
+            return self.session_counts(session, renew, cookies, cx);
         }
         match cx.site.recheck(&session, self.stream, cx.now) {
-            Recheck::Confirmed(fresh) => self.session_counts(&fresh, true, cookies, cx),
+            Recheck::Confirmed(fresh) => self.session_counts(fresh.into(), true, cookies, cx),
             Recheck::Ended => Ok(self.session_over(&config, cookies)),
             Recheck::Wait if self.waited_since.is_none() => Ok(Proof::Wait),
             Recheck::Wait | Recheck::Unavailable
                 if session.is_in_grace(cx.now, &config.session) =>
             {
                 let renew = session.wants_renewal(cx.now, &config.session);
-                self.session_counts(&session, renew, cookies, cx)
+                self.session_counts(session, renew, cookies, cx)
             }
             Recheck::Wait | Recheck::Unavailable => Err(Refusal::new(Reason::ProviderUnreachable)
                 .seen("a session past session.grace")
@@ -154,20 +153,21 @@ impl Gate {
 
     fn session_counts(
         &mut self,
-        session: &Session,
+        session: Rc<Session>,
         renew: bool,
         cookies: &Cookies<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Proof, Refusal> {
         let config = cx.site.config();
-        self.session = Some(session.id);
         if renew {
-            let renewed = Session { used: cx.now, ..session.clone() };
+            let renewed = Session { used: cx.now, ..Session::clone(&session) };
             // If it can't be made the old cookie still counts; the next request tries again.
             let set = cx.site.session_cookie.set(&config, &renewed, cookies, cx.entropy);
             self.set_cookies = set.unwrap_or_default();
         }
-        Ok(Proof::Identity(identity_of(session, config.session.absolute)))
+        let identity = identity_of(&session, config.session.absolute);
+        self.session = Some(session);
+        Ok(Proof::Identity(identity))
     }
 }
 

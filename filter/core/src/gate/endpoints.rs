@@ -33,6 +33,8 @@ pub enum Endpoint {
     Userinfo,
     /// The verdict on a request that another proxy holds.
     Auth,
+    /// The provider ends sessions.
+    BackchannelLogout,
     /// Named by the contract, not there yet.
     NotBuilt,
     /// Nothing of that name.
@@ -54,7 +56,8 @@ impl Endpoint {
             "/sign_out" => Self::SignOut,
             "/userinfo" => Self::Userinfo,
             "/auth" => Self::Auth,
-            "/token" | "/backchannel_logout" | "/companion.js" => Self::NotBuilt,
+            "/backchannel_logout" => Self::BackchannelLogout,
+            "/token" | "/companion.js" => Self::NotBuilt,
             _ => Self::Unknown,
         })
     }
@@ -85,6 +88,7 @@ impl Gate {
                     Refusal::new(Reason::NotBuilt).seen("an endpoint that is not there yet")
                 );
             }
+            Endpoint::BackchannelLogout => return self.begin_backchannel_logout(request, cx),
             Endpoint::SignOut if get || request.method() == "POST" => {}
             _ if get => {}
             _ => return Err(Refusal::new(Reason::Method).wanted("GET")),

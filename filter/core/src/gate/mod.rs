@@ -2,6 +2,7 @@
 
 mod auth_request;
 mod authenticate;
+mod backchannel_logout;
 mod endpoints;
 mod hosts;
 mod login;
@@ -28,6 +29,7 @@ use crate::prefect::sockets::KnownSocket;
 use crate::prefect::{ui_settings, upstream};
 use crate::refusal::{Reason, Refusal};
 use crate::reply::{Reply, request_id};
+use crate::session::model::Session;
 use crate::site::Site;
 use crate::stream::StreamId;
 use crate::time::UnixTime;
@@ -59,7 +61,7 @@ pub struct Gate {
     /// Set with the answer.
     set_cookies: Vec<String>,
     /// The session that counted.
-    session: Option<[u8; 16]>,
+    session: Option<Rc<Session>>,
     event: Option<Event>,
 }
 
@@ -92,6 +94,8 @@ enum State {
     Waiting,
     /// A login's code or a sign-out is at the provider.
     Login(login::Step),
+    /// The provider says that sessions are over.
+    BackchannelLogout(backchannel_logout::Step),
     /// On its way to Prefect.
     Forwarded(Forwarded),
     /// Answered, refused, or being handled.
@@ -153,6 +157,10 @@ impl Gate {
             State::Waiting => self.climb(request, cx),
             State::Login(step) => {
                 let decision = self.login_woken(step, request, cx);
+                self.or_refuse(decision, request, cx)
+            }
+            State::BackchannelLogout(step) => {
+                let decision = self.backchannel_woken(step, cx);
                 self.or_refuse(decision, request, cx)
             }
             _ => self.refuse(
@@ -368,6 +376,11 @@ impl Gate {
     /// Body bytes of the client that are held: of sockets, until the first frame has been judged.
     /// `held` is everything that is held, `end` whether nothing more will come.
     pub fn on_request_data(&mut self, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
+        if let State::BackchannelLogout(_) = &self.state
+            && let State::BackchannelLogout(step) = core::mem::replace(&mut self.state, State::Over)
+        {
+            return self.backchannel_data(step, held, end, cx);
+        }
         match &mut self.state {
             State::Forwarded(forwarded) => match &mut forwarded.socket {
                 Some(socket) => {
@@ -391,7 +404,12 @@ impl Gate {
     /// Whether the site owes it a wake; a wake that comes late finds it decided, and is dropped.
     #[must_use]
     pub const fn is_waiting(&self) -> bool {
-        matches!(self.state, State::Waiting | State::Login(login::Step::AwaitingKey(..)))
+        matches!(
+            self.state,
+            State::Waiting
+                | State::Login(login::Step::AwaitingKey(..))
+                | State::BackchannelLogout(backchannel_logout::Step::AwaitingKey(_))
+        )
     }
 
     /// What is wanted of the client's body.
@@ -401,6 +419,7 @@ impl Gate {
             State::Forwarded(forwarded) => {
                 forwarded.socket.as_ref().map_or(Interest::None, Socket::client_data)
             }
+            State::BackchannelLogout(backchannel_logout::Step::Reading { .. }) => Interest::Bytes,
             // The body of a request that is not decided stays where it is.
             _ => Interest::Time,
         }
@@ -419,7 +438,7 @@ impl Gate {
                 step.abandon(site);
                 site.forget(self.stream);
             }
-            State::Waiting => site.forget(self.stream),
+            State::Waiting | State::BackchannelLogout(_) => site.forget(self.stream),
             State::Forwarded(Forwarded { socket: Some(_), .. }) => {
                 site.pending.release(self.stream)
             }

@@ -37,7 +37,8 @@ impl Gate {
             };
         }
         // The person may have signed out while Prefect was answering: that stands.
-        let mut signed_out = || self.session.is_some_and(|id| cx.site.is_signed_out(&id, cx.now));
+        let mut signed_out =
+            || self.session.as_ref().is_some_and(|session| cx.site.is_ended(session, cx.now));
         let mut cookies = core::mem::take(&mut self.set_cookies);
         if !cookies.is_empty() && signed_out() {
             cookies.clear();

@@ -21,6 +21,11 @@ pub struct Marks {
     store: Rc<dyn SharedStore>,
     life: Duration,
     records: Vec<Record>,
+    /// The name of a value whose version changes with every mark: as long as it stands nothing else is
+    /// read. What stands in it is of no account.
+    changes: String,
+    /// Which version that was when this worker last looked.
+    seen: Option<u32>,
 }
 
 /// One record as this worker saw it last.
@@ -73,26 +78,48 @@ impl Marks {
             lost: None,
             marks: Vec::new(),
         };
-        let marks = Self { key, store, life, records: (0..RECORDS).map(record).collect() };
+        let marks = Self {
+            key,
+            store,
+            life,
+            records: (0..RECORDS).map(record).collect(),
+            changes: format!("lictor.marks.{name}.changes"),
+            seen: None,
+        };
         for record in &marks.records {
             // Before there is any worker: from here on only one of several writes wins.
             if marks.store.read(&record.name).is_none() {
                 let _ = marks.store.write(&record.name, &marks.seal(&record.name, None, &[]), None);
             }
         }
+        if marks.store.read(&marks.changes).is_none() {
+            let _ = marks.store.write(&marks.changes, b"0", None);
+        }
         marks
     }
 
-    /// Marks something.
+    /// Marks something, unless it is marked already.
     pub fn add(&mut self, what: Name, now: UnixTime) -> Added {
+        self.put(what, now, false)
+    }
+
+    /// Marks something as of now, even if it is marked already.
+    pub fn renew(&mut self, what: Name, now: UnixTime) -> Added {
+        self.put(what, now, true)
+    }
+
+    fn put(&mut self, what: Name, now: UnixTime, renew: bool) -> Added {
         let at = place(&what);
         for _ in 0..TRIES {
-            self.look(at);
+            self.look_at(at);
             let Some(record) = self.records.get(at) else { return Added::Busy };
             let alive = record.marks.iter().filter(|mark| !now.is_over(mark.at, self.life));
             let mut marks: Vec<Mark> = alive.copied().collect();
-            if marks.iter().any(|mark| mark.what == what) {
-                return Added::Known;
+            if let Some(known) = marks.iter().position(|mark| mark.what == what) {
+                if !renew {
+                    return Added::Known;
+                }
+                marks.remove(known);
             }
             let mut lost = record.lost;
             if marks.len() >= MOST {
@@ -107,19 +134,31 @@ impl Marks {
                     record.lost = lost;
                     record.version = None;
                 }
+                // After the mark: whoever sees the change finds it.
+                let _ = self.store.write(&self.changes, b"1", None);
                 return Added::New;
             }
         }
         Added::Busy
     }
 
-    /// Whether something is marked.
-    pub fn has(&mut self, what: &Name, now: UnixTime) -> bool {
-        let at = place(what);
-        self.look(at);
-        self.records.get(at).is_some_and(|record| {
-            record.marks.iter().any(|mark| mark.what == *what && !now.is_over(mark.at, self.life))
-        })
+    /// Takes over what other workers have marked since the last look: one look at the number of
+    /// changes, and the records only if there was one.
+    pub fn look(&mut self) {
+        let version = self.store.read(&self.changes).and_then(|stored| stored.version);
+        if version.is_some() && version == self.seen {
+            return;
+        }
+        self.seen = version;
+        (0..self.records.len()).for_each(|at| self.look_at(at));
+    }
+
+    /// When something was marked, if it is, as far as this worker knows.
+    #[must_use]
+    pub fn at(&self, what: &Name, now: UnixTime) -> Option<UnixTime> {
+        let marks = &self.records.get(place(what))?.marks;
+        let mark = marks.iter().find(|mark| mark.what == *what)?;
+        (!now.is_over(mark.at, self.life)).then_some(mark.at)
     }
 
     /// Until when marks have been lost, in the record where this one would stand.
@@ -128,9 +167,15 @@ impl Marks {
         self.records.get(place(what))?.lost
     }
 
+    /// Whether nothing is marked and nothing was lost.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.iter().all(|record| record.marks.is_empty() && record.lost.is_none())
+    }
+
     /// Takes over what others have written, if anybody has. What this worker knows stays: older
     /// bytes of our own, written back by somebody else, make nobody forget.
-    fn look(&mut self, at: usize) {
+    fn look_at(&mut self, at: usize) {
         let Some(record) = self.records.get(at) else { return };
         let Some(stored) = self.store.read(&record.name) else { return };
         if stored.version.is_some() && stored.version == record.version {

@@ -18,6 +18,7 @@ use crate::jose::signature::HostVerifier;
 use crate::jose::verify::Verifier;
 use crate::keys::Keys;
 use crate::limits::{LOGIN_ATTEMPT, LOGINS_IN_FLIGHT, WAITING_REQUESTS};
+use crate::login::backchannel::{self, Logout};
 use crate::login::failures::Failures;
 use crate::login::refresh::{self, Judged, Refreshed};
 use crate::login::role;
@@ -29,6 +30,7 @@ use crate::policy::principal::Identity;
 use crate::secret::Secret;
 use crate::session::cookie::SessionCookie;
 use crate::session::model::Session;
+use crate::session::revocation::Revocations;
 use crate::shared::SharedStore;
 use crate::shared::document::{Document, Fresher, Step};
 use crate::shared::marks::{self, Added, Marks};
@@ -81,7 +83,8 @@ pub struct Site {
     /// The count of failed logins.
     pub failures: Failures,
     used_states: Marks,
-    signed_out: Marks,
+    used_logout_tokens: Marks,
+    revocations: Revocations,
     waiting_for_provider: Vec<StreamId>,
     /// When the provider last answered a call of this worker's, or of another's that shows.
     contact: UnixTime,
@@ -110,7 +113,9 @@ impl Site {
         let failures = Failures::new(&config);
         let from = format!("{} {}", config.idp.cluster, config.idp.internal);
         let what = format!("metadata of {} from {from}", config.issuer);
-        let (master, absolute) = (config.shared_key(), config.session.absolute);
+        let master = config.shared_key();
+        let marks = |purpose, life| Marks::new(purpose, life, &master, Rc::clone(&host.store));
+        let revocations = Revocations::new(&config, Rc::clone(&host.store));
         let metadata = Document::new(&what, METADATA, &master, Rc::clone(&host.store));
         Self {
             keys: Keys::new(&config, &host.store),
@@ -124,8 +129,9 @@ impl Site {
             session_cookie,
             tickets,
             failures,
-            used_states: Marks::new("used states", LOGIN_ATTEMPT, &master, Rc::clone(&host.store)),
-            signed_out: Marks::new("signed out", absolute, &master, Rc::clone(&host.store)),
+            used_states: marks("used states", LOGIN_ATTEMPT),
+            used_logout_tokens: marks("used logout tokens", backchannel::REMEMBERED),
+            revocations,
             waiting_for_provider: Vec::new(),
             contact: UnixTime::default(),
             logins: 0,
@@ -348,27 +354,37 @@ impl Site {
         if self.provider.is_none() {
             return Recheck::Unavailable;
         }
-        let void = self.signed_out.lost(&session.id);
+        let void = self.revocations.lost(session);
         self.refreshes.recheck(session, stream, &config.session, void, now)
     }
 
     /// A session has been signed out: its old cookies count at no worker again, nor do kept
-    /// results. Where the mark finds no place the recheck is what ends it.
+    /// results.
     pub fn sign_out(&mut self, id: [u8; 16], now: UnixTime) {
         self.refreshes.drop_session(&id);
-        let _ = self.signed_out.add(id, now);
+        self.revocations.end(id, now);
     }
 
-    /// Whether a session has been signed out.
-    pub fn is_signed_out(&mut self, id: &[u8; 16], now: UnixTime) -> bool {
-        self.signed_out.has(id, now)
+    /// The provider has ended sessions; whether all workers will know.
+    pub fn end_by_provider(&mut self, logout: &Logout, now: UnixTime) -> bool {
+        self.revocations.end_by_provider(logout, now)
     }
 
-    /// Whether marks of sign-outs have been lost since a session was confirmed: then it must be
+    /// Whether a session was ended before its time.
+    pub fn is_ended(&mut self, session: &Session, now: UnixTime) -> bool {
+        self.revocations.has(session, now)
+    }
+
+    /// Whether marks of ended sessions have been lost since this one was confirmed: then it must be
     /// confirmed anew (the list is bounded).
     #[must_use]
     pub fn must_recheck(&self, session: &Session) -> bool {
-        self.signed_out.lost(&session.id).is_some_and(|at| session.checked <= at)
+        self.revocations.lost(session).is_some_and(|at| session.checked <= at)
+    }
+
+    /// Marks a logout token as used, once for all workers.
+    pub fn use_logout_token(&mut self, jti: &str, now: UnixTime) -> Added {
+        self.used_logout_tokens.add(marks::name(jti.as_bytes()), now)
     }
 
     /// Marks a callback's state as used, once for all workers: the code must not be redeemed twice,

@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use lictor_core::config::Config;
 use lictor_core::crypto::{Entropy, NoEntropy, sha256};
-use lictor_core::decision::{Callout, CalloutReply, Decision};
+use lictor_core::decision::{Callout, CalloutReply, DataStep, Decision};
 use lictor_core::http::request::RequestView;
 use lictor_core::jose::signature::InRust;
 use lictor_core::machine::certificate::{Certificate, Peer};
@@ -59,6 +59,8 @@ pub enum Outcome {
     Reply(Reply),
     /// It still waits.
     Waiting,
+    /// Its body is wanted.
+    Reading,
 }
 
 impl Outcome {
@@ -80,7 +82,7 @@ impl Outcome {
         match self {
             Self::Forwarded(_) => 200,
             Self::Reply(reply) => reply.status,
-            Self::Waiting => 0,
+            Self::Waiting | Self::Reading => 0,
         }
     }
 }
@@ -202,6 +204,29 @@ impl World {
         outcomes.remove(0)
     }
 
+    /// A request with a body that an endpoint of ours reads, in pieces of so many bytes.
+    pub fn post(&mut self, headers: &Headers, body: &[u8], piece: usize) -> Outcome {
+        let (mut gate, outcome) = self.request(headers);
+        if !matches!(outcome, Outcome::Reading) {
+            return outcome;
+        }
+        for held in (0..body.len()).step_by(piece).skip(1) {
+            match gate.on_request_data(&body[..held], false, &mut self.cx()) {
+                DataStep::Hold => {}
+                DataStep::Answer(reply) => return Outcome::Reply(reply),
+                other => panic!("{other:?}"),
+            }
+        }
+        match gate.on_request_data(body, true, &mut self.cx()) {
+            DataStep::Answer(reply) => {
+                self.log.extend(gate.take_event().and_then(|event| event.line));
+                Outcome::Reply(reply)
+            }
+            DataStep::Hold => self.finish_waiting(vec![(gate, headers.clone())]).remove(0).1,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// Lets the site work, and wakes those that waited for it.
     pub fn finish_waiting(&mut self, waiting: Vec<(Gate, Headers)>) -> Vec<(Gate, Outcome)> {
         self.work();
@@ -238,6 +263,7 @@ impl World {
                 }
                 Decision::Reply(reply) => return Outcome::Reply(reply),
                 Decision::AwaitSite => return Outcome::Waiting,
+                Decision::ReadBody => return Outcome::Reading,
                 Decision::Await(callout) => {
                     let answer = self.idp.answer(&callout, self.now);
                     let view = RequestView { headers, address: b"192.0.2.1" };

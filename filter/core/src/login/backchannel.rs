@@ -1,0 +1,94 @@
+//! Logout tokens: the provider says that sessions are over (OpenID Connect Back-Channel Logout §2.4,
+//! §2.6).
+
+use core::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::config::Config;
+use crate::http::query::only;
+use crate::jose::claims::{self, Mismatch};
+use crate::jose::verify::{Unverified, Verifier};
+use crate::limits::LEEWAY;
+use crate::login::id_token::verify_signature;
+use crate::time::UnixTime;
+
+/// The one event that a logout token is about.
+const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+/// An older token is refused, whatever its `exp`: providers send it at once.
+const AGE: Duration = Duration::from_secs(600);
+/// How long a `jti` is remembered: longer than its token can be accepted.
+pub const REMEMBERED: Duration = AGE.saturating_add(Duration::from_secs(2 * LEEWAY));
+
+/// What a verified token says is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logout {
+    /// The provider's session.
+    pub sid: Option<String>,
+    /// The person.
+    pub subject: Option<String>,
+    /// The token's own identity, to be used once.
+    pub jti: String,
+}
+
+/// The token in the body of a request (§2.5): a form with exactly one.
+#[must_use]
+pub fn token(content_type: Option<&str>, body: &[u8]) -> Option<String> {
+    let media_type = content_type?.split(';').next()?.trim();
+    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return None;
+    }
+    let token = only(core::str::from_utf8(body).ok()?, "logout_token").ok()??;
+    Some(token.into_owned()).filter(|token| !token.is_empty())
+}
+
+/// Verifies a token.
+///
+/// # Errors
+/// See [`Unverified`].
+pub fn verify(
+    token: &str,
+    verifier: Verifier<'_>,
+    config: &Config,
+    now: UnixTime,
+) -> Result<Logout, Unverified> {
+    // Keycloak 24 marks its logout tokens as any JWT, later ones as §2.4 recommends.
+    let claims = verify_signature(token.as_bytes(), verifier, &["logout+jwt", "jwt"])?.claims;
+    claims::issuer(&claims, &config.issuer)?;
+    claims::audience(&claims, core::slice::from_ref(&config.client_id))?;
+    claims::times(&claims, now, true)?;
+    if now.is_over(claims::not_before(&claims), AGE) {
+        return Err(Mismatch::new("iat", claims.get("iat"), "one of the last ten minutes").into());
+    }
+    if claims.get("typ").is_some_and(|kind| kind != "Logout") {
+        return Err(Mismatch::new("typ", claims.get("typ"), "Logout").into());
+    }
+    event(&claims)?;
+    if claims.contains_key("nonce") {
+        return Err(Mismatch::new("nonce", None, "none (this is an ID token)").into());
+    }
+    let jti = text(&claims, "jti")?;
+    let (sid, subject) = (text(&claims, "sid")?, text(&claims, "sub")?);
+    if sid.is_none() && subject.is_none() {
+        return Err(Mismatch::new("sid", None, "sid or sub").into());
+    }
+    let jti = jti.ok_or_else(|| Mismatch::new("jti", None, "one"))?;
+    Ok(Logout { sid, subject, jti })
+}
+
+fn event(members: &Map<String, Value>) -> Result<(), Mismatch> {
+    let event = members.get("events").and_then(|events| events.as_object()?.get(EVENT));
+    if event.is_some_and(Value::is_object) {
+        return Ok(());
+    }
+    Err(Mismatch::new("events", None, "the back-channel logout event, an object"))
+}
+
+/// A claim that may be missing, but is a text of 1 to 255 characters if it is there.
+fn text(members: &Map<String, Value>, name: &'static str) -> Result<Option<String>, Mismatch> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) if (1..=255).contains(&text.len()) => Ok(Some(text.clone())),
+        other => Err(Mismatch::new(name, other, "1 to 255 characters")),
+    }
+}

@@ -1,0 +1,85 @@
+//! Sessions that were ended before their time: by signing out here, or by the provider's word
+//! (OpenID Connect Back-Channel Logout §2.6). All workers of an Envoy know them; another replica learns
+//! at the next recheck.
+
+use std::rc::Rc;
+
+use crate::config::Config;
+use crate::login::backchannel::Logout;
+use crate::session::model::Session;
+use crate::shared::SharedStore;
+use crate::shared::marks::{Added, Marks, Name, name};
+use crate::time::UnixTime;
+
+/// See the module.
+pub struct Revocations(Marks);
+
+impl Revocations {
+    /// For a configuration and the store that its workers share.
+    #[must_use]
+    pub fn new(config: &Config, store: Rc<dyn SharedStore>) -> Self {
+        Self(Marks::new("signed out", config.session.absolute, &config.shared_key(), store))
+    }
+
+    /// Ends one session, by its own id. Where the mark finds no place the recheck is what ends it.
+    pub fn end(&mut self, id: Name, now: UnixTime) {
+        let _ = self.0.renew(id, now);
+    }
+
+    /// Ends what the provider has ended; whether the mark has found its place.
+    pub fn end_by_provider(&mut self, logout: &Logout, now: UnixTime) -> bool {
+        let mut marked = true;
+        for what in names_of(logout) {
+            marked &= self.0.renew(what, now) != Added::Busy;
+        }
+        marked
+    }
+
+    /// Whether a session was ended, as all workers know it.
+    pub fn has(&mut self, session: &Session, now: UnixTime) -> bool {
+        self.0.look();
+        if self.0.is_empty() {
+            return false;
+        }
+        // A login after the mark is another one.
+        let ended = |what: Name| self.0.at(&what, now).is_some_and(|at| session.started <= at);
+        self.0.at(&session.id, now).is_some() || of_provider(session).into_iter().any(ended)
+    }
+
+    /// Until when marks have been lost that may have been this session's (the list is bounded): what
+    /// was confirmed up to then must be confirmed anew.
+    #[must_use]
+    pub fn lost(&self, session: &Session) -> Option<UnixTime> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let [by_session, by_subject] = of_provider(session);
+        [session.id, by_session, by_subject].iter().filter_map(|what| self.0.lost(what)).max()
+    }
+}
+
+/// What is marked when the provider ends sessions: those of a `sid`; those of a `sub` that have no
+/// `sid`, since its ID tokens may lack it; without a `sid` all of the `sub`.
+fn names_of(logout: &Logout) -> Vec<Name> {
+    let subject = logout.subject.as_deref();
+    match &logout.sid {
+        Some(sid) => {
+            let without = subject.map(|subject| named("without sid", subject));
+            core::iter::once(named("sid", sid)).chain(without).collect()
+        }
+        None => subject.map(|subject| named("sub", subject)).into_iter().collect(),
+    }
+}
+
+/// Under which of these names a session may have been ended.
+fn of_provider(session: &Session) -> [Name; 2] {
+    let one = match &session.sid {
+        Some(sid) => named("sid", sid),
+        None => named("without sid", &session.subject),
+    };
+    [one, named("sub", &session.subject)]
+}
+
+fn named(what: &str, value: &str) -> Name {
+    name(format!("{what} {value}").as_bytes())
+}
