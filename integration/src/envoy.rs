@@ -36,6 +36,7 @@ pub fn lictor_configuration(layout: &Layout, secrets: &Secrets) -> Value {
         "issuer": layout.issuer(),
         "client_id": "prefect",
         "idp": { "internal_url": layout.internal_issuer() },
+        "prefect": { "buffered_routes": true },
         "machines": {
             "hosts": [layout.machine_host()],
             "api_keys": [

@@ -14,11 +14,7 @@ const ABOUT: &str = "callback";
 pub fn stories() -> Vec<Trial> {
     vec![
         story(ABOUT, "a reload goes home with a session", reload_with_session),
-        story(
-            ABOUT,
-            "a used or bookmarked one without a session is one fresh login",
-            bookmark,
-        ),
+        story(ABOUT, "a used or bookmarked one without a session is one fresh login", bookmark),
         story(
             ABOUT,
             "each parameter missing, empty, twice or HTML is a clean 400",

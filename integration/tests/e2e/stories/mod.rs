@@ -1,6 +1,7 @@
 //! What is tested, by who it is about.
 
 mod auth_request;
+mod backchannel_logout;
 mod bench;
 mod callbacks;
 mod canary;
@@ -39,6 +40,7 @@ pub fn all() -> Vec<Trial> {
         people::stories(),
         ui_settings::stories(),
         callbacks::stories(),
+        backchannel_logout::stories(),
         cross_site::stories(),
         open_redirects::stories(),
         machines::stories(),
