@@ -36,7 +36,8 @@ fn counted() -> (World, Rc<Counting>) {
     let host = Rc::new(Counting::default());
     let mut world = World::starting(&configuration());
     let signatures: Rc<dyn HostVerifier> = Rc::<Counting>::clone(&host);
-    world.site = Site::new(compile(&configuration()), Host { signatures, store: Rc::new(NoStore) });
+    world.site =
+        Site::new(compile(&configuration()), Host { signatures, ..world::host(Rc::new(NoStore)) });
     world.idp.instead_of_keys = Some(format!("{{\"keys\":[{JWK}]}}").into_bytes());
     world.work();
     (world, host)

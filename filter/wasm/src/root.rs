@@ -1,5 +1,6 @@
 //! The root context: settings in, the site's work out.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use lictor_core::site::Host;
@@ -7,6 +8,7 @@ use lictor_core::{Config, Site};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
+use crate::host::HostEntropy;
 use crate::http::Http;
 use crate::shared::Shared;
 use crate::shared_data::SharedData;
@@ -35,7 +37,11 @@ impl RootContext for Root {
         let text = self.get_plugin_configuration().unwrap_or_default();
         match Config::compile(&text, &|name| std::env::var(name).ok()) {
             Ok(config) => {
-                let host = Host { signatures: Rc::new(HostSignatures), store: Rc::new(SharedData) };
+                let host = Host {
+                    signatures: Rc::new(HostSignatures),
+                    store: Rc::new(SharedData),
+                    entropy: Rc::new(RefCell::new(HostEntropy)),
+                };
                 self.shared.install(Site::new(config, host));
                 true
             }

@@ -2,6 +2,7 @@
 //! work that is due for them. The shell's root context drives it.
 
 mod refreshes;
+mod shared_refreshes;
 
 use core::time::Duration;
 use std::cell::RefCell;
@@ -9,6 +10,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::config::{Config, LOGIN};
+use crate::crypto::Entropy;
 use crate::decision::{Callout, CalloutReply};
 use crate::http::authorization::Presented;
 use crate::idp::call::{self, call};
@@ -39,6 +41,7 @@ use crate::time::UnixTime;
 use crate::ws::pending::Pending;
 
 pub use refreshes::{Recheck, Refreshes};
+use shared_refreshes::SharedRefreshes;
 
 /// A call that the site makes for everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +60,10 @@ pub enum SiteCall {
 const METADATA: Duration = Duration::from_secs(3600);
 /// The longest pause between two looks at the site.
 const IDLE: Duration = Duration::from_secs(1);
+/// The pause while sockets wait for their first frame,
+const SOCKETS: Duration = Duration::from_millis(100);
+/// and while another worker asks the provider about a session.
+const FOLLOW: Duration = Duration::from_millis(10);
 /// The shortest one.
 const SOON: Duration = Duration::from_millis(1);
 /// An answer of the provider's says that it is there for so long.
@@ -103,6 +110,8 @@ pub struct Host {
     pub signatures: Rc<dyn HostVerifier>,
     /// What all workers of a process see.
     pub store: Rc<dyn SharedStore>,
+    /// Randomness for what is sealed there.
+    pub entropy: Rc<RefCell<dyn Entropy>>,
 }
 
 impl Site {
@@ -124,7 +133,11 @@ impl Site {
             metadata,
             provider: None,
             verified: RefCell::default(),
-            refreshes: Refreshes::default(),
+            refreshes: Refreshes::new(SharedRefreshes::new(
+                &master,
+                Rc::clone(&host.store),
+                Rc::clone(&host.entropy),
+            )),
             pending: Pending::default(),
             session_cookie,
             tickets,
@@ -207,6 +220,7 @@ impl Site {
         if let Some(issuer) = fetch {
             return Some((SiteCall::Keys(issuer), self.fetch_keys(issuer, &config)?));
         }
+        self.woken.extend(self.refreshes.follow(now));
         let provider = self.provider.as_ref()?;
         if let Some(path) = &provider.userinfo_path
             && let Some((id, session, access)) = self.roles_wanted.pop()
@@ -258,7 +272,8 @@ impl Site {
         if refreshes && self.provider.is_some() {
             return SOON;
         }
-        let socket = if self.pending.is_empty() { IDLE } else { Duration::from_millis(100) };
+        let follow = if self.refreshes.is_following() { FOLLOW } else { IDLE };
+        let socket = if self.pending.is_empty() { follow } else { follow.min(SOCKETS) };
         let documents = self.metadata.rest(now).min(self.keys.rest(self.provider.is_some(), now));
         socket.min(documents).max(SOON)
     }

@@ -1,5 +1,5 @@
-//! Refreshes of sessions: one at a time for each session, its requests wait for the result, and
-//! results are kept for clients that still show the old cookie.
+//! Refreshes of sessions: one at a time for each session in all workers of a process, its requests wait
+//! for the result, and results are kept for clients that still show the old cookie.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -12,6 +12,8 @@ use crate::secret::Secret;
 use crate::session::model::Session;
 use crate::stream::StreamId;
 use crate::time::UnixTime;
+
+use super::shared_refreshes::{Known, SharedRefreshes};
 
 /// Sessions whose last result is kept.
 const KEPT: usize = 4096;
@@ -32,32 +34,90 @@ pub enum Recheck {
 }
 
 enum Entry {
-    /// Queued or in flight.
-    Working { session: Box<Session>, waiting: Vec<StreamId> },
-    /// `session` is what the next refresh starts from.
-    Done { session: Box<Session>, verdict: Verdict, at: UnixTime },
+    /// Queued or in flight here, or at another worker.
+    Working { session: Box<Session>, waiting: Vec<StreamId>, elsewhere: bool },
+    /// What the next refresh starts from.
+    Done(Kept),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+/// What a refresh has led to.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The session after it; what the next refresh starts from.
+    pub session: Box<Session>,
+    /// What the provider said.
+    pub verdict: Verdict,
+    /// When.
+    pub at: UnixTime,
+}
+
+/// What the provider said of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on.
     Confirmed,
+    /// It is over.
     Ended,
+    /// Nothing.
     Unavailable,
 }
 
+impl Kept {
+    /// What a result means for a cookie that was judged, if it is of use: for that cookie and for older
+    /// ones, never for newer. What was confirmed up to `void` does not count.
+    fn answer(
+        &self,
+        shown: &Session,
+        limits: &config::Session,
+        void: Option<UnixTime>,
+        now: UnixTime,
+    ) -> Option<Recheck> {
+        if self.session.checked < shown.checked {
+            return None;
+        }
+        match self.verdict {
+            Verdict::Ended => Some(Recheck::Ended),
+            Verdict::Confirmed
+                if !self.session.is_due(now, limits)
+                    && void.is_none_or(|at| self.session.checked > at) =>
+            {
+                Some(Recheck::Confirmed(self.session.clone()))
+            }
+            Verdict::Unavailable if !now.is_over(self.at, PAUSE) => Some(Recheck::Unavailable),
+            Verdict::Confirmed | Verdict::Unavailable => None,
+        }
+    }
+}
+
 /// See the module.
-#[derive(Default)]
 pub struct Refreshes {
     entries: HashMap<[u8; 16], Entry>,
     /// Finished entries, oldest first.
     finished: VecDeque<[u8; 16]>,
     queue: VecDeque<[u8; 16]>,
+    /// Those that another worker is asking for.
+    followed: Vec<[u8; 16]>,
     in_flight: usize,
     /// When the provider last gave no answer: until [`PAUSE`] has passed nobody else waits for it.
     outage: Option<UnixTime>,
+    shared: SharedRefreshes,
 }
 
 impl Refreshes {
+    /// With what all workers share.
+    #[must_use]
+    pub fn new(shared: SharedRefreshes) -> Self {
+        Self {
+            entries: HashMap::new(),
+            finished: VecDeque::new(),
+            queue: VecDeque::new(),
+            followed: Vec::new(),
+            in_flight: 0,
+            outage: None,
+            shared,
+        }
+    }
+
     /// See [`Recheck`]. What was confirmed up to `void` does not count.
     pub fn recheck(
         &mut self,
@@ -76,35 +136,87 @@ impl Refreshes {
                 waiting.push(stream);
                 return Recheck::Wait;
             }
-            // A result counts for the cookie that was judged and for older ones, never for newer.
-            Some(Entry::Done { session: kept, verdict, at }) if kept.checked >= session.checked => {
-                match verdict {
-                    Verdict::Ended => return Recheck::Ended,
-                    Verdict::Confirmed
-                        if !kept.is_due(now, limits) && void.is_none_or(|at| kept.checked > at) =>
-                    {
-                        return Recheck::Confirmed(kept.clone());
-                    }
-                    Verdict::Unavailable if !now.is_over(*at, PAUSE) => {
-                        return Recheck::Unavailable;
-                    }
-                    Verdict::Confirmed | Verdict::Unavailable => newest = kept,
+            Some(Entry::Done(kept)) => {
+                if let Some(answer) = kept.answer(session, limits, void, now) {
+                    return answer;
+                }
+                if kept.session.checked >= session.checked {
+                    newest = &kept.session;
                 }
             }
-            Some(Entry::Done { .. }) | None => {}
+            None => {}
+        }
+        let elsewhere = self.shared.look(&session.id, now);
+        if let Known::Done(kept) = &elsewhere {
+            if let Some(answer) = kept.answer(session, limits, void, now) {
+                self.keep(session.id, kept.clone());
+                return answer;
+            }
+            if kept.session.checked >= newest.checked {
+                newest = &kept.session;
+            }
         }
         if newest.refresh_token.is_none() {
             return Recheck::Ended;
         }
         let outage = self.outage.is_some_and(|since| !now.is_over(since, PAUSE));
-        if outage || self.queue.len() >= WAITING_REQUESTS {
+        if outage || self.queue.len().max(self.followed.len()) >= WAITING_REQUESTS {
             return Recheck::Unavailable;
         }
-        let entry = Entry::Working { session: Box::new(newest.clone()), waiting: vec![stream] };
-        self.entries.insert(session.id, entry);
-        self.finished.retain(|id| *id != session.id);
-        self.queue.push_back(session.id);
+        let session = Box::new(newest.clone());
+        let id = session.id;
+        let elsewhere = matches!(elsewhere, Known::Asking) || !self.shared.lease(&id, now);
+        if elsewhere {
+            self.followed.push(id);
+        } else {
+            self.queue.push_back(id);
+        }
+        self.entries.insert(id, Entry::Working { session, waiting: vec![stream], elsewhere });
+        self.finished.retain(|finished| *finished != id);
         Recheck::Wait
+    }
+
+    /// Looks at what other workers are asking for; gives the requests whose wait is over. If one of
+    /// those workers has died, this one asks.
+    pub fn follow(&mut self, now: UnixTime) -> Vec<StreamId> {
+        let mut woken = Vec::new();
+        for id in core::mem::take(&mut self.followed) {
+            match self.shared.look(&id, now) {
+                Known::Asking => self.followed.push(id),
+                Known::Done(kept) if self.is_news(&id, &kept) => {
+                    if let Some(Entry::Working { waiting, .. }) = self.entries.remove(&id) {
+                        woken.extend(waiting);
+                    }
+                    self.keep(id, kept);
+                }
+                Known::Done(_) | Known::Nothing => {
+                    if !self.shared.lease(&id, now) {
+                        self.followed.push(id);
+                    } else if let Some(Entry::Working { elsewhere, .. }) = self.entries.get_mut(&id)
+                    {
+                        *elsewhere = false;
+                        self.queue.push_back(id);
+                    }
+                }
+            }
+        }
+        woken
+    }
+
+    /// Whether a result is another one than that from which this refresh would start.
+    fn is_news(&self, id: &[u8; 16], kept: &Kept) -> bool {
+        match self.entries.get(id) {
+            Some(Entry::Working { session, .. }) => {
+                kept.verdict != Verdict::Confirmed || kept.session.checked > session.checked
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether another worker's result is awaited.
+    #[must_use]
+    pub const fn is_following(&self) -> bool {
+        !self.followed.is_empty()
     }
 
     /// Takes the next refresh to send.
@@ -134,7 +246,7 @@ impl Refreshes {
     /// still queued, too: they would only wait for the same silence one after the other.
     pub fn finish(&mut self, id: [u8; 16], result: Refreshed, at: UnixTime) -> Vec<StreamId> {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let Some(Entry::Working { session, waiting }) = self.entries.remove(&id) else {
+        let Some(Entry::Working { session, waiting, .. }) = self.entries.remove(&id) else {
             return Vec::new();
         };
         let (session, verdict) = match result {
@@ -148,12 +260,13 @@ impl Refreshes {
                 (Box::new(Session { refresh_token, ..*session }), Verdict::Unavailable)
             }
         };
-        self.keep(id, session, verdict, at);
+        self.publish(id, Kept { session, verdict, at });
         let mut woken = waiting;
         if self.outage == Some(at) {
             for queued in core::mem::take(&mut self.queue) {
-                if let Some(Entry::Working { session, waiting }) = self.entries.remove(&queued) {
-                    self.keep(queued, session, Verdict::Unavailable, at);
+                if let Some(Entry::Working { session, waiting, .. }) = self.entries.remove(&queued)
+                {
+                    self.publish(queued, Kept { session, verdict: Verdict::Unavailable, at });
                     woken.extend(waiting);
                 }
             }
@@ -161,8 +274,14 @@ impl Refreshes {
         woken
     }
 
-    fn keep(&mut self, id: [u8; 16], session: Box<Session>, verdict: Verdict, at: UnixTime) {
-        self.entries.insert(id, Entry::Done { session, verdict, at });
+    fn publish(&mut self, id: [u8; 16], kept: Kept) {
+        self.shared.publish(&id, &kept);
+        self.keep(id, kept);
+    }
+
+    fn keep(&mut self, id: [u8; 16], kept: Kept) {
+        self.entries.insert(id, Entry::Done(kept));
+        self.finished.retain(|finished| *finished != id);
         self.finished.push_back(id);
         if self.finished.len() > KEPT
             && let Some(oldest) = self.finished.pop_front()
@@ -173,7 +292,7 @@ impl Refreshes {
 
     /// Forgets the result of a session; requests that wait for it are still woken.
     pub fn drop_session(&mut self, id: &[u8; 16]) {
-        if let Some(Entry::Done { .. }) = self.entries.get(id) {
+        if let Some(Entry::Done(_)) = self.entries.get(id) {
             self.entries.remove(id);
             self.finished.retain(|own| own != id);
         }

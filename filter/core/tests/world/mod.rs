@@ -7,6 +7,7 @@ pub mod idp;
 pub mod store;
 
 use core::time::Duration;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use lictor_core::config::Config;
@@ -151,7 +152,11 @@ impl Peer for Client {
 
 /// A host that lends only this store.
 pub fn host(store: Rc<dyn SharedStore>) -> Host {
-    Host { signatures: Rc::new(InRust), store }
+    Host {
+        signatures: Rc::new(InRust),
+        store,
+        entropy: Rc::new(RefCell::new(Repeatable::default())),
+    }
 }
 
 impl World {

@@ -1,6 +1,7 @@
 //! Sessions that end at Keycloak: it says so itself, and Lictor believes nobody else.
 
 use libtest_mimic::Trial;
+use lictor_integration::layout::PREFECT_HOST;
 use serde_json::Value;
 
 use super::story;
@@ -102,7 +103,7 @@ fn other_bodies() {
     prefect_sees_nothing(world().admin, || world().gate.get(ENDPOINT)).expect(405);
     // Half a body and no more: Prefect hears nothing of it, nor does anybody who comes after.
     prefect_sees_nothing(world().admin, || {
-        let mut connection = world().gate.connect(&world().gate.public_host()).unwrap();
+        let mut connection = world().gate.connect(PREFECT_HOST).unwrap();
         let head = format!(
             "POST {ENDPOINT} HTTP/1.1\r\nhost: {}\r\ncontent-length: 500\r\n\
              content-type: application/x-www-form-urlencoded\r\n\r\nlogout_token=",
