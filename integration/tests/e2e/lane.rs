@@ -184,6 +184,14 @@ impl Lane {
         self.running = launch.start(&self.layout).unwrap_or_else(|e| panic!("{e}"));
     }
 
+    /// The same with other secrets.
+    pub fn restart_with(&mut self, secrets: Secrets) {
+        self.plan.secrets = secrets;
+        self.restart();
+        envoy::wait_ready(&self.layout, &self.running, &world().pki, &progress())
+            .unwrap_or_else(|e| panic!("{e}"));
+    }
+
     /// Waits until it answers at all.
     pub fn wait_live(&self) {
         eventually("Envoy listens", Duration::from_secs(30), || {

@@ -33,6 +33,9 @@ pub struct Idp {
     /// What stands in the next answers instead of an ID token, or of an access token.
     pub instead_of_id: Option<String>,
     pub instead_of_access: Option<String>,
+    /// Whether a refresh token counts once, and a second use of it ends the session (Keycloak's
+    /// `revokeRefreshToken` without reuse).
+    pub strict_rotation: bool,
     /// Whether codes are refused.
     pub code_refused: bool,
     /// Bytes of each refresh token, at least.
@@ -67,6 +70,7 @@ impl Idp {
             exact_claim: None,
             instead_of_id: None,
             instead_of_access: None,
+            strict_rotation: false,
             code_refused: false,
             refresh_token_length: 0,
             userinfo: None,
@@ -144,6 +148,9 @@ impl Idp {
                 None => return Some((503, Vec::new())),
             },
             "/realms/prefect/certs" => self.jwks(),
+            "/realms/prefect/token" if self.is_used(&form) => {
+                return Some((400, br#"{"error":"invalid_grant"}"#.to_vec()));
+            }
             "/realms/prefect/token" => self.tokens(&form, now),
             "/realms/prefect/protocol/openid-connect/logout" => return Some((204, Vec::new())),
             _ => return Some((404, Vec::new())),
@@ -178,6 +185,12 @@ impl Idp {
             "id_token": self.instead_of_id.clone().unwrap_or_else(|| self.sign(&claims)),
             "refresh_token": self.refresh_token(),
         })
+    }
+
+    fn is_used(&self, form: &str) -> bool {
+        let token = lictor_core::http::query::only(form, "refresh_token").unwrap();
+        self.strict_rotation
+            && token.is_some_and(|token| self.redeemed.iter().any(|used| *used == token))
     }
 
     fn refresh_token(&self) -> String {

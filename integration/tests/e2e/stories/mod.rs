@@ -19,6 +19,7 @@ mod open_redirects;
 mod paths;
 mod people;
 mod prefect_runs;
+mod sessions;
 mod sockets;
 mod tokens;
 mod ui_settings;
@@ -41,6 +42,7 @@ pub fn all() -> Vec<Trial> {
         ui_settings::stories(),
         callbacks::stories(),
         backchannel_logout::stories(),
+        sessions::stories(),
         cross_site::stories(),
         open_redirects::stories(),
         machines::stories(),
