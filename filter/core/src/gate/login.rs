@@ -34,6 +34,8 @@ pub enum Step {
     AskingUserinfo(Box<Session>, String),
     /// The refresh token is at the logout endpoint.
     SigningOut,
+    /// An ID token is asked for, as a hint for this logout endpoint.
+    AskingForHint(String),
 }
 
 impl Step {
@@ -205,6 +207,10 @@ impl Gate {
             Step::SigningOut => {
                 let ended = matches!(reply, CalloutReply::Answer { status: 200..=204, .. });
                 Ok(self.signed_out(ended, request, cx))
+            }
+            Step::AskingForHint(endpoint) => {
+                let hint = token::read(reply).ok().and_then(|tokens| tokens.id);
+                Ok(self.sign_out_at(&endpoint, hint.as_ref(), cx))
             }
             Step::AwaitingKey(..) => Err(Refusal::new(Reason::Internal).seen("a reply to no call")),
         }

@@ -13,6 +13,7 @@ use crate::idp::token;
 use crate::pages::Page;
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
+use crate::secret::Secret;
 use crate::session::cookie::{Found, clear_session};
 
 impl Gate {
@@ -56,25 +57,41 @@ impl Gate {
         let Found::Session { session, .. } = found else {
             return Ok(self.signed_out(false, request, cx));
         };
+        // Another tab may have refreshed the session since this cookie was made.
+        let refresh_token = cx.site.newest_refresh_token(&session, cx.now);
         cx.site.sign_out(session.id, cx.now);
         let provider = cx.site.provider().cloned();
-        let logout = provider
-            .as_ref()
-            .and_then(|p| p.logout_path.as_deref())
-            .zip(session.refresh_token.as_ref());
+        let logout =
+            provider.as_ref().and_then(|p| p.logout_path.as_deref()).zip(refresh_token.as_ref());
         if let Some((path, token)) = logout {
             let callout = token::end_session(&config, path, token);
             self.state = State::Login(Step::SigningOut);
             return Ok(Decision::Await(callout));
         }
-        match provider.and_then(|p| p.end_session) {
-            Some(endpoint) => {
-                let reply = Reply::redirect(&rp_initiated(&endpoint, &config), "signed_out");
-                let reply = reply.with_cookies(core::mem::take(&mut self.set_cookies));
-                Ok(self.reply(reply))
-            }
-            None => Ok(self.signed_out(false, request, cx)),
-        }
+        let Some((provider, endpoint)) = provider.and_then(|p| Some((p.clone(), p.end_session?)))
+        else {
+            return Ok(self.signed_out(false, request, cx));
+        };
+        let Some(token) = &refresh_token else {
+            return Ok(self.sign_out_at(&endpoint, None, cx));
+        };
+        // A hint spares the person a question; no ID token is kept, so a fresh one is asked for.
+        let callout = token::refresh(&config, &provider, token);
+        self.state = State::Login(Step::AskingForHint(endpoint));
+        Ok(Decision::Await(callout))
+    }
+
+    /// Off to the provider's own logout.
+    pub(super) fn sign_out_at(
+        &mut self,
+        endpoint: &str,
+        hint: Option<&Secret>,
+        cx: &Cx<'_>,
+    ) -> Decision {
+        let location = rp_initiated(endpoint, hint, &cx.site.config());
+        let reply = Reply::redirect(&location, "signed_out");
+        let reply = reply.with_cookies(core::mem::take(&mut self.set_cookies));
+        self.reply(reply)
     }
 
     pub(super) fn signed_out(
@@ -92,9 +109,9 @@ impl Gate {
     }
 }
 
-fn rp_initiated(endpoint: &str, config: &Config) -> String {
+fn rp_initiated(endpoint: &str, hint: Option<&Secret>, config: &Config) -> String {
     let back = format!("{}/sign_out", config.absolute(&config.endpoints));
-    let query =
-        encode([("client_id", config.client_id.as_str()), ("post_logout_redirect_uri", &back)]);
-    format!("{endpoint}?{query}")
+    let own = [("client_id", config.client_id.as_str()), ("post_logout_redirect_uri", &back)];
+    let hint = hint.map(|token| ("id_token_hint", token.expose_str()));
+    format!("{endpoint}?{}", encode(own.into_iter().chain(hint)))
 }

@@ -373,6 +373,12 @@ impl Site {
         self.refreshes.recheck(session, stream, &config.session, void, now)
     }
 
+    /// The refresh token that a session has now, as far as any worker knows.
+    #[must_use]
+    pub fn newest_refresh_token(&self, session: &Session, now: UnixTime) -> Option<Secret> {
+        self.refreshes.newest(session, now).refresh_token
+    }
+
     /// A session has been signed out: its old cookies count at no worker again, nor do kept
     /// results.
     pub fn sign_out(&mut self, id: [u8; 16], now: UnixTime) {

@@ -176,6 +176,22 @@ impl Refreshes {
         Recheck::Wait
     }
 
+    /// A session as it is after its last refresh, by whatever worker.
+    #[must_use]
+    pub fn newest(&self, session: &Session, now: UnixTime) -> Session {
+        let own = match self.entries.get(&session.id) {
+            Some(Entry::Done(kept)) => Some(kept.session.clone()),
+            _ => None,
+        };
+        let other = match self.shared.look(&session.id, now) {
+            Known::Done(kept) => Some(kept.session),
+            Known::Nothing | Known::Asking => None,
+        };
+        let kept = own.into_iter().chain(other).max_by_key(|kept| kept.checked);
+        kept.filter(|kept| kept.checked >= session.checked)
+            .map_or_else(|| session.clone(), |kept| *kept)
+    }
+
     /// Looks at what other workers are asking for; gives the requests whose wait is over. If one of
     /// those workers has died, this one asks.
     pub fn follow(&mut self, now: UnixTime) -> Vec<StreamId> {

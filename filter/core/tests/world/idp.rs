@@ -54,8 +54,10 @@ pub struct Idp {
     kid: String,
     published: Vec<(String, KeyPair)>,
     refreshes: usize,
-    /// Refresh tokens that came in.
+    /// Refresh tokens that came in,
     pub redeemed: Vec<String>,
+    /// and those whose sessions were ended.
+    pub logged_out: Vec<String>,
 }
 
 fn key(name: &str) -> KeyPair {
@@ -83,6 +85,7 @@ impl Idp {
             published: vec![("k1".to_owned(), key("k1"))],
             refreshes: 0,
             redeemed: Vec::new(),
+            logged_out: Vec::new(),
         }
     }
 
@@ -152,7 +155,11 @@ impl Idp {
                 return Some((400, br#"{"error":"invalid_grant"}"#.to_vec()));
             }
             "/realms/prefect/token" => self.tokens(&form, now),
-            "/realms/prefect/protocol/openid-connect/logout" => return Some((204, Vec::new())),
+            "/realms/prefect/protocol/openid-connect/logout" => {
+                let token = lictor_core::http::query::only(&form, "refresh_token").unwrap();
+                self.logged_out.extend(token.map(|token| token.into_owned()));
+                return Some((204, Vec::new()));
+            }
             _ => return Some((404, Vec::new())),
         };
         Some((200, body.to_string().into_bytes()))
