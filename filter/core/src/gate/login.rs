@@ -56,10 +56,10 @@ impl Gate {
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         let return_to = return_path::checked(wish, &cx.site.config());
-        self.to_provider(Wish { return_to, again: false }, cookies, cx)
+        self.send_to_provider(Wish { return_to, again: false }, cookies, cx)
     }
 
-    fn to_provider(
+    fn send_to_provider(
         &mut self,
         wish: Wish,
         cookies: &Cookies<'_>,
@@ -172,7 +172,7 @@ impl Gate {
                     return Err(refusal);
                 }
                 let return_to = config.home().to_owned();
-                self.to_provider(Wish { return_to, again: true }, cookies, cx)
+                self.send_to_provider(Wish { return_to, again: true }, cookies, cx)
             }
         }
     }

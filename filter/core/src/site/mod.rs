@@ -1,7 +1,9 @@
 //! What a VM shares between its requests: settings, provider, keys, refreshed sessions, and the
 //! work that is due for them. The shell's root context drives it.
 
+mod logins;
 mod refreshes;
+mod sessions;
 mod shared_refreshes;
 
 use core::time::Duration;
@@ -19,8 +21,8 @@ use crate::idp::{token, userinfo};
 use crate::jose::signature::HostVerifier;
 use crate::jose::verify::Verifier;
 use crate::keys::Keys;
-use crate::limits::{LOGIN_ATTEMPT, LOGINS_IN_FLIGHT, WAITING_REQUESTS};
-use crate::login::backchannel::{self, Logout};
+use crate::limits::LOGIN_ATTEMPT;
+use crate::login::backchannel::{self};
 use crate::login::failures::Failures;
 use crate::login::refresh::{self, Judged, Refreshed};
 use crate::login::role;
@@ -34,8 +36,8 @@ use crate::session::cookie::SessionCookie;
 use crate::session::model::Session;
 use crate::session::revocation::Revocations;
 use crate::shared::SharedStore;
-use crate::shared::document::{Document, Fresher, Step};
-use crate::shared::marks::{self, Added, Marks};
+use crate::shared::document::{Document, Step};
+use crate::shared::marks::Marks;
 use crate::stream::StreamId;
 use crate::time::UnixTime;
 use crate::ws::pending::Pending;
@@ -66,8 +68,6 @@ const SOCKETS: Duration = Duration::from_millis(100);
 const FOLLOW: Duration = Duration::from_millis(10);
 /// The shortest one.
 const SOON: Duration = Duration::from_millis(1);
-/// An answer of the provider's says that it is there for so long.
-const CONTACT: Duration = Duration::from_secs(30);
 
 /// See the module.
 pub struct Site {
@@ -361,102 +361,6 @@ impl Site {
     /// Requests to wake since the last call: what they waited for is there, or will not come.
     pub fn take_woken(&mut self) -> Vec<StreamId> {
         core::mem::take(&mut self.woken)
-    }
-
-    /// A session is due for a check; the request may have to wait for it.
-    pub fn recheck(&mut self, session: &Session, stream: StreamId, now: UnixTime) -> Recheck {
-        let config = self.config();
-        if self.provider.is_none() {
-            return Recheck::Unavailable;
-        }
-        let void = self.revocations.lost(session);
-        self.refreshes.recheck(session, stream, &config.session, void, now)
-    }
-
-    /// The refresh token that a session has now, as far as any worker knows.
-    #[must_use]
-    pub fn newest_refresh_token(&self, session: &Session, now: UnixTime) -> Option<Secret> {
-        self.refreshes.newest(session, now).refresh_token
-    }
-
-    /// A session has been signed out: its old cookies count at no worker again, nor do kept
-    /// results.
-    pub fn sign_out(&mut self, id: [u8; 16], now: UnixTime) {
-        self.refreshes.drop_session(&id);
-        self.revocations.end(id, now);
-    }
-
-    /// The provider has ended sessions; whether all workers will know.
-    pub fn end_by_provider(&mut self, logout: &Logout, now: UnixTime) -> bool {
-        self.revocations.end_by_provider(logout, now)
-    }
-
-    /// Whether a session was ended before its time.
-    pub fn is_ended(&mut self, session: &Session, now: UnixTime) -> bool {
-        self.revocations.has(session, now)
-    }
-
-    /// Whether marks of ended sessions have been lost since this one was confirmed: then it must be
-    /// confirmed anew (the list is bounded).
-    #[must_use]
-    pub fn must_recheck(&self, session: &Session) -> bool {
-        self.revocations.lost(session).is_some_and(|at| session.checked <= at)
-    }
-
-    /// Marks a logout token as used, once for all workers.
-    pub fn use_logout_token(&mut self, jti: &str, now: UnixTime) -> Added {
-        self.used_logout_tokens.add(marks::name(jti.as_bytes()), now)
-    }
-
-    /// Marks a callback's state as used, once for all workers: the code must not be redeemed twice,
-    /// or Keycloak ends the session.
-    pub fn use_state(&mut self, state: &str, now: UnixTime) -> Added {
-        self.used_states.add(marks::name(state.as_bytes()), now)
-    }
-
-    /// Whether the provider has answered a moment ago: nobody is sent to one that is gone. What
-    /// another worker has heard counts, and is taken over here: a later wait is for a new answer.
-    pub fn has_contact(&mut self, now: UnixTime) -> bool {
-        let recent = |at| !now.is_over(at, CONTACT);
-        if recent(self.contact) || recent(self.metadata.loaded()) {
-            return true;
-        }
-        if let Some(body) = self.metadata.take(now) {
-            self.take_over_metadata(&body, now);
-        }
-        recent(self.metadata.loaded())
-    }
-
-    /// A call has a reply: any answer that is not Envoy's own word for silence shows that somebody
-    /// is there, a refusal too.
-    pub const fn contacted(&mut self, reply: CalloutReply<'_>, now: UnixTime) {
-        if matches!(reply, CalloutReply::Answer { status: 200..=499, .. }) {
-            self.contact = now;
-        }
-    }
-
-    /// A request wants to know whether the provider is there; false when it was not, just now.
-    pub fn await_provider(&mut self, stream: StreamId, now: UnixTime) -> bool {
-        let asked = self.waiting_for_provider.len() < WAITING_REQUESTS
-            && self.metadata.want_fresher(now) == Fresher::Wait;
-        if asked {
-            self.waiting_for_provider.push(stream);
-        }
-        asked
-    }
-
-    /// A place for a code exchange, if there is one left.
-    pub const fn begin_login(&mut self) -> bool {
-        if self.logins >= LOGINS_IN_FLIGHT {
-            return false;
-        }
-        self.logins = self.logins.saturating_add(1);
-        true
-    }
-
-    /// Gives the place back.
-    pub const fn end_login(&mut self) {
-        self.logins = self.logins.saturating_sub(1);
     }
 
     /// A request has ended: nothing is kept for it.

@@ -1,0 +1,56 @@
+//! Sessions as all workers know them: rechecked, signed out, ended by the provider.
+
+use super::{Recheck, Site};
+use crate::login::backchannel::Logout;
+use crate::secret::Secret;
+use crate::session::model::Session;
+use crate::shared::marks::{self, Added};
+use crate::stream::StreamId;
+use crate::time::UnixTime;
+
+impl Site {
+    /// A session is due for a check; the request may have to wait for it.
+    pub fn recheck(&mut self, session: &Session, stream: StreamId, now: UnixTime) -> Recheck {
+        let config = self.config();
+        if self.provider.is_none() {
+            return Recheck::Unavailable;
+        }
+        let void = self.revocations.lost(session);
+        self.refreshes.recheck(session, stream, &config.session, void, now)
+    }
+
+    /// The refresh token that a session has now, as far as any worker knows.
+    #[must_use]
+    pub fn newest_refresh_token(&self, session: &Session, now: UnixTime) -> Option<Secret> {
+        self.refreshes.newest(session, now).refresh_token
+    }
+
+    /// A session has been signed out: its old cookies count at no worker again, nor do kept
+    /// results.
+    pub fn sign_out(&mut self, id: [u8; 16], now: UnixTime) {
+        self.refreshes.drop_session(&id);
+        self.revocations.end(id, now);
+    }
+
+    /// The provider has ended sessions; whether all workers will know.
+    pub fn end_by_provider(&mut self, logout: &Logout, now: UnixTime) -> bool {
+        self.revocations.end_by_provider(logout, now)
+    }
+
+    /// Whether a session was ended before its time.
+    pub fn is_ended(&mut self, session: &Session, now: UnixTime) -> bool {
+        self.revocations.has(session, now)
+    }
+
+    /// Whether marks of ended sessions have been lost since this one was confirmed: then it must be
+    /// confirmed anew (the list is bounded).
+    #[must_use]
+    pub fn must_recheck(&self, session: &Session) -> bool {
+        self.revocations.lost(session).is_some_and(|at| session.checked <= at)
+    }
+
+    /// Marks a logout token as used, once for all workers.
+    pub fn use_logout_token(&mut self, jti: &str, now: UnixTime) -> Added {
+        self.used_logout_tokens.add(marks::name(jti.as_bytes()), now)
+    }
+}
