@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use lictor_core::Config;
 use lictor_core::crypto::{Entropy, NoEntropy};
+use lictor_core::http::cookies::Cookies;
 use lictor_core::policy::role::Role;
 use lictor_core::secret::Secret;
 use lictor_core::session::cookie::SessionCookie;
@@ -24,9 +25,10 @@ pub fn cookies(text: &str, environment: &[(&str, String)], count: usize) -> Resu
     let sealing = SessionCookie::new(&config);
     (0..count)
         .map(|number| {
-            let cookie = sealing.set(&config, &session(number), &mut Host);
-            let cookie = cookie.map_err(|why| Error::new(format!("no cookie: {why:?}")))?;
-            Ok(cookie.split(';').next().unwrap_or_default().to_owned())
+            let set = sealing.set(&config, &session(number), &Cookies::default(), &mut Host);
+            let set = set.map_err(|why| Error::new(format!("no cookie: {why:?}")))?;
+            let pairs = set.iter().filter_map(|line| line.split(';').next());
+            Ok(pairs.collect::<Vec<_>>().join("; "))
         })
         .collect()
 }

@@ -8,7 +8,7 @@ use crate::limits::COOKIE_HEADER;
 pub struct TooLarge;
 
 /// All cookie pairs of a request, in order, over all its lines.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Cookies<'a> {
     pairs: Vec<(&'a [u8], &'a [u8])>,
     lines: Vec<&'a [u8]>,
