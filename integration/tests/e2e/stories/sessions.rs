@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use super::story;
 use crate::client::Request;
-use crate::keycloak_login::{parameter, path_of};
+use crate::http1::Answer;
+use crate::keycloak_admin::{admin, allow_callback, text};
+use crate::keycloak_login::{log_in, parameter, path_of};
 use crate::lane::{Lane, Plan};
 use crate::recorder::Recorder;
 use crate::scripted_idp::{ISSUER, Manner, ScriptedIdp};
@@ -28,6 +30,8 @@ pub fn stories() -> Vec<Trial> {
         story(ABOUT, "a thousand sessions are refreshed, and none is lost", a_thousand),
         story(ABOUT, "two replicas refresh one session at once, and no request fails", replicas),
         story(ABOUT, "a new cookie key loses nobody while the old one is listed", key_rotation),
+        story(ABOUT, "with Keycloak's strictest rotation no request fails", strict_keycloak),
+        story(ABOUT, "Keycloak's changes count at the next recheck", changes_at_keycloak),
         story(ABOUT, "a session that needs several cookies is one session", pieces),
     ]
 }
@@ -71,16 +75,20 @@ fn until_due(since: Instant) {
     }
 }
 
-/// One fetch of each visitor's, all at once; the statuses.
-fn all_at_once(visitors: &[Visitor]) -> Vec<u16> {
+/// One fetch of each visitor's, all at once.
+fn all_at_once_answers(visitors: &[Visitor], path: &str) -> Vec<Answer> {
     thread::scope(|scope| {
         let fetch = |visitor: &Visitor| {
             let mut own = visitor.clone();
-            scope.spawn(move || own.fetch("/api/flows/1").status)
+            scope.spawn(move || own.fetch(path))
         };
         let threads: Vec<_> = visitors.iter().map(fetch).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
+}
+
+fn all_at_once(visitors: &[Visitor]) -> Vec<u16> {
+    all_at_once_answers(visitors, "/api/flows/1").iter().map(|answer| answer.status).collect()
 }
 
 fn fifty_at_once() {
@@ -148,6 +156,75 @@ fn replicas() {
         assert!(statuses.iter().all(|status| *status == 200), "round {round}: {statuses:?}");
     }
     second.admin.assert_vm_alive();
+}
+
+/// A gate of its own in front of the real Keycloak, with a short recheck.
+fn at_keycloak(name: &'static str) -> Lane {
+    let lane = Plan::new(name).patch(json!({ "session": { "recheck": "3s" } })).start();
+    allow_callback(&lane.gate.origin());
+    lane
+}
+
+/// Keycloak's `revokeRefreshToken` without reuse, until it is dropped: a refresh token that comes twice
+/// ends the session.
+struct StrictRotation;
+
+impl StrictRotation {
+    fn set(on: bool) {
+        let patch = json!({ "revokeRefreshToken": on, "refreshTokenMaxReuse": 0 });
+        admin("PUT", "", Some(&patch));
+    }
+
+    fn begin() -> Self {
+        Self::set(true);
+        Self
+    }
+}
+
+impl Drop for StrictRotation {
+    fn drop(&mut self) {
+        Self::set(false);
+    }
+}
+
+fn strict_keycloak() {
+    let lane = at_keycloak("strict");
+    let _strict = StrictRotation::begin();
+    let mut visitor = Visitor::new(&lane.gate);
+    log_in(&mut visitor, "/", "alice");
+    for round in 0..3 {
+        until_due(Instant::now());
+        let answers = all_at_once_answers(&vec![visitor.clone(); 50], "/api/admin/version");
+        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        assert!(statuses.iter().all(|status| *status == 200), "round {round}: {statuses:?}");
+        assert!(answers.iter().all(|answer| answer.has("set-cookie")), "each gets the new cookie");
+        // The next round begins with the cookie of any of them.
+        visitor.jar.absorb(&answers[round * 7]);
+    }
+    lane.admin.assert_vm_alive();
+}
+
+fn changes_at_keycloak() {
+    let lane = at_keycloak("changes");
+    let mut visitor = Visitor::new(&lane.gate);
+    log_in(&mut visitor, "/", "dave");
+    let id = text(&admin("GET", "/users?username=dave&exact=true", None).json()[0], "id");
+    let role = |visitor: &mut Visitor| visitor.fetch("/oauth2/userinfo").json()["role"].clone();
+    assert_eq!(role(&mut visitor), Value::Null);
+    visitor.fetch("/api/admin/version").expect(403);
+    let operator = json!([admin("GET", "/roles/prefect-operator", None).json()]);
+    admin("POST", &format!("/users/{id}/role-mappings/realm"), Some(&operator));
+    until_due(Instant::now());
+    assert_eq!(role(&mut visitor), "operator", "roles are read again");
+    visitor.fetch("/api/admin/version").expect(200);
+    admin("DELETE", &format!("/users/{id}/role-mappings/realm"), Some(&operator));
+    admin("PUT", &format!("/users/{id}"), Some(&json!({ "enabled": false })));
+    until_due(Instant::now());
+    let ended = visitor.clone().fetch("/api/admin/version");
+    admin("PUT", &format!("/users/{id}"), Some(&json!({ "enabled": true })));
+    ended.expect(401);
+    let page = visitor.navigate("/").expect(302);
+    assert!(page.location().contains("/protocol/openid-connect/auth?"), "{}", page.location());
 }
 
 fn key_rotation() {
