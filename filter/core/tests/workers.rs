@@ -452,3 +452,26 @@ fn a_login_waits_for_a_new_answer_not_for_an_old_one() {
     third.pass(400);
     assert_eq!(Browser::default().load(&mut third, "/").reply().status, 302);
 }
+
+/// Requests that came between the first one and the fetch that it caused used to be refused.
+#[test]
+fn all_that_come_before_the_fetch_wait_for_it() {
+    let store = Rc::new(MemoryStore::default());
+    let (mut first, mut second) = (worker(&store), worker(&store));
+    first.work();
+    second.work();
+    for world in [&mut first, &mut second] {
+        world.pass(20);
+        world.idp.rotate("k2");
+    }
+    let headers = bearer(&first);
+    let here: Vec<_> = (0..3).map(|_| (first.begin(&headers).0, headers.clone())).collect();
+    let there: Vec<_> = (0..3).map(|_| (second.begin(&headers).0, headers.clone())).collect();
+    assert!(here.iter().chain(&there).all(|(gate, _)| gate.is_waiting()));
+    for (world, waiting) in [(&mut first, here), (&mut second, there)] {
+        for (_, outcome) in world.finish_waiting(waiting) {
+            outcome.forwarded();
+        }
+    }
+    assert_eq!(fetched(&[first, second]).1, 2, "at the start, and once for all six");
+}

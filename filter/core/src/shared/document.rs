@@ -182,12 +182,15 @@ impl Document {
         self.look();
         // What failed before was not for whoever asks now.
         self.failed = self.seen.failed;
-        if self.is_newer(now) || is_leased(&self.seen, now) {
+        let forced = self.seen.forced;
+        let recent = forced != UnixTime::default() && !now.is_over(forced, FORCED);
+        // Somebody has asked a moment ago, and the fetch has not even begun.
+        let asked = recent && forced > self.seen.loaded.max(self.seen.failed);
+        if asked || self.is_newer(now) || is_leased(&self.seen, now) {
             self.due = now;
             return Fresher::Wait;
         }
-        let forced = self.seen.forced;
-        if forced != UnixTime::default() && !now.is_over(forced, FORCED) {
+        if recent {
             return Fresher::TooSoon;
         }
         // On a conflict another worker has just asked for the same.
