@@ -25,10 +25,9 @@ impl Page {
             main.push_str("</dl>");
         }
         main.extend(self.advice.map(|advice| format!("<p class=\"soft\">{advice}</p>")));
-        main.extend(
-            self.again_after
-                .map(|secs| format!("<p class=\"soft\">This page tries again every {secs} seconds.</p>")),
-        );
+        main.extend(self.again_after.map(|secs| {
+            format!("<p class=\"soft\">This page tries again every {secs} seconds.</p>")
+        }));
         if !self.actions.is_empty() {
             main.push_str("<nav aria-label=\"What you can do\">");
             main.extend(self.actions.iter().enumerate().map(|(at, action)| action.html(at == 0)));
@@ -66,7 +65,9 @@ impl Action {
         let (label, path) = (self.label, escape(&self.path));
         let class = if first { " class=\"first\"" } else { "" };
         if self.post {
-            format!("<form method=\"post\" action=\"{path}\"><button{class}>{label}</button></form>")
+            format!(
+                "<form method=\"post\" action=\"{path}\"><button{class}>{label}</button></form>"
+            )
         } else {
             format!("<a{class} href=\"{path}\">{label}</a>")
         }

@@ -98,7 +98,9 @@ impl Page {
     pub fn refusal(refusal: &Refusal, asker: Asker<'_>) -> Self {
         let meaning = refusal.reason.meaning();
         let (mood, title) = heading(refusal.reason);
-        let mut page = Self::new(mood, title, meaning.text);
+        // A page that does so by itself says that instead.
+        let text = meaning.text.trim_end_matches(" Try again in a moment.");
+        let mut page = Self::new(mood, title, text);
         if let Some(principal) = &refusal.principal {
             page.facts.push(("Signed in as", principal.name.clone()));
             page.facts.push(("Needed", refusal.wanted.clone()));
