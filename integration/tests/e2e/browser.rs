@@ -154,6 +154,10 @@ impl Browser {
         block(self.client.back()).unwrap();
     }
 
+    pub fn forward(&self) {
+        block(self.client.forward()).unwrap();
+    }
+
     pub fn reload(&self) {
         block(self.client.refresh()).unwrap();
     }

@@ -12,7 +12,7 @@ use crate::keycloak_login::{authenticate, callback_request};
 use crate::visitor::{LOGIN, SESSION, Visitor};
 use crate::world::world;
 
-const ABOUT: &str = "awkward browsers";
+const ABOUT: &str = "awkward";
 
 pub fn stories() -> Vec<Trial> {
     vec![
@@ -94,7 +94,7 @@ fn back() {
     // Keycloak's form as the browser has kept it, or what Keycloak says now.
     browser.back();
     wait_inside(&browser, "alice");
-    browser.back();
+    browser.forward();
     wait_inside(&browser, "alice");
 }
 

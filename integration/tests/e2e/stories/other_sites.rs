@@ -23,7 +23,7 @@ pub fn stories() -> Vec<Trial> {
 
 /// How many requests were refused for a reason.
 fn refused(reason: &str) -> u64 {
-    let wanted = format!("outcome=refused.method=anonymous.reason={reason}: ");
+    let wanted = format!("outcome=refused.method=none.reason={reason}: ");
     let stats = world().admin.stats();
     stats.lines().filter_map(|line| line.split_once(&wanted)?.1.parse::<u64>().ok()).sum()
 }
