@@ -20,6 +20,7 @@ pub mod launch;
 pub mod layout;
 pub mod logs;
 pub mod module;
+pub mod npm;
 pub mod pki;
 pub mod ports;
 pub mod prefect;

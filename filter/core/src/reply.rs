@@ -53,6 +53,9 @@ impl Reply {
             Self::new(status, code, page.html().into_bytes(), "text/html; charset=utf-8");
         reply.push("content-security-policy", pages::content_security_policy(asker.provider));
         reply.push("x-frame-options", "DENY");
+        if let Some(seconds) = page.again_after() {
+            reply.push("refresh", seconds.to_string());
+        }
         if asker.hsts {
             reply.push("strict-transport-security", "max-age=31536000");
         }

@@ -1,5 +1,7 @@
 //! The real Chromium, driven over WebDriver.
 
+mod checks;
+
 use std::env;
 use std::fs;
 use std::future::Future;
@@ -22,6 +24,8 @@ use tokio::runtime::{Builder, Runtime};
 use crate::client::{Request, plain};
 use crate::world::{checkout, eventually, new_layout, password, say};
 
+/// As a person has chosen it: continue where you left off.
+const RESTORE: &str = "--restore-last-session";
 /// Longer than a page takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(45);
 
@@ -87,6 +91,16 @@ pub struct Browser {
 
 impl Browser {
     pub fn open() -> Self {
+        Self::with(Vec::new())
+    }
+
+    /// With a profile that stays when the browser is closed, and the tabs that it had then.
+    pub fn with_profile(name: &str) -> Self {
+        let folder = DRIVER.get_or_init(Driver::start).folder.join(name);
+        Self::with(vec![format!("--user-data-dir={}", folder.display()), RESTORE.to_owned()])
+    }
+
+    fn with(further: Vec<String>) -> Self {
         let driver = DRIVER.get_or_init(Driver::start);
         let root = output_of(Command::new("id").arg("-u")).as_deref() == Some("0");
         let mut arguments = vec![
@@ -113,6 +127,7 @@ impl Browser {
             // Chromium refuses to run as root inside its sandbox.
             arguments.push("--no-sandbox");
         }
+        arguments.extend(further.iter().map(String::as_str));
         let capabilities = json!({
             "acceptInsecureCerts": true,
             "goog:chromeOptions": { "args": arguments },
@@ -128,6 +143,23 @@ impl Browser {
     #[track_caller]
     pub fn goto(&self, url: &str) {
         block(self.client.goto(url)).unwrap_or_else(|e| panic!("{url}: {e}"));
+    }
+
+    /// For an address that may not answer.
+    pub fn try_goto(&self, url: &str) {
+        let _shown_by_the_browser = block(self.client.goto(url));
+    }
+
+    pub fn back(&self) {
+        block(self.client.back()).unwrap();
+    }
+
+    pub fn forward(&self) {
+        block(self.client.forward()).unwrap();
+    }
+
+    pub fn reload(&self) {
+        block(self.client.refresh()).unwrap();
     }
 
     pub fn url(&self) -> String {
@@ -197,16 +229,50 @@ impl Browser {
         block(self.client.switch_to_window(tab.handle)).unwrap();
     }
 
+    /// Brings one of the tabs to the front, by its place in the order of their opening.
+    pub fn tab(&self, at: usize) {
+        let mut tabs = block(self.client.windows()).unwrap();
+        block(self.client.switch_to_window(tabs.swap_remove(at))).unwrap();
+    }
+
+    pub fn tabs(&self) -> usize {
+        block(self.client.windows()).unwrap().len()
+    }
+
+    /// What is shown in a frame of the page: its address and text.
+    pub fn frame(&self, at: u16) -> (String, String) {
+        block(self.client.enter_frame(at)).unwrap();
+        let address = self.script("return location.href");
+        let text = self.text();
+        block(self.client.enter_parent_frame()).unwrap();
+        (address.as_str().unwrap_or_default().to_owned(), text)
+    }
+
+    /// Drops cookies of an address whose names begin so, as the browser does when they are over.
+    pub fn drop_cookies(&self, address: &str, prefix: &str) -> usize {
+        let held = self.cdp("Network.getCookies", &json!({ "urls": [address] }))["cookies"].take();
+        let names = held.as_array().unwrap().iter().filter_map(|cookie| cookie["name"].as_str());
+        let names: Vec<&str> = names.filter(|name| name.starts_with(prefix)).collect();
+        for name in &names {
+            self.cdp("Network.deleteCookies", &json!({ "url": address, "name": name }));
+        }
+        names.len()
+    }
+
     /// `light` or `dark`, as the person's system would say.
     pub fn scheme(&self, scheme: &str) {
+        let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
+        self.cdp("Emulation.setEmulatedMedia", &json!({ "features": [feature] }));
+    }
+
+    /// A command of Chromium's own protocol, for the tab in front.
+    #[track_caller]
+    fn cdp(&self, command: &str, parameters: &Value) -> Value {
         let session = block(self.client.session_id()).unwrap().unwrap();
-        let body = json!({
-            "cmd": "Emulation.setEmulatedMedia",
-            "params": { "features": [{ "name": "prefers-color-scheme", "value": scheme }] },
-        });
-        let request =
-            Request::post(format!("/session/{session}/goog/cdp/execute"), &body.to_string());
-        plain(self.driver.port, &request).unwrap().expect(200);
+        let body = json!({ "cmd": command, "params": parameters });
+        let path = format!("/session/{session}/goog/cdp/execute");
+        let answer = plain(self.driver.port, &Request::post(path, &body.to_string())).unwrap();
+        answer.expect(200).json()["value"].take()
     }
 
     /// Takes a picture; where it went.

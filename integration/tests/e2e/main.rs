@@ -23,6 +23,7 @@
 mod browser;
 mod canary;
 mod client;
+mod elsewhere;
 mod forge;
 mod http1;
 mod keycloak_admin;

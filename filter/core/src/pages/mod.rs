@@ -1,19 +1,39 @@
 //! Pages for people: plain, quick, dark and light, no scripts.
 
+mod html;
+
+use html::STYLE;
+
 use crate::asker::Asker;
 use crate::config::HttpUrl;
 use crate::refusal::{Reason, Refusal};
 
-const STYLE: &str = include_str!("style.css");
+/// Seconds after which a page that waits for something is loaded again: long enough to be read
+/// aloud before it begins anew, and next to the link that does it at once.
+const AGAIN: u32 = 10;
 
-/// One page: a heading, a sentence or two, at most one thing to do.
+/// One page: what happened, what is known about it, what the person can do.
 #[derive(Clone, Debug)]
 pub struct Page {
+    mood: Mood,
     title: &'static str,
     lines: Vec<String>,
-    action: Option<Action>,
-    refresh_after: Option<u32>,
-    footnote: Option<String>,
+    facts: Vec<(&'static str, String)>,
+    advice: Option<&'static str>,
+    /// The first one is what most people will want.
+    actions: Vec<Action>,
+    again_after: Option<u32>,
+    request: Option<String>,
+}
+
+/// What a page is about, at a glance.
+#[derive(Clone, Copy, Debug)]
+enum Mood {
+    Good,
+    Ask,
+    Stop,
+    Wait,
+    Fault,
 }
 
 #[derive(Clone, Debug)]
@@ -25,17 +45,33 @@ struct Action {
 }
 
 impl Page {
-    fn new(title: &'static str, lines: Vec<String>) -> Self {
-        Self { title, lines, action: None, refresh_after: None, footnote: None }
+    fn new(mood: Mood, title: &'static str, line: impl Into<String>) -> Self {
+        Self {
+            mood,
+            title,
+            lines: vec![line.into()],
+            facts: Vec::new(),
+            advice: None,
+            actions: Vec::new(),
+            again_after: None,
+            request: None,
+        }
     }
 
     fn link(mut self, label: &'static str, path: impl Into<String>) -> Self {
-        self.action = Some(Action { label, path: path.into(), post: false });
+        self.actions.push(Action { label, path: path.into(), post: false });
         self
     }
 
-    fn button(mut self, label: &'static str, path: impl Into<String>) -> Self {
-        self.action = Some(Action { label, path: path.into(), post: true });
+    /// By way of a login, which asks nothing of somebody whom the provider knows: so a role that
+    /// has just been given counts, and no path of Prefect's needs to be known here.
+    fn start(self, label: &'static str, asker: Asker<'_>) -> Self {
+        self.link(label, format!("{}/start", asker.endpoints))
+    }
+
+    fn sign_out(mut self, asker: Asker<'_>) -> Self {
+        let path = format!("{}/sign_out", asker.endpoints);
+        self.actions.push(Action { label: "Sign out", path, post: true });
         self
     }
 
@@ -47,101 +83,83 @@ impl Page {
         } else {
             "You are signed out of Prefect. The identity provider may still know you."
         };
-        Self::new("Signed out", vec![line.to_owned()])
-            .link("Sign in again", format!("{}/start", asker.endpoints))
+        Self::new(Mood::Good, "Signed out", line).start("Sign in again", asker)
     }
 
     /// Somebody came to sign out from elsewhere: ask.
     #[must_use]
     pub fn confirm_sign_out(asker: Asker<'_>) -> Self {
-        Self::new("Sign out?", vec!["Do you want to sign out of Prefect?".to_owned()])
-            .button("Sign out", format!("{}/sign_out", asker.endpoints))
+        let line = "A link on another site led here. Do you want to sign out of Prefect?";
+        Self::new(Mood::Ask, "Sign out?", line).sign_out(asker).start("Stay signed in", asker)
     }
 
     /// A refusal as a person reads it.
     #[must_use]
     pub fn refusal(refusal: &Refusal, asker: Asker<'_>) -> Self {
         let meaning = refusal.reason.meaning();
-        let mut lines = vec![meaning.text.to_owned()];
+        let (mood, title) = heading(refusal.reason);
+        // A page that does so by itself says that instead.
+        let text = meaning.text.trim_end_matches(" Try again in a moment.");
+        let mut page = Self::new(mood, title, text);
         if let Some(principal) = &refusal.principal {
-            lines.push(format!("You are signed in as {}.", principal.name));
-            lines.push(format!("Needed: {}.", refusal.wanted));
+            page.facts.push(("Signed in as", principal.name.clone()));
+            page.facts.push(("Needed", refusal.wanted.clone()));
         }
-        let retry = format!("{}/start", asker.endpoints);
-        let page = Self::new(title(refusal.reason), lines);
-        let mut page = match refusal.reason {
-            Reason::NoRole | Reason::RoleMissing => {
-                page.button("Sign out", format!("{}/sign_out", asker.endpoints))
+        page.advice = advice(refusal.reason);
+        page.again_after = meaning.retry_after.map(|_| AGAIN);
+        page.request = asker.request_id.map(ToOwned::to_owned);
+        match refusal.reason {
+            Reason::NoRole => page.sign_out(asker).start("Try again", asker),
+            Reason::RoleMissing => page.start("Back to Prefect", asker).sign_out(asker),
+            Reason::SessionEnded => page.start("Sign in", asker),
+            Reason::AmbiguousTarget | Reason::NotFound | Reason::NotBuilt => {
+                page.start("Go to Prefect", asker)
             }
-            Reason::UnknownAttempt
-            | Reason::Callback
-            | Reason::LoginLoop
-            | Reason::ProviderRefused
-            | Reason::ProviderAnswer
-            | Reason::SessionEnded => page.link("Sign in", retry),
-            _ => page,
-        };
-        page.refresh_after = meaning.retry_after.map(|secs| secs.max(2));
-        if page.refresh_after.is_some() {
-            page.lines.push("This page tries again by itself.".to_owned());
+            // The same address once more.
+            Reason::CookiesTooLarge | Reason::PrefectSecret => page.link("Try again", ""),
+            _ if meaning.retry_after.is_some() => page.link("Try again now", ""),
+            // A login needs the right name.
+            Reason::Host => page,
+            _ => page.start("Sign in again", asker),
         }
-        page.footnote = asker.request_id.map(|id| format!("Request {id}"));
-        page
     }
 
-    /// The page's HTML; everything that is not ours is escaped.
+    /// Seconds after which the page is to be loaded again.
     #[must_use]
-    pub fn html(&self) -> String {
-        let refresh = self
-            .refresh_after
-            .map(|secs| format!("<meta http-equiv=\"refresh\" content=\"{secs}\">"))
-            .unwrap_or_default();
-        let lines: String = self.lines.iter().map(|l| format!("<p>{}</p>", escape(l))).collect();
-        let action = self.action.as_ref().map(Action::html).unwrap_or_default();
-        let footnote = self
-            .footnote
-            .as_ref()
-            .map(|text| format!("<footer>{}</footer>", escape(text)))
-            .unwrap_or_default();
-        format!(
-            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-             <meta name=\"color-scheme\" content=\"light dark\">\
-             <meta name=\"robots\" content=\"noindex\">{refresh}<title>{title} · Prefect</title>\
-             <style>{STYLE}</style></head><body><main><h1>{title}</h1>{lines}{action}{footnote}\
-             </main></body></html>",
-            title = self.title,
-        )
+    pub const fn again_after(&self) -> Option<u32> {
+        self.again_after
     }
 }
 
-impl Action {
-    fn html(&self) -> String {
-        let (label, path) = (self.label, escape(&self.path));
-        if self.post {
-            format!("<form method=\"post\" action=\"{path}\"><button>{label}</button></form>")
-        } else {
-            format!("<p><a class=\"button\" href=\"{path}\">{label}</a></p>")
-        }
-    }
-}
-
-const fn title(reason: Reason) -> &'static str {
+const fn heading(reason: Reason) -> (Mood, &'static str) {
     match reason {
-        Reason::NoRole | Reason::RoleMissing => "Not allowed",
-        Reason::ProviderUnreachable | Reason::NotReady | Reason::Busy | Reason::Internal => {
-            "One moment"
-        }
+        Reason::NoRole | Reason::RoleMissing => (Mood::Stop, "Not allowed"),
+        Reason::ProviderUnreachable => (Mood::Wait, "Sign-in is out of reach"),
+        Reason::NotReady | Reason::Busy => (Mood::Wait, "One moment"),
+        Reason::Internal | Reason::PrefectSecret => (Mood::Fault, "Something is wrong here"),
         Reason::UnknownAttempt
         | Reason::Callback
         | Reason::ProviderAnswer
-        | Reason::SessionTooLarge => "Sign-in did not work",
-        Reason::LoginLoop => "Signing in does not work",
-        Reason::ProviderRefused => "Not signed in",
-        Reason::SessionEnded => "Signed out",
-        Reason::NotFound => "Not found",
-        _ => "Request refused",
+        | Reason::SessionTooLarge => (Mood::Fault, "Sign-in did not work"),
+        Reason::LoginLoop => (Mood::Fault, "Signing in does not work"),
+        Reason::ProviderRefused => (Mood::Stop, "Not signed in"),
+        Reason::SessionEnded => (Mood::Good, "Signed out"),
+        Reason::NotFound | Reason::NotBuilt => (Mood::Ask, "Not found"),
+        _ => (Mood::Stop, "Request refused"),
     }
+}
+
+const fn advice(reason: Reason) -> Option<&'static str> {
+    Some(match reason {
+        Reason::NoRole => "Ask your administrator for one of these roles, then try again.",
+        Reason::RoleMissing => "Ask your administrator if you need it.",
+        Reason::Callback | Reason::UnknownAttempt => "Signing in again usually helps.",
+        Reason::ProviderRefused => "If you did not cancel it yourself, ask your administrator.",
+        Reason::ProviderAnswer | Reason::SessionTooLarge => {
+            "If it happens again, tell your administrator."
+        }
+        _ => return None,
+    })
 }
 
 /// No script, no foreign content, no framing; the style by its hash.
@@ -154,22 +172,6 @@ pub fn content_security_policy(provider: &HttpUrl) -> String {
         // The sign-out form's answer may be a redirect there, which browsers count as its target.
         provider.origin()
     )
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
@@ -209,13 +211,13 @@ mod tests {
         let html = html(&refusal);
         assert!(!html.contains("<script"));
         assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;"));
-        assert!(html.contains("Needed: admin."));
+        assert!(html.contains("<dt>Needed</dt><dd>admin</dd>"));
     }
 
     #[test]
     fn pages_are_small_and_carry_no_script() {
         let html = html(&Refusal::new(Reason::ProviderUnreachable));
         assert!(html.len() < 10_000 && !html.contains("<script"));
-        assert!(html.contains("http-equiv=\"refresh\""));
+        assert!(html.contains("tries again every 10 seconds"));
     }
 }

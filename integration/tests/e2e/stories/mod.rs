@@ -1,6 +1,7 @@
 //! What is tested, by who it is about.
 
 mod auth_request;
+mod awkward_browsers;
 mod backchannel_logout;
 mod bench;
 mod callbacks;
@@ -16,6 +17,8 @@ mod issuers;
 mod keys;
 mod machines;
 mod open_redirects;
+mod other_sites;
+mod pages;
 mod paths;
 mod people;
 mod prefect_runs;
@@ -55,6 +58,9 @@ pub fn all() -> Vec<Trial> {
         sockets::stories(),
         upgrades::stories(),
         prefect_runs::stories(),
+        pages::stories(),
+        awkward_browsers::stories(),
+        other_sites::stories(),
         in_the_browser::stories(),
         tokens::late_stories(),
         faults::stories(),

@@ -1,0 +1,233 @@
+//! What browsers and people do in the middle of a login: whatever it is, it ends inside Prefect, or
+//! on a page with a way on that does.
+
+use libtest_mimic::Trial;
+use serde_json::json;
+
+use super::in_the_browser::{assert_inside, inside};
+use super::pages::assert_good;
+use super::story;
+use crate::browser::Browser;
+use crate::keycloak_login::{authenticate, callback_request};
+use crate::visitor::{LOGIN, SESSION, Visitor};
+use crate::world::world;
+
+const ABOUT: &str = "awkward";
+
+pub fn stories() -> Vec<Trial> {
+    vec![
+        story(ABOUT, "back to the login form, and forward by it again", back),
+        story(ABOUT, "a reload at the form, of the page it led to, and of the callback", reload),
+        story(ABOUT, "a browser that is closed at the form and opened again", restored_form),
+        story(ABOUT, "a browser that is closed inside and opened again", restored_inside),
+        story(ABOUT, "two tabs log in at once, both by the form", two_tabs),
+        story(ABOUT, "two tabs log in at once, the second one by a reload", two_tabs_reload),
+        story(ABOUT, "the form is sent when the attempt is long over", late),
+        story(ABOUT, "a bookmarked callback, with a session and without one", bookmark),
+        story(ABOUT, "callbacks that fail again and again end on a page with a way on", login_loop),
+    ]
+}
+
+/// Wherever the browser is on its way: it gets to Prefect, by the login form if that is shown, and
+/// the session counts.
+#[track_caller]
+fn wait_inside(browser: &Browser, user: &str) {
+    let origin = world().gate.origin();
+    wait_for_page(browser, &origin);
+    if browser.has("#kc-form-login") {
+        browser.log_in(user);
+        browser.wait("back at Prefect", |browser| browser.url().starts_with(&origin));
+    }
+    assert_inside(browser, &origin);
+    assert_session(browser, user);
+}
+
+/// Either Keycloak's form or something of ours, and no longer on the way.
+#[track_caller]
+fn wait_for_page(browser: &Browser, origin: &str) {
+    browser.wait("the form or Prefect", |browser| {
+        let done = browser.script("return document.readyState") == "complete";
+        done && (browser.has("#kc-form-login")
+            || (browser.url().starts_with(origin) && !browser.text().is_empty()))
+    });
+}
+
+/// What is shown now is Prefect's, for this person.
+#[track_caller]
+fn assert_session(browser: &Browser, user: &str) {
+    assert!(!browser.has("main > h1 + p"), "a page of our own: {}", browser.text());
+    let told = browser.script(
+        "const ask = new XMLHttpRequest(); ask.open('GET', '/oauth2/userinfo', false); ask.send(); \
+         return [ask.status, ask.responseText]",
+    );
+    assert_eq!(told[0], 200, "no session: {told}");
+    assert!(
+        told[1].as_str().unwrap().contains(&format!("\"preferredUsername\":\"{user}\"")),
+        "{told}"
+    );
+}
+
+/// At Keycloak's form, on the way to a path.
+fn at_the_form(browser: &Browser, path: &str) -> String {
+    browser.goto(&format!("{}{path}", world().gate.origin()));
+    browser.wait("Keycloak's form", |browser| browser.has("#kc-form-login"));
+    browser.url()
+}
+
+/// A callback that has been used, of somebody's login in another browser.
+fn used_callback() -> String {
+    let gate = &world().gate;
+    let mut visitor = Visitor::new(gate);
+    let asked = visitor.navigate("/runs").expect(302);
+    let callback = authenticate(&mut visitor, asked.location(), "alice");
+    visitor.send(callback_request(&callback)).expect(302);
+    format!("{}{callback}", gate.origin())
+}
+
+fn back() {
+    let origin = world().gate.origin();
+    let browser = Browser::open();
+    at_the_form(&browser, "/v2/flows");
+    browser.log_in("alice");
+    browser
+        .wait("the deep link", |browser| browser.url().starts_with(&format!("{origin}/v2/flows")));
+    assert_inside(&browser, &origin);
+    // Keycloak's form as the browser has kept it, or what Keycloak says now.
+    browser.back();
+    wait_inside(&browser, "alice");
+    browser.forward();
+    wait_inside(&browser, "alice");
+}
+
+fn reload() {
+    let origin = world().gate.origin();
+    let browser = Browser::open();
+    at_the_form(&browser, "/v2/flows");
+    browser.reload();
+    browser.reload();
+    browser.wait("Keycloak's form", |browser| browser.has("#kc-form-login"));
+    browser.log_in("alice");
+    browser
+        .wait("the deep link", |browser| browser.url().starts_with(&format!("{origin}/v2/flows")));
+    browser.reload();
+    wait_inside(&browser, "alice");
+    assert!(browser.url().starts_with(&format!("{origin}/v2/flows")), "{}", browser.url());
+}
+
+/// The tab that was restored, among those with which the browser has opened.
+#[track_caller]
+fn to_restored_tab(browser: &Browser) {
+    let keycloak = world().layout.issuer();
+    let origin = world().gate.origin();
+    browser.wait("the restored tab", |browser| {
+        (0..browser.tabs()).any(|at| {
+            browser.tab(at);
+            let url = browser.url();
+            url.starts_with(&keycloak) || url.starts_with(&origin)
+        })
+    });
+}
+
+fn restored_form() {
+    let browser = Browser::with_profile("restored-form");
+    at_the_form(&browser, "/v2/flows");
+    drop(browser);
+    let browser = Browser::with_profile("restored-form");
+    to_restored_tab(&browser);
+    wait_inside(&browser, "alice");
+}
+
+fn restored_inside() {
+    let origin = world().gate.origin();
+    let browser = Browser::with_profile("restored-inside");
+    at_the_form(&browser, "/v2/flows");
+    browser.log_in("alice");
+    browser
+        .wait("the deep link", |browser| browser.url().starts_with(&format!("{origin}/v2/flows")));
+    assert_inside(&browser, &origin);
+    drop(browser);
+    let browser = Browser::with_profile("restored-inside");
+    to_restored_tab(&browser);
+    wait_inside(&browser, "alice");
+    assert!(browser.url().starts_with(&format!("{origin}/v2/flows")), "{}", browser.url());
+}
+
+/// Two tabs at the form; the second one logs in, and the first one is in front again.
+fn two_at_the_form() -> Browser {
+    let origin = world().gate.origin();
+    let browser = Browser::open();
+    // Keycloak's own script would lead the first one on before a person can be faster.
+    browser.allow_scripts(false);
+    at_the_form(&browser, "/v2/flows");
+    browser.new_tab();
+    at_the_form(&browser, "/v2/deployments");
+    browser.log_in("alice");
+    browser.wait("the second deep link", |browser| {
+        browser.url().starts_with(&format!("{origin}/v2/deployments"))
+    });
+    assert_inside(&browser, &origin);
+    browser.tab(0);
+    browser
+}
+
+fn two_tabs() {
+    let browser = two_at_the_form();
+    browser.log_in("alice");
+    browser.allow_scripts(true);
+    wait_inside(&browser, "alice");
+}
+
+fn two_tabs_reload() {
+    let browser = two_at_the_form();
+    browser.allow_scripts(true);
+    browser.reload();
+    wait_inside(&browser, "alice");
+    let flows = format!("{}/v2/flows", world().gate.origin());
+    assert!(browser.url().starts_with(&flows), "the deep link is lost: {}", browser.url());
+}
+
+fn late() {
+    let origin = world().gate.origin();
+    let browser = Browser::open();
+    at_the_form(&browser, "/v2/flows");
+    // After half an hour the browser itself drops it.
+    assert_eq!(browser.drop_cookies(&origin, LOGIN), 1);
+    browser.log_in("alice");
+    wait_inside(&browser, "alice");
+}
+
+fn bookmark() {
+    let callback = used_callback();
+    let origin = world().gate.origin();
+    let browser = inside("alice");
+    browser.goto(&callback);
+    wait_inside(&browser, "alice");
+    // Keycloak still knows her: nothing is asked.
+    assert_eq!(browser.drop_cookies(&origin, SESSION), 1);
+    browser.goto(&callback);
+    browser.wait("back at Prefect", |browser| browser.url().starts_with(&origin));
+    assert_session(&browser, "alice");
+    // And in a browser that nobody knows, hers or somebody else's.
+    let browser = Browser::open();
+    browser.goto(&callback);
+    browser.wait("Keycloak's form", |browser| browser.has("#kc-form-login"));
+    wait_inside(&browser, "carol");
+}
+
+fn login_loop() {
+    const HEADING: &str = "Signing in does not work";
+    let callback = used_callback();
+    let browser = Browser::open();
+    let stopped = (0..4).any(|_| {
+        browser.goto(&callback);
+        wait_for_page(&browser, &world().gate.origin());
+        browser.text().contains(HEADING)
+    });
+    assert!(stopped, "a loop is not broken: {}", browser.text());
+    assert_good(&browser, HEADING);
+    let ways = browser.script("return document.querySelectorAll('a, button').length");
+    assert_eq!(ways, json!(1));
+    browser.click("a.first");
+    browser.wait("Keycloak's form", |browser| browser.has("#kc-form-login"));
+    wait_inside(&browser, "alice");
+}
