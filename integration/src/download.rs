@@ -18,27 +18,46 @@ use crate::process::hex;
 use crate::progress::{Progress, megabytes};
 use crate::tools::Tools;
 
+/// A release of Keycloak's.
+#[derive(Debug)]
+pub struct Release {
+    /// Its version.
+    pub version: &'static str,
+    bytes: u64,
+    sha256: &'static str,
+    /// What `kc.sh build` fixes. Features that nobody here uses are off: they cost start-up time.
+    build: &'static [&'static str],
+}
+
 /// The Keycloak that is started.
-pub const KEYCLOAK_VERSION: &str = "26.4.7";
+pub const KEYCLOAK: Release = Release {
+    version: "26.7.3",
+    bytes: 176_710_367,
+    sha256: "27a6535553c3cdcd083872ba40629efafb3475e3b758e0c6f691395561dd0f1f",
+    build: &[
+        "--db=dev-file",
+        "--health-enabled=true",
+        "--features-disabled=kerberos,ciba,organization,account,impersonation,par,web-authn,passkeys",
+    ],
+};
 
-const COORDINATES: &str = "org.keycloak:keycloak-quarkus-dist:zip:26.4.7";
+/// An older one that many still run; only the end-to-end tests start it.
+pub const KEYCLOAK_24: Release = Release {
+    version: "24.0.5",
+    bytes: 176_547_234,
+    sha256: "5ee1aefa6c611c57e1ee94406e0e51b91b8242b93072cafd19b88f72a4404702",
+    // Without a cache of its own, cluster ports are opened on every interface.
+    build: &["--db=dev-file", "--health-enabled=true", "--cache=local"],
+};
+
 const ARCHIVE: &str = "keycloak-quarkus-dist.zip";
-const ARCHIVE_BYTES: u64 = 158_914_956;
-const ARCHIVE_SHA256: &str = "dd9834c023460be856f731423d86228c23b5d002194a2064642bec0cc6573eaa";
-
-/// What `kc.sh build` fixes. Features that nobody here uses are off: they cost start-up time.
-const BUILD_OPTIONS: [&str; 3] = [
-    "--db=dev-file",
-    "--health-enabled=true",
-    "--features-disabled=kerberos,ciba,organization,account,impersonation,par,web-authn,passkeys",
-];
 
 const FETCH: &str = "import sys
 from maven_artifact import Artifact, Downloader
 ok = Downloader().download(Artifact.parse(sys.argv[1]), sys.argv[2])
 sys.exit(0 if ok else 1)";
 
-/// The built Keycloak in the cache.
+/// A built Keycloak in the cache.
 ///
 /// # Errors
 /// The download broke or has another hash; the archive can't be unpacked; the build failed.
@@ -46,15 +65,16 @@ pub fn keycloak(
     layout: &Layout,
     cache: &Cache,
     tools: &Tools,
+    release: &Release,
     progress: &Progress,
 ) -> Result<PathBuf> {
-    let name = format!("keycloak-{KEYCLOAK_VERSION}");
-    let shown = format!("keycloak {KEYCLOAK_VERSION}");
+    let name = format!("keycloak-{}", release.version);
+    let shown = format!("keycloak {}", release.version);
     let java = tools.java_home.to_string_lossy().into_owned();
-    let options = BUILD_OPTIONS.join(" ");
-    let key = [ARCHIVE_SHA256.as_bytes(), options.as_bytes(), java.as_bytes()];
+    let options = release.build.join(" ");
+    let key = [release.sha256.as_bytes(), options.as_bytes(), java.as_bytes()];
     cache.entry(&name, &key, progress, |folder| {
-        let archive = fetch(layout, tools, folder, &shown, progress)?;
+        let archive = fetch(layout, tools, folder, release, &shown, progress)?;
         let step = progress.step(&shown, "unpacking");
         let log = layout.logs().join("install-keycloak.log");
         let mut unzip = Command::new(&tools.python);
@@ -68,7 +88,7 @@ pub fn keycloak(
         // Nothing of the user's: Keycloak would bake KC_* variables into the build.
         build
             .arg("build")
-            .args(BUILD_OPTIONS)
+            .args(release.build)
             .env_clear()
             .envs(env::var_os("PATH").map(|path| ("PATH", path)))
             .env("JAVA_HOME", &tools.java_home);
@@ -82,20 +102,22 @@ fn fetch(
     layout: &Layout,
     tools: &Tools,
     folder: &Path,
+    release: &Release,
     shown: &str,
     progress: &Progress,
 ) -> Result<PathBuf> {
+    let coordinates = format!("org.keycloak:keycloak-quarkus-dist:zip:{}", release.version);
     let step = progress.step(shown, "downloading");
     let log = layout.logs().join("download-keycloak.log");
     let archive = folder.join(ARCHIVE);
     let mut download = Command::new(&tools.python);
-    download.args(["-c", FETCH, COORDINATES]).arg(folder);
+    download.args(["-c", FETCH, &coordinates]).arg(folder);
     run_logged(download, "downloading Keycloak", &log, progress, || {
-        step.bytes(archive.metadata().map_or(0, |data| data.len()), ARCHIVE_BYTES);
+        step.bytes(archive.metadata().map_or(0, |data| data.len()), release.bytes);
     })
     .map_err(|error| error.remedy("check the network (Maven Central) and run it again"))?;
-    verify(&archive, ARCHIVE_SHA256)?;
-    step.done(&format!("downloaded {}", megabytes(ARCHIVE_BYTES)));
+    verify(&archive, release.sha256)?;
+    step.done(&format!("downloaded {}", megabytes(release.bytes)));
     Ok(archive)
 }
 
@@ -162,8 +184,8 @@ mod tests {
         // FIPS 180-4, the example "abc".
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert!(verify(&path, abc).is_ok());
-        let error = verify(&path, ARCHIVE_SHA256).unwrap_err().to_string();
-        assert!(error.contains(abc) && error.contains(ARCHIVE_SHA256));
+        let error = verify(&path, KEYCLOAK.sha256).unwrap_err().to_string();
+        assert!(error.contains(abc) && error.contains(KEYCLOAK.sha256));
         fs::remove_file(&path).unwrap();
     }
 }

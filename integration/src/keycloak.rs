@@ -18,6 +18,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::download::{KEYCLOAK_24, Release};
 use crate::error::{Error, Result};
 use crate::http;
 use crate::launch::Launch;
@@ -47,18 +48,25 @@ pub fn launch(
     layout: &Layout,
     home: &Path,
     java_home: &Path,
+    release: &Release,
     secrets: &Secrets,
     pki: &Pki,
 ) -> Result<Launch> {
     let realm = layout.checkout.join("compose/keycloak/realm-prefect.json");
     let folder = own_home(layout, home)?;
     let https = layout.ports.https;
+    let old = release.version == KEYCLOAK_24.version;
+    let [admin, password] = if old {
+        ["KEYCLOAK_ADMIN", "KEYCLOAK_ADMIN_PASSWORD"]
+    } else {
+        ["KC_BOOTSTRAP_ADMIN_USERNAME", "KC_BOOTSTRAP_ADMIN_PASSWORD"]
+    };
     let env = [
         ("JAVA_HOME", java_home.to_string_lossy().into_owned()),
         // The first compiler stage alone: half the CPU time of a start.
         ("JAVA_OPTS_APPEND", "-XX:TieredStopAtLevel=1".to_owned()),
-        ("KC_BOOTSTRAP_ADMIN_USERNAME", ADMIN.to_owned()),
-        ("KC_BOOTSTRAP_ADMIN_PASSWORD", secrets.keycloak_admin_password.clone()),
+        (admin, ADMIN.to_owned()),
+        (password, secrets.keycloak_admin_password.clone()),
         ("LICTOR_CLIENT_SECRET", secrets.client_secret.clone()),
         ("ETL_WORKER_CLIENT_SECRET", secrets.worker_client_secret.clone()),
         ("LICTOR_PUBLIC_URL", layout.public_url()),
@@ -66,29 +74,36 @@ pub fn launch(
     ]
     .map(|(name, value)| (name.to_owned(), value));
     let database = folder.join("data/kc");
-    Ok(Launch {
-        part: PART,
-        program: home.join("bin/kc.sh"),
-        args: vec![
-            "start".into(),
-            "--optimized".into(),
-            "--import-realm".into(),
+    let mut args = vec![
+        "start".into(),
+        "--optimized".into(),
+        "--import-realm".into(),
+        "--http-enabled=true".into(),
+        "--http-host=127.0.0.1".into(),
+        format!("--http-port={}", layout.ports.keycloak),
+        // Back-channel logout goes to Envoy's listener.
+        format!("--truststore-paths={}", pki.ca.display()),
+        format!("--db-url=jdbc:h2:file:{};NON_KEYWORDS=VALUE", database.display()),
+        format!("-Dkc.home.dir={}", folder.display()),
+    ];
+    // Discovery fetched inside names inside addresses for tokens and keys, in both.
+    args.extend(if old {
+        vec![format!("--hostname-url={}", layout.keycloak_url()), "--proxy=edge".into()]
+    } else {
+        vec![
             // Without it, cluster ports are opened on every interface.
             "--cache=local".into(),
-            "--http-enabled=true".into(),
-            "--http-host=127.0.0.1".into(),
-            format!("--http-port={}", layout.ports.keycloak),
             format!("--http-management-port={}", layout.ports.keycloak_management),
             "--http-management-host=127.0.0.1".into(),
             format!("--hostname={}", layout.keycloak_url()),
-            // Discovery fetched inside names inside addresses for tokens and keys.
             "--hostname-backchannel-dynamic=true".into(),
             "--proxy-headers=xforwarded".into(),
-            // Back-channel logout goes to Envoy's listener.
-            format!("--truststore-paths={}", pki.ca.display()),
-            format!("--db-url=jdbc:h2:file:{};NON_KEYWORDS=VALUE", database.display()),
-            format!("-Dkc.home.dir={}", folder.display()),
-        ],
+        ]
+    });
+    Ok(Launch {
+        part: PART,
+        program: home.join("bin/kc.sh"),
+        args,
         env: env.to_vec(),
         folder,
         inputs: vec![file_digest(&realm), file_digest(&pki.ca)],

@@ -68,7 +68,8 @@ impl Installed {
             progress,
             || {
                 let tools = installer.tools(progress)?;
-                let keycloak = download::keycloak(layout, &cache, &tools, progress)?;
+                let keycloak =
+                    download::keycloak(layout, &cache, &tools, &download::KEYCLOAK, progress)?;
                 Ok((tools, keycloak))
             },
             || installer.prefect(prefect_version, progress),
@@ -149,7 +150,13 @@ impl Up<'_> {
                     progress,
                     || {
                         let tools = installer.tools(progress)?;
-                        let home = download::keycloak(layout, &cache, &tools, progress)?;
+                        let home = download::keycloak(
+                            layout,
+                            &cache,
+                            &tools,
+                            &download::KEYCLOAK,
+                            progress,
+                        )?;
                         self.keycloak(&home, &tools, &secrets, &pki)?;
                         Ok(tools)
                     },
@@ -166,8 +173,9 @@ impl Up<'_> {
 
     fn keycloak(&self, home: &Path, tools: &Tools, secrets: &Secrets, pki: &Pki) -> Result<()> {
         let (layout, progress) = (self.layout, self.progress);
-        let launch = keycloak::launch(layout, home, &tools.java_home, secrets, pki)?;
-        let shown = format!("{} {}", keycloak::PART, download::KEYCLOAK_VERSION);
+        let launch =
+            keycloak::launch(layout, home, &tools.java_home, &download::KEYCLOAK, secrets, pki)?;
+        let shown = format!("{} {}", keycloak::PART, download::KEYCLOAK.version);
         let step = progress.step(&shown, "starting");
         let ports = layout.ports;
         let named =

@@ -12,16 +12,22 @@ use crate::world::{password, world};
 /// The realm of the stack.
 pub const REALM: &str = "prefect";
 
-fn send(request: &Request) -> Answer {
-    plain(world().layout.ports.keycloak, request).unwrap()
+fn main_port() -> u16 {
+    world().layout.ports.keycloak
 }
 
 /// Asks a realm's token endpoint. Everything it gives is a secret for [`canary`].
 #[track_caller]
 pub fn tokens(realm: &str, form: &str) -> Value {
+    tokens_at(main_port(), realm, form)
+}
+
+/// The same of a Keycloak at another port.
+#[track_caller]
+pub fn tokens_at(port: u16, realm: &str, form: &str) -> Value {
     let path = format!("/realms/{realm}/protocol/openid-connect/token");
     // Tokens must name the issuer that browsers see.
-    let answer = send(&Request::new("POST", path).form(form)).expect(200).json();
+    let answer = plain(port, &Request::new("POST", path).form(form)).unwrap().expect(200).json();
     for name in ["access_token", "refresh_token", "id_token"] {
         if let Some(token) = answer[name].as_str() {
             canary::plant(token);
@@ -62,24 +68,30 @@ pub fn text(value: &Value, name: &str) -> String {
 
 /// A token of the realm `master` for the administrator.
 #[track_caller]
-pub fn master_token() -> String {
+pub fn master_token(port: u16) -> String {
     let keycloak = &world().stack.keycloak;
     let form = format!(
         "grant_type=password&client_id=admin-cli&username={}&password={}",
         keycloak.admin, keycloak.admin_password
     );
-    text(&tokens("master", &form), "access_token")
+    text(&tokens_at(port, "master", &form), "access_token")
 }
 
 /// One call of the administration, below the realm's path.
 #[track_caller]
 pub fn admin(method: &str, path: &str, body: Option<&Value>) -> Answer {
+    admin_at(main_port(), method, path, body)
+}
+
+/// The same of a Keycloak at another port.
+#[track_caller]
+pub fn admin_at(port: u16, method: &str, path: &str, body: Option<&Value>) -> Answer {
     let mut request = Request::new(method, format!("/admin/realms/{REALM}{path}"))
-        .header("authorization", format!("Bearer {}", master_token()));
+        .header("authorization", format!("Bearer {}", master_token(port)));
     if let Some(body) = body {
         request = request.json_body(&body.to_string());
     }
-    let answer = send(&request);
+    let answer = plain(port, &request).unwrap();
     assert!(
         (200..300).contains(&answer.status),
         "{method} {path}: {} {}",
@@ -169,9 +181,9 @@ pub fn add_partner_realm(name: &str) -> String {
         }],
     });
     let request = Request::new("POST", "/admin/realms")
-        .header("authorization", format!("Bearer {}", master_token()))
+        .header("authorization", format!("Bearer {}", master_token(main_port())))
         .json_body(&realm.to_string());
-    send(&request).expect(201);
+    plain(main_port(), &request).unwrap().expect(201);
     world().layout.issuer().replace(&format!("/realms/{REALM}"), &format!("/realms/{name}"))
 }
 

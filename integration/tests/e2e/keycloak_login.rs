@@ -70,8 +70,7 @@ pub fn callback_request(callback: &str) -> Request {
 
 #[track_caller]
 fn at_keycloak(visitor: &mut Visitor, request: Request) -> Answer {
-    // Always the main stack's Envoy: it has Keycloak's name in every address.
-    let gate = &world().gate;
+    let gate = visitor.to_keycloak.clone();
     let mut request = request.sni(KEYCLOAK_HOST).host(gate.keycloak_host());
     if let Some(cookies) = visitor.keycloak.header() {
         request = request.header("cookie", cookies);

@@ -5,7 +5,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lictor_integration::cache::Cache;
+use lictor_integration::download::{self, Release};
 use lictor_integration::envoy;
+use lictor_integration::keycloak;
 use lictor_integration::layout::Layout;
 use lictor_integration::ports::Ports;
 use lictor_integration::process::Running;
@@ -20,6 +23,8 @@ pub struct Plan {
     pub name: &'static str,
     pub prefect_port: u16,
     pub keycloak_port: u16,
+    /// Whether the Keycloak there is this lane's own, with the lane's port in its name.
+    own_keycloak: bool,
     /// Worker threads, hence VMs that serve.
     pub workers: u8,
     pub secrets: Secrets,
@@ -39,6 +44,7 @@ impl Plan {
             name,
             prefect_port: world.layout.ports.prefect,
             keycloak_port: world.layout.ports.keycloak,
+            own_keycloak: false,
             workers: 2,
             secrets: world.secrets.clone(),
             settings: |_| (),
@@ -75,6 +81,13 @@ impl Plan {
 
     pub fn keycloak(mut self, port: u16) -> Self {
         self.keycloak_port = port;
+        self
+    }
+
+    /// A Keycloak that is started for this lane alone; [`Lane::start_keycloak`] does it.
+    pub fn own_keycloak(mut self) -> Self {
+        self.keycloak_port = Ports::unused().unwrap().keycloak;
+        self.own_keycloak = true;
         self
     }
 
@@ -135,8 +148,10 @@ impl Plan {
 
     fn lictor(&self, layout: &Layout) -> Value {
         let mut settings = envoy::lictor_configuration(layout, &self.secrets);
-        // Keycloak's name has the shared stack's port in it.
-        settings["issuer"] = world().layout.issuer().into();
+        if !self.own_keycloak {
+            // Keycloak's name has the shared stack's port in it.
+            settings["issuer"] = world().layout.issuer().into();
+        }
         (self.settings)(&mut settings);
         lay_over(&mut settings, &self.patch);
         settings
@@ -192,12 +207,43 @@ impl Lane {
             .unwrap_or_else(|e| panic!("{e}"));
     }
 
+    /// Starts the lane's own Keycloak and waits until both serve. Dropping what comes back ends it.
+    pub fn start_keycloak(&self, release: &Release) -> OwnKeycloak {
+        let (layout, world, progress) = (&self.layout, world(), progress());
+        let tools = &world.installed.tools;
+        let cache = Cache::of_user().unwrap();
+        let own = || {
+            let home = download::keycloak(layout, &cache, tools, release, &progress)?;
+            let (java, secrets, pki) = (&tools.java_home, &world.secrets, &world.pki);
+            let launch = keycloak::launch(layout, &home, java, release, secrets, pki)?;
+            let running = keycloak::start(layout, launch, secrets, &progress)?;
+            keycloak::wait_ready(layout, &running, &progress)?;
+            Ok(OwnKeycloak(running))
+        };
+        let started: lictor_integration::error::Result<OwnKeycloak> = own();
+        let started = started.unwrap_or_else(|e| panic!("{e}"));
+        envoy::wait_ready(layout, &self.running, &world.pki, &progress)
+            .unwrap_or_else(|e| panic!("{e}"));
+        started
+    }
+
     /// Waits until it answers at all.
     pub fn wait_live(&self) {
         eventually("Envoy listens", Duration::from_secs(30), || {
             assert!(self.running.is_alive(), "Envoy has ended");
             self.gate.try_send(&Request::get("/oauth2/live")).ok().filter(|a| a.status == 200)
         });
+    }
+}
+
+/// A running Keycloak of a lane's.
+pub struct OwnKeycloak(Running);
+
+impl Drop for OwnKeycloak {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.stop() {
+            crate::world::say(&error.to_string());
+        }
     }
 }
 

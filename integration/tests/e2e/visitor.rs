@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::canary;
 use crate::client::{Gate, Request};
 use crate::http1::Answer;
+use crate::world::world;
 
 /// Name of Lictor's session cookie.
 pub const SESSION: &str = "__Host-lictor";
@@ -76,11 +77,18 @@ pub struct Visitor {
     pub gate: Gate,
     pub jar: Jar,
     pub keycloak: Jar,
+    /// The Envoy that leads to Keycloak: the main stack's, unless a lane has a Keycloak of its own.
+    pub to_keycloak: Gate,
 }
 
 impl Visitor {
     pub fn new(gate: &Gate) -> Self {
-        Self { gate: gate.clone(), jar: Jar::default(), keycloak: Jar::default() }
+        Self {
+            gate: gate.clone(),
+            jar: Jar::default(),
+            keycloak: Jar::default(),
+            to_keycloak: world().gate.clone(),
+        }
     }
 
     /// Sends a request with the cookies, and keeps those that come back.

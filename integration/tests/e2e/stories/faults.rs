@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
+use lictor_integration::download::KEYCLOAK;
 use lictor_integration::keycloak;
 use lictor_integration::process::Running;
 
@@ -128,7 +129,8 @@ fn no_keycloak() {
     alice.fetch("/api/admin/version").expect(200);
 
     let (home, java) = (&world.installed.keycloak, &world.installed.tools.java_home);
-    let launch = keycloak::launch(&world.layout, home, java, &world.secrets, &world.pki).unwrap();
+    let launch =
+        keycloak::launch(&world.layout, home, java, &KEYCLOAK, &world.secrets, &world.pki).unwrap();
     keycloak::start(&world.layout, launch, &world.secrets, &progress()).unwrap();
     eventually("Keycloak's discovery answers", Duration::from_secs(240), || {
         keycloak::probe(&world.layout).ok()

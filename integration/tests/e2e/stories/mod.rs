@@ -16,6 +16,7 @@ mod in_the_browser;
 mod issuers;
 mod keys;
 mod machines;
+mod older_keycloak;
 mod open_redirects;
 mod other_providers;
 mod other_sites;
@@ -48,6 +49,7 @@ pub fn all() -> Vec<Trial> {
         backchannel_logout::stories(),
         sessions::stories(),
         other_providers::stories(),
+        older_keycloak::stories(),
         cross_site::stories(),
         open_redirects::stories(),
         machines::stories(),

@@ -155,7 +155,7 @@ fn public_keys(jwks: &Value) -> Vec<Vec<u8>> {
 }
 
 fn foreign() {
-    refused("a token of the realm master", &master_token());
+    refused("a token of the realm master", &master_token(world().layout.ports.keycloak));
     let other = add_client("other-audience", |client| {
         client["protocolMappers"][0]["config"]["included.client.audience"] = "account".into();
     });
