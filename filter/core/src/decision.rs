@@ -25,8 +25,9 @@ pub enum Decision {
     AwaitSite,
     /// Nothing yet: what is asked stands in the body, for an endpoint of our own. The head goes on to
     /// the filter behind, which the operator says holds it until the body is whole; it never goes
-    /// further, since the answer is ours.
-    ReadBody,
+    ///     /// further, since the answer is ours. Nothing of the client's that could pose as somebody is in it
+    /// all the same.
+    ReadBody(RequestEdit),
 }
 
 /// Changes to a request's headers. Removals come first.

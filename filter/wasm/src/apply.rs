@@ -29,13 +29,16 @@ pub fn now(shared: &Shared, stream: StreamId, decision: Option<Decision>, end: b
             }
         }
         // Nothing comes after the head: judged as an empty body, never passed on.
-        Some(Decision::ReadBody) if end => {
+        Some(Decision::ReadBody(_)) if end => {
             match shared.event(stream, |gate, cx| gate.on_request_data(&[], true, cx)) {
                 Some(DataStep::Answer(reply)) => Some(Decision::Reply(reply)),
                 _ => None,
             }
         }
-        Some(Decision::ReadBody) => return Action::Continue,
+        Some(Decision::ReadBody(edit)) => match edit_request(&edit) {
+            Ok(()) => return Action::Continue,
+            Err(_) => None,
+        },
         decision => decision,
     };
     match apply(shared, stream, decision) {
@@ -86,7 +89,7 @@ fn apply(shared: &Shared, stream: StreamId, decision: Option<Decision>) -> Outco
             }
         },
         // A body is read from the header callback on, or not at all.
-        Some(Decision::ReadBody) | None => fail(),
+        Some(Decision::ReadBody(_)) | None => fail(),
     }
 }
 

@@ -63,6 +63,17 @@ impl HttpContext for Http {
         }
     }
 
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        match self.shared.event(self.id, |gate, _| gate.on_request_trailers()) {
+            Some(DataStep::Pass) => Action::Continue,
+            Some(DataStep::Answer(reply)) => {
+                host::answer(&reply);
+                Action::Pause
+            }
+            _ => Action::Pause,
+        }
+    }
+
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if self.shared.ask(self.id, Gate::is_forwarded) != Some(true) {
             return Action::Continue;

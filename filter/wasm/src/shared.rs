@@ -85,8 +85,9 @@ impl Shared {
             self.record(&event);
         }
         self.gates.borrow_mut().insert(stream, gate);
-        if site.next_poll(now) <= Duration::from_millis(1) {
-            self.tick_in(Duration::from_millis(1));
+        let rest = site.next_poll(now);
+        if rest < self.tick.get() {
+            self.tick_in(rest);
         }
         Some(result)
     }

@@ -94,7 +94,10 @@ impl Gate {
             authorize::identity(identity.clone(), &operation)?;
         }
         let headers = identity_headers(&identity.principal, identity.role);
-        let reply = Reply::accepted(headers).with_cookies(core::mem::take(&mut self.set_cookies));
+        // nginx hands on the first `Set-Cookie` alone: of a session in pieces none is renewed here.
+        let renewed = core::mem::take(&mut self.set_cookies);
+        let single = renewed.len() == 1;
+        let reply = Reply::accepted(headers).with_cookies(renewed.into_iter().filter(|_| single));
         Ok(self.reply(reply))
     }
 }

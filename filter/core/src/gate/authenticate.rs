@@ -133,17 +133,36 @@ impl Gate {
         match cx.site.recheck(&session, self.stream, cx.now) {
             Recheck::Confirmed(fresh) => self.session_counts(fresh.into(), true, cookies, cx),
             Recheck::Ended => Ok(self.session_over(&config, cookies)),
-            Recheck::Wait if self.waited_since.is_none() => Ok(Proof::Wait),
-            Recheck::Wait | Recheck::Unavailable
-                if session.is_in_grace(cx.now, &config.session) =>
-            {
-                let renew = session.wants_renewal(cx.now, &config.session);
-                self.session_counts(session, renew, cookies, cx)
+            Recheck::Busy => {
+                Err(Refusal::new(Reason::Busy).seen("too many requests wait for a recheck"))
             }
-            Recheck::Wait | Recheck::Unavailable => Err(Refusal::new(Reason::ProviderUnreachable)
-                .seen("a session past session.grace")
-                .wanted("a recheck")),
+            Recheck::Wait if self.waited_since.is_none() => Ok(Proof::Wait),
+            Recheck::Wait | Recheck::Unavailable => self.in_grace(&session, cookies, cx),
         }
+    }
+
+    /// The provider gives no verdict: the session goes on as it was left, for a while. An older cookie
+    /// brings no older role back.
+    fn in_grace(
+        &mut self,
+        shown: &Session,
+        cookies: &Cookies<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Proof, Refusal> {
+        let config = cx.site.config();
+        let newest = cx.site.newest(shown);
+        if !newest.is_in_grace(cx.now, &config.session) {
+            return Err(Refusal::new(Reason::ProviderUnreachable)
+                .seen("a session past session.grace")
+                .wanted("a recheck"));
+        }
+        let token = |session: &Session| session.refresh_token.clone();
+        let rotated = match (token(shown), token(&newest)) {
+            (Some(shown), Some(newest)) => !newest.equals(shown.expose()),
+            (shown, newest) => shown.is_some() != newest.is_some(),
+        };
+        let renew = rotated || newest.wants_renewal(cx.now, &config.session);
+        self.session_counts(Rc::new(newest), renew, cookies, cx)
     }
 
     fn session_over(&mut self, config: &Config, cookies: &Cookies<'_>) -> Proof {

@@ -12,6 +12,7 @@ use crate::jose::verify::Unverified;
 use crate::keys::Awaited;
 use crate::limits::JUDGED_BODY;
 use crate::login::backchannel;
+use crate::prefect::upstream;
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 use crate::shared::marks::Added;
@@ -44,7 +45,15 @@ impl Gate {
         }
         let content_type = request.text("content-type").map(str::to_owned);
         self.state = State::BackchannelLogout(Step::Reading { content_type });
-        Ok(Decision::ReadBody)
+        let mut edit = upstream::stripped(request);
+        edit.remove.extend(request.has("cookie").then(|| "cookie".to_owned()));
+        Ok(Decision::ReadBody(edit))
+    }
+
+    /// Trailers would let the whole request go on, and a logout token has none.
+    pub(super) fn backchannel_trailers(&mut self) -> DataStep {
+        let refusal = Refusal::new(Reason::LogoutToken).seen("trailers").wanted("a body alone");
+        DataStep::Answer(self.refused_backchannel(&refusal))
     }
 
     /// So much of its body is here.
@@ -110,16 +119,22 @@ impl Gate {
                     .wanted(&mismatch.wanted));
             }
         };
-        match cx.site.use_logout_token(&logout.jti, cx.now) {
-            Added::New => {}
-            Added::Known => {
-                return Err(Refusal::new(Reason::LogoutToken)
-                    .seen("a jti for the second time")
-                    .wanted("each token once"));
-            }
-            Added::Busy => return Err(Refusal::new(Reason::Busy).seen("too many logouts at once")),
+        let again = || {
+            Refusal::new(Reason::LogoutToken)
+                .seen("a jti for the second time")
+                .wanted("each token once")
+        };
+        if cx.site.knows_logout_token(&logout.jti, cx.now) {
+            return Err(again());
         }
-        if !cx.site.end_by_provider(&logout, cx.now) {
+        // Only what has been done is used up: a logout that found no place may come again.
+        let done = cx.site.end_by_provider(&logout, cx.now)
+            && match cx.site.use_logout_token(&logout.jti, cx.now) {
+                Added::New => true,
+                Added::Known => return Err(again()),
+                Added::Busy => false,
+            };
+        if !done {
             return Err(Refusal::new(Reason::Busy).seen("too many logouts at once"));
         }
         let reply = Reply::json(200, "backchannel_logout", &json!({}));

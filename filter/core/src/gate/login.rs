@@ -41,7 +41,7 @@ pub enum Step {
 impl Step {
     /// The request is gone.
     pub const fn abandon(&self, site: &mut Site) {
-        if matches!(self, Self::Redeeming(_)) {
+        if matches!(self, Self::Redeeming(_) | Self::SigningOut | Self::AskingForHint(_)) {
             site.end_login();
         }
     }
@@ -164,15 +164,21 @@ impl Gate {
         match cx.site.failures.add(&config, cookies, cx.now, cx.entropy)? {
             Counted::Loop(cookie) => {
                 self.set_cookies.push(cookie);
-                Err(Refusal { reason: Reason::LoginLoop, ..refusal })
+                let about = Some(refusal.reason.meaning().text);
+                Err(Refusal { reason: Reason::LoginLoop, about, ..refusal })
+            }
+            Counted::Few(cookie) if again => {
+                self.set_cookies.push(cookie);
+                Err(refusal)
             }
             Counted::Few(cookie) => {
-                self.set_cookies.push(cookie);
-                if again {
-                    return Err(refusal);
-                }
                 let return_to = config.home().to_owned();
-                self.send_to_provider(Wish { return_to, again: true }, cookies, cx)
+                let wish = Wish { return_to, again: true };
+                // Waiting for a provider that is away is no failure of the browser's.
+                match self.send_to_provider(wish, cookies, cx)? {
+                    Decision::Reply(reply) => Ok(Decision::Reply(reply.with_cookie(cookie))),
+                    waiting => Ok(waiting),
+                }
             }
         }
     }
@@ -205,10 +211,12 @@ impl Gate {
                 self.logged_in(&session, &return_to, request, cx)
             }
             Step::SigningOut => {
+                cx.site.end_login();
                 let ended = matches!(reply, CalloutReply::Answer { status: 200..=204, .. });
                 Ok(self.signed_out(ended, request, cx))
             }
             Step::AskingForHint(endpoint) => {
+                cx.site.end_login();
                 let hint = token::read(reply).ok().and_then(|tokens| tokens.id);
                 Ok(self.sign_out_at(&endpoint, hint.as_ref(), cx))
             }
@@ -268,6 +276,12 @@ impl Gate {
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         let config = cx.site.config();
+        if cx.site.is_ended(session, cx.now) {
+            // Going on would be another login, and so on.
+            return Err(Refusal::new(Reason::LoginLoop)
+                .seen("a session that was ended before it began")
+                .wanted("a clock that has not gone back"));
+        }
         let cookies = cookies(request)?;
         let set = cx.site.session_cookie.set(&config, session, &cookies, cx.entropy);
         let set = set.map_err(|why| match why {

@@ -395,6 +395,23 @@ impl Gate {
         }
     }
 
+    /// Trailers of the client's: they end the body, and what was held would go on with them.
+    pub fn on_request_trailers(&mut self) -> DataStep {
+        match core::mem::replace(&mut self.state, State::Over) {
+            forwarded @ State::Forwarded(_) => {
+                self.state = forwarded;
+                DataStep::Pass
+            }
+            State::BackchannelLogout(backchannel_logout::Step::Reading { .. }) => {
+                self.backchannel_trailers()
+            }
+            other => {
+                self.state = other;
+                DataStep::Hold
+            }
+        }
+    }
+
     /// Whether it is on its way to Prefect; only then Prefect's answer is looked at.
     #[must_use]
     pub const fn is_forwarded(&self) -> bool {

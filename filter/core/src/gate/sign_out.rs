@@ -57,9 +57,15 @@ impl Gate {
         let Found::Session { session, .. } = found else {
             return Ok(self.signed_out(false, request, cx));
         };
+        let over = cx.site.is_ended(&session, cx.now)
+            || cx.now.is_over(session.started, config.session.absolute);
         // Another tab may have refreshed the session since this cookie was made.
-        let refresh_token = cx.site.newest_refresh_token(&session, cx.now);
+        let refresh_token = cx.site.newest(&session).refresh_token;
         cx.site.sign_out(session.id, cx.now);
+        // The provider is asked for what may still be there, and not without bound.
+        if over || !cx.site.begin_login() {
+            return Ok(self.signed_out(false, request, cx));
+        }
         let provider = cx.site.provider().cloned();
         let logout =
             provider.as_ref().and_then(|p| p.logout_path.as_deref()).zip(refresh_token.as_ref());
@@ -70,9 +76,11 @@ impl Gate {
         }
         let Some((provider, endpoint)) = provider.and_then(|p| Some((p.clone(), p.end_session?)))
         else {
+            cx.site.end_login();
             return Ok(self.signed_out(false, request, cx));
         };
         let Some(token) = &refresh_token else {
+            cx.site.end_login();
             return Ok(self.sign_out_at(&endpoint, None, cx));
         };
         // A hint spares the person a question; no ID token is kept, so a fresh one is asked for.

@@ -23,8 +23,10 @@ pub enum Refreshed {
         seen: String,
         /// The refresh token that has taken the old one's place, if there is one.
         rotated: Option<Secret>,
-        /// The key that is not known, if that is why.
+        /// Whether a key is not known, and that is why.
         unknown_key: bool,
+        /// Whether there was no answer at all: then nobody else need ask for a moment.
+        silent: bool,
     },
 }
 
@@ -39,11 +41,12 @@ pub enum Judged {
 
 impl Refreshed {
     fn unavailable(seen: impl Into<String>) -> Self {
-        Self::Unavailable { seen: seen.into(), rotated: None, unknown_key: false }
+        Self::Unavailable { seen: seen.into(), rotated: None, unknown_key: false, silent: true }
     }
 
     fn unverified(seen: impl Into<String>, tokens: &Tokens, unknown_key: bool) -> Self {
-        Self::Unavailable { seen: seen.into(), rotated: tokens.refresh.clone(), unknown_key }
+        let rotated = tokens.refresh.clone();
+        Self::Unavailable { seen: seen.into(), rotated, unknown_key, silent: false }
     }
 }
 

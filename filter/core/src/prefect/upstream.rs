@@ -73,12 +73,7 @@ pub fn edit(
     host: &str,
     config: &Config,
 ) -> RequestEdit {
-    let mut edit = RequestEdit::default();
-    for (name, _) in request.headers.iter().filter(|(name, _)| is_identity(name)) {
-        if !edit.remove.contains(name) {
-            edit.remove.push(name.clone());
-        }
-    }
+    let mut edit = stripped(request);
     match cookies.without(Names::is_ours) {
         Rest::Same => {}
         Rest::Nothing => edit.remove.push("cookie".to_owned()),
@@ -105,6 +100,18 @@ pub fn edit(
         if config.prefect.forward_identity {
             let told = identity_headers(principal, Some(role));
             edit.set.extend(told.into_iter().map(|(name, value)| (name, value.into_bytes())));
+        }
+    }
+    edit
+}
+
+/// Without everything by which a client might pose as somebody.
+#[must_use]
+pub fn stripped(request: RequestView<'_>) -> RequestEdit {
+    let mut edit = RequestEdit::default();
+    for (name, _) in request.headers.iter().filter(|(name, _)| is_identity(name)) {
+        if !edit.remove.contains(name) {
+            edit.remove.push(name.clone());
         }
     }
     edit

@@ -18,7 +18,9 @@ impl Revocations {
     /// For a configuration and the store that its workers share.
     #[must_use]
     pub fn new(config: &Config, store: Rc<dyn SharedStore>) -> Self {
-        Self(Marks::new("signed out", config.session.absolute, &config.shared_key(), store))
+        // Another issuer's sessions and subjects may have the same names.
+        let purpose = format!("signed out at {} {}", config.issuer, config.client_id);
+        Self(Marks::new(&purpose, config.session.absolute, &config.shared_key(), store))
     }
 
     /// Ends one session, by its own id. Where the mark finds no place the recheck is what ends it.

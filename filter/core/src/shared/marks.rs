@@ -113,7 +113,7 @@ impl Marks {
         for _ in 0..TRIES {
             self.look_at(at);
             let Some(record) = self.records.get(at) else { return Added::Busy };
-            let alive = record.marks.iter().filter(|mark| !now.is_over(mark.at, self.life));
+            let alive = record.marks.iter().filter(|mark| self.is_alive(mark, now));
             let mut marks: Vec<Mark> = alive.copied().collect();
             if let Some(known) = marks.iter().position(|mark| mark.what == what) {
                 if !renew {
@@ -158,7 +158,12 @@ impl Marks {
     pub fn at(&self, what: &Name, now: UnixTime) -> Option<UnixTime> {
         let marks = &self.records.get(place(what))?.marks;
         let mark = marks.iter().find(|mark| mark.what == *what)?;
-        (!now.is_over(mark.at, self.life)).then_some(mark.at)
+        self.is_alive(mark, now).then_some(mark.at)
+    }
+
+    /// A mark in the future is one: a clock that went back revives nothing.
+    fn is_alive(&self, mark: &Mark, now: UnixTime) -> bool {
+        now.since(mark.at) < self.life
     }
 
     /// Until when marks have been lost, in the record where this one would stand.
@@ -188,8 +193,9 @@ impl Marks {
         let Some((lost, marks)) = opened else { return };
         record.lost = record.lost.max(lost);
         for mark in marks {
-            if !record.marks.iter().any(|known| known.what == mark.what) {
-                record.marks.push(mark);
+            match record.marks.iter_mut().find(|known| known.what == mark.what) {
+                Some(known) => known.at = known.at.max(mark.at),
+                None => record.marks.push(mark),
             }
         }
         record.marks.sort_by_key(|mark| mark.at);

@@ -227,7 +227,7 @@ impl Site {
             self.roles_asked.insert(id, session);
             return Some((SiteCall::Userinfo(id), userinfo::request(&config, path, &access)));
         }
-        let (id, token) = self.refreshes.begin_next()?;
+        let (id, token) = self.refreshes.begin_next(now)?;
         Some((SiteCall::Refresh(id), token::refresh(&config, provider, &token)))
     }
 
@@ -325,7 +325,7 @@ impl Site {
             Err(seen) => {
                 self.notice(format!("a session could not be rechecked: {seen}"));
                 let rotated = session.refresh_token.clone();
-                Refreshed::Unavailable { seen, rotated, unknown_key: false }
+                Refreshed::Unavailable { seen, rotated, unknown_key: false, silent: false }
             }
         };
         self.woken.extend(self.refreshes.finish(id, result, now));

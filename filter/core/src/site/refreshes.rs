@@ -33,6 +33,8 @@ pub enum Recheck {
     Ended,
     /// The provider gives no verdict: grace decides.
     Unavailable,
+    /// Too many wait for a verdict already.
+    Busy,
     /// The request is woken when there is a result.
     Wait,
 }
@@ -137,7 +139,7 @@ impl Refreshes {
         match self.entries.get_mut(&session.id) {
             Some(Entry::Working { waiting, .. }) => {
                 if waiting.len() >= WAITING_REQUESTS {
-                    return Recheck::Unavailable;
+                    return Recheck::Busy;
                 }
                 waiting.push(stream);
                 return Recheck::Wait;
@@ -166,8 +168,11 @@ impl Refreshes {
             return Recheck::Ended;
         }
         let outage = self.outage.is_some_and(|since| !now.is_over(since, PAUSE));
-        if outage || self.queue.len().max(self.followed.len()) >= WAITING_REQUESTS {
+        if outage {
             return Recheck::Unavailable;
+        }
+        if self.queue.len().max(self.followed.len()) >= WAITING_REQUESTS {
+            return Recheck::Busy;
         }
         let session = Box::new(newest.clone());
         let id = session.id;
@@ -184,15 +189,14 @@ impl Refreshes {
 
     /// A session as it is after its last refresh, by whatever worker.
     #[must_use]
-    pub fn newest(&self, session: &Session, now: UnixTime) -> Session {
+    pub fn newest(&self, session: &Session) -> Session {
         let own = match self.entries.get(&session.id) {
             Some(Entry::Done(kept)) => Some(kept.session.clone()),
-            _ => None,
+            Some(Entry::Working { session, .. }) => Some(session.clone()),
+            None => None,
         };
-        let other = match self.shared.look(&session.id, now) {
-            Known::Done(kept) => Some(kept.session),
-            Known::Nothing | Known::Asking => None,
-        };
+        let other = self.shared.kept(&session.id).map(|kept| kept.session);
+        // Of two that are as new, the other workers' may have the token of a refresh without a verdict.
         let kept = own.into_iter().chain(other).max_by_key(|kept| kept.checked);
         kept.filter(|kept| kept.checked >= session.checked)
             .map_or_else(|| session.clone(), |kept| *kept)
@@ -246,13 +250,20 @@ impl Refreshes {
         !self.followed.is_empty()
     }
 
-    /// Takes the next refresh to send.
-    pub fn begin_next(&mut self) -> Option<([u8; 16], Secret)> {
+    /// Takes the next refresh to send. One that has waited for long may be another worker's meanwhile.
+    pub fn begin_next(&mut self, now: UnixTime) -> Option<([u8; 16], Secret)> {
         while self.in_flight < REFRESHES_IN_FLIGHT {
             let id = self.queue.pop_front()?;
-            if let Some(Entry::Working { session, .. }) = self.entries.get(&id)
-                && let Some(token) = &session.refresh_token
-            {
+            let Some(Entry::Working { session, elsewhere, .. }) = self.entries.get_mut(&id) else {
+                continue;
+            };
+            let newer = self.shared.kept(&id).is_some_and(|k| k.session.checked > session.checked);
+            if newer || !self.shared.lease(&id, now) {
+                *elsewhere = true;
+                self.followed.push_back(id);
+                continue;
+            }
+            if let Some(token) = &session.refresh_token {
                 self.in_flight = self.in_flight.saturating_add(1);
                 return Some((id, token.clone()));
             }
@@ -279,8 +290,8 @@ impl Refreshes {
         let (session, verdict) = match result {
             Refreshed::Confirmed(session) => (session, Verdict::Confirmed),
             Refreshed::Ended(_) => (session, Verdict::Ended),
-            Refreshed::Unavailable { rotated, unknown_key, .. } => {
-                if rotated.is_none() && !unknown_key {
+            Refreshed::Unavailable { rotated, silent, .. } => {
+                if silent {
                     self.outage = Some(at);
                 }
                 let refresh_token = rotated.or_else(|| session.refresh_token.clone());
@@ -302,8 +313,8 @@ impl Refreshes {
     }
 
     fn publish(&mut self, id: [u8; 16], kept: Kept) {
-        self.shared.publish(&id, &kept);
-        self.keep(id, kept);
+        let standing = self.shared.publish(&id, kept);
+        self.keep(id, standing);
     }
 
     fn keep(&mut self, id: [u8; 16], kept: Kept) {

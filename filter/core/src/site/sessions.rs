@@ -2,7 +2,6 @@
 
 use super::{Recheck, Site};
 use crate::login::backchannel::Logout;
-use crate::secret::Secret;
 use crate::session::model::Session;
 use crate::shared::marks::{self, Added};
 use crate::stream::StreamId;
@@ -19,10 +18,11 @@ impl Site {
         self.refreshes.recheck(session, stream, &config.session, void, now)
     }
 
-    /// The refresh token that a session has now, as far as any worker knows.
+    /// A session as the last refresh left it, as far as any worker knows: its role and its refresh token
+    /// count, not those of an older cookie.
     #[must_use]
-    pub fn newest_refresh_token(&self, session: &Session, now: UnixTime) -> Option<Secret> {
-        self.refreshes.newest(session, now).refresh_token
+    pub fn newest(&self, session: &Session) -> Session {
+        self.refreshes.newest(session)
     }
 
     /// A session has been signed out: its old cookies count at no worker again, nor do kept
@@ -47,6 +47,12 @@ impl Site {
     #[must_use]
     pub fn must_recheck(&self, session: &Session) -> bool {
         self.revocations.lost(session).is_some_and(|at| session.checked <= at)
+    }
+
+    /// Whether a logout token has been used.
+    pub fn knows_logout_token(&mut self, jti: &str, now: UnixTime) -> bool {
+        self.used_logout_tokens.look();
+        self.used_logout_tokens.at(&marks::name(jti.as_bytes()), now).is_some()
     }
 
     /// Marks a logout token as used, once for all workers.

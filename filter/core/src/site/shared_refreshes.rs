@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::crypto::{self, Entropy, Key, derive, sha256, to_base64url};
+use crate::crypto::{self, Entropy, Key, derive, random, sha256, to_base64url};
 use crate::limits::CALLOUT_TIMEOUT;
 use crate::session::codec::{Reader, Writer};
 use crate::session::model::Session;
@@ -16,10 +16,12 @@ use super::refreshes::{Kept, Verdict};
 
 /// Records; sessions are spread over them.
 const RECORDS: usize = 256;
-/// Sessions in one record,
+/// Results in one record,
 const MOST: usize = 8;
-/// and their bytes.
-const BYTES: usize = 48 * 1024;
+/// sessions with those that somebody is asking for,
+const LEASES: usize = 64;
+/// and bytes.
+const BYTES: usize = 64 * 1024;
 /// How often a write is tried again that met another one.
 const TRIES: usize = 16;
 /// How long one worker may keep the others from asking: the refresh, and userinfo after it.
@@ -31,6 +33,8 @@ pub struct SharedRefreshes {
     prefix: String,
     store: Rc<dyn SharedStore>,
     entropy: Rc<RefCell<dyn Entropy>>,
+    /// This worker among the others.
+    own: [u8; 8],
 }
 
 /// What the other workers know of a session.
@@ -53,8 +57,9 @@ struct Record {
 #[derive(Clone)]
 struct Entry {
     id: [u8; 16],
-    /// Until when somebody is asking.
+    /// Until when somebody is asking, and who.
     leased: UnixTime,
+    by: [u8; 8],
     kept: Option<Kept>,
 }
 
@@ -69,7 +74,25 @@ impl SharedRefreshes {
         let key = derive(master, "shared refreshes");
         // The name says nothing, and another key's records stand elsewhere.
         let prefix = format!("lictor.refreshes.{}", to_base64url(&sha256(&key)));
-        Self { key, prefix, store, entropy }
+        // Without randomness nothing can be sealed there, so it does not matter who this is.
+        let own = random(&mut *entropy.borrow_mut()).unwrap_or_default();
+        let shared = Self { key, prefix, store, entropy, own };
+        for record in 0..RECORDS {
+            // Before there is any worker: from here on only one of several writes wins. What does not
+            // open is an empty record.
+            let name = format!("{}.{record}", shared.prefix);
+            if shared.store.read(&name).is_none() {
+                let _ = shared.store.write(&name, b"0", None);
+            }
+        }
+        shared
+    }
+
+    /// The last result, whoever is asking.
+    #[must_use]
+    pub fn kept(&self, id: &[u8; 16]) -> Option<Kept> {
+        let record = self.read(&self.name(id));
+        record.entries.into_iter().find(|entry| entry.id == *id)?.kept
     }
 
     /// What is known of a session.
@@ -77,7 +100,7 @@ impl SharedRefreshes {
     pub fn look(&self, id: &[u8; 16], now: UnixTime) -> Known {
         let record = self.read(&self.name(id));
         match record.entries.into_iter().find(|entry| entry.id == *id) {
-            Some(entry) if is_leased(&entry, now) => Known::Asking,
+            Some(entry) if self.is_asked(&entry, now) => Known::Asking,
             Some(Entry { kept: Some(kept), .. }) => Known::Done(kept),
             _ => Known::Nothing,
         }
@@ -86,40 +109,53 @@ impl SharedRefreshes {
     /// Takes it upon this worker to ask; whether it may. Without a store every worker may.
     #[must_use]
     pub fn lease(&self, id: &[u8; 16], now: UnixTime) -> bool {
-        self.change(id, |entry| {
-            if is_leased(entry, now) {
+        self.change(id, now, |entry| {
+            if self.is_asked(entry, now) {
                 return false;
             }
-            entry.leased = now.plus(LEASE);
+            (entry.leased, entry.by) = (now.plus(LEASE), self.own);
             true
         })
     }
 
-    /// Tells the others what came of it.
-    pub fn publish(&self, id: &[u8; 16], kept: &Kept) {
+    /// Tells the others what came of it; gives what stands. If another worker was asking as well, the
+    /// later result counts, not the later word.
+    pub fn publish(&self, id: &[u8; 16], kept: Kept) -> Kept {
+        let standing = RefCell::new(kept.clone());
         // If it finds no place they ask for themselves.
-        let _ = self.change(id, |entry| {
-            entry.leased = UnixTime::default();
-            entry.kept = Some(kept.clone());
+        let _ = self.change(id, kept.at, |entry| {
+            if entry.by == self.own {
+                entry.leased = UnixTime::default();
+            }
+            let known = entry.kept.take();
+            let known = known.filter(|known| known.session.checked > kept.session.checked);
+            entry.kept = Some(known.unwrap_or_else(|| kept.clone()));
+            standing.replace(entry.kept.clone().unwrap_or_else(|| kept.clone()));
             true
         });
+        standing.into_inner()
+    }
+
+    /// Whether another worker is asking.
+    fn is_asked(&self, entry: &Entry, now: UnixTime) -> bool {
+        entry.by != self.own && is_leased(entry, now)
     }
 
     /// Changes an entry, unless the change itself declines.
-    fn change(&self, id: &[u8; 16], change: impl Fn(&mut Entry) -> bool) -> bool {
+    fn change(&self, id: &[u8; 16], now: UnixTime, change: impl Fn(&mut Entry) -> bool) -> bool {
         let name = self.name(id);
         for _ in 0..TRIES {
             let mut record = self.read(&name);
             let at = record.entries.iter().position(|entry| entry.id == *id);
             let mut entry = match at {
                 Some(at) => record.entries.remove(at),
-                None => Entry { id: *id, leased: UnixTime::default(), kept: None },
+                None => Entry { id: *id, leased: UnixTime::default(), by: [0; 8], kept: None },
             };
             if !change(&mut entry) {
                 return false;
             }
             record.entries.push(entry);
-            let Some(sealed) = self.seal(&name, record.entries) else { return true };
+            let Some(sealed) = self.seal(&name, record.entries, now) else { return true };
             match self.store.write(&name, &sealed, record.version) {
                 Written::Done | Written::NoStore => return true,
                 Written::Conflict => {}
@@ -143,10 +179,17 @@ impl SharedRefreshes {
         Record { version, entries }
     }
 
-    fn seal(&self, name: &str, entries: Vec<Entry>) -> Option<Vec<u8>> {
+    fn seal(&self, name: &str, mut entries: Vec<Entry>, now: UnixTime) -> Option<Vec<u8>> {
+        // The oldest result goes first. A lease without one is small, and somebody counts on it.
+        while entries.iter().filter(|entry| entry.kept.is_some()).count() > MOST {
+            let oldest = |entry: &Entry| entry.kept.is_some() && !is_leased(entry, now);
+            let at = entries.iter().position(oldest).unwrap_or(0);
+            entries.remove(at);
+        }
+        let surplus = entries.len().saturating_sub(LEASES);
+        entries.drain(..surplus);
         let mut texts: Vec<Vec<u8>> = entries.iter().map(encode).collect();
-        let bytes = |texts: &[Vec<u8>]| texts.iter().map(Vec::len).sum::<usize>();
-        while texts.len() > MOST || (texts.len() > 1 && bytes(&texts) > BYTES) {
+        while texts.len() > 1 && texts.iter().map(Vec::len).sum::<usize>() > BYTES {
             texts.remove(0);
         }
         let entropy = &mut *self.entropy.borrow_mut();
@@ -160,7 +203,7 @@ fn is_leased(entry: &Entry, now: UnixTime) -> bool {
 }
 
 fn encode(entry: &Entry) -> Vec<u8> {
-    let head = Writer::default().raw(&entry.id).number(entry.leased.millis());
+    let head = Writer::default().raw(&entry.id).number(entry.leased.millis()).raw(&entry.by);
     match &entry.kept {
         None => head.raw(&[0]).finish(),
         Some(Kept { session, verdict, at }) => {
@@ -179,6 +222,7 @@ fn decode(plain: &[u8]) -> Option<Vec<Entry>> {
     let mut entries = Vec::new();
     while !fields.is_done() {
         let (id, leased) = (fields.raw()?, UnixTime::from_millis(fields.number()?));
+        let by = fields.raw()?;
         let verdict = match fields.raw()? {
             [0] => None,
             [1] => Some(Verdict::Confirmed),
@@ -194,7 +238,7 @@ fn decode(plain: &[u8]) -> Option<Vec<Entry>> {
                 Some(Kept { session, verdict, at })
             }
         };
-        entries.push(Entry { id, leased, kept });
+        entries.push(Entry { id, leased, by, kept });
     }
     Some(entries)
 }

@@ -9,6 +9,7 @@ pub mod store;
 use core::time::Duration;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use lictor_core::config::Config;
 use lictor_core::crypto::{Entropy, NoEntropy, sha256};
@@ -150,12 +151,15 @@ impl Peer for Client {
     }
 }
 
+static WORKERS: AtomicU64 = AtomicU64::new(1);
+
 /// A host that lends only this store.
 pub fn host(store: Rc<dyn SharedStore>) -> Host {
     Host {
         signatures: Rc::new(InRust),
         store,
-        entropy: Rc::new(RefCell::new(Repeatable::default())),
+        // Each worker is another one.
+        entropy: Rc::new(RefCell::new(Repeatable(1_000_000 * WORKERS.fetch_add(1, Relaxed)))),
     }
 }
 
@@ -268,7 +272,7 @@ impl World {
                 }
                 Decision::Reply(reply) => return Outcome::Reply(reply),
                 Decision::AwaitSite => return Outcome::Waiting,
-                Decision::ReadBody => return Outcome::Reading,
+                Decision::ReadBody(_) => return Outcome::Reading,
                 Decision::Await(callout) => {
                     let answer = self.idp.answer(&callout, self.now);
                     let view = RequestView { headers, address: b"192.0.2.1" };
