@@ -17,7 +17,7 @@ const ABOUT: &str = "awkward";
 pub fn stories() -> Vec<Trial> {
     vec![
         story(ABOUT, "back to the login form, and forward by it again", back),
-        story(ABOUT, "a reload at the form, of the page it led to, and of the callback", reload),
+        story(ABOUT, "a reload at the form, and of the page it led to", reload),
         story(ABOUT, "a browser that is closed at the form and opened again", restored_form),
         story(ABOUT, "a browser that is closed inside and opened again", restored_inside),
         story(ABOUT, "two tabs log in at once, both by the form", two_tabs),
