@@ -22,6 +22,14 @@ pub fn axe(layout: &Layout, cache: &Cache, progress: &Progress) -> Result<PathBu
     Ok(folder.join("node_modules/axe-core/axe.min.js"))
 }
 
+/// oidc-provider, a certified OpenID provider: the folder with its `node_modules`.
+///
+/// # Errors
+/// As [`axe`].
+pub fn oidc_provider(layout: &Layout, cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    install("oidc-provider", layout, cache, progress)
+}
+
 /// Installs what `integration/locks/<name>` pins; the folder with its `node_modules`.
 fn install(name: &str, layout: &Layout, cache: &Cache, progress: &Progress) -> Result<PathBuf> {
     let locks = layout.checkout.join("integration/locks").join(name);

@@ -29,6 +29,7 @@ mod http1;
 mod keycloak_admin;
 mod keycloak_login;
 mod lane;
+mod oidc_provider;
 mod prefect_client;
 mod recorder;
 mod scripted_idp;

@@ -42,6 +42,7 @@ use crate::stream::StreamId;
 use crate::time::UnixTime;
 use crate::ws::pending::Pending;
 
+use refreshes::FOLLOW;
 pub use refreshes::{Recheck, Refreshes};
 use shared_refreshes::SharedRefreshes;
 
@@ -62,10 +63,8 @@ pub enum SiteCall {
 const METADATA: Duration = Duration::from_secs(3600);
 /// The longest pause between two looks at the site.
 const IDLE: Duration = Duration::from_secs(1);
-/// The pause while sockets wait for their first frame,
+/// The pause while sockets wait for their first frame.
 const SOCKETS: Duration = Duration::from_millis(100);
-/// and while another worker asks the provider about a session.
-const FOLLOW: Duration = Duration::from_millis(10);
 /// The shortest one.
 const SOON: Duration = Duration::from_millis(1);
 

@@ -19,6 +19,10 @@ use super::shared_refreshes::{Known, SharedRefreshes};
 const KEPT: usize = 4096;
 /// How long a failed attempt is not repeated.
 const PAUSE: Duration = Duration::from_secs(5);
+/// The pause between two looks at what other workers are asking for,
+pub const FOLLOW: Duration = Duration::from_millis(10);
+/// and how many sessions are looked at each time.
+const LOOKS: usize = 64;
 
 /// What a due session leads to.
 #[derive(Debug)]
@@ -95,8 +99,9 @@ pub struct Refreshes {
     /// Finished entries, oldest first.
     finished: VecDeque<[u8; 16]>,
     queue: VecDeque<[u8; 16]>,
-    /// Those that another worker is asking for.
-    followed: Vec<[u8; 16]>,
+    /// Those that another worker is asking for, and when they were last looked at.
+    followed: VecDeque<[u8; 16]>,
+    looked: UnixTime,
     in_flight: usize,
     /// When the provider last gave no answer: until [`PAUSE`] has passed nobody else waits for it.
     outage: Option<UnixTime>,
@@ -111,7 +116,8 @@ impl Refreshes {
             entries: HashMap::new(),
             finished: VecDeque::new(),
             queue: VecDeque::new(),
-            followed: Vec::new(),
+            followed: VecDeque::new(),
+            looked: UnixTime::default(),
             in_flight: 0,
             outage: None,
             shared,
@@ -167,7 +173,7 @@ impl Refreshes {
         let id = session.id;
         let elsewhere = matches!(elsewhere, Known::Asking) || !self.shared.lease(&id, now);
         if elsewhere {
-            self.followed.push(id);
+            self.followed.push_back(id);
         } else {
             self.queue.push_back(id);
         }
@@ -196,9 +202,14 @@ impl Refreshes {
     /// those workers has died, this one asks.
     pub fn follow(&mut self, now: UnixTime) -> Vec<StreamId> {
         let mut woken = Vec::new();
-        for id in core::mem::take(&mut self.followed) {
+        if now.since(self.looked) < FOLLOW && self.looked <= now {
+            return woken;
+        }
+        self.looked = now;
+        for _ in 0..self.followed.len().min(LOOKS) {
+            let Some(id) = self.followed.pop_front() else { break };
             match self.shared.look(&id, now) {
-                Known::Asking => self.followed.push(id),
+                Known::Asking => self.followed.push_back(id),
                 Known::Done(kept) if self.is_news(&id, &kept) => {
                     if let Some(Entry::Working { waiting, .. }) = self.entries.remove(&id) {
                         woken.extend(waiting);
@@ -207,7 +218,7 @@ impl Refreshes {
                 }
                 Known::Done(_) | Known::Nothing => {
                     if !self.shared.lease(&id, now) {
-                        self.followed.push(id);
+                        self.followed.push_back(id);
                     } else if let Some(Entry::Working { elsewhere, .. }) = self.entries.get_mut(&id)
                     {
                         *elsewhere = false;
@@ -231,7 +242,7 @@ impl Refreshes {
 
     /// Whether another worker's result is awaited.
     #[must_use]
-    pub const fn is_following(&self) -> bool {
+    pub fn is_following(&self) -> bool {
         !self.followed.is_empty()
     }
 

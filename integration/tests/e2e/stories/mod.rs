@@ -17,6 +17,7 @@ mod issuers;
 mod keys;
 mod machines;
 mod open_redirects;
+mod other_providers;
 mod other_sites;
 mod pages;
 mod paths;
@@ -46,6 +47,7 @@ pub fn all() -> Vec<Trial> {
         callbacks::stories(),
         backchannel_logout::stories(),
         sessions::stories(),
+        other_providers::stories(),
         cross_site::stories(),
         open_redirects::stories(),
         machines::stories(),

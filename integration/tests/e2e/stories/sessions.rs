@@ -1,10 +1,12 @@
 //! Sessions over time: refreshed once whatever the load, sealed anew under another key, the same at
 //! every replica.
 
+use std::io::Write as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
+use lictor_integration::layout::PREFECT_HOST;
 use lictor_integration::secrets::Secrets;
 use serde_json::{Value, json};
 
@@ -32,6 +34,7 @@ pub fn stories() -> Vec<Trial> {
         story(ABOUT, "a new cookie key loses nobody while the old one is listed", key_rotation),
         story(ABOUT, "with Keycloak's strictest rotation no request fails", strict_keycloak),
         story(ABOUT, "Keycloak's changes count at the next recheck", changes_at_keycloak),
+        story(ABOUT, "clients that leave while the provider is asked leave no trace", leaving),
         story(ABOUT, "a session that needs several cookies is one session", pieces),
     ]
 }
@@ -57,6 +60,14 @@ fn scripted(name: &'static str) -> Scripted {
 /// Somebody who has logged in through the scripted provider.
 #[track_caller]
 fn logged_in(lane: &Lane, idp: &ScriptedIdp) -> Visitor {
+    let (mut visitor, callback) = on_the_way_back(lane, idp);
+    visitor.navigate(&callback).expect(302);
+    visitor
+}
+
+/// Somebody whom the scripted provider sends back, and the callback's path.
+#[track_caller]
+fn on_the_way_back(lane: &Lane, idp: &ScriptedIdp) -> (Visitor, String) {
     let mut visitor = Visitor::new(&lane.gate);
     let asked = visitor.navigate("/").expect(302);
     let value = |name| parameter(asked.location(), name).unwrap();
@@ -64,8 +75,7 @@ fn logged_in(lane: &Lane, idp: &ScriptedIdp) -> Visitor {
     let query = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs([("state", value("state").as_str()), ("code", "c"), ("iss", ISSUER)])
         .finish();
-    visitor.navigate(&format!("/oauth2/callback?{query}")).expect(302);
-    visitor
+    (visitor, format!("/oauth2/callback?{query}"))
 }
 
 /// Lets what has been decided so far become due.
@@ -249,6 +259,36 @@ fn key_rotation() {
     away.jar.0.insert(crate::visitor::SESSION.to_owned(), sealed_before[0].clone());
     assert!(path_of(away.navigate("/").expect(302).location()).contains("/auth?"));
     assert!(!away.jar.0.contains_key(crate::visitor::SESSION), "the old cookie is cleared");
+}
+
+/// More than a worker has places for: a place that is not given back would be missed.
+fn leaving() {
+    let Scripted { idp, recorder, lane } = scripted("leaving");
+    let host = lane.gate.public_host();
+    let send_and_leave = |visitor: &Visitor, request: Request| {
+        let cookies = visitor.jar.header().unwrap();
+        let bytes = request.header("cookie", cookies).bytes(&host);
+        let mut connection = lane.gate.connect(PREFECT_HOST).unwrap();
+        connection.write_all(&bytes).unwrap();
+        connection.flush().unwrap();
+    };
+    let stayed = logged_in(&lane, &idp);
+    idp.behave(TOKEN, Some(Manner::Late(Duration::from_secs(2))));
+    for _ in 0..300 {
+        let (visitor, callback) = on_the_way_back(&lane, &idp);
+        send_and_leave(&visitor, Request::get(callback).navigation());
+    }
+    for _ in 0..300 {
+        send_and_leave(&stayed, Request::get("/api/flows/1").fetch());
+    }
+    idp.behave(TOKEN, None);
+    recorder.take();
+    let mut stayed = stayed;
+    stayed.fetch("/api/flows/1").expect(200);
+    for _ in 0..20 {
+        logged_in(&lane, &idp).fetch("/api/flows/1").expect(200);
+    }
+    lane.admin.assert_vm_alive();
 }
 
 fn pieces() {
