@@ -223,6 +223,19 @@ impl Browser {
         self.click("#kc-login");
     }
 
+    /// The same form, which may vanish meanwhile. Whether it was sent.
+    pub fn try_log_in(&self, user: &str) -> bool {
+        let sent = block(async {
+            for (field, text) in [("#username", user), ("#password", &password(user))] {
+                let field = self.client.find(Locator::Css(field)).await?;
+                field.clear().await?;
+                field.send_keys(text).await?;
+            }
+            self.client.find(Locator::Css("#kc-login")).await?.click().await
+        });
+        sent.is_ok()
+    }
+
     /// A second tab, which is then the one in front.
     pub fn new_tab(&self) {
         let tab = block(self.client.new_window(true)).unwrap();

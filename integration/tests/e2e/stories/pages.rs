@@ -25,6 +25,7 @@ const PICTURE: (u32, u32) = (640, 600);
 
 pub fn stories() -> Vec<Trial> {
     vec![
+        story(ABOUT, "what is bad about a page is found", control),
         story(ABOUT, "those of people who may not in, or go, are good for everybody", people),
         story(ABOUT, "those of addresses that are no good are good for everybody", addresses),
         story(ABOUT, "those of logins that fail are good for everybody", logins),
@@ -75,6 +76,22 @@ fn assert_shown_well(browser: &Browser, heading: &str, scheme: &str) {
         told["ways"].as_array().unwrap().iter().filter_map(|w| w.as_str()).collect();
     assert_eq!(browser.tab_through(), ways, "{at}: by Tab");
     assert_eq!(browser.axe_findings(), Vec::<String>::new(), "{at}");
+}
+
+/// Else silence would say nothing.
+fn control() {
+    let port = serve(
+        "<!doctype html><title>bad</title><meta http-equiv=refresh content=600>\
+         <p style='color:#aaa'>faint</p><img src=x><a href=y style='outline:0'>dim</a>",
+    );
+    let browser = Browser::open();
+    browser.goto(&format!("https://{OTHER}:{port}/"));
+    let found = browser.axe_findings().join("\n");
+    for rule in
+        ["color-contrast", "html-has-lang", "image-alt", "meta-refresh", "page-has-heading-one"]
+    {
+        assert!(found.contains(&format!("{rule}:")), "{rule} is not among {found}");
+    }
 }
 
 fn picture(browser: &Browser, scheme: &str, name: &str) {
