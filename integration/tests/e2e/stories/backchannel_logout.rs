@@ -124,7 +124,9 @@ fn other_bodies() {
     let bodies = ["", "logout_token=", "x", &id_token, &access_token, &twice, &long];
     for body in bodies {
         let answer = prefect_sees_nothing(world().admin, || send(body));
-        assert_eq!(answer.status, 400, "{} bytes: {}", body.len(), answer.text());
+        // What comes in one piece above Envoy's own limit is refused by it.
+        let refused = answer.status == 400 || (answer.status == 413 && body.len() > 64 * 1024);
+        assert!(refused, "{} bytes: {} {}", body.len(), answer.status, answer.text());
     }
     let request = Request::post(ENDPOINT, "{}");
     prefect_sees_nothing(world().admin, || world().gate.send(&request)).expect(400);
