@@ -3,5 +3,4 @@
 pub mod codec;
 pub mod cookie;
 pub mod model;
-pub mod revocation;
 pub mod seal;

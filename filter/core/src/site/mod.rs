@@ -1,8 +1,10 @@
 //! What a VM shares between its requests: settings, provider, keys, refreshed sessions, and the
 //! work that is due for them. The shell's root context drives it.
 
+mod kept;
 mod logins;
 mod refreshes;
+mod revocations;
 mod sessions;
 mod shared_refreshes;
 
@@ -22,7 +24,7 @@ use crate::jose::signature::HostVerifier;
 use crate::jose::verify::Verifier;
 use crate::keys::Keys;
 use crate::limits::LOGIN_ATTEMPT;
-use crate::login::backchannel::{self};
+use crate::login::backchannel;
 use crate::login::failures::Failures;
 use crate::login::refresh::{self, Judged, Refreshed};
 use crate::login::role;
@@ -34,7 +36,6 @@ use crate::policy::principal::Identity;
 use crate::secret::Secret;
 use crate::session::cookie::SessionCookie;
 use crate::session::model::Session;
-use crate::session::revocation::Revocations;
 use crate::shared::SharedStore;
 use crate::shared::document::{Document, Step};
 use crate::shared::marks::Marks;
@@ -42,8 +43,10 @@ use crate::stream::StreamId;
 use crate::time::UnixTime;
 use crate::ws::pending::Pending;
 
+pub use kept::Recheck;
 use refreshes::FOLLOW;
-pub use refreshes::{Recheck, Refreshes};
+pub use refreshes::Refreshes;
+use revocations::Revocations;
 use shared_refreshes::SharedRefreshes;
 
 /// A call that the site makes for everybody.

@@ -13,86 +13,21 @@ use crate::session::model::Session;
 use crate::stream::StreamId;
 use crate::time::UnixTime;
 
+use super::kept::{Kept, PAUSE, Recheck, Verdict};
 use super::shared_refreshes::{Known, SharedRefreshes};
 
 /// Sessions whose last result is kept.
 const KEPT: usize = 4096;
-/// How long a failed attempt is not repeated.
-const PAUSE: Duration = Duration::from_secs(5);
 /// The pause between two looks at what other workers are asking for,
 pub const FOLLOW: Duration = Duration::from_millis(10);
 /// and how many sessions are looked at each time.
 const LOOKS: usize = 64;
-
-/// What a due session leads to.
-#[derive(Debug)]
-pub enum Recheck {
-    /// It was refreshed: this one counts.
-    Confirmed(Box<Session>),
-    /// The provider has ended it.
-    Ended,
-    /// The provider gives no verdict: grace decides.
-    Unavailable,
-    /// Too many wait for a verdict already.
-    Busy,
-    /// The request is woken when there is a result.
-    Wait,
-}
 
 enum Entry {
     /// Queued or in flight here, or at another worker, since a time.
     Working { session: Box<Session>, waiting: Vec<StreamId>, since: UnixTime },
     /// What the next refresh starts from.
     Done(Kept),
-}
-
-/// What a refresh has led to.
-#[derive(Clone, Debug)]
-pub struct Kept {
-    /// The session after it; what the next refresh starts from.
-    pub session: Box<Session>,
-    /// What the provider said.
-    pub verdict: Verdict,
-    /// When.
-    pub at: UnixTime,
-}
-
-/// What the provider said of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It goes on.
-    Confirmed,
-    /// It is over.
-    Ended,
-    /// Nothing.
-    Unavailable,
-}
-
-impl Kept {
-    /// What a result means for a cookie that was judged, if it is of use: for that cookie and for older
-    /// ones, never for newer. What was confirmed up to `void` does not count.
-    fn answer(
-        &self,
-        shown: &Session,
-        limits: &config::Session,
-        void: Option<UnixTime>,
-        now: UnixTime,
-    ) -> Option<Recheck> {
-        if self.session.checked < shown.checked {
-            return None;
-        }
-        match self.verdict {
-            Verdict::Ended => Some(Recheck::Ended),
-            Verdict::Confirmed
-                if !self.session.is_due(now, limits)
-                    && void.is_none_or(|at| self.session.checked > at) =>
-            {
-                Some(Recheck::Confirmed(self.session.clone()))
-            }
-            Verdict::Unavailable if !now.is_over(self.at, PAUSE) => Some(Recheck::Unavailable),
-            Verdict::Confirmed | Verdict::Unavailable => None,
-        }
-    }
 }
 
 /// See the module.

@@ -12,7 +12,7 @@ use crate::session::model::Session;
 use crate::shared::{SharedStore, Written};
 use crate::time::UnixTime;
 
-use super::refreshes::{Kept, Verdict};
+use super::kept::{Kept, Verdict};
 
 /// Records; sessions are spread over them.
 const RECORDS: usize = 256;

@@ -1,0 +1,75 @@
+//! What a refresh has led to, and what that means for whoever shows the session.
+
+use core::time::Duration;
+
+use crate::config;
+use crate::session::model::Session;
+use crate::time::UnixTime;
+
+/// How long a failed attempt is not repeated.
+pub const PAUSE: Duration = Duration::from_secs(5);
+
+/// What a due session leads to.
+#[derive(Debug)]
+pub enum Recheck {
+    /// It was refreshed: this one counts.
+    Confirmed(Box<Session>),
+    /// The provider has ended it.
+    Ended,
+    /// The provider gives no verdict: grace decides.
+    Unavailable,
+    /// Too many wait for a verdict already.
+    Busy,
+    /// The request is woken when there is a result.
+    Wait,
+}
+
+/// What a refresh has led to.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The session after it; what the next refresh starts from.
+    pub session: Box<Session>,
+    /// What the provider said.
+    pub verdict: Verdict,
+    /// When.
+    pub at: UnixTime,
+}
+
+/// What the provider said of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on.
+    Confirmed,
+    /// It is over.
+    Ended,
+    /// Nothing.
+    Unavailable,
+}
+
+impl Kept {
+    /// What a result means for a cookie that was judged, if it is of use: for that cookie and for older
+    /// ones, never for newer. What was confirmed up to `void` does not count.
+    #[must_use]
+    pub fn answer(
+        &self,
+        shown: &Session,
+        limits: &config::Session,
+        void: Option<UnixTime>,
+        now: UnixTime,
+    ) -> Option<Recheck> {
+        if self.session.checked < shown.checked {
+            return None;
+        }
+        match self.verdict {
+            Verdict::Ended => Some(Recheck::Ended),
+            Verdict::Confirmed
+                if !self.session.is_due(now, limits)
+                    && void.is_none_or(|at| self.session.checked > at) =>
+            {
+                Some(Recheck::Confirmed(self.session.clone()))
+            }
+            Verdict::Unavailable if !now.is_over(self.at, PAUSE) => Some(Recheck::Unavailable),
+            Verdict::Confirmed | Verdict::Unavailable => None,
+        }
+    }
+}
