@@ -28,6 +28,7 @@ mod forge;
 mod http1;
 mod keycloak_admin;
 mod keycloak_login;
+mod keycloaks;
 mod lane;
 mod oidc_provider;
 mod prefect_client;
