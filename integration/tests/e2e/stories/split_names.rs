@@ -25,10 +25,10 @@ const INSIDE: &str = "keycloak.internal:8080";
 pub fn stories() -> Vec<Trial> {
     vec![
         story(ABOUT, "the newest Keycloak has one name for people and another for Envoy", || {
-            two_names(Keycloak::newest());
+            two_names("split-newest", Keycloak::newest());
         }),
         story(ABOUT, "Keycloak 24 has one name for people and another for Envoy", || {
-            two_names(Keycloak::oldest());
+            two_names("split-24", Keycloak::oldest());
         }),
     ]
 }
@@ -39,7 +39,7 @@ fn inside(keycloak: Keycloak<'_>, request: Request) -> Answer {
     plain(keycloak.port(), &request.host(INSIDE)).unwrap()
 }
 
-fn two_names(keycloak: Keycloak<'_>) {
+fn two_names(name: &'static str, keycloak: Keycloak<'_>) {
     let outside = keycloak.layout.issuer();
     let inside_issuer = format!("http://{INSIDE}/realms/{REALM}");
     // That the names are split, or all that follows would show nothing.
@@ -58,7 +58,7 @@ fn two_names(keycloak: Keycloak<'_>) {
 
     let settings =
         json!({ "idp": { "internal_url": inside_issuer }, "session": { "recheck": "1s" } });
-    let lane = keycloak.lane("split", settings);
+    let lane = keycloak.lane(name, settings);
     people(keycloak, &lane);
     machines(keycloak, &lane);
     lane.admin.assert_vm_alive();
