@@ -12,6 +12,8 @@ pub struct Asker<'a> {
     pub request_id: Option<&'a str>,
     /// Path of our endpoints, for links on pages.
     pub endpoints: &'a str,
+    /// Path of Prefect's UI, for the way on.
+    pub home: &'a str,
     /// The provider: where our sign-out form may lead.
     pub provider: &'a HttpUrl,
     /// Whether browsers are told to use https only.

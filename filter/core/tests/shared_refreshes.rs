@@ -158,7 +158,7 @@ fn what_others_wrote_into_the_store_is_not_believed() {
     let records = records.iter().filter(|(name, _)| name.contains("refreshes"));
     // The others are empty.
     for (name, (value, _)) in records.filter(|(_, (value, _))| value.len() > 100) {
-        assert!(!String::from_utf8_lossy(&value).contains("planted"), "sealed, not only signed");
+        assert!(!String::from_utf8_lossy(value).contains("planted"), "sealed, not only signed");
         for at in 0..value.len() {
             let mut changed = value.clone();
             changed[at] ^= 1;

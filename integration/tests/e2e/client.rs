@@ -57,6 +57,13 @@ impl Gate {
         Self { tls: Arc::new(config), port }
     }
 
+    /// The same by HTTP/2.
+    pub fn http2(&self) -> Self {
+        let mut tls = ClientConfig::clone(&self.tls);
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        Self { tls: Arc::new(tls), port: self.port }
+    }
+
     pub fn public_host(&self) -> String {
         format!("{PREFECT_HOST}:{}", self.port)
     }

@@ -26,6 +26,7 @@ mod client;
 mod elsewhere;
 mod forge;
 mod http1;
+mod http2;
 mod keycloak_admin;
 mod keycloak_login;
 mod keycloaks;

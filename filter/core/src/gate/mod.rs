@@ -471,5 +471,5 @@ fn asker<'a>(request: RequestView<'a>, config: &'a Rc<Config>) -> Asker<'a> {
 
 fn asker_of(kind: ClientKind, config: &Config) -> Asker<'_> {
     let (endpoints, provider) = (config.endpoints.as_str(), &config.issuer_url);
-    Asker { kind, request_id: None, endpoints, provider, hsts: config.hsts() }
+    Asker { kind, request_id: None, endpoints, home: config.home(), provider, hsts: config.hsts() }
 }

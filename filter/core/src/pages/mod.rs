@@ -64,7 +64,7 @@ impl Page {
     }
 
     /// By way of a login, which asks nothing of somebody whom the provider knows: so a role that
-    /// has just been given counts, and no path of Prefect's needs to be known here.
+    /// has just been given counts.
     fn start(self, label: &'static str, asker: Asker<'_>) -> Self {
         self.link(label, format!("{}/start", asker.endpoints))
     }
@@ -89,8 +89,8 @@ impl Page {
     /// Somebody came to sign out from elsewhere: ask.
     #[must_use]
     pub fn confirm_sign_out(asker: Asker<'_>) -> Self {
-        let line = "A link on another site led here. Do you want to sign out of Prefect?";
-        Self::new(Mood::Ask, "Sign out?", line).sign_out(asker).start("Stay signed in", asker)
+        let line = "Do you want to sign out of Prefect?";
+        Self::new(Mood::Ask, "Sign out?", line).sign_out(asker).link("Stay signed in", asker.home)
     }
 
     /// A refusal as a person reads it.
@@ -105,15 +105,18 @@ impl Page {
             page.facts.push(("Signed in as", principal.name.clone()));
             page.facts.push(("Needed", refusal.wanted.clone()));
         }
+        if let (Reason::LoginLoop, Some(last)) = (refusal.reason, refusal.about) {
+            page.facts.push(("The last time", last.to_owned()));
+        }
         page.advice = advice(refusal.reason);
         page.again_after = meaning.retry_after.map(|_| AGAIN);
         page.request = asker.request_id.map(ToOwned::to_owned);
         match refusal.reason {
             Reason::NoRole => page.sign_out(asker).start("Try again", asker),
-            Reason::RoleMissing => page.start("Back to Prefect", asker).sign_out(asker),
+            Reason::RoleMissing => page.link("Back to Prefect", asker.home).sign_out(asker),
             Reason::SessionEnded => page.start("Sign in", asker),
             Reason::AmbiguousTarget | Reason::NotFound | Reason::NotBuilt => {
-                page.start("Go to Prefect", asker)
+                page.link("Go to Prefect", asker.home)
             }
             // The same address once more.
             Reason::CookiesTooLarge | Reason::PrefectSecret => page.link("Try again", ""),
@@ -190,6 +193,7 @@ mod tests {
             kind: ClientKind::Navigation,
             request_id: Some("1-2"),
             endpoints: "/oauth2",
+            home: "/",
             provider,
             hsts: true,
         }

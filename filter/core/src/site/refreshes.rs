@@ -40,8 +40,8 @@ pub enum Recheck {
 }
 
 enum Entry {
-    /// Queued or in flight here, or at another worker.
-    Working { session: Box<Session>, waiting: Vec<StreamId>, elsewhere: bool },
+    /// Queued or in flight here, or at another worker, since a time.
+    Working { session: Box<Session>, waiting: Vec<StreamId>, since: UnixTime },
     /// What the next refresh starts from.
     Done(Kept),
 }
@@ -182,7 +182,7 @@ impl Refreshes {
         } else {
             self.queue.push_back(id);
         }
-        self.entries.insert(id, Entry::Working { session, waiting: vec![stream], elsewhere });
+        self.entries.insert(id, Entry::Working { session, waiting: vec![stream], since: now });
         self.finished.retain(|finished| *finished != id);
         Recheck::Wait
     }
@@ -220,25 +220,18 @@ impl Refreshes {
                     }
                     self.keep(id, kept);
                 }
-                Known::Done(_) | Known::Nothing => {
-                    if !self.shared.lease(&id, now) {
-                        self.followed.push_back(id);
-                    } else if let Some(Entry::Working { elsewhere, .. }) = self.entries.get_mut(&id)
-                    {
-                        *elsewhere = false;
-                        self.queue.push_back(id);
-                    }
-                }
+                // It will be leased before it is sent.
+                Known::Done(_) | Known::Nothing => self.queue.push_back(id),
             }
         }
         woken
     }
 
-    /// Whether a result is another one than that from which this refresh would start.
+    /// Whether a result is later than that from which this refresh would start.
     fn is_news(&self, id: &[u8; 16], kept: &Kept) -> bool {
         match self.entries.get(id) {
-            Some(Entry::Working { session, .. }) => {
-                kept.verdict != Verdict::Confirmed || kept.session.checked > session.checked
+            Some(Entry::Working { session, since, .. }) => {
+                kept.session.checked > session.checked || kept.at > *since
             }
             _ => true,
         }
@@ -254,14 +247,16 @@ impl Refreshes {
     pub fn begin_next(&mut self, now: UnixTime) -> Option<([u8; 16], Secret)> {
         while self.in_flight < REFRESHES_IN_FLIGHT {
             let id = self.queue.pop_front()?;
-            let Some(Entry::Working { session, elsewhere, .. }) = self.entries.get_mut(&id) else {
-                continue;
-            };
-            let newer = self.shared.kept(&id).is_some_and(|k| k.session.checked > session.checked);
-            if newer || !self.shared.lease(&id, now) {
-                *elsewhere = true;
+            let kept = self.shared.kept(&id);
+            let news = kept.as_ref().is_some_and(|kept| self.is_news(&id, kept));
+            if news || !self.shared.lease(&id, now) {
                 self.followed.push_back(id);
                 continue;
+            }
+            let Some(Entry::Working { session, .. }) = self.entries.get_mut(&id) else { continue };
+            // What another worker was given without a verdict is the token to go on with.
+            if let Some(kept) = kept.filter(|kept| kept.session.checked >= session.checked) {
+                *session = kept.session;
             }
             if let Some(token) = &session.refresh_token {
                 self.in_flight = self.in_flight.saturating_add(1);
