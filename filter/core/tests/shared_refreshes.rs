@@ -89,6 +89,18 @@ fn fifty_requests_at_two_workers_are_one_refresh() {
     assert_eq!(redeemed(&first) + redeemed(&second), 2);
 }
 
+/// Two workers that get requests at the same instant read the clock one after the other, and may come to
+/// the store the other way round.
+#[test]
+fn a_worker_that_read_the_clock_earlier_sees_the_lease_of_a_later_reading() {
+    let (_, mut first, mut second, browser) = due();
+    first.now = second.now.plus(Duration::from_millis(1));
+    let _here = burst(&mut first, &browser, 1);
+    let _call = next_refresh(&mut first);
+    let _there = burst(&mut second, &browser, 1);
+    assert!(second.poll().is_none(), "the first one is asking");
+}
+
 /// A client that lost its `Set-Cookie` goes on with the old cookie, at either worker.
 #[test]
 fn the_old_cookie_goes_on_at_another_worker() {

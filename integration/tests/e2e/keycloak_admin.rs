@@ -122,10 +122,67 @@ pub fn add_client(name: &str, edit: impl FnOnce(&mut Value)) -> String {
 /// Lets people log in at a further Envoy.
 #[track_caller]
 pub fn allow_callback(origin: &str) {
-    let mut client = admin("GET", "/clients?clientId=prefect", None).json()[0].take();
+    allow_callback_at(main_port(), origin);
+}
+
+/// The same of a Keycloak at another port.
+#[track_caller]
+pub fn allow_callback_at(port: u16, origin: &str) {
+    let mut client = admin_at(port, "GET", "/clients?clientId=prefect", None).json()[0].take();
     let id = text(&client, "id");
     client["redirectUris"].as_array_mut().unwrap().push(format!("{origin}/oauth2/callback").into());
-    admin("PUT", &format!("/clients/{id}"), Some(&client));
+    admin_at(port, "PUT", &format!("/clients/{id}"), Some(&client));
+}
+
+/// Keycloak's `revokeRefreshToken` without reuse, until it is dropped: a refresh token that comes twice
+/// ends the session. Keycloak writes down meanwhile who redeems one.
+pub struct StrictRotation {
+    port: u16,
+    /// Events of before, by the time of the newest.
+    before: u64,
+}
+
+impl StrictRotation {
+    #[track_caller]
+    pub fn begin(port: u16) -> Self {
+        let mut rotation = Self { port, before: 0 };
+        rotation.set(true);
+        let times = rotation.events().into_iter().filter_map(|event| event["time"].as_u64());
+        rotation.before = times.max().unwrap_or(0);
+        rotation
+    }
+
+    /// How many refresh tokens were redeemed. A refused one fails the test.
+    #[track_caller]
+    pub fn refreshes(&self) -> usize {
+        let events = self.events();
+        let refused: Vec<_> = events.iter().filter(|event| event.get("error").is_some()).collect();
+        assert!(refused.is_empty(), "{refused:?}");
+        events.len()
+    }
+
+    fn events(&self) -> Vec<Value> {
+        let path = "/events?client=prefect&type=REFRESH_TOKEN&type=REFRESH_TOKEN_ERROR";
+        let mut events = admin_at(self.port, "GET", path, None).json();
+        let events = events.as_array_mut().unwrap();
+        events.retain(|event| event["time"].as_u64() > Some(self.before));
+        std::mem::take(events)
+    }
+
+    #[track_caller]
+    fn set(&self, on: bool) {
+        let patch = json!({
+            "revokeRefreshToken": on, "refreshTokenMaxReuse": 0, "eventsEnabled": on,
+            "enabledEventTypes": ["REFRESH_TOKEN", "REFRESH_TOKEN_ERROR"],
+        });
+        admin_at(self.port, "PUT", "", Some(&patch));
+    }
+}
+
+impl Drop for StrictRotation {
+    fn drop(&mut self) {
+        self.set(false);
+    }
 }
 
 /// A further signing key, preferred over those that are there. Dropping it removes it.

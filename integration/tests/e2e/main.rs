@@ -29,6 +29,7 @@ mod http1;
 mod http2;
 mod keycloak_admin;
 mod keycloak_login;
+mod keycloaks;
 mod lane;
 mod oidc_provider;
 mod prefect_client;

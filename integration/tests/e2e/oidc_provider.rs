@@ -10,7 +10,7 @@ use lictor_integration::npm;
 use lictor_integration::ports::Ports;
 use lictor_integration::process::Running;
 use lictor_integration::ready;
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::Url;
 
 use crate::canary;
@@ -29,8 +29,8 @@ pub struct OidcProvider {
 }
 
 impl OidcProvider {
-    /// Starts it with these clients, in a folder of its own.
-    pub fn start(name: &str, port: u16, clients: &Value) -> Self {
+    /// Starts it with these settings of the script's, in a folder of its own.
+    pub fn start(name: &str, port: u16, mut settings: Value) -> Self {
         let layout = new_layout(&format!("{name}-{PART}"), Ports::unused().unwrap());
         let installed =
             npm::oidc_provider(&layout, &Cache::of_user().unwrap(), &progress()).unwrap();
@@ -40,7 +40,8 @@ impl OidcProvider {
         fs::copy(source, &script).unwrap();
         let packages = layout.state.join("node_modules");
         std::os::unix::fs::symlink(installed.join("node_modules"), packages).unwrap();
-        let settings = json!({ "issuer": Self::issuer_at(port), "port": port, "clients": clients });
+        settings["issuer"] = Self::issuer_at(port).into();
+        settings["port"] = port.into();
         let launch = Launch {
             part: PART,
             program: "node".into(),
@@ -73,6 +74,32 @@ impl OidcProvider {
         Self::issuer_at(self.port)
     }
 
+    /// What its token endpoint has answered, in order.
+    pub fn grants(&self) -> Vec<Value> {
+        let log = fs::read_to_string(self.running.log()).unwrap();
+        log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// How many refresh tokens were redeemed. A refused one fails the test: it was spent before, or the
+    /// client was not believed.
+    #[track_caller]
+    pub fn refreshes(&self) -> usize {
+        let grants = self.grants();
+        let refused: Vec<_> = grants.iter().filter(|grant| grant.get("error").is_some()).collect();
+        assert!(refused.is_empty(), "{refused:?}");
+        grants.iter().filter(|grant| grant["grant"] == "refresh_token").count()
+    }
+
+    /// What it asks first of somebody who is sent there: `login`, or only `consent`.
+    #[track_caller]
+    pub fn asks(&self, visitor: &mut Visitor, authorization: &str) -> &'static str {
+        let mut answer = self.send(visitor, Request::get(path_of(authorization)));
+        while answer.status != 200 {
+            answer = self.send(visitor, Request::get(self.path(answer.location())));
+        }
+        prompt(&form(&answer.text()).1)
+    }
+
     /// From the provider's address to the callback's: whoever asks logs in under this name and agrees.
     #[track_caller]
     pub fn authenticate(&self, visitor: &mut Visitor, authorization: &str, name: &str) -> String {
@@ -82,8 +109,7 @@ impl OidcProvider {
         for _ in 0..12 {
             let next = if answer.status == 200 {
                 let (action, fields) = form(&answer.text());
-                let prompt = if fields.contains("value=\"login\"") { "login" } else { "consent" };
-                let body = format!("prompt={prompt}&login={name}&password=any");
+                let body = format!("prompt={}&login={name}&password=any", prompt(&fields));
                 Request::new("POST", self.path(&action)).form(&body)
             } else {
                 let location = answer.location().to_owned();
@@ -141,6 +167,11 @@ fn form(html: &str) -> (String, String) {
     let form = html.split("<form").nth(1).unwrap_or_else(|| panic!("no form: {html}"));
     let action = form.split("action=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
     (action.to_owned(), form.to_owned())
+}
+
+/// What a form of its pages asks for.
+fn prompt(fields: &str) -> &'static str {
+    if fields.contains("value=\"login\"") { "login" } else { "consent" }
 }
 
 fn plant(callback: &str) {

@@ -26,6 +26,7 @@ mod people;
 mod prefect_runs;
 mod sessions;
 mod sockets;
+mod split_names;
 mod tokens;
 mod ui_settings;
 mod upgrades;
@@ -50,6 +51,7 @@ pub fn all() -> Vec<Trial> {
         sessions::stories(),
         other_providers::stories(),
         older_keycloak::stories(),
+        split_names::stories(),
         cross_site::stories(),
         open_redirects::stories(),
         machines::stories(),

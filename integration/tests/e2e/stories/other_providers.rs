@@ -2,22 +2,27 @@
 //! in which a client may authenticate.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libtest_mimic::Trial;
 use lictor_integration::ports::Ports;
 use serde_json::{Value, json};
+use url::Url;
 
+use super::people::assert_refusal;
 use super::story;
+use crate::canary;
 use crate::client::Request;
 use crate::keycloak_login::{callback_request, parameter, path_of};
 use crate::lane::{Lane, Plan};
 use crate::oidc_provider::OidcProvider;
-use crate::visitor::Visitor;
-use crate::world::world;
+use crate::visitor::{SESSION, Visitor};
+use crate::world::{eventually, prefect_sees_nothing, world};
 
 const ABOUT: &str = "another provider";
-const RECHECK: Duration = Duration::from_secs(2);
+/// Basic authentication must encode it and the secret (RFC 6749 §2.3.1): both have bytes that mean
+/// something there.
+const CLIENT: &str = "prefect/ui:1";
 
 pub fn stories() -> Vec<Trial> {
     vec![
@@ -31,27 +36,38 @@ pub fn stories() -> Vec<Trial> {
             whole_way("public", "none");
         }),
         story(ABOUT, "a sign-out at the provider ends the session here", signed_out_there),
+        story(ABOUT, "refresh tokens by consent alone, roles by userinfo alone", as_specified),
+        story(ABOUT, "an answer that names another issuer, or none, logs nobody in", other_issuer),
     ]
 }
 
 /// A provider with one client, and a gate in front of Prefect that trusts it.
-fn started(name: &'static str, client_auth: &str) -> (OidcProvider, Lane) {
+fn started(name: &'static str, client_auth: &str, recheck: &str) -> (OidcProvider, Lane) {
+    start(name, client_auth, json!({ "session": { "recheck": recheck } }), false)
+}
+
+fn start(
+    name: &'static str,
+    client_auth: &str,
+    mut settings: Value,
+    as_specified: bool,
+) -> (OidcProvider, Lane) {
     // Any free port: the provider must know the gate's before it starts, and the other way round.
     let port = Ports::unused().unwrap().keycloak;
     let issuer = OidcProvider::issuer_at(port);
-    let lane = Plan::new(name)
-        .keycloak(port)
-        .patch(json!({
-            "issuer": issuer,
-            "idp": { "internal_url": issuer, "client_auth": client_auth },
-            "session": { "recheck": "2s" },
-            "roles": { "sources": ["groups"] },
-        }))
-        .start_unready();
+    settings["issuer"] = issuer.clone().into();
+    settings["client_id"] = CLIENT.into();
+    settings["idp"]["internal_url"] = issuer.into();
+    settings["idp"]["client_auth"] = client_auth.into();
+    let mut plan = Plan::new(name).keycloak(port).patch(settings);
+    let secret = format!("{}+/%: &=", world().secrets.client_secret);
+    canary::plant(&secret);
+    plan.secrets.client_secret.clone_from(&secret);
+    let lane = plan.start_unready();
     lane.wait_live();
     let origin = lane.gate.origin();
     let mut client = json!({
-        "client_id": "prefect",
+        "client_id": CLIENT,
         "token_endpoint_auth_method": client_auth,
         "redirect_uris": [format!("{origin}/oauth2/callback")],
         "post_logout_redirect_uris": [format!("{origin}/oauth2/sign_out")],
@@ -59,10 +75,11 @@ fn started(name: &'static str, client_auth: &str) -> (OidcProvider, Lane) {
         "backchannel_logout_session_required": true,
     });
     if client_auth != "none" {
-        client["client_secret"] = world().secrets.client_secret.clone().into();
+        client["client_secret"] = secret.into();
     }
-    let provider = OidcProvider::start(name, port, &json!([client]));
-    crate::world::eventually("the gate finds its provider", Duration::from_secs(20), || {
+    let settings = json!({ "clients": [client], "as_specified": as_specified });
+    let provider = OidcProvider::start(name, port, settings);
+    eventually("the gate finds its provider", Duration::from_secs(20), || {
         let ready = lane.gate.get("/oauth2/ready");
         (ready.status == 200).then_some(())
     });
@@ -74,43 +91,84 @@ fn log_in(provider: &OidcProvider, lane: &Lane, name: &str) -> Visitor {
     let mut visitor = Visitor::new(&lane.gate);
     let asked = visitor.navigate("/runs?x=1").expect(302);
     let callback = provider.authenticate(&mut visitor, asked.location(), name);
-    assert!(parameter(&format!("http://x{callback}"), "iss").is_some(), "RFC 9207: {callback}");
     let home = visitor.send(callback_request(&callback)).expect(302);
     assert_eq!(home.location(), format!("{}/runs?x=1", lane.gate.origin()));
     visitor
 }
 
 fn whole_way(name: &'static str, client_auth: &str) {
-    let (provider, lane) = started(name, client_auth);
+    let (provider, lane) = started(name, client_auth, "1s");
     let mut visitor = log_in(&provider, &lane, "erin");
     let who = visitor.fetch("/oauth2/userinfo").expect(200).json();
     assert_eq!((&who["preferredUsername"], &who["role"]), (&json!("erin"), &json!("operator")));
-    visitor.fetch("/api/admin/version").expect(200);
-    // Each refresh token counts once: a second use would end everything.
-    for _ in 0..3 {
-        let since = Instant::now();
-        while since.elapsed() < RECHECK {
-            thread::sleep(Duration::from_millis(20));
-        }
-        let answer = visitor.fetch("/api/admin/version").expect(200);
-        assert!(answer.has("set-cookie"), "the session was rechecked");
+    let version = visitor.fetch("/api/admin/version").expect(200).text();
+    assert_eq!(version.trim_matches('"'), world().stack.prefect.version);
+    let refused = prefect_sees_nothing(lane.admin, || {
+        visitor.post("/api/admin/database/clear", "{\"confirm\":true}").expect(403)
+    });
+    assert_refusal(&refused, "role_missing");
+    rotated(&provider, &mut visitor);
+    burst(&provider, &mut visitor);
+    sign_out(&provider, &lane, &mut visitor);
+    provider.refreshes();
+    let grants = provider.grants();
+    for grant in &grants {
+        assert_eq!(grant["authentication"], client_auth, "{grant}");
+        assert_eq!(grant["rotated"], grant["grant"] == "refresh_token", "{grant}");
     }
+    let codes = grants.iter().filter(|grant| grant["grant"] == "authorization_code").count();
+    assert_eq!(codes, 1, "{grants:?}");
+    lane.admin.assert_vm_alive();
+}
+
+/// Each refresh token counts once: a second use would end everything.
+fn rotated(provider: &OidcProvider, visitor: &mut Visitor) {
+    let before = provider.refreshes();
+    eventually("three refreshes, each with the last one's token", Duration::from_secs(20), || {
+        visitor.fetch("/api/admin/version").expect(200);
+        (provider.refreshes() >= before + 3).then_some(())
+    });
+}
+
+/// What a page asks for at once shows one cookie, whichever worker gets it: one refresh, and nobody is
+/// sent away.
+fn burst(provider: &OidcProvider, visitor: &mut Visitor) {
+    let before = provider.refreshes();
+    eventually("a refresh under a burst", Duration::from_secs(20), || {
+        let answers = thread::scope(|scope| {
+            let tabs = [(); 8].map(|()| {
+                let mut tab = visitor.clone();
+                scope.spawn(move || tab.fetch("/api/admin/version").expect(200))
+            });
+            tabs.map(|tab| tab.join().unwrap())
+        });
+        answers.iter().for_each(|answer| visitor.jar.absorb(answer));
+        (provider.refreshes() > before).then_some(())
+    });
+    assert_eq!(provider.refreshes(), before + 1, "more than one of the burst refreshed");
+}
+
+/// Out at the gate, out at the provider, and back on a page that says so.
+fn sign_out(provider: &OidcProvider, lane: &Lane, visitor: &mut Visitor) {
+    let kept = visitor.clone();
     let away = visitor.navigate("/oauth2/sign_out").expect(302);
     assert!(away.location().starts_with(&provider.issuer()), "{}", away.location());
     let hint = parameter(away.location(), "id_token_hint").expect("a hint");
-    crate::canary::plant(&hint);
-    let back = provider.sign_out(&mut visitor, &path_of(away.location()));
+    canary::plant(&hint);
+    let back = provider.sign_out(visitor, &path_of(away.location()));
     assert_eq!(back.location(), format!("{}/oauth2/sign_out", lane.gate.origin()));
     let page = Request::get(path_of(back.location())).navigation_from("cross-site");
     let page = visitor.send(page).expect(200);
     assert!(page.text().contains("Signed out"), "{}", page.text());
     visitor.fetch("/api/admin/version").expect(401);
-    lane.admin.assert_vm_alive();
+    kept.clone().fetch("/api/admin/version").expect(401);
+    let asked = visitor.navigate("/").expect(302);
+    assert_eq!(provider.asks(visitor, asked.location()), "login", "the provider still knows erin");
 }
 
 /// The provider tells: back-channel logout without Keycloak.
 fn signed_out_there() {
-    let (provider, lane) = started("tells", "client_secret_basic");
+    let (provider, lane) = started("tells", "client_secret_basic", "5m");
     let mut visitor = log_in(&provider, &lane, "erin");
     let other = log_in(&provider, &lane, "frank");
     visitor.fetch("/oauth2/userinfo").expect(200);
@@ -119,4 +177,55 @@ fn signed_out_there() {
         (0..12).map(|_| visitor.clone().fetch("/oauth2/userinfo").status.into()).collect();
     assert!(statuses.iter().all(|status| *status == 401), "{statuses:?}");
     other.clone().fetch("/oauth2/userinfo").expect(200);
+}
+
+/// A provider that gives no more than OpenID Connect Core makes it: no refresh token without the scope
+/// and the prompt (§11), no claim of a further scope in a token (§5.4).
+fn as_specified() {
+    let settings = json!({
+        "idp": {
+            "scopes": "openid staff offline_access",
+            "extra_auth_params": { "prompt": "consent" },
+            "userinfo": true,
+        },
+        "roles": { "sources": ["staff_roles"] },
+        "session": { "recheck": "1s" },
+    });
+    let (provider, lane) = start("as-specified", "client_secret_basic", settings, true);
+    let mut visitor = log_in(&provider, &lane, "staff-erin");
+    rotated(&provider, &mut visitor);
+    assert_eq!(visitor.fetch("/oauth2/userinfo").expect(200).json()["role"], "operator");
+    let mut visitor = log_in(&provider, &lane, "frank");
+    let refused =
+        prefect_sees_nothing(lane.admin, || visitor.fetch("/api/admin/version").expect(403));
+    assert_refusal(&refused, "no_role");
+    lane.admin.assert_vm_alive();
+}
+
+/// RFC 9207 §2.4: the answer of another provider, to whose client the code may belong.
+fn other_issuer() {
+    let (provider, lane) = started("issuer", "client_secret_basic", "5m");
+    let issuer = provider.issuer();
+    let slashed = format!("{issuer}/");
+    for other in [Some("https://evil.example"), Some(slashed.as_str()), None] {
+        let mut visitor = Visitor::new(&lane.gate);
+        let asked = visitor.navigate("/runs").expect(302);
+        let callback = provider.authenticate(&mut visitor, asked.location(), "erin");
+        let mut url = Url::parse(&format!("{}{callback}", lane.gate.origin())).unwrap();
+        assert_eq!(parameter(url.as_str(), "iss").as_ref(), Some(&issuer));
+        let honest = url.query_pairs().into_owned().filter(|(name, _)| name != "iss");
+        let honest: Vec<(String, String)> = honest.collect();
+        let changed = other.map(|other| ("iss", other));
+        url.query_pairs_mut().clear().extend_pairs(honest).extend_pairs(changed);
+        let answer = prefect_sees_nothing(lane.admin, || {
+            visitor.send(callback_request(&path_of(url.as_str())))
+        });
+        assert!(!visitor.jar.0.contains_key(SESSION), "{other:?}: {answer:?}");
+        visitor.fetch("/api/admin/version").expect(401);
+    }
+    assert_eq!(provider.grants(), Vec::<Value>::new(), "a code was redeemed");
+    // All else about those answers was in order.
+    log_in(&provider, &lane, "erin");
+    assert_eq!(provider.grants().len(), 1);
+    lane.admin.assert_vm_alive();
 }

@@ -15,6 +15,7 @@ use crate::client::Request;
 use crate::http1::Answer;
 use crate::keycloak_admin::{admin, allow_callback, text};
 use crate::keycloak_login::{log_in, parameter, path_of};
+use crate::keycloaks::Keycloak;
 use crate::lane::{Lane, Plan};
 use crate::recorder::Recorder;
 use crate::scripted_idp::{ISSUER, Manner, ScriptedIdp};
@@ -175,31 +176,9 @@ fn at_keycloak(name: &'static str) -> Lane {
     lane
 }
 
-/// Keycloak's `revokeRefreshToken` without reuse, until it is dropped: a refresh token that comes twice
-/// ends the session.
-struct StrictRotation;
-
-impl StrictRotation {
-    fn set(on: bool) {
-        let patch = json!({ "revokeRefreshToken": on, "refreshTokenMaxReuse": 0 });
-        admin("PUT", "", Some(&patch));
-    }
-
-    fn begin() -> Self {
-        Self::set(true);
-        Self
-    }
-}
-
-impl Drop for StrictRotation {
-    fn drop(&mut self) {
-        Self::set(false);
-    }
-}
-
 fn strict_keycloak() {
     let lane = at_keycloak("strict");
-    let _strict = StrictRotation::begin();
+    let rotation = Keycloak::newest().rotate_strictly();
     let mut visitor = Visitor::new(&lane.gate);
     log_in(&mut visitor, "/", "alice");
     for round in 0..3 {
@@ -210,6 +189,7 @@ fn strict_keycloak() {
         assert!(answers.iter().all(|answer| answer.has("set-cookie")), "each gets the new cookie");
         // The next round begins with the cookie of any of them.
         visitor.jar.absorb(&answers[round * 7]);
+        assert_eq!(rotation.refreshes(), round + 1, "one for each round");
     }
     lane.admin.assert_vm_alive();
 }

@@ -1,0 +1,76 @@
+//! The Keycloaks that stories are told at: the newest that is pinned, which is the main stack's, and an
+//! old one that many still run. That one takes long to start: once, by whichever story comes first.
+
+use std::sync::OnceLock;
+
+use lictor_integration::download::KEYCLOAK_24;
+use lictor_integration::layout::Layout;
+use serde_json::Value;
+
+use crate::client::Gate;
+use crate::keycloak_admin::{StrictRotation, admin_at, allow_callback_at};
+use crate::lane::{Lane, OwnKeycloak, Plan};
+use crate::visitor::Visitor;
+use crate::world::world;
+
+/// Keycloak 24.0.5, and the gate that has its name in every address.
+pub fn oldest() -> &'static Lane {
+    static OLDEST: OnceLock<(Lane, OwnKeycloak)> = OnceLock::new();
+    let start = || {
+        let lane = Plan::new("keycloak-24").own_keycloak().start_unready();
+        let keycloak = lane.start_keycloak(&KEYCLOAK_24);
+        (lane, keycloak)
+    };
+    &OLDEST.get_or_init(start).0
+}
+
+/// One of them.
+#[derive(Clone, Copy)]
+pub struct Keycloak<'a> {
+    pub layout: &'a Layout,
+    /// The Envoy that leads to it.
+    gate: &'a Gate,
+}
+
+impl Keycloak<'static> {
+    pub fn newest() -> Self {
+        Self { layout: &world().layout, gate: &world().gate }
+    }
+
+    pub fn oldest() -> Self {
+        let lane = oldest();
+        Self { layout: &lane.layout, gate: &lane.gate }
+    }
+}
+
+impl Keycloak<'_> {
+    pub fn port(self) -> u16 {
+        self.layout.ports.keycloak
+    }
+
+    /// One more gate, whose people log in there.
+    pub fn lane(self, name: &'static str, mut settings: Value) -> Lane {
+        settings["issuer"] = self.layout.issuer().into();
+        let lane = Plan::new(name).keycloak(self.port()).patch(settings).start();
+        allow_callback_at(self.port(), &lane.gate.origin());
+        lane
+    }
+
+    /// Somebody at a gate, who meets this Keycloak.
+    pub fn visitor(self, gate: &Gate) -> Visitor {
+        let mut visitor = Visitor::new(gate);
+        visitor.to_keycloak = self.gate.clone();
+        visitor
+    }
+
+    #[track_caller]
+    pub fn admin(self, method: &str, path: &str) -> crate::http1::Answer {
+        admin_at(self.port(), method, path, None)
+    }
+
+    /// See [`StrictRotation`].
+    #[track_caller]
+    pub fn rotate_strictly(self) -> StrictRotation {
+        StrictRotation::begin(self.port())
+    }
+}
