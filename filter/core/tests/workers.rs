@@ -66,6 +66,16 @@ fn while_one_fetches_the_others_wait() {
     assert!(second.poll().is_some());
 }
 
+/// Workers read the clock one after the other, and may come to the store the other way round.
+#[test]
+fn a_worker_that_read_the_clock_earlier_sees_the_lease_of_a_later_reading() {
+    let store = Rc::new(MemoryStore::default());
+    let (mut first, mut second) = (worker(&store), worker(&store));
+    first.now = second.now.plus(core::time::Duration::from_millis(1));
+    assert!(first.poll().is_some());
+    assert!(second.poll().is_none(), "the first has the lease");
+}
+
 #[test]
 fn a_failed_fetch_pauses_all_of_them() {
     let store = Rc::new(MemoryStore::default());

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::crypto::{Key, mac, sha256, to_base64url};
 use crate::limits::{CALLOUT_TIMEOUT, LEEWAY};
-use crate::shared::{SharedStore, Written};
+use crate::shared::{READ_LATER, SharedStore, Written};
 use crate::time::UnixTime;
 
 /// A document that is older counts no more, whoever has it (invariant I8).
@@ -251,5 +251,6 @@ impl Document {
 /// Whether another worker is fetching. A lease that ends later than any can is none: the clock went
 /// back.
 fn is_leased(record: &Record, now: UnixTime) -> bool {
-    now < record.leased && record.leased <= now.plus(LEASE)
+    // A lease that ends later than any could means that the clock went back.
+    now < record.leased && record.leased <= now.plus(LEASE.saturating_add(READ_LATER))
 }

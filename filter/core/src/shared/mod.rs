@@ -4,6 +4,11 @@
 pub mod document;
 pub mod marks;
 
+use core::time::Duration;
+
+/// How much later another worker may have read the clock than one that is still at its event.
+pub const READ_LATER: Duration = Duration::from_secs(5);
+
 /// The host's store: named values with a version each.
 pub trait SharedStore {
     /// A value and its version; `None` when there is none.

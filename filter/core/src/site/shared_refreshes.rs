@@ -9,7 +9,7 @@ use crate::crypto::{self, Entropy, Key, derive, random, sha256, to_base64url};
 use crate::limits::CALLOUT_TIMEOUT;
 use crate::session::codec::{Reader, Writer};
 use crate::session::model::Session;
-use crate::shared::{SharedStore, Written};
+use crate::shared::{READ_LATER, SharedStore, Written};
 use crate::time::UnixTime;
 
 use super::kept::{Kept, Verdict};
@@ -26,8 +26,6 @@ const BYTES: usize = 64 * 1024;
 const TRIES: usize = 16;
 /// How long one worker may keep the others from asking: the refresh, and userinfo after it.
 const LEASE: Duration = CALLOUT_TIMEOUT.saturating_mul(2).saturating_add(Duration::from_secs(1));
-/// How much later another worker may have read the clock than this one, which is still at its event.
-const SKEW: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub struct SharedRefreshes {
@@ -201,7 +199,7 @@ impl SharedRefreshes {
 
 fn is_leased(entry: &Entry, now: UnixTime) -> bool {
     // A lease that ends later than any could means that the clock went back.
-    now < entry.leased && entry.leased.since(now) <= LEASE.saturating_add(SKEW)
+    now < entry.leased && entry.leased.since(now) <= LEASE.saturating_add(READ_LATER)
 }
 
 fn encode(entry: &Entry) -> Vec<u8> {
