@@ -40,6 +40,8 @@ pub struct Idp {
     pub code_refused: bool,
     /// Bytes of each refresh token, at least.
     pub refresh_token_length: usize,
+    /// What the token endpoint answers instead of tokens.
+    pub instead_of_tokens: Option<(u16, Vec<u8>)>,
     /// What userinfo answers.
     pub userinfo: Option<Value>,
     /// What is answered for metadata instead of them.
@@ -75,6 +77,7 @@ impl Idp {
             strict_rotation: false,
             code_refused: false,
             refresh_token_length: 0,
+            instead_of_tokens: None,
             userinfo: None,
             instead_of_metadata: None,
             instead_of_keys: None,
@@ -127,6 +130,9 @@ impl Idp {
                 return Some((401, br#"{"error":"unauthorized_client"}"#.to_vec()));
             }
             _ => {}
+        }
+        if let (Some(answer), "/realms/prefect/token") = (&self.instead_of_tokens, path.as_str()) {
+            return Some(answer.clone());
         }
         if let (Some(body), "/realms/prefect/certs") = (&self.instead_of_keys, path.as_str()) {
             return Some((200, body.clone()));
