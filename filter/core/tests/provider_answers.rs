@@ -85,7 +85,7 @@ fn a_session_goes_on() {
 }
 
 #[test]
-fn past_grace_it_does_not() {
+fn grace_does_not_outlast_idleness() {
     let (mut world, mut browser) = (World::new(), Browser::default());
     browser.log_in(&mut world, "/");
     world.idp.instead_of_tokens = Some((503, Vec::new()));
@@ -95,6 +95,6 @@ fn past_grace_it_does_not() {
         world.work();
         world.request(&headers).1.status()
     };
-    // Five minutes of recheck, and an hour of grace; but half an hour of idleness ends it before.
+    // An hour of grace, but half an hour of idleness ends it before.
     assert_eq!((status(29), status(1)), (200, 401));
 }
