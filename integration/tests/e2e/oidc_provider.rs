@@ -100,6 +100,16 @@ impl OidcProvider {
         prompt(&form(&answer.text()).1)
     }
 
+    /// From the provider's address to the callback's, for somebody who is logged in there.
+    #[track_caller]
+    pub fn no_question(&self, visitor: &mut Visitor, authorization: &str) -> String {
+        let answer = self.send(visitor, Request::get(path_of(authorization)));
+        let location = answer.location().to_owned();
+        assert!(location.starts_with(&visitor.gate.origin()), "sent elsewhere: {location}");
+        plant(&location);
+        path_of(&location)
+    }
+
     /// From the provider's address to the callback's: whoever asks logs in under this name and agrees.
     #[track_caller]
     pub fn authenticate(&self, visitor: &mut Visitor, authorization: &str, name: &str) -> String {

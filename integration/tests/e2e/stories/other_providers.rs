@@ -37,6 +37,7 @@ pub fn stories() -> Vec<Trial> {
         }),
         story(ABOUT, "a sign-out at the provider ends the session here", signed_out_there),
         story(ABOUT, "refresh tokens by consent alone, roles by userinfo alone", as_specified),
+        story(ABOUT, "without a refresh token a session ends at the recheck", no_refresh_token),
         story(ABOUT, "an answer that names another issuer, or none, logs nobody in", other_issuer),
     ]
 }
@@ -199,6 +200,31 @@ fn as_specified() {
     let refused =
         prefect_sees_nothing(lane.admin, || visitor.fetch("/api/admin/version").expect(403));
     assert_refusal(&refused, "no_role");
+    lane.admin.assert_vm_alive();
+}
+
+/// What cannot be rechecked does not count for longer; the provider still knows the person.
+fn no_refresh_token() {
+    let settings = json!({ "session": { "recheck": "1s" } });
+    let (provider, lane) = start("no-refresh", "client_secret_basic", settings, true);
+    let mut visitor = log_in(&provider, &lane, "erin");
+    let ended = eventually("the recheck is due", Duration::from_secs(20), || {
+        let before = lane.admin.reached_prefect();
+        let answer = visitor.fetch("/api/admin/version");
+        if answer.status == 401 {
+            assert_eq!(lane.admin.reached_prefect(), before, "something reached Prefect");
+            return Some(answer);
+        }
+        answer.expect(200);
+        None
+    });
+    assert_refusal(&ended, "session_ended");
+    let asked = visitor.navigate("/runs").expect(302);
+    let callback = provider.no_question(&mut visitor, asked.location());
+    let home = visitor.send(callback_request(&callback)).expect(302);
+    assert_eq!(home.location(), format!("{}/runs", lane.gate.origin()));
+    visitor.fetch("/api/admin/version").expect(200);
+    assert_eq!(provider.refreshes(), 0);
     lane.admin.assert_vm_alive();
 }
 
