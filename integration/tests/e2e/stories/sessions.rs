@@ -225,6 +225,8 @@ fn key_rotation() {
     let mut visitors: Vec<Visitor> = (0..50).map(|_| logged_in(&lane, &idp)).collect();
     let sealed_before: Vec<String> = visitors.iter().map(Visitor::session).collect();
     lane.restart_with(with(format!("{new},{old}")));
+    let statuses = all_at_once(&visitors);
+    assert!(statuses.iter().all(|status| *status == 200), "all at once: {statuses:?}");
     for visitor in &mut visitors {
         visitor.fetch("/api/flows/1").expect(200);
     }
