@@ -4,13 +4,13 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use super::hosts::Known;
+use super::unknown_key::NoKey;
 use super::{Cx, Gate};
 use crate::config::Config;
 use crate::http::authorization::{self, Malformed};
 use crate::http::client::{is_from_a_browser, is_ours};
 use crate::http::cookies::Cookies;
 use crate::http::request::RequestView;
-use crate::keys::Awaited;
 use crate::machine::certificate::{self, Peer};
 use crate::machine::judge::Unproved;
 use crate::policy::principal::{Identity, Method, Principal};
@@ -77,28 +77,19 @@ impl Gate {
         }
     }
 
-    fn on_unknown_key(&self, issuer: usize, kid: &str, cx: &mut Cx<'_>) -> Result<Proof, Refusal> {
-        if let Some(since) = self.waited_since {
-            // Only a set that was fetched meanwhile makes "unknown" a verdict.
-            let reason = if cx.site.keys.loaded_since(issuer, since) {
-                Reason::UnknownKey
-            } else {
-                Reason::NotReady
-            };
-            return Err(Refusal::new(reason)
-                .seen(format!("kid {kid}"))
-                .wanted("a key of the issuer"));
-        }
-        match cx.site.keys.wait(issuer, self.stream, cx.now) {
-            Awaited::Yes => Ok(Proof::Wait),
-            Awaited::Busy => {
-                Err(Refusal::new(Reason::Busy).seen("too many requests wait for keys"))
-            }
-            Awaited::TooSoon => {
-                Err(Refusal::new(Reason::NotReady)
-                    .seen(format!("kid {kid}, keys fetched just now")))
-            }
-        }
+    fn on_unknown_key(
+        &mut self,
+        issuer: usize,
+        kid: &str,
+        cx: &mut Cx<'_>,
+    ) -> Result<Proof, Refusal> {
+        let reason = match self.await_key(issuer, cx) {
+            Ok(()) => return Ok(Proof::Wait),
+            Err(NoKey::Unknown) => Reason::UnknownKey,
+            Err(NoKey::NotFetched) => Reason::NotReady,
+            Err(NoKey::Busy) => Reason::Busy,
+        };
+        Err(Refusal::new(reason).seen(format!("kid {kid}")).wanted("a key of the issuer"))
     }
 
     /// The session cookie.

@@ -4,12 +4,12 @@
 
 use serde_json::json;
 
+use super::unknown_key::NoKey;
 use super::{Cx, Gate, State};
 use crate::config::LOGIN;
 use crate::decision::{DataStep, Decision};
 use crate::http::request::RequestView;
 use crate::jose::verify::Unverified;
-use crate::keys::Awaited;
 use crate::limits::JUDGED_BODY;
 use crate::login::backchannel;
 use crate::prefect::upstream;
@@ -147,23 +147,17 @@ impl Gate {
         token: String,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
-        let unknown = |reason| {
-            Refusal::new(reason)
-                .seen(format!("logout token with kid {kid}"))
-                .wanted("a key of the issuer")
-        };
-        if let Some(since) = self.waited_since {
-            let known = cx.site.keys.loaded_since(LOGIN, since);
-            return Err(unknown(if known { Reason::LogoutToken } else { Reason::NotReady }));
-        }
-        match cx.site.keys.wait(LOGIN, self.stream, cx.now) {
-            Awaited::Yes => {
-                self.waited_since = Some(cx.now);
+        let reason = match self.await_key(LOGIN, cx) {
+            Ok(()) => {
                 self.state = State::BackchannelLogout(Step::AwaitingKey(token));
-                Ok(Decision::AwaitSite)
+                return Ok(Decision::AwaitSite);
             }
-            Awaited::TooSoon | Awaited::Busy => Err(unknown(Reason::NotReady)),
-        }
+            Err(NoKey::Unknown) => Reason::LogoutToken,
+            Err(NoKey::NotFetched | NoKey::Busy) => Reason::NotReady,
+        };
+        Err(Refusal::new(reason)
+            .seen(format!("logout token with kid {kid}"))
+            .wanted("a key of the issuer"))
     }
 
     fn refused_backchannel(&mut self, refusal: &Refusal) -> Reply {

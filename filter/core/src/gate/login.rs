@@ -1,6 +1,7 @@
 //! The browser's way in and out, as steps of one request.
 
 use super::authenticate::Proof;
+use super::unknown_key::NoKey;
 use super::{Cx, Gate, State};
 use crate::config::LOGIN;
 use crate::decision::{CalloutReply, Decision};
@@ -11,7 +12,6 @@ use crate::http::target::Target;
 use crate::idp::discovery::Provider;
 use crate::idp::token::{self, NoTokens, Tokens};
 use crate::idp::userinfo;
-use crate::keys::Awaited;
 use crate::login::callback::{self, NoSession};
 use crate::login::failures::{Counted, Failures};
 use crate::login::start::{self, Wish};
@@ -256,7 +256,9 @@ impl Gate {
         let session = match session {
             Ok(session) => session,
             Err(NoSession::Refused(refusal)) => return Err(refusal),
-            Err(NoSession::UnknownKey(kid)) => return self.await_key(&kid, ticket, tokens, cx),
+            Err(NoSession::UnknownKey(kid)) => {
+                return self.await_login_key(&kid, ticket, tokens, cx);
+            }
         };
         let path = cx.site.provider().and_then(|provider| provider.userinfo_path.as_deref());
         if let (true, Some(path)) = (role::is_open(session.role, &config), path) {
@@ -297,34 +299,24 @@ impl Gate {
         Ok(self.reply(reply))
     }
 
-    fn await_key(
+    fn await_login_key(
         &mut self,
         kid: &str,
         ticket: Ticket,
         tokens: Tokens,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
-        let refusal = |reason| {
-            Refusal::new(reason)
-                .seen(format!("ID token with kid {kid}"))
-                .wanted("a key of the issuer")
-        };
-        if let Some(since) = self.waited_since {
-            let known = cx.site.keys.loaded_since(LOGIN, since);
-            return Err(refusal(if known {
-                Reason::ProviderAnswer
-            } else {
-                Reason::ProviderUnreachable
-            }));
-        }
-        match cx.site.keys.wait(LOGIN, self.stream, cx.now) {
-            Awaited::Yes => {
-                self.waited_since = Some(cx.now);
+        let reason = match self.await_key(LOGIN, cx) {
+            Ok(()) => {
                 self.state = State::Login(Step::AwaitingKey(Box::new(ticket), Box::new(tokens)));
-                Ok(Decision::AwaitSite)
+                return Ok(Decision::AwaitSite);
             }
-            Awaited::TooSoon | Awaited::Busy => Err(refusal(Reason::ProviderUnreachable)),
-        }
+            Err(NoKey::Unknown) => Reason::ProviderAnswer,
+            Err(NoKey::NotFetched | NoKey::Busy) => Reason::ProviderUnreachable,
+        };
+        Err(Refusal::new(reason)
+            .seen(format!("ID token with kid {kid}"))
+            .wanted("a key of the issuer"))
     }
 }
 

@@ -10,6 +10,7 @@ mod protocol;
 mod response;
 mod sign_out;
 mod socket;
+mod unknown_key;
 
 use std::rc::Rc;
 
