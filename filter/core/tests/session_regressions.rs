@@ -10,15 +10,16 @@ use core::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use lictor_core::Site;
-use lictor_core::decision::DataStep;
+use lictor_core::decision::{Callout, CalloutReply, DataStep};
 use lictor_core::http::query::encode;
 use lictor_core::http::request::ResponseView;
 use lictor_core::login::backchannel::Logout;
 use lictor_core::reply::Reply;
 use lictor_core::shared::marks::{Marks, name};
 use lictor_core::shared::{SharedStore, Stored, Written};
+use lictor_core::site::SiteCall;
 use lictor_core::time::UnixTime;
+use lictor_core::{Gate, Site};
 use serde_json::{Value, json};
 use world::browser::{Browser, SCRIPT};
 use world::idp::Mood;
@@ -239,46 +240,83 @@ fn the_first_lease_of_a_record_is_won_by_one_worker() {
     assert!(a ^ b, "one refresh: {a} {b}");
 }
 
-/// More sessions than a record has results for.
+/// Nine people whose results stand in one record, found by a worker on a store of its own.
+fn nine_of_one_record(world: &mut World) -> Vec<Browser> {
+    let store = Rc::new(MemoryStore::default());
+    let mut probe = worker(&store);
+    let versions = || -> HashMap<String, u32> {
+        let values = store.0.borrow();
+        let records = values.iter().filter(|(name, _)| name.contains("refreshes"));
+        records.map(|(name, (_, version))| (name.clone(), *version)).collect()
+    };
+    let mut by_record: HashMap<String, Vec<Browser>> = HashMap::new();
+    let start = world.now;
+    loop {
+        let mut browser = Browser::default();
+        world.now = start;
+        browser.log_in(world, "/");
+        probe.now = start;
+        probe.pass(300);
+        let before = versions();
+        assert!(matches!(probe.begin(&asks(&browser)).1, Outcome::Waiting));
+        while probe.poll().is_some() {}
+        let name = versions().into_iter().find(|(name, v)| before.get(name) != Some(v)).unwrap().0;
+        let sharing = by_record.entry(name.clone()).or_default();
+        sharing.push(browser);
+        if sharing.len() == 9 {
+            return by_record.remove(&name).unwrap();
+        }
+        // The probe waits for nobody, so that its queue never fills.
+        probe.site = Site::new(compile(&settings()), host(Rc::<MemoryStore>::clone(&store) as _));
+        probe.work();
+    }
+}
+
+/// More sessions than a record has results for: leases stay.
 #[test]
 fn leases_are_not_pushed_out_of_a_crowded_record() {
     let store = Rc::new(MemoryStore::default());
     let (mut first, mut second) = (worker(&store), worker(&store));
-    // ids are pseudo-random: log in until nine share a record
-    let mut all: HashMap<String, Vec<Browser>> = Default::default();
-    let before = |s: &MemoryStore| {
-        s.0.borrow()
-            .iter()
-            .filter(|(n, _)| n.contains("refreshes"))
-            .map(|(n, (_, v))| (n.clone(), *v))
-            .collect::<HashMap<_, _>>()
-    };
-    let browsers: Vec<Browser> = (0..1400)
-        .map(|_| {
-            let mut b = Browser::default();
-            b.log_in(&mut first, "/");
-            b
-        })
-        .collect();
-    for w in [&mut first, &mut second] {
-        w.pass(300);
-        w.work();
+    let nine = nine_of_one_record(&mut first);
+    for world in [&mut first, &mut second] {
+        world.pass(300);
+        world.work();
     }
-    // which record: begin at first (takes the lease), see which version moved
-    for b in browsers.iter().take(1000) {
-        let old = before(&store);
-        let (_g, o) = first.begin(&asks(b));
-        assert!(matches!(o, Outcome::Waiting));
-        let new = before(&store);
-        let name = new.iter().find(|(n, v)| old.get(*n) != Some(v)).unwrap().0.clone();
-        all.entry(name).or_default().push(b.clone());
+    for browser in &nine {
+        assert!(matches!(first.begin(&asks(browser)).1, Outcome::Waiting));
     }
-    let crowded = all.values().find(|v| v.len() > 8).expect("nine in one record");
-    let victim = &crowded[0];
-    // The first worker is still asking (lease 11 s), but nobody else knows.
-    let (_g, o) = second.begin(&asks(victim));
-    assert!(matches!(o, Outcome::Waiting));
+    assert!(matches!(second.begin(&asks(&nine[0])).1, Outcome::Waiting));
     assert!(second.poll().is_none(), "a second refresh of the same session in this process");
+}
+
+/// And a result that was just written stays, whoever else is asking.
+#[test]
+fn a_result_is_not_pushed_out_of_a_crowded_record_as_it_is_written() {
+    let store = Rc::new(MemoryStore::default());
+    let (mut first, mut second) = (worker(&store), worker(&store));
+    let nine = nine_of_one_record(&mut first);
+    for world in [&mut first, &mut second] {
+        world.pass(300);
+        world.work();
+    }
+    for browser in &nine[..8] {
+        first.request(&asks(browser)).1.forwarded();
+    }
+    for world in [&mut first, &mut second] {
+        world.pass(301);
+        world.work();
+    }
+    for browser in &nine {
+        assert!(matches!(first.begin(&asks(browser)).1, Outcome::Waiting));
+    }
+    assert!(matches!(second.begin(&asks(&nine[8])).1, Outcome::Waiting));
+    let calls: Calls = core::iter::from_fn(|| first.poll()).collect();
+    assert_eq!(calls.len(), 9);
+    let (call, callout) = calls.last().unwrap();
+    let answer = first.idp.answer(callout, first.now);
+    first.site.on_callout(*call, reply_of(answer.as_ref()), first.now);
+    second.pass(1);
+    assert!(second.poll().is_none(), "the same token a second time");
 }
 
 /// From some write on nothing finds its place.
@@ -493,4 +531,117 @@ fn trailers_end_a_logout_and_nothing_else() {
     let (mut gate, outcome) = world.request(&asks(&browser));
     outcome.forwarded();
     assert_eq!(gate.on_request_trailers(), DataStep::Pass, "Prefect gets its own");
+}
+
+/// So many people whose sessions are due, and what the first worker has sent: all but the last.
+fn one_too_many(first: &mut World, second: &mut World) -> (Browser, Vec<(Gate, Headers)>, Calls) {
+    let browsers: Vec<Browser> = (0..65)
+        .map(|_| {
+            let mut browser = Browser::default();
+            browser.log_in(first, "/");
+            browser
+        })
+        .collect();
+    for world in [&mut *first, &mut *second] {
+        world.pass(300);
+        world.work();
+    }
+    let waiting = browsers.iter().map(|browser| {
+        let headers = asks(browser);
+        (first.begin(&headers).0, headers)
+    });
+    let waiting = waiting.collect();
+    let calls: Calls = core::iter::from_fn(|| first.poll()).collect();
+    assert_eq!(calls.len(), 64);
+    (browsers.last().unwrap().clone(), waiting, calls)
+}
+
+type Calls = Vec<(SiteCall, Callout)>;
+
+/// Silence for what was never sent takes back nothing that another worker was told meanwhile.
+#[test]
+fn an_outage_takes_no_verdict_back() {
+    let store = Rc::new(MemoryStore::default());
+    let (mut first, mut second) = (worker(&store), worker(&store));
+    let (last, _waiting, calls) = one_too_many(&mut first, &mut second);
+    first.pass(12);
+    second.pass(12);
+    second.idp.mood = Mood::RefreshRefused;
+    assert_eq!(second.request(&asks(&last)).1.status(), 401);
+    first.pass(1);
+    first.site.on_callout(calls[0].0, CalloutReply::NotSent, first.now);
+    let mut third = worker(&store);
+    third.now = first.now;
+    third.work();
+    for world in [&mut third, &mut first] {
+        assert_eq!(world.request(&asks(&last)).1.status(), 401);
+    }
+}
+
+/// A new session that is over at once used to be another login, and so on for ever.
+#[test]
+fn a_not_before_ahead_of_the_clock_is_no_circle() {
+    let mut settings = configuration();
+    settings["session"] = json!({"not_before": "2027-02-01T00:00:00Z"});
+    let mut world = World::starting(&settings);
+    world.work();
+    let mut browser = Browser::default();
+    let callback = browser.start_login(&mut world, "/");
+    let reply = browser.load(&mut world, &callback).reply();
+    assert_eq!(reply.status, 400);
+    assert!(world.log.iter().any(|line| line.contains("session.not_before")), "{:?}", world.log);
+}
+
+/// A clock that went back does not make old results news for ever.
+#[test]
+fn a_clock_that_goes_back_does_not_keep_a_session_from_being_asked_for() {
+    let mut world = World::new();
+    let mut browser = Browser::default();
+    browser.log_in(&mut world, "/");
+    world.pass(700);
+    world.work();
+    world.idp.mood = Mood::Away;
+    world.request(&asks(&browser)).1.forwarded();
+    world.now = UnixTime::from_millis(world.now.millis() - 300_000);
+    world.idp.mood = Mood::RefreshRefused;
+    let statuses: Vec<u16> = (0..3)
+        .map(|_| {
+            world.pass(10);
+            world.work();
+            world.request(&asks(&browser)).1.status()
+        })
+        .collect();
+    assert_eq!(statuses.last(), Some(&401), "{statuses:?}");
+}
+
+/// The later of two marks stands, whichever clock wrote last.
+#[test]
+fn a_mark_renewed_by_an_earlier_clock_stands() {
+    let store: Rc<dyn SharedStore> = Rc::new(MemoryStore::default());
+    let mut marks = Marks::new("p", core::time::Duration::from_secs(3600), &[7; 32], store);
+    let (what, at) = (name(b"sub alice"), UnixTime::from_secs);
+    marks.renew(what, at(1000));
+    marks.renew(what, at(950));
+    assert_eq!(marks.at(&what, at(950)), Some(at(1000)));
+}
+
+/// What is known to be over is over at a worker that has no provider yet.
+#[test]
+fn a_verdict_counts_without_a_provider() {
+    let store = Rc::new(MemoryStore::default());
+    let mut first = worker(&store);
+    let mut browser = Browser::default();
+    browser.log_in(&mut first, "/");
+    first.pass(300);
+    first.work();
+    first.idp.mood = Mood::RefreshRefused;
+    assert_eq!(first.request(&asks(&browser)).1.status(), 401);
+    let mut fresh = worker(&store);
+    let shared: Rc<dyn SharedStore> = Rc::<MemoryStore>::clone(&store);
+    let mut settings = settings();
+    settings["idp"] = json!({"internal_url": "http://elsewhere:8080/realms/prefect"});
+    fresh.site = Site::new(compile(&settings), host(shared));
+    fresh.now = first.now;
+    assert!(fresh.site.provider().is_none());
+    assert_eq!(fresh.request(&asks(&browser)).1.status(), 401);
 }

@@ -278,11 +278,11 @@ impl Gate {
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         let config = cx.site.config();
-        if cx.site.is_ended(session, cx.now) {
+        if cx.site.is_ended(session, cx.now) || session.ended(cx.now, &config.session).is_some() {
             // Going on would be another login, and so on.
             return Err(Refusal::new(Reason::LoginLoop)
-                .seen("a session that was ended before it began")
-                .wanted("a clock that has not gone back"));
+                .seen("a session that was over before it began")
+                .wanted("session.not_before in the past, and a clock that has not gone back"));
         }
         let cookies = cookies(request)?;
         let set = cx.site.session_cookie.set(&config, session, &cookies, cx.entropy);

@@ -115,17 +115,19 @@ impl Marks {
             let Some(record) = self.records.get(at) else { return Added::Busy };
             let alive = record.marks.iter().filter(|mark| self.is_alive(mark, now));
             let mut marks: Vec<Mark> = alive.copied().collect();
+            let mut mark = Mark { what, at: now };
             if let Some(known) = marks.iter().position(|mark| mark.what == what) {
                 if !renew {
                     return Added::Known;
                 }
-                marks.remove(known);
+                // A clock that went back takes nothing of it back.
+                mark.at = marks.remove(known).at.max(now);
             }
             let mut lost = record.lost;
             if marks.len() >= MOST {
                 lost = lost.max(Some(marks.remove(0).at));
             }
-            marks.push(Mark { what, at: now });
+            marks.push(mark);
             let sealed = self.seal(&record.name, lost, &marks);
             let written = self.store.write(&record.name, &sealed, record.version);
             if written != Written::Conflict {

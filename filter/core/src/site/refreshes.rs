@@ -10,6 +10,7 @@ use crate::limits::{REFRESHES_IN_FLIGHT, WAITING_REQUESTS};
 use crate::login::refresh::Refreshed;
 use crate::secret::Secret;
 use crate::session::model::Session;
+use crate::shared::READ_LATER;
 use crate::stream::StreamId;
 use crate::time::UnixTime;
 
@@ -61,13 +62,15 @@ impl Refreshes {
         }
     }
 
-    /// See [`Recheck`]. What was confirmed up to `void` does not count.
+    /// See [`Recheck`]. What was confirmed up to `void` does not count. Without a provider there is
+    /// nobody to ask, but what is known counts.
     pub fn recheck(
         &mut self,
         session: &Session,
         stream: StreamId,
         limits: &config::Session,
         void: Option<UnixTime>,
+        has_provider: bool,
         now: UnixTime,
     ) -> Recheck {
         let mut newest = session;
@@ -103,7 +106,7 @@ impl Refreshes {
             return Recheck::Ended;
         }
         let outage = self.outage.is_some_and(|since| !now.is_over(since, PAUSE));
-        if outage {
+        if outage || !has_provider {
             return Recheck::Unavailable;
         }
         if self.queue.len().max(self.followed.len()) >= WAITING_REQUESTS {
@@ -149,7 +152,7 @@ impl Refreshes {
             let Some(id) = self.followed.pop_front() else { break };
             match self.shared.look(&id, now) {
                 Known::Asking => self.followed.push_back(id),
-                Known::Done(kept) if self.is_news(&id, &kept) => {
+                Known::Done(kept) if self.is_news(&id, &kept, now) => {
                     if let Some(Entry::Working { waiting, .. }) = self.entries.remove(&id) {
                         woken.extend(waiting);
                     }
@@ -163,11 +166,9 @@ impl Refreshes {
     }
 
     /// Whether a result is later than that from which this refresh would start.
-    fn is_news(&self, id: &[u8; 16], kept: &Kept) -> bool {
+    fn is_news(&self, id: &[u8; 16], kept: &Kept, now: UnixTime) -> bool {
         match self.entries.get(id) {
-            Some(Entry::Working { session, since, .. }) => {
-                kept.session.checked > session.checked || kept.at > *since
-            }
+            Some(Entry::Working { session, since, .. }) => is_later(kept, session, *since, now),
             _ => true,
         }
     }
@@ -183,7 +184,7 @@ impl Refreshes {
         while self.in_flight < REFRESHES_IN_FLIGHT {
             let id = self.queue.pop_front()?;
             let kept = self.shared.kept(&id);
-            let news = kept.as_ref().is_some_and(|kept| self.is_news(&id, kept));
+            let news = kept.as_ref().is_some_and(|kept| self.is_news(&id, kept, now));
             if news || !self.shared.lease(&id, now) {
                 self.followed.push_back(id);
                 continue;
@@ -232,10 +233,18 @@ impl Refreshes {
         let mut woken = waiting;
         if self.outage == Some(at) {
             for queued in core::mem::take(&mut self.queue) {
-                if let Some(Entry::Working { session, waiting, .. }) = self.entries.remove(&queued)
-                {
-                    self.publish(queued, Kept { session, verdict: Verdict::Unavailable, at });
-                    woken.extend(waiting);
+                let Some(Entry::Working { session, waiting, since }) = self.entries.remove(&queued)
+                else {
+                    continue;
+                };
+                woken.extend(waiting);
+                // Another worker may have had an answer meanwhile: silence here takes nothing of it back.
+                let known = self.shared.kept(&queued);
+                match known.filter(|known| is_later(known, &session, since, at)) {
+                    Some(known) => self.keep(queued, known),
+                    None => {
+                        self.publish(queued, Kept { session, verdict: Verdict::Unavailable, at });
+                    }
                 }
             }
         }
@@ -280,4 +289,10 @@ impl Refreshes {
             }
         }
     }
+}
+
+/// Whether a result is later than the session from which a refresh starts that began at a time. One from
+/// the future is not: the clock went back, and it would be news for ever.
+fn is_later(kept: &Kept, session: &Session, since: UnixTime, now: UnixTime) -> bool {
+    kept.session.checked > session.checked || (kept.at > since && kept.at <= now.plus(READ_LATER))
 }

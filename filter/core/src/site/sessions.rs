@@ -11,11 +11,9 @@ impl Site {
     /// A session is due for a check; the request may have to wait for it.
     pub fn recheck(&mut self, session: &Session, stream: StreamId, now: UnixTime) -> Recheck {
         let config = self.config();
-        if self.provider.is_none() {
-            return Recheck::Unavailable;
-        }
         let void = self.revocations.lost(session);
-        self.refreshes.recheck(session, stream, &config.session, void, now)
+        let has_provider = self.provider.is_some();
+        self.refreshes.recheck(session, stream, &config.session, void, has_provider, now)
     }
 
     /// A session as the last refresh left it, as far as any worker knows: its role and its refresh token

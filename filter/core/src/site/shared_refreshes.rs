@@ -180,11 +180,16 @@ impl SharedRefreshes {
     }
 
     fn seal(&self, name: &str, mut entries: Vec<Entry>, now: UnixTime) -> Option<Vec<u8>> {
-        // The oldest result goes first. A lease without one is small, and somebody counts on it.
+        // The oldest result goes first, the one that was just written never. A lease without a result is
+        // small, and somebody counts on it; whoever holds it has the result of before.
         while entries.iter().filter(|entry| entry.kept.is_some()).count() > MOST {
+            let others = entries.len().saturating_sub(1);
             let oldest = |entry: &Entry| entry.kept.is_some() && !is_leased(entry, now);
-            let at = entries.iter().position(oldest).unwrap_or(0);
-            entries.remove(at);
+            if let Some(at) = entries.iter().take(others).position(oldest) {
+                entries.remove(at);
+            } else if let Some(leased) = entries.iter_mut().find(|entry| entry.kept.is_some()) {
+                leased.kept = None;
+            }
         }
         let surplus = entries.len().saturating_sub(LEASES);
         entries.drain(..surplus);
