@@ -272,19 +272,33 @@ fn nine_of_one_record(world: &mut World) -> Vec<Browser> {
     }
 }
 
-/// More sessions than a record has results for: leases stay.
-#[test]
-fn leases_are_not_pushed_out_of_a_crowded_record() {
+/// Two workers, and nine people of one record whose sessions are due.
+fn crowded() -> (World, World, Vec<Browser>) {
     let store = Rc::new(MemoryStore::default());
     let (mut first, mut second) = (worker(&store), worker(&store));
     let nine = nine_of_one_record(&mut first);
-    for world in [&mut first, &mut second] {
-        world.pass(300);
+    later(&mut first, &mut second, 300);
+    (first, second, nine)
+}
+
+fn later(first: &mut World, second: &mut World, seconds: u64) {
+    for world in [first, second] {
+        world.pass(seconds);
         world.work();
     }
-    for browser in &nine {
-        assert!(matches!(first.begin(&asks(browser)).1, Outcome::Waiting));
+}
+
+fn all_wait(world: &mut World, browsers: &[Browser]) {
+    for browser in browsers {
+        assert!(matches!(world.begin(&asks(browser)).1, Outcome::Waiting));
     }
+}
+
+/// More sessions than a record has results for: leases stay.
+#[test]
+fn leases_are_not_pushed_out_of_a_crowded_record() {
+    let (mut first, mut second, nine) = crowded();
+    all_wait(&mut first, &nine);
     assert!(matches!(second.begin(&asks(&nine[0])).1, Outcome::Waiting));
     assert!(second.poll().is_none(), "a second refresh of the same session in this process");
 }
@@ -292,23 +306,12 @@ fn leases_are_not_pushed_out_of_a_crowded_record() {
 /// And a result that was just written stays, whoever else is asking.
 #[test]
 fn a_result_is_not_pushed_out_of_a_crowded_record_as_it_is_written() {
-    let store = Rc::new(MemoryStore::default());
-    let (mut first, mut second) = (worker(&store), worker(&store));
-    let nine = nine_of_one_record(&mut first);
-    for world in [&mut first, &mut second] {
-        world.pass(300);
-        world.work();
-    }
+    let (mut first, mut second, nine) = crowded();
     for browser in &nine[..8] {
         first.request(&asks(browser)).1.forwarded();
     }
-    for world in [&mut first, &mut second] {
-        world.pass(301);
-        world.work();
-    }
-    for browser in &nine {
-        assert!(matches!(first.begin(&asks(browser)).1, Outcome::Waiting));
-    }
+    later(&mut first, &mut second, 301);
+    all_wait(&mut first, &nine);
     assert!(matches!(second.begin(&asks(&nine[8])).1, Outcome::Waiting));
     let calls: Calls = core::iter::from_fn(|| first.poll()).collect();
     assert_eq!(calls.len(), 9);

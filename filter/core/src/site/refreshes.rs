@@ -191,7 +191,10 @@ impl Refreshes {
             }
             let Some(Entry::Working { session, .. }) = self.entries.get_mut(&id) else { continue };
             // What another worker was given without a verdict is the token to go on with.
-            if let Some(kept) = kept.filter(|kept| kept.session.checked >= session.checked) {
+            let goes_on = |kept: &Kept| {
+                kept.session.checked >= session.checked && kept.session.refresh_token.is_some()
+            };
+            if let Some(kept) = kept.filter(goes_on) {
                 *session = kept.session;
             }
             if let Some(token) = &session.refresh_token {
