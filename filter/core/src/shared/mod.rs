@@ -1,6 +1,7 @@
 //! What the workers of one Envoy share. Anybody in the same process may write there, so nothing that
 //! comes out of it is believed before its seal opens (invariant I13).
 
+pub mod answers;
 pub mod document;
 pub mod marks;
 

@@ -3,7 +3,9 @@
 use core::time::Duration;
 
 use crate::config;
+use crate::session::codec::{Reader, Writer};
 use crate::session::model::Session;
+use crate::shared::answers::Answer;
 use crate::time::UnixTime;
 
 /// How long a failed attempt is not repeated.
@@ -71,5 +73,38 @@ impl Kept {
             Verdict::Unavailable if !now.is_over(self.at, PAUSE) => Some(Recheck::Unavailable),
             Verdict::Confirmed | Verdict::Unavailable => None,
         }
+    }
+}
+
+impl Answer for Kept {
+    fn encode(&self) -> Vec<u8> {
+        let verdict = match self.verdict {
+            Verdict::Confirmed => 1,
+            Verdict::Ended => 2,
+            Verdict::Unavailable => 3,
+        };
+        let head = Writer::default().raw(&[verdict]).number(self.at.millis());
+        head.bytes(&self.session.encode()).finish()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Reader::new(bytes);
+        let verdict = match fields.raw()? {
+            [1] => Verdict::Confirmed,
+            [2] => Verdict::Ended,
+            [3] => Verdict::Unavailable,
+            _ => return None,
+        };
+        let at = UnixTime::from_millis(fields.number()?);
+        let session = Box::new(Session::decode(fields.bytes()?)?);
+        fields.is_done().then_some(Self { session, verdict, at })
+    }
+
+    fn at(&self) -> UnixTime {
+        self.at
+    }
+
+    fn confirmed(&self) -> UnixTime {
+        self.session.checked
     }
 }

@@ -6,7 +6,6 @@ mod logins;
 mod refreshes;
 mod revocations;
 mod sessions;
-mod shared_refreshes;
 
 use core::time::Duration;
 use std::cell::RefCell;
@@ -37,6 +36,7 @@ use crate::secret::Secret;
 use crate::session::cookie::SessionCookie;
 use crate::session::model::Session;
 use crate::shared::SharedStore;
+use crate::shared::answers::Answers;
 use crate::shared::document::{Document, Step};
 use crate::shared::marks::Marks;
 use crate::stream::StreamId;
@@ -47,7 +47,6 @@ pub use kept::Recheck;
 use refreshes::FOLLOW;
 pub use refreshes::Refreshes;
 use revocations::Revocations;
-use shared_refreshes::SharedRefreshes;
 
 /// A call that the site makes for everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +134,8 @@ impl Site {
             metadata,
             provider: None,
             verified: RefCell::default(),
-            refreshes: Refreshes::new(SharedRefreshes::new(
+            refreshes: Refreshes::new(Answers::new(
+                "shared refreshes",
                 &master,
                 Rc::clone(&host.store),
                 Rc::clone(&host.entropy),

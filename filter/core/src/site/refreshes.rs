@@ -11,11 +11,11 @@ use crate::login::refresh::Refreshed;
 use crate::secret::Secret;
 use crate::session::model::Session;
 use crate::shared::READ_LATER;
+use crate::shared::answers::{Answers, Known};
 use crate::stream::StreamId;
 use crate::time::UnixTime;
 
 use super::kept::{Kept, PAUSE, Recheck, Verdict};
-use super::shared_refreshes::{Known, SharedRefreshes};
 
 /// Sessions whose last result is kept.
 const KEPT: usize = 4096;
@@ -43,13 +43,13 @@ pub struct Refreshes {
     in_flight: usize,
     /// When the provider last gave no answer: until [`PAUSE`] has passed nobody else waits for it.
     outage: Option<UnixTime>,
-    shared: SharedRefreshes,
+    shared: Answers<Kept>,
 }
 
 impl Refreshes {
     /// With what all workers share.
     #[must_use]
-    pub fn new(shared: SharedRefreshes) -> Self {
+    pub fn new(shared: Answers<Kept>) -> Self {
         Self {
             entries: HashMap::new(),
             finished: VecDeque::new(),

@@ -1,6 +1,8 @@
-//! Refreshes that another worker has made or is making: sealed records in the store that all workers
-//! share, one for several sessions. Bounded in number and size, the oldest go first.
+//! Answers of the provider that one worker asks for and all use (refreshes of sessions, exchanges of
+//! client credentials): sealed records in the shared store, one for several answers. Bounded in number
+//! and size, the oldest go first.
 
+use core::marker::PhantomData;
 use core::time::Duration;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -8,75 +10,89 @@ use std::rc::Rc;
 use crate::crypto::{self, Entropy, Key, derive, random, sha256, to_base64url};
 use crate::limits::CALLOUT_TIMEOUT;
 use crate::session::codec::{Reader, Writer};
-use crate::session::model::Session;
 use crate::shared::{READ_LATER, SharedStore, Written};
 use crate::time::UnixTime;
 
-use super::kept::{Kept, Verdict};
-
-/// Records; sessions are spread over them.
+/// Records; answers are spread over them.
 const RECORDS: usize = 256;
-/// Results in one record,
+/// Answers in one record,
 const MOST: usize = 8;
-/// sessions with those that somebody is asking for,
+/// and with those that somebody is asking for,
 const LEASES: usize = 64;
 /// and bytes.
 const BYTES: usize = 64 * 1024;
 /// How often a write is tried again that met another one.
 const TRIES: usize = 16;
-/// How long one worker may keep the others from asking: the refresh, and userinfo after it.
+/// How long one worker may keep the others from asking: a refresh, and userinfo after it.
 const LEASE: Duration = CALLOUT_TIMEOUT.saturating_mul(2).saturating_add(Duration::from_secs(1));
 
+/// What is shared.
+pub trait Answer: Clone {
+    /// Its binary form.
+    fn encode(&self) -> Vec<u8>;
+    /// Reads the binary form.
+    fn decode(bytes: &[u8]) -> Option<Self>;
+    /// When it was given.
+    fn at(&self) -> UnixTime;
+    /// Up to when the provider has confirmed what it says: of two the later one stands.
+    fn confirmed(&self) -> UnixTime;
+}
+
+/// What an answer is about: random bytes, or a keyed hash.
+pub type Name = [u8; 16];
+
 /// See the module.
-pub struct SharedRefreshes {
+pub struct Answers<T> {
     key: Key,
     prefix: String,
     store: Rc<dyn SharedStore>,
     entropy: Rc<RefCell<dyn Entropy>>,
     /// This worker among the others.
     own: [u8; 8],
+    what: PhantomData<T>,
 }
 
-/// What the other workers know of a session.
+/// What the other workers know.
 #[derive(Clone, Debug)]
-pub enum Known {
+pub enum Known<T> {
     /// Nothing.
     Nothing,
     /// One of them is asking.
     Asking,
-    /// The result of the last refresh.
-    Done(Kept),
+    /// The last answer.
+    Done(T),
 }
 
-struct Record {
+struct Record<T> {
     version: Option<u32>,
     /// Oldest first.
-    entries: Vec<Entry>,
+    entries: Vec<Entry<T>>,
 }
 
 #[derive(Clone)]
-struct Entry {
-    id: [u8; 16],
+struct Entry<T> {
+    id: Name,
     /// Until when somebody is asking, and who.
     leased: UnixTime,
     by: [u8; 8],
-    kept: Option<Kept>,
+    kept: Option<T>,
 }
 
-impl SharedRefreshes {
-    /// For the key that all workers have.
+impl<T: Answer> Answers<T> {
+    /// Answers of a kind. `master` is the key that all workers have.
     #[must_use]
     pub fn new(
+        purpose: &str,
         master: &Key,
         store: Rc<dyn SharedStore>,
         entropy: Rc<RefCell<dyn Entropy>>,
     ) -> Self {
-        let key = derive(master, "shared refreshes");
+        let key = derive(master, purpose);
         // The name says nothing, and another key's records stand elsewhere.
-        let prefix = format!("lictor.refreshes.{}", to_base64url(&sha256(&key)));
+        let prefix = format!("lictor.answers.{}", to_base64url(&sha256(&key)));
         // Without randomness nothing can be sealed there, so it does not matter who this is.
         let own = random(&mut *entropy.borrow_mut()).unwrap_or_default();
-        let shared = Self { key, prefix, store, entropy, own };
+        let shared = Self { key, prefix, store, entropy, own, what: PhantomData };
         for record in 0..RECORDS {
             // Before there is any worker: from here on only one of several writes wins. What does not
             // open is an empty record.
@@ -88,16 +104,16 @@ impl SharedRefreshes {
         shared
     }
 
-    /// The last result, whoever is asking.
+    /// The last answer, whoever is asking.
     #[must_use]
-    pub fn kept(&self, id: &[u8; 16]) -> Option<Kept> {
+    pub fn kept(&self, id: &Name) -> Option<T> {
         let record = self.read(&self.name(id));
         record.entries.into_iter().find(|entry| entry.id == *id)?.kept
     }
 
-    /// What is known of a session.
+    /// What is known.
     #[must_use]
-    pub fn look(&self, id: &[u8; 16], now: UnixTime) -> Known {
+    pub fn look(&self, id: &Name, now: UnixTime) -> Known<T> {
         let record = self.read(&self.name(id));
         match record.entries.into_iter().find(|entry| entry.id == *id) {
             Some(entry) if self.is_asked(&entry, now) => Known::Asking,
@@ -108,7 +124,7 @@ impl SharedRefreshes {
 
     /// Takes it upon this worker to ask; whether it may. Without a store every worker may.
     #[must_use]
-    pub fn lease(&self, id: &[u8; 16], now: UnixTime) -> bool {
+    pub fn lease(&self, id: &Name, now: UnixTime) -> bool {
         self.change(id, now, |entry| {
             if self.is_asked(entry, now) {
                 return false;
@@ -118,17 +134,17 @@ impl SharedRefreshes {
         })
     }
 
-    /// Tells the others what came of it; gives what stands. If another worker was asking as well, the
-    /// later result counts, not the later word.
-    pub fn publish(&self, id: &[u8; 16], kept: Kept) -> Kept {
+    /// Tells the others what came of it; gives what stands. If another worker was asking as well, what was
+    /// confirmed later counts, not the later word.
+    pub fn publish(&self, id: &Name, kept: T) -> T {
         let standing = RefCell::new(kept.clone());
         // If it finds no place they ask for themselves.
-        let _ = self.change(id, kept.at, |entry| {
+        let _ = self.change(id, kept.at(), |entry| {
             if entry.by == self.own {
                 entry.leased = UnixTime::default();
             }
             let known = entry.kept.take();
-            let known = known.filter(|known| known.session.checked > kept.session.checked);
+            let known = known.filter(|known| known.confirmed() > kept.confirmed());
             entry.kept = Some(known.unwrap_or_else(|| kept.clone()));
             standing.replace(entry.kept.clone().unwrap_or_else(|| kept.clone()));
             true
@@ -136,13 +152,30 @@ impl SharedRefreshes {
         standing.into_inner()
     }
 
+    /// What another worker said that is no answer to keep: nobody asks any more, and nothing is known.
+    pub fn withdraw(&self, id: &Name, now: UnixTime) {
+        let name = self.name(id);
+        for _ in 0..TRIES {
+            let mut record = self.read(&name);
+            let before = record.entries.len();
+            record.entries.retain(|entry| entry.id != *id);
+            if record.entries.len() == before {
+                return;
+            }
+            let Some(sealed) = self.seal(&name, record.entries, now) else { return };
+            if self.store.write(&name, &sealed, record.version) != Written::Conflict {
+                return;
+            }
+        }
+    }
+
     /// Whether another worker is asking.
-    fn is_asked(&self, entry: &Entry, now: UnixTime) -> bool {
+    fn is_asked(&self, entry: &Entry<T>, now: UnixTime) -> bool {
         entry.by != self.own && is_leased(entry, now)
     }
 
     /// Changes an entry, unless the change itself declines.
-    fn change(&self, id: &[u8; 16], now: UnixTime, change: impl Fn(&mut Entry) -> bool) -> bool {
+    fn change(&self, id: &Name, now: UnixTime, change: impl Fn(&mut Entry<T>) -> bool) -> bool {
         let name = self.name(id);
         for _ in 0..TRIES {
             let mut record = self.read(&name);
@@ -165,12 +198,12 @@ impl SharedRefreshes {
         true
     }
 
-    fn name(&self, id: &[u8; 16]) -> String {
+    fn name(&self, id: &Name) -> String {
         let [first, ..] = *id;
         format!("{}.{}", self.prefix, usize::from(first) % RECORDS)
     }
 
-    fn read(&self, name: &str) -> Record {
+    fn read(&self, name: &str) -> Record<T> {
         let stored = self.store.read(name);
         let version = stored.as_ref().and_then(|stored| stored.version);
         // What does not open is nobody's.
@@ -179,12 +212,12 @@ impl SharedRefreshes {
         Record { version, entries }
     }
 
-    fn seal(&self, name: &str, mut entries: Vec<Entry>, now: UnixTime) -> Option<Vec<u8>> {
+    fn seal(&self, name: &str, mut entries: Vec<Entry<T>>, now: UnixTime) -> Option<Vec<u8>> {
         // The oldest result goes first, the one that was just written never. A lease without a result is
         // small, and somebody counts on it; whoever holds it has the result of before.
         while entries.iter().filter(|entry| entry.kept.is_some()).count() > MOST {
             let others = entries.len().saturating_sub(1);
-            let oldest = |entry: &Entry| entry.kept.is_some() && !is_leased(entry, now);
+            let oldest = |entry: &Entry<T>| entry.kept.is_some() && !is_leased(entry, now);
             if let Some(at) = entries.iter().take(others).position(oldest) {
                 entries.remove(at);
             } else if let Some(leased) = entries.iter_mut().find(|entry| entry.kept.is_some()) {
@@ -202,46 +235,29 @@ impl SharedRefreshes {
     }
 }
 
-fn is_leased(entry: &Entry, now: UnixTime) -> bool {
+fn is_leased<T>(entry: &Entry<T>, now: UnixTime) -> bool {
     // A lease that ends later than any could means that the clock went back.
     now < entry.leased && entry.leased.since(now) <= LEASE.saturating_add(READ_LATER)
 }
 
-fn encode(entry: &Entry) -> Vec<u8> {
+fn encode<T: Answer>(entry: &Entry<T>) -> Vec<u8> {
     let head = Writer::default().raw(&entry.id).number(entry.leased.millis()).raw(&entry.by);
     match &entry.kept {
         None => head.raw(&[0]).finish(),
-        Some(Kept { session, verdict, at }) => {
-            let verdict = match verdict {
-                Verdict::Confirmed => 1,
-                Verdict::Ended => 2,
-                Verdict::Unavailable => 3,
-            };
-            head.raw(&[verdict]).number(at.millis()).bytes(&session.encode()).finish()
-        }
+        Some(kept) => head.raw(&[1]).bytes(&kept.encode()).finish(),
     }
 }
 
-fn decode(plain: &[u8]) -> Option<Vec<Entry>> {
+fn decode<T: Answer>(plain: &[u8]) -> Option<Vec<Entry<T>>> {
     let mut fields = Reader::new(plain);
     let mut entries = Vec::new();
     while !fields.is_done() {
         let (id, leased) = (fields.raw()?, UnixTime::from_millis(fields.number()?));
         let by = fields.raw()?;
-        let verdict = match fields.raw()? {
+        let kept = match fields.raw()? {
             [0] => None,
-            [1] => Some(Verdict::Confirmed),
-            [2] => Some(Verdict::Ended),
-            [3] => Some(Verdict::Unavailable),
+            [1] => Some(T::decode(fields.bytes()?)?),
             _ => return None,
-        };
-        let kept = match verdict {
-            None => None,
-            Some(verdict) => {
-                let at = UnixTime::from_millis(fields.number()?);
-                let session = Box::new(Session::decode(fields.bytes()?)?);
-                Some(Kept { session, verdict, at })
-            }
         };
         entries.push(Entry { id, leased, by, kept });
     }
