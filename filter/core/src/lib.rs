@@ -24,6 +24,7 @@
 
 pub mod asker;
 pub mod audit;
+pub mod bounded;
 pub mod config;
 pub mod crypto;
 pub mod decision;

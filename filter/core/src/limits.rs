@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::remembered::Most;
+use crate::site::Rate;
 
 /// All `Cookie` lines of a request together, in bytes.
 pub const COOKIE_HEADER: usize = 32 * 1024;
@@ -28,6 +29,19 @@ pub const LOGINS_IN_FLIGHT: usize = 128;
 pub const WAITING_REQUESTS: usize = 1024;
 /// Refreshes under way in one worker.
 pub const REFRESHES_IN_FLIGHT: usize = 64;
+/// Exchanges of client credentials under way in one worker, and as many again of those that were good
+/// before.
+pub const EXCHANGES_IN_FLIGHT: usize = 32;
+/// Credentials whose exchange is remembered in one worker, and as many refused ones.
+pub const EXCHANGED: usize = 1024;
+/// A client's name, in bytes.
+pub const CLIENT_ID: usize = 255;
+/// How often credentials that nobody knows may be tried with one client's name from one network,
+pub const EXCHANGES_OF_CLIENT: Rate = Rate { burst: 8, each: Duration::from_secs(4) };
+/// with any name from one network,
+pub const EXCHANGES_OF_NETWORK: Rate = Rate { burst: 64, each: Duration::from_millis(125) };
+/// and how many names and networks are counted.
+pub const NETWORKS: usize = 4096;
 /// How long a login attempt may take.
 pub const LOGIN_ATTEMPT: Duration = Duration::from_secs(30 * 60);
 /// Access tokens that are remembered as verified in one worker.
@@ -45,10 +59,16 @@ pub const JUDGED_BODY: usize = 64 * 1024;
 pub const FIRST_FRAME: usize = 4 * 1024;
 /// See [`FIRST_FRAME`].
 pub const FIRST_FRAME_WAIT: Duration = Duration::from_secs(5);
+/// Bytes of pings that may pass before the first frame: a few of any allowed size.
+pub const PINGS: usize = 4 * (125 + 6);
+/// Bytes that are held while the provider is being asked about a first frame, pings before it included.
+pub const HELD: usize = FIRST_FRAME + PINGS + 64;
 /// Sockets that wait for their first frame, in one worker.
 pub const PENDING_SOCKETS: usize = 32;
 /// The same, for one client address.
 pub const PENDING_SOCKETS_PER_ADDRESS: usize = 16;
+/// Sockets that one principal may have open at one worker: a flow run has one or two, a worker three.
+pub const SOCKETS_OF_PRINCIPAL: usize = 512;
 /// A body of Prefect's that is rewritten (its UI settings), in bytes; below Envoy Gateway's
 /// default buffer limit of 32 KiB, since a longer held body would be cut.
 pub const REWRITTEN_BODY: usize = 24 * 1024;

@@ -44,6 +44,8 @@ pub enum Reason {
     ExpiredApiKey,
     /// A kind of credential that the configuration does not accept.
     CredentialNotAccepted,
+    /// The provider does not accept a client's credentials.
+    ClientCredentials,
     /// The session is over.
     SessionEnded,
     /// Sockets are not opened by cookie.
@@ -143,6 +145,10 @@ impl Reason {
             Self::CredentialNotAccepted => {
                 token("credential_not_accepted", "This kind of credential is not accepted here.")
             }
+            Self::ClientCredentials => token(
+                "client_credentials",
+                "The identity provider does not accept these client credentials.",
+            ),
             Self::SessionEnded => plain(
                 401,
                 "session_ended",

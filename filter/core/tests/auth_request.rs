@@ -188,7 +188,7 @@ fn the_proxy_s_certificate_proves_nobody() {
         serde_json::json!([{"name": "nginx", "role": "admin", "dns": "nginx.example.com"}]);
     let mut world = World::starting(&settings);
     world.work();
-    world.peer.0 = Some(lictor_core::machine::certificate::Certificate {
+    world.peer.certificate = Some(lictor_core::machine::certificate::Certificate {
         dns: Some("nginx.example.com".to_owned()),
         ..Default::default()
     });

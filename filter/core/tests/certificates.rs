@@ -27,7 +27,7 @@ fn settings() -> Value {
 fn world_with(certificate: Certificate) -> World {
     let mut world = World::starting(&settings());
     world.work();
-    world.peer.0 = Some(certificate);
+    world.peer.certificate = Some(certificate);
     world
 }
 
@@ -123,7 +123,7 @@ fn a_bound_token_needs_its_certificate() {
         let mut world =
             world_with(Certificate { sha256: shown.cloned(), ..Certificate::default() });
         if shown.is_none() {
-            world.peer.0 = None;
+            world.peer.certificate = None;
         }
         let mut claims = world.idp.machine_claims(world.now);
         claims["cnf"] = cnf.clone();

@@ -175,7 +175,7 @@ fn every_single_bit_change_of_a_cookie_is_no_session() {
         changed[bit / 8] ^= 1 << (bit % 8);
         let headers =
             vec![("cookie".to_owned(), [b"__Host-lictor=".as_slice(), &changed].concat())];
-        let cookies = Cookies::parse(RequestView { headers: &headers, address: b"" }).unwrap();
+        let cookies = Cookies::parse(RequestView { headers: &headers }).unwrap();
         assert!(!matches!(cookie.find(&config, &cookies), Found::Session { .. }), "bit {bit}");
     }
 }

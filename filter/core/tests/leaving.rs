@@ -17,7 +17,8 @@ use world::{Headers, Outcome, World, request};
 /// A request that is begun and never answered; its gate.
 fn begun(world: &mut World, stream: u32, headers: &Headers) -> (Gate, Decision) {
     let mut gate = Gate::new(stream);
-    let view = RequestView { headers, address: &stream.to_be_bytes() };
+    world.peer.address = stream.to_be_bytes().to_vec();
+    let view = RequestView { headers };
     let decision = gate.on_request(view, &mut world.cx());
     (gate, decision)
 }

@@ -75,7 +75,7 @@ fn apply(shared: &Shared, stream: StreamId, decision: Option<Decision>) -> Outco
             Ok(()) => Outcome::Stay,
             Err(()) => {
                 let headers = host::headers(MapType::HttpRequestHeaders);
-                let request = RequestView { headers: &headers, address: b"" };
+                let request = RequestView { headers: &headers };
                 let next = shared
                     .event(stream, |gate, cx| gate.on_callout(CalloutReply::NotSent, request, cx));
                 match next {
@@ -133,6 +133,16 @@ fn edit_response(edit: &ResponseEdit) -> Result<(), Status> {
         host::add(map, name, value)?;
     }
     Ok(())
+}
+
+/// Applies a verdict on bytes that are held, outside their own callback. Envoy holds them in a buffer of
+/// its own, which may be written then.
+pub fn held_data(size: usize, step: DataStep) {
+    if data(BufferType::HttpRequestBody, size, step) == Action::Continue
+        && let Err(status) = hostcalls::resume_http_request()
+    {
+        log::error!("held bytes could not be let go: {status:?}");
+    }
 }
 
 /// Applies a verdict on body bytes.

@@ -49,6 +49,13 @@ impl Peer for HostPeer {
             sha256: text("sha256_peer_certificate_digest"),
         })
     }
+
+    fn address(&self) -> Vec<u8> {
+        let address = hostcalls::get_property(vec!["source", "address"]).ok().flatten();
+        let address = address.unwrap_or_default();
+        let end = address.iter().rposition(|byte| *byte == b':').unwrap_or(address.len());
+        address.get(..end).unwrap_or_default().to_vec()
+    }
 }
 
 /// An attribute of the connection; absent and empty are the same.
@@ -60,18 +67,6 @@ fn property(name: &str) -> Option<Vec<u8>> {
 /// All lines of a map.
 pub fn headers(map: MapType) -> Headers {
     hostcalls::get_map_bytes(map).unwrap_or_default()
-}
-
-/// The client's address without its port, for upgrades: only sockets are counted by it, and asking
-/// costs a call.
-pub fn client_address(headers: &Headers) -> Vec<u8> {
-    if !headers.iter().any(|(name, _)| name == "upgrade") {
-        return Vec::new();
-    }
-    let address =
-        hostcalls::get_property(vec!["source", "address"]).ok().flatten().unwrap_or_default();
-    let end = address.iter().rposition(|byte| *byte == b':').unwrap_or(address.len());
-    address.get(..end).unwrap_or_default().to_vec()
 }
 
 /// Whether the request came by HTTP/2.

@@ -37,8 +37,7 @@ impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
         self.shared.begin(self.id);
         let headers = host::headers(MapType::HttpRequestHeaders);
-        let address = host::client_address(&headers);
-        let request = RequestView { headers: &headers, address: &address };
+        let request = RequestView { headers: &headers };
         let decision = self.shared.event(self.id, |gate, cx| gate.on_request(request, cx));
         apply::now(&self.shared, self.id, decision, end)
     }

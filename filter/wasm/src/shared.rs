@@ -3,11 +3,13 @@
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use std::collections::HashMap;
+use std::rc::{Rc, Weak};
 
 use lictor_core::audit::{Event, Labels};
-use lictor_core::decision::{CalloutReply, Decision};
+use lictor_core::decision::{CalloutReply, DataStep, Decision};
 use lictor_core::http::request::RequestView;
-use lictor_core::site::SiteCall;
+use lictor_core::limits::HELD;
+use lictor_core::site::{Fate, SiteCall};
 use lictor_core::stream::StreamId;
 use lictor_core::{Cx, Gate, Site};
 use proxy_wasm::types::{BufferType, MapType};
@@ -34,6 +36,16 @@ pub struct Shared {
     tick: Cell<Duration>,
 }
 
+thread_local! {
+    /// What the last accepted configuration of this VM made. A request stays with the one that it came
+    /// under; whether its socket may go on is the newest one's to say.
+    static NEWEST: RefCell<Weak<Shared>> = const { RefCell::new(Weak::new()) };
+}
+
+fn newest() -> Option<Rc<Shared>> {
+    NEWEST.with_borrow(Weak::upgrade)
+}
+
 impl Shared {
     pub fn new(root: u32) -> Self {
         Self {
@@ -48,8 +60,9 @@ impl Shared {
     }
 
     /// A configuration has been accepted.
-    pub fn install(&self, site: Site) {
+    pub fn install(self: &Rc<Self>, site: Site) {
         self.site.replace(Some(site));
+        NEWEST.set(Rc::downgrade(self));
         self.tick_in(Duration::from_millis(1));
     }
 
@@ -202,8 +215,7 @@ impl Shared {
             return;
         }
         let headers = host::headers(MapType::HttpRequestHeaders);
-        let address = host::client_address(&headers);
-        let request = RequestView { headers: &headers, address: &address };
+        let request = RequestView { headers: &headers };
         let decision = self.event(stream, |gate, cx| decide(gate, request, cx));
         crate::apply::later(self, stream, decision);
     }
@@ -228,9 +240,21 @@ impl Shared {
         for stream in woken {
             if self.ask(stream, Gate::is_waiting) == Some(true) {
                 self.decide_later(stream, Gate::on_wake);
+            } else if self.ask(stream, Gate::waits_with_data) == Some(true) {
+                self.judge_held(stream);
             }
         }
         self.act_as_root();
+    }
+
+    /// Judges bytes that are held, outside their own callback.
+    fn judge_held(&self, stream: StreamId) {
+        if host::act_as(stream).is_err() {
+            return;
+        }
+        let held = host::buffer(BufferType::HttpRequestBody, HELD);
+        let step = self.event(stream, |gate, cx| gate.on_data_wake(&held, cx));
+        crate::apply::held_data(held.len(), step.unwrap_or(DataStep::Reset));
     }
 
     fn act_as_root(&self) {
@@ -264,7 +288,7 @@ impl Shared {
         }
         self.say_notices();
         self.wake();
-        self.end_silent_sockets();
+        self.end_sockets();
         self.answer_lingering();
         let rest = self
             .site
@@ -275,22 +299,41 @@ impl Shared {
         self.tick_in(if self.lingering.is_empty() { rest } else { rest.min(Lingering::pause()) });
     }
 
-    fn end_silent_sockets(&self) {
-        let silent = match self.site.try_borrow_mut() {
-            Ok(mut site) => {
-                site.as_mut().map(|s| s.pending.expire(host::now())).unwrap_or_default()
-            }
-            Err(_) => Vec::new(),
+    /// Ends sockets that stayed silent, and those whose hold is good no more by the newest settings: a
+    /// socket may be older than they are.
+    fn end_sockets(&self) {
+        let now = host::now();
+        let newest = newest();
+        let superseded = newest.as_ref().is_some_and(|newest| !core::ptr::eq(&**newest, self));
+        let (mut over, due) = match self.site.try_borrow_mut() {
+            Ok(mut site) => site.as_mut().map_or_else(Default::default, |site| {
+                (site.pending.expire(now), site.sockets.to_be_judged(superseded, now))
+            }),
+            Err(_) => Default::default(),
         };
-        if silent.is_empty() {
+        let judge = if superseded { newest.as_deref() } else { None }.unwrap_or(self);
+        for (stream, open) in due {
+            let fate = judge.with_site(|site| site.fate(&open, now)).unwrap_or(Fate::Ends);
+            match fate {
+                Fate::GoesOn(until) => {
+                    self.with_site(|site| site.sockets.extend(stream, until));
+                }
+                Fate::Ends => over.push(stream),
+            }
+        }
+        if over.is_empty() {
             return;
         }
-        for stream in silent {
+        for stream in over {
             if host::act_as(stream).is_ok() && proxy_wasm::hostcalls::reset_http_request().is_err()
             {
-                log::error!("a silent socket could not be ended");
+                log::error!("a socket could not be ended");
             }
         }
         self.act_as_root();
+    }
+
+    fn with_site<T>(&self, work: impl FnOnce(&mut Site) -> T) -> Option<T> {
+        Some(work(self.site.try_borrow_mut().ok()?.as_mut()?))
     }
 }

@@ -9,7 +9,7 @@ use super::url::normal_authority;
 use super::values::role;
 use crate::policy::principal::{Method, Principal};
 
-use super::{ApiKey, CertificateEntry, CertificateName, Machines};
+use super::{ApiKey, CertificateEntry, CertificateName, ClientCredentials, Machines, Pattern};
 
 pub fn machines(section: &Section<'_>, https: bool) -> Machines {
     let hosts = section.texts("hosts", &[]).into_iter().filter_map(|text| {
@@ -38,9 +38,25 @@ pub fn machines(section: &Section<'_>, https: bool) -> Machines {
         hosts,
         certificates,
         bearer: section.flag("bearer", true),
+        client_credentials: client_credentials(section),
         api_keys,
         accept_auth_string: section.flag("accept_auth_string", false),
     }
+}
+
+fn client_credentials(machines: &Section<'_>) -> Option<ClientCredentials> {
+    let section = machines.switch("client_credentials")?;
+    let clients = section.texts("clients", &["*"]);
+    let clients = clients.iter().filter_map(|text| {
+        let pattern = Pattern::parse(text);
+        if pattern.is_none() {
+            section.problem("clients", &quote(text), "names of clients, each with one * at most");
+        }
+        pattern
+    });
+    let clients = clients.collect();
+    section.finish();
+    Some(ClientCredentials { clients })
 }
 
 fn certificates(machines: &Section<'_>) -> Vec<CertificateEntry> {

@@ -167,12 +167,48 @@ pub struct Machines {
     pub hosts: Vec<String>,
     /// Whether access tokens of the issuer are accepted.
     pub bearer: bool,
+    /// Which clients' credentials are exchanged at the provider; `None` for nobody's.
+    pub client_credentials: Option<ClientCredentials>,
     /// API keys by the SHA-256 of their text: a look-up costs the same for any number of them.
     pub api_keys: HashMap<[u8; 32], ApiKey>,
     /// Client certificates that are a machine's.
     pub certificates: Vec<CertificateEntry>,
     /// Whether Prefect's own shared secret is accepted from clients.
     pub accept_auth_string: bool,
+}
+
+/// See [`Machines::client_credentials`].
+#[derive(Debug)]
+pub struct ClientCredentials {
+    /// Patterns of client ids.
+    pub clients: Vec<Pattern>,
+}
+
+/// A text in which one `*` may stand for any text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    begin: String,
+    /// `None` without a star.
+    end: Option<String>,
+}
+
+impl Pattern {
+    /// Reads a pattern; `None` with more than one star.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('*').map(str::to_owned);
+        let pattern = Self { begin: parts.next()?, end: parts.next() };
+        parts.next().is_none().then_some(pattern)
+    }
+
+    /// Whether a text fits.
+    #[must_use]
+    pub fn fits(&self, text: &str) -> bool {
+        match &self.end {
+            None => self.begin == text,
+            Some(end) => text.strip_prefix(&self.begin).is_some_and(|rest| rest.ends_with(end)),
+        }
+    }
 }
 
 /// A client certificate, by what it shows.

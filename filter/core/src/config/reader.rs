@@ -61,6 +61,20 @@ impl<'a> Section<'a> {
         Section::new(self.path_of(name), self.value(name), &self.problems)
     }
 
+    /// A member object that `false` switches off, and `true` leaves as it is without settings.
+    pub fn switch(&self, name: &'static str) -> Option<Section<'a>> {
+        let path = self.path_of(name);
+        match self.value(name) {
+            Some(Value::Bool(false)) => None,
+            None | Some(Value::Bool(true)) => Some(Section::new(path, None, &self.problems)),
+            value @ Some(Value::Object(_)) => Some(Section::new(path, value, &self.problems)),
+            Some(other) => {
+                self.problem(name, &describe(other), "true, false or an object");
+                None
+            }
+        }
+    }
+
     /// A member array of objects; an absent one is empty.
     pub fn sections(&self, name: &'static str) -> Vec<Section<'a>> {
         let Some(value) = self.value(name) else { return Vec::new() };

@@ -12,7 +12,7 @@ use crate::http::cookies::Cookies;
 use crate::http::query;
 use crate::http::request::RequestView;
 use crate::http::target::Target;
-use crate::machine::certificate::NoCertificate;
+use crate::machine::certificate::NoPeer;
 use crate::policy::authorize;
 use crate::policy::principal::Identity;
 use crate::policy::role::Role;
@@ -35,7 +35,7 @@ impl Gate {
     ) -> Decision {
         // The connection is the other proxy's, and so is its certificate: it proves nobody here.
         let Cx { site, now, entropy, .. } = cx;
-        let cx = &mut Cx { site, now: *now, entropy: &mut **entropy, peer: &NoCertificate };
+        let cx = &mut Cx { site, now: *now, entropy: &mut **entropy, peer: &NoPeer };
         match self.verdict(host, target, request, cx) {
             Ok(decision) => decision,
             Err(refusal) => self.refuse_with(&refusal, request, cx, Reply::verdict),
@@ -56,7 +56,7 @@ impl Gate {
         let original = Original::of(request, &config)?;
         let proof = match &original {
             Some(original) => {
-                let view = RequestView { headers: &original.headers, ..request };
+                let view = RequestView { headers: &original.headers };
                 protocol::method(view)?;
                 if KnownSocket::at(&original.target, &config).is_some() {
                     // The upgrade may be hidden from us: no session opens a socket.
@@ -88,7 +88,7 @@ impl Gate {
             has_role(&identity, wanted)?;
         }
         if let Some(original) = &original {
-            let view = RequestView { headers: &original.headers, ..request };
+            let view = RequestView { headers: &original.headers };
             let operation = Operation::of(view, &original.target, &config);
             // Nothing is forwarded here: what counts is that there would be a permit.
             authorize::identity(identity.clone(), &operation)?;

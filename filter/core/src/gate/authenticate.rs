@@ -13,7 +13,7 @@ use crate::http::cookies::Cookies;
 use crate::http::request::RequestView;
 use crate::machine::certificate::{self, Peer};
 use crate::machine::judge::Unproved;
-use crate::policy::principal::{Identity, Method, Principal};
+use crate::policy::principal::{Hold, Identity, Method, Principal};
 use crate::refusal::{Reason, Refusal};
 use crate::session::cookie::{Found, Names, clear_session};
 use crate::session::model::Session;
@@ -69,11 +69,15 @@ impl Gate {
         let presented = authorization::read(request).map_err(malformed)?;
         let config = cx.site.config();
         let Some(presented) = presented else { return by_certificate(request, &config, cx.peer) };
-        match cx.site.judge(&presented, cx.peer, cx.now) {
+        match cx.site.judge(&presented, self.stream, cx.peer, cx.now) {
             Ok(identity) => Ok(Proof::Identity(identity)),
             Err(Unproved::Refused(refusal)) => Err(refusal),
             Err(Unproved::NoKeys) => Err(Refusal::new(Reason::NotReady).seen("no keys yet")),
             Err(Unproved::UnknownKey { issuer, kid }) => self.on_unknown_key(issuer, &kid, cx),
+            Err(Unproved::Asking) if self.waited_since.is_none() => Ok(Proof::Wait),
+            Err(Unproved::Asking | Unproved::Credentials(_)) => {
+                Err(Refusal::new(Reason::ProviderUnreachable).seen("no verdict on credentials"))
+            }
         }
     }
 
@@ -214,6 +218,7 @@ pub fn identity_of(session: &Session, absolute: Duration) -> Identity {
         }),
         role: session.role,
         until: Some(until),
+        hold: Hold::Nothing,
     }
 }
 

@@ -3,6 +3,7 @@
 mod auth_request;
 mod authenticate;
 mod backchannel_logout;
+mod client_data;
 mod endpoints;
 mod hosts;
 mod login;
@@ -18,7 +19,7 @@ use crate::asker::Asker;
 use crate::audit::Event;
 use crate::config::Config;
 use crate::crypto::Entropy;
-use crate::decision::{CalloutReply, DataStep, Decision};
+use crate::decision::{CalloutReply, Decision};
 use crate::http::client::ClientKind;
 use crate::http::cookies::Cookies;
 use crate::http::request::RequestView;
@@ -260,8 +261,10 @@ impl Gate {
         let (permit, socket) = match self.authenticate_machine(request, cx)? {
             Proof::Identity(identity) => {
                 let permit = authorize::identity(identity, &known.operation())?;
-                let until = permit.until();
-                (permit, Socket::judged(known, until, request))
+                if !cx.site.sockets.take(self.stream, &known, &permit) {
+                    return Err(socket::too_many());
+                }
+                (permit, Socket::judged(known, request))
             }
             Proof::Wait => return Ok(self.wait(cx.now)),
             Proof::Nothing { .. } if authenticate::shows_session(cookies, &config) => {
@@ -272,7 +275,7 @@ impl Gate {
                 return Err(Refusal::new(Reason::NoCredential));
             }
             Proof::Nothing { .. } => {
-                let slot = cx.site.pending.take(self.stream, request.address, cx.now);
+                let slot = cx.site.pending.take(self.stream, &cx.peer.address(), cx.now);
                 let slot = slot.ok_or_else(|| {
                     Refusal::new(Reason::Busy).seen("too many sockets that are not judged yet")
                 })?;
@@ -374,45 +377,6 @@ impl Gate {
         Err(Refusal::new(reason))
     }
 
-    /// Body bytes of the client that are held: of sockets, until the first frame has been judged.
-    /// `held` is everything that is held, `end` whether nothing more will come.
-    pub fn on_request_data(&mut self, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
-        if let State::BackchannelLogout(_) = &self.state
-            && let State::BackchannelLogout(step) = core::mem::replace(&mut self.state, State::Over)
-        {
-            return self.backchannel_data(step, held, end, cx);
-        }
-        match &mut self.state {
-            State::Forwarded(forwarded) => match &mut forwarded.socket {
-                Some(socket) => {
-                    let (step, event) = socket.on_client_data(held, end, self.stream, cx);
-                    self.event = event.or(self.event.take());
-                    step
-                }
-                None => DataStep::Pass,
-            },
-            // Envoy holds the body of a request that is not decided; nothing passes before.
-            _ => DataStep::Hold,
-        }
-    }
-
-    /// Trailers of the client's: they end the body, and what was held would go on with them.
-    pub fn on_request_trailers(&mut self) -> DataStep {
-        match core::mem::replace(&mut self.state, State::Over) {
-            forwarded @ State::Forwarded(_) => {
-                self.state = forwarded;
-                DataStep::Pass
-            }
-            State::BackchannelLogout(backchannel_logout::Step::Reading { .. }) => {
-                self.backchannel_trailers()
-            }
-            other => {
-                self.state = other;
-                DataStep::Hold
-            }
-        }
-    }
-
     /// Whether it is on its way to Prefect; only then Prefect's answer is looked at.
     #[must_use]
     pub const fn is_forwarded(&self) -> bool {
@@ -430,19 +394,6 @@ impl Gate {
         )
     }
 
-    /// What is wanted of the client's body.
-    #[must_use]
-    pub fn request_data(&self) -> Interest {
-        match &self.state {
-            State::Forwarded(forwarded) => {
-                forwarded.socket.as_ref().map_or(Interest::None, Socket::client_data)
-            }
-            State::BackchannelLogout(backchannel_logout::Step::Reading { .. }) => Interest::Bytes,
-            // The body of a request that is not decided stays where it is.
-            _ => Interest::Time,
-        }
-    }
-
     /// The event of the last decision, once.
     pub const fn take_event(&mut self) -> Option<Event> {
         self.event.take()
@@ -457,9 +408,7 @@ impl Gate {
                 site.forget(self.stream);
             }
             State::Waiting | State::BackchannelLogout(_) => site.forget(self.stream),
-            State::Forwarded(Forwarded { socket: Some(_), .. }) => {
-                site.pending.release(self.stream)
-            }
+            State::Forwarded(Forwarded { socket: Some(_), .. }) => site.forget(self.stream),
             State::New | State::Forwarded(_) | State::Over => {}
         }
     }

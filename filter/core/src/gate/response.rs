@@ -22,6 +22,7 @@ impl Gate {
                 return ResponseEdit::default();
             }
             cx.site.pending.release(self.stream);
+            cx.site.sockets.release(self.stream);
         }
         if status == 401 && forwarded.injected {
             let refusal = Refusal::new(Reason::PrefectSecret).seen("401 from Prefect").wanted(
@@ -75,8 +76,9 @@ impl Gate {
     /// `size` is what there is in any case.
     pub fn on_response_data(&mut self, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
         let State::Forwarded(forwarded) = &mut self.state else { return DataStep::Pass };
-        if let Some(socket) = &forwarded.socket {
-            return if socket.is_over(cx.now) { DataStep::Reset } else { DataStep::Pass };
+        if forwarded.socket.is_some() {
+            let over = cx.site.socket_is_over(self.stream, cx.now);
+            return if over { DataStep::Reset } else { DataStep::Pass };
         }
         if !forwarded.rewriting {
             return DataStep::Pass;

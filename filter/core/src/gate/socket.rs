@@ -4,13 +4,12 @@ use super::{Cx, Interest};
 use crate::audit::Event;
 use crate::decision::DataStep;
 use crate::http::request::RequestView;
-use crate::limits::{FIRST_FRAME, TOKEN};
+use crate::limits::{FIRST_FRAME, HELD, PINGS, TOKEN};
 use crate::machine::judge::Unproved;
 use crate::policy::authorize;
 use crate::prefect::sockets::KnownSocket;
 use crate::refusal::{Reason, Refusal};
 use crate::stream::StreamId;
-use crate::time::UnixTime;
 use crate::ws::first_frame::{self, AuthFrame, First, POLICY, TRY_AGAIN};
 use crate::ws::frame;
 use crate::ws::pending::Slot;
@@ -21,13 +20,19 @@ pub struct Socket {
     stage: Stage,
     /// Prefect has accepted the upgrade.
     open: bool,
-    until: Option<UnixTime>,
+    asked: Asked,
     /// Bytes of pings that have passed unjudged.
     pings: usize,
 }
 
-/// Bytes of pings that may pass before the first frame: a few of any allowed size.
-const PINGS: usize = 4 * (125 + 6);
+/// Whether the provider must be asked about the first frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    No,
+    /// It is being asked: the frame stays where it is.
+    Pending,
+    Answered,
+}
 
 enum Stage {
     /// Nobody is proved: nothing passes.
@@ -47,14 +52,18 @@ const MASK: [u8; 4] = [0x4c, 0x69, 0x63, 0x74];
 
 impl Socket {
     /// A socket whose upgrade carried a credential.
-    pub fn judged(known: KnownSocket, until: Option<UnixTime>, request: RequestView<'_>) -> Self {
+    pub fn judged(known: KnownSocket, request: RequestView<'_>) -> Self {
         let without_auth = known.is_events_in() && !request.has("sec-websocket-protocol");
-        Self { known, stage: Stage::Judged { without_auth }, open: false, until, pings: 0 }
+        Self::at(known, Stage::Judged { without_auth })
     }
 
     /// A socket that is judged by its first frame.
     pub const fn unjudged(known: KnownSocket, slot: Slot) -> Self {
-        Self { known, stage: Stage::Unjudged(slot), open: false, until: None, pings: 0 }
+        Self::at(known, Stage::Unjudged(slot))
+    }
+
+    const fn at(known: KnownSocket, stage: Stage) -> Self {
+        Self { known, stage, open: false, asked: Asked::No, pings: 0 }
     }
 
     /// What is wanted of the client's bytes.
@@ -70,9 +79,20 @@ impl Socket {
         self.open = true;
     }
 
-    /// Whether what was proved has ended.
-    pub fn is_over(&self, now: UnixTime) -> bool {
-        self.until.is_some_and(|until| now >= until)
+    /// Whether its client's bytes are held until the provider has said who that is.
+    pub const fn is_waiting(&self) -> bool {
+        matches!(self.asked, Asked::Pending)
+    }
+
+    /// The provider has said it, or will not: the held bytes are judged from the beginning.
+    pub fn on_wake(
+        &mut self,
+        held: &[u8],
+        stream: StreamId,
+        cx: &mut Cx<'_>,
+    ) -> (DataStep, Option<Event>) {
+        self.asked = Asked::Answered;
+        self.on_client_data(held, false, stream, cx)
     }
 
     /// Bytes of the client.
@@ -83,8 +103,12 @@ impl Socket {
         stream: StreamId,
         cx: &mut Cx<'_>,
     ) -> (DataStep, Option<Event>) {
-        if self.is_over(cx.now) {
+        if cx.site.socket_is_over(stream, cx.now) {
             return (DataStep::Reset, None);
+        }
+        if self.is_waiting() {
+            let waits = !end && held.len() <= HELD;
+            return (if waits { DataStep::Hold } else { DataStep::Reset }, None);
         }
         match self.stage {
             Stage::Passing => return (DataStep::Pass, None),
@@ -163,9 +187,17 @@ impl Socket {
                 .wanted("name:secret, a key or a token");
             return self.close(POLICY, &refusal);
         };
-        let permit = match cx.site.judge(&presented, cx.peer, cx.now) {
+        let permit = match cx.site.judge(&presented, stream, cx.peer, cx.now) {
             Ok(identity) => authorize::identity(identity, &self.known.operation()),
             Err(Unproved::Refused(refusal)) => Err(refusal),
+            Err(Unproved::Asking) if self.asked == Asked::No => {
+                self.asked = Asked::Pending;
+                cx.site.pending.has_spoken(stream, cx.now);
+                return (DataStep::Hold, None);
+            }
+            Err(Unproved::Asking | Unproved::Credentials(_)) => {
+                Err(Refusal::new(Reason::ProviderUnreachable).seen("no verdict on credentials"))
+            }
             Err(Unproved::NoKeys) => Err(Refusal::new(Reason::NotReady).seen("no keys yet")),
             Err(Unproved::UnknownKey { issuer, kid }) => {
                 // The fetch is for the client's next try.
@@ -175,10 +207,13 @@ impl Socket {
                     .wanted("a key of the issuer"))
             }
         };
+        let permit = permit.and_then(|permit| {
+            let place = cx.site.sockets.take(stream, &self.known, &permit);
+            if place { Ok(permit) } else { Err(too_many()) }
+        });
         match permit {
             Ok(permit) => {
                 cx.site.pending.release(stream);
-                self.until = permit.until();
                 let event = Event::forwarded(&permit);
                 (self.pass(auth, bytes, cx), Some(event))
             }
@@ -196,4 +231,9 @@ impl Socket {
         let reason = refusal.reason.meaning().code;
         (DataStep::Replace(frame::close(code, reason, MASK)), Some(Event::refused(refusal)))
     }
+}
+
+/// A principal that has as many sockets open as one may have.
+pub fn too_many() -> Refusal {
+    Refusal::new(Reason::Busy).seen("too many open sockets of one principal")
 }

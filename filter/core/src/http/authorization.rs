@@ -132,7 +132,7 @@ mod tests {
     fn read_lines(lines: &[(&str, &[u8])]) -> Result<Option<Presented<'static>>, Malformed> {
         let headers: Vec<_> = lines.iter().map(|(n, v)| ((*n).to_owned(), v.to_vec())).collect();
         // What is lent must outlive this function; a test may leak it.
-        read(RequestView { headers: headers.leak(), address: b"" })
+        read(RequestView { headers: headers.leak() })
     }
 
     #[test]

@@ -104,7 +104,7 @@ mod tests {
     }
 
     fn kind(lines: &[(&str, &str)]) -> ClientKind {
-        ClientKind::of(RequestView { headers: &headers(lines), address: b"" })
+        ClientKind::of(RequestView { headers: &headers(lines) })
     }
 
     #[test]
@@ -131,7 +131,7 @@ mod tests {
         let verdict = |method: &str, extra: &[(&str, &str)]| {
             let mut lines = vec![(":method", method)];
             lines.extend_from_slice(extra);
-            is_ours(RequestView { headers: &headers(&lines), address: b"" }, OWN)
+            is_ours(RequestView { headers: &headers(&lines) }, OWN)
         };
         for method in ["GET", "HEAD", "POST", "PUT", "DELETE"] {
             let safe = matches!(method, "GET" | "HEAD");

@@ -1,14 +1,11 @@
 //! One request as the host gives it: a view over bytes.
 
-/// A request's headers and where it came from. Names are lower-case (Envoy sees to it); values
+/// A request's headers. Names are lower-case (Envoy sees to it); values
 /// are bytes that nobody has checked.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestView<'a> {
     /// All header lines in order, pseudo headers among them, duplicates kept.
     pub headers: &'a [(String, Vec<u8>)],
-    /// The client's address without its port, as Envoy determined it; empty when unknown, and for all but
-    /// upgrades.
-    pub address: &'a [u8],
 }
 
 impl<'a> RequestView<'a> {

@@ -10,6 +10,7 @@ use crate::http::query::{encode, encode_value};
 use crate::idp::call::call;
 use crate::idp::discovery::Provider;
 use crate::limits::IDP_ANSWER;
+use crate::machine::exchange::Credentials;
 use crate::secret::Secret;
 
 /// A form that the client sends in its own name.
@@ -18,9 +19,7 @@ fn client_call<'a>(config: &'a Config, path: &str, mut form: Vec<(&'a str, &'a s
     let mut authorization = None;
     match config.idp.client_auth {
         ClientAuth::Basic => {
-            // RFC 6749 §2.3.1: both are form-encoded before they are joined.
-            let pair = format!("{}:{}", encode_value(&config.client_id), encode_value(secret));
-            authorization = Some(format!("Basic {}", to_base64(pair.as_bytes())));
+            authorization = Some(basic(&config.client_id, secret));
         }
         ClientAuth::Post => {
             form.extend([("client_id", config.client_id.as_str()), ("client_secret", secret)]);
@@ -30,6 +29,12 @@ fn client_call<'a>(config: &'a Config, path: &str, mut form: Vec<(&'a str, &'a s
     let mut callout = call(config, "POST", path.to_owned(), encode(form).into_bytes());
     callout.headers.extend(authorization.map(|value| ("authorization", value)));
     callout
+}
+
+/// Name and secret are form-encoded before they are joined (RFC 6749 §2.3.1).
+fn basic(client: &str, secret: &str) -> String {
+    let pair = format!("{}:{}", encode_value(client), encode_value(secret));
+    format!("Basic {}", to_base64(pair.as_bytes()))
 }
 
 /// Redeems an authorization code.
@@ -50,6 +55,27 @@ pub fn redeem(config: &Config, provider: &Provider, code: &str, verifier: &str) 
 pub fn refresh(config: &Config, provider: &Provider, token: &Secret) -> Callout {
     let form = vec![("grant_type", "refresh_token"), ("refresh_token", token.expose_str())];
     client_call(config, &provider.token_path, form)
+}
+
+/// Asks for a client's own token with the client's own credentials (RFC 6749 §4.4.2).
+#[must_use]
+pub fn client_credentials(
+    config: &Config,
+    provider: &Provider,
+    credentials: &Credentials,
+) -> Callout {
+    let (client, secret) = (credentials.client.as_str(), credentials.secret.expose_str());
+    let mut form = vec![("grant_type", "client_credentials")];
+    let mut authorization = None;
+    match config.idp.client_auth {
+        ClientAuth::Post => form.extend([("client_id", client), ("client_secret", secret)]),
+        // That the login's client is public says nothing of this one.
+        ClientAuth::Basic | ClientAuth::None => authorization = Some(basic(client, secret)),
+    }
+    let path = provider.token_path.clone();
+    let mut callout = call(config, "POST", path, encode(form).into_bytes());
+    callout.headers.extend(authorization.map(|value| ("authorization", value)));
+    callout
 }
 
 /// Ends the provider's session (Keycloak's logout by refresh token).
@@ -74,7 +100,10 @@ pub struct Tokens {
 pub enum NoTokens {
     /// The code or refresh token is not (or no longer) good: `invalid_grant`.
     InvalidGrant,
-    /// The provider refuses *us*: the operator must act. Says what it answered.
+    /// The client that asks is not known, its secret is wrong, or it may not ask this. Says what it
+    /// answered.
+    InvalidClient(String),
+    /// The provider refuses what we ask: the operator must act. Says what it answered.
     OurFault(String),
     /// No usable answer: try again later. Says what was seen.
     Unavailable(String),
@@ -105,6 +134,11 @@ pub fn read(reply: CalloutReply<'_>) -> Result<Tokens, NoTokens> {
         let error = crate::refusal::shown(text("error").unwrap_or("no error code"));
         return Err(match error.as_str() {
             "invalid_grant" => NoTokens::InvalidGrant,
+            // Some providers answer 401 with a code of their own.
+            "invalid_client" | "unauthorized_client" | "unsupported_grant_type" => {
+                NoTokens::InvalidClient(format!("status {status}, {error}"))
+            }
+            _ if status == 401 => NoTokens::InvalidClient(format!("status {status}, {error}")),
             _ => NoTokens::OurFault(format!("status {status}, {error}")),
         });
     }

@@ -84,9 +84,11 @@ pub fn no_tokens(why: &NoTokens) -> Refusal {
         NoTokens::InvalidGrant => Refusal::new(Reason::UnknownAttempt)
             .seen("invalid_grant for the code")
             .wanted("a code that is used once and in time"),
-        NoTokens::OurFault(what) => Refusal::new(Reason::ProviderUnreachable)
-            .seen(what)
-            .wanted("tokens (check client_id, LICTOR_CLIENT_SECRET and idp.client_auth)"),
+        NoTokens::InvalidClient(what) | NoTokens::OurFault(what) => {
+            Refusal::new(Reason::ProviderUnreachable)
+                .seen(what)
+                .wanted("tokens (check client_id, LICTOR_CLIENT_SECRET and idp.client_auth)")
+        }
         NoTokens::Unavailable(what) => {
             Refusal::new(Reason::ProviderUnreachable).seen(what).wanted("tokens")
         }

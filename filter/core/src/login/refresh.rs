@@ -80,7 +80,9 @@ fn confirm(
         Ok(tokens) => tokens,
         Err(NoTokens::InvalidGrant) => return Err(Refreshed::Ended("invalid_grant".to_owned())),
         // A wrong client secret is our fault, not the person's: sessions stay.
-        Err(NoTokens::OurFault(what) | NoTokens::Unavailable(what)) => {
+        Err(
+            NoTokens::InvalidClient(what) | NoTokens::OurFault(what) | NoTokens::Unavailable(what),
+        ) => {
             return Err(Refreshed::unavailable(what));
         }
     };

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::config::{Config, Machines};
 use crate::crypto::sha256;
-use crate::policy::principal::Identity;
+use crate::policy::principal::{Hold, Identity};
 use crate::refusal::{Reason, Refusal};
 use crate::secret::Lent;
 use crate::time::UnixTime;
@@ -18,8 +18,16 @@ pub const PREFIX: &[u8] = b"lk_";
 /// # Errors
 /// When it is unknown or over.
 pub fn judge(key: Lent<'_>, config: &Config, now: UnixTime) -> Result<Identity, Refusal> {
+    by_digest(&sha256(key.expose()), config, now)
+}
+
+/// The key of a digest.
+///
+/// # Errors
+/// As [`judge`].
+pub fn by_digest(digest: &[u8; 32], config: &Config, now: UnixTime) -> Result<Identity, Refusal> {
     let Machines { api_keys, .. } = &config.machines;
-    let Some(entry) = api_keys.get(&sha256(key.expose())) else {
+    let Some(entry) = api_keys.get(digest) else {
         return Err(Refusal::new(Reason::UnknownApiKey)
             .seen("an unknown key")
             .wanted("a key of machines.api_keys"));
@@ -30,5 +38,6 @@ pub fn judge(key: Lent<'_>, config: &Config, now: UnixTime) -> Result<Identity, 
             .seen(format!("key {}, expired", principal.name))
             .wanted("a key in time"));
     }
-    Ok(Identity { principal, role: Some(entry.role), until: entry.expires })
+    let hold = Hold::ApiKey(*digest);
+    Ok(Identity { principal, role: Some(entry.role), until: entry.expires, hold })
 }

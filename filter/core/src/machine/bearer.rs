@@ -12,7 +12,7 @@ use crate::jose::verify::{Unverified, Verifier};
 use crate::limits;
 use crate::machine::certificate::Peer;
 use crate::policy::claims_to_role::{at, role_of};
-use crate::policy::principal::{Identity, Method, Principal};
+use crate::policy::principal::{Hold, Identity, Method, Principal};
 use crate::refusal::{Reason, Refusal};
 use crate::time::UnixTime;
 
@@ -64,6 +64,15 @@ pub struct Judged {
 }
 
 impl Claimed<'_> {
+    /// Whether it says that it was issued to this client, and to no other: `azp`, or `client_id` where
+    /// providers write that (RFC 9068 §2.2).
+    #[must_use]
+    pub fn is_issued_to(&self, client: &str) -> bool {
+        let named = ["azp", "client_id"].map(|claim| self.token.claims.get(claim));
+        let mut named = named.into_iter().flatten().peekable();
+        named.peek().is_some() && named.all(|party| party.as_str() == Some(client))
+    }
+
     /// Judges the token: signature, times, kind, audience, party, what its issuer must say of it,
     /// subject; in this order.
     ///
@@ -90,8 +99,10 @@ impl Claimed<'_> {
         required(claims, issuer)?;
         let principal = principal(claims, issuer, self.issuer == LOGIN)?;
         let role = issuer.role.or_else(|| role_of(claims, &config.roles));
+        let hold =
+            role.map_or(Hold::Nothing, |role| Hold::Issuer(Rc::from(issuer.issuer.as_str()), role));
         Ok(Judged {
-            identity: Identity { principal: Rc::new(principal), role, until: Some(until) },
+            identity: Identity { principal: Rc::new(principal), role, until: Some(until), hold },
             from: claims::not_before(claims),
             bound: claims.contains_key("cnf"),
         })

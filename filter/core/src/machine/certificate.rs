@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use crate::config::{CertificateName, Config};
-use crate::policy::principal::Identity;
+use crate::policy::principal::{Hold, Identity};
 
 /// What Envoy says of the certificate that it has verified on this connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,19 +19,26 @@ pub struct Certificate {
     pub sha256: Option<String>,
 }
 
-/// The other end of a request's connection; asked only when a certificate could matter.
+/// The other end of a request's connection; asked only when it matters, since each question is a call
+/// of the host's.
 pub trait Peer {
     /// Its certificate, if it has shown one that Envoy verified.
     fn certificate(&self) -> Option<Certificate>;
+    /// Its address without the port, as Envoy determined it; empty when unknown.
+    fn address(&self) -> Vec<u8>;
 }
 
-/// A peer without one.
+/// Nobody: no certificate, no address.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct NoCertificate;
+pub struct NoPeer;
 
-impl Peer for NoCertificate {
+impl Peer for NoPeer {
     fn certificate(&self) -> Option<Certificate> {
         None
+    }
+
+    fn address(&self) -> Vec<u8> {
+        Vec::new()
     }
 }
 
@@ -47,8 +54,16 @@ pub fn judge(certificate: &Certificate, config: &Config) -> Option<Identity> {
         own.as_ref() == Some(wanted)
     };
     let mapped = config.machines.certificates.iter().find(|entry| has(&entry.shows))?;
+    by_name(&mapped.shows, config)
+}
+
+/// The machine that a certificate with this name is mapped to.
+#[must_use]
+pub fn by_name(name: &CertificateName, config: &Config) -> Option<Identity> {
+    let mapped = config.machines.certificates.iter().find(|entry| entry.shows == *name)?;
     let principal = Rc::clone(&mapped.principal);
-    Some(Identity { principal, role: Some(mapped.role), until: None })
+    let hold = Hold::Certificate(name.clone());
+    Some(Identity { principal, role: Some(mapped.role), until: None, hold })
 }
 
 impl Certificate {

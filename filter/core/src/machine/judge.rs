@@ -10,10 +10,12 @@ use crate::jose::compact::looks_like_token;
 use crate::jose::signature::HostVerifier;
 use crate::jose::verify::{Unverified, Verifier};
 use crate::keys::Keys;
+use crate::limits::CLIENT_ID;
 use crate::machine::certificate::Peer;
+use crate::machine::exchange::Credentials;
 use crate::machine::verified::{Entry, Verified};
 use crate::machine::{api_key, bearer};
-use crate::policy::principal::{Identity, Method, Principal};
+use crate::policy::principal::{Hold, Identity, Method, Principal};
 use crate::policy::role::Role;
 use crate::refusal::{Reason, Refusal};
 use crate::secret::{Lent, Secret};
@@ -48,6 +50,10 @@ pub enum Unproved {
         /// The `kid`, as it may be shown.
         kid: String,
     },
+    /// Credentials of a client: the provider knows them, or does not.
+    Credentials(Credentials),
+    /// The provider is being asked; the request is woken.
+    Asking,
     /// Refused.
     Refused(Refusal),
 }
@@ -130,18 +136,54 @@ impl Bench<'_> {
                 other => self.judge(&other),
             };
         }
-        Err(not_accepted(
-            "a name and a password",
-            "name:lk_<key> (client credentials are not available yet)",
-        ))
+        Err(self.credentials(user, password))
+    }
+
+    /// What is nothing else is a client's, if clients may try.
+    fn credentials(self, client: &str, secret: &Secret) -> Unproved {
+        // A key in the name's place is a mistake, and must neither be shown nor sent anywhere.
+        let misplaced = [api_key::PREFIX, b"lt_", b"Bearer ", b"Basic "]
+            .iter()
+            .any(|p| client.as_bytes().starts_with(p));
+        if misplaced || looks_like_token(client.as_bytes()) {
+            return not_accepted("a credential in the place of the name", "name:credential");
+        }
+        if client.is_empty() || client.len() > CLIENT_ID || secret.expose().is_empty() {
+            return not_accepted("a name or a password that is empty, or too long", "name:secret");
+        }
+        match &self.config.machines.client_credentials {
+            None => not_accepted(
+                "a name and a password",
+                "name:lk_<key> (machines.client_credentials is off)",
+            ),
+            Some(may) if !may.clients.iter().any(|pattern| pattern.fits(client)) => not_accepted(
+                &format!("client {client}"),
+                "a client of machines.client_credentials.clients",
+            ),
+            Some(_) => Unproved::Credentials(Credentials {
+                client: client.to_owned(),
+                secret: secret.clone(),
+            }),
+        }
     }
 
     fn auth_string(self) -> Result<Identity, Unproved> {
         if !self.config.machines.accept_auth_string {
             return Err(not_accepted("Prefect's own shared string", "a credential of one's own"));
         }
-        let principal = Principal::machine("key", "prefect-auth-string", Method::AuthString);
-        Ok(Identity { principal: Rc::new(principal), role: Some(Role::Admin), until: None })
+        Ok(auth_string())
+    }
+}
+
+/// Whoever shows Prefect's own string.
+#[must_use]
+pub fn auth_string() -> Identity {
+    let principal = Principal::machine("key", "prefect-auth-string", Method::AuthString);
+    Identity {
+        principal: Rc::new(principal),
+        role: Some(Role::Admin),
+        until: None,
+        hold: Hold::AuthString,
     }
 }
 

@@ -3,5 +3,6 @@
 pub mod api_key;
 pub mod bearer;
 pub mod certificate;
+pub mod exchange;
 pub mod judge;
 pub mod verified;

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use crate::http::target::Target;
-use crate::policy::principal::{Identity, Method, Principal};
+use crate::policy::principal::{Hold, Identity, Method, Principal};
 use crate::policy::role::Role;
 use crate::prefect::operations::{self, Operation};
 use crate::prefect::sockets::KnownSocket;
@@ -21,7 +21,7 @@ pub struct Permit {
 enum Grant {
     Public,
     Handshake,
-    Identity { principal: Rc<Principal>, role: Role, until: Option<UnixTime> },
+    Identity { principal: Rc<Principal>, role: Role, until: Option<UnixTime>, hold: Hold },
 }
 
 impl Permit {
@@ -30,6 +30,15 @@ impl Permit {
     pub fn identity(&self) -> Option<(&Principal, Role)> {
         match &self.grant {
             Grant::Identity { principal, role, .. } => Some((principal, *role)),
+            Grant::Public | Grant::Handshake => None,
+        }
+    }
+
+    /// Whose a socket is, and what it hangs on.
+    #[must_use]
+    pub const fn holder(&self) -> Option<(&Rc<Principal>, &Hold)> {
+        match &self.grant {
+            Grant::Identity { principal, hold, .. } => Some((principal, hold)),
             Grant::Public | Grant::Handshake => None,
         }
     }
@@ -82,7 +91,7 @@ pub fn handshake(_socket: &KnownSocket, _slot: &crate::ws::pending::Slot) -> Per
 /// # Errors
 /// [`Reason::NoRole`] or [`Reason::RoleMissing`], with the operation and the roles that may.
 pub fn identity(identity: Identity, operation: &Operation<'_>) -> Result<Permit, Refusal> {
-    let Identity { principal, role, until } = identity;
+    let Identity { principal, role, until, hold } = identity;
     let needed = operations::roles_for(operation);
     let Some(role) = role else {
         return Err(Refusal::new(Reason::NoRole)
@@ -97,5 +106,5 @@ pub fn identity(identity: Identity, operation: &Operation<'_>) -> Result<Permit,
             .wanted(needed.names())
             .by(principal));
     }
-    Ok(Permit { grant: Grant::Identity { principal, role, until } })
+    Ok(Permit { grant: Grant::Identity { principal, role, until, hold } })
 }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::config::CertificateName;
 use crate::policy::role::Role;
 use crate::time::UnixTime;
 
@@ -14,6 +15,8 @@ pub enum Method {
     Session,
     /// An access token.
     Bearer,
+    /// A client's own credentials, exchanged at the provider.
+    ClientCredentials,
     /// An API key.
     ApiKey,
     /// A client certificate.
@@ -30,6 +33,7 @@ impl Method {
             Self::Anonymous => "none",
             Self::Session => "session",
             Self::Bearer => "bearer",
+            Self::ClientCredentials => "client_credentials",
             Self::ApiKey => "api_key",
             Self::Certificate => "certificate",
             Self::AuthString => "auth_string",
@@ -66,6 +70,26 @@ pub struct Identity {
     pub principal: Rc<Principal>,
     /// With which role; none is a person without rights.
     pub role: Option<Role>,
-    /// When the proof ends.
+    /// When the proof ends, or must be looked at again.
     pub until: Option<UnixTime>,
+    /// What it hangs on.
+    pub hold: Hold,
+}
+
+/// What a proof hangs on beside its time. Requests are over in a moment; a socket must end when what it was
+/// opened with is good no more.
+#[derive(Clone, Debug)]
+pub enum Hold {
+    /// Nothing that could open a socket: a session, a one-time proof.
+    Nothing,
+    /// A token of this issuer, with the role that it gave.
+    Issuer(Rc<str>, Role),
+    /// An API key, by its digest.
+    ApiKey([u8; 32]),
+    /// Client credentials, by their keyed hash.
+    Exchanged([u8; 16]),
+    /// A client certificate, by what it shows.
+    Certificate(CertificateName),
+    /// Prefect's own string.
+    AuthString,
 }

@@ -152,7 +152,7 @@ impl<T: Answer> Answers<T> {
         standing.into_inner()
     }
 
-    /// What another worker said that is no answer to keep: nobody asks any more, and nothing is known.
+    /// What was known is true no more.
     pub fn withdraw(&self, id: &Name, now: UnixTime) {
         let name = self.name(id);
         for _ in 0..TRIES {
@@ -167,6 +167,15 @@ impl<T: Answer> Answers<T> {
                 return;
             }
         }
+    }
+
+    /// This worker has asked and has nothing to tell: another one may ask.
+    pub fn release(&self, id: &Name, now: UnixTime) {
+        let _ = self.change(id, now, |entry| {
+            let own = entry.by == self.own;
+            entry.leased = UnixTime::default();
+            own
+        });
     }
 
     /// Whether another worker is asking.

@@ -1,11 +1,15 @@
 //! What a VM shares between its requests: settings, provider, keys, refreshed sessions, and the
 //! work that is due for them. The shell's root context drives it.
 
+mod attempts;
+mod exchanges;
 mod kept;
 mod logins;
+mod machines;
 mod refreshes;
 mod revocations;
 mod sessions;
+mod sockets;
 
 use core::time::Duration;
 use std::cell::RefCell;
@@ -15,7 +19,6 @@ use std::rc::Rc;
 use crate::config::{Config, LOGIN};
 use crate::crypto::Entropy;
 use crate::decision::{Callout, CalloutReply};
-use crate::http::authorization::Presented;
 use crate::idp::call::{self, call};
 use crate::idp::discovery::{self, BadMetadata, Provider};
 use crate::idp::{token, userinfo};
@@ -28,10 +31,7 @@ use crate::login::failures::Failures;
 use crate::login::refresh::{self, Judged, Refreshed};
 use crate::login::role;
 use crate::login::ticket::Tickets;
-use crate::machine::certificate::Peer;
-use crate::machine::judge::{Bench, Unproved};
 use crate::machine::verified::Verified;
-use crate::policy::principal::Identity;
 use crate::secret::Secret;
 use crate::session::cookie::SessionCookie;
 use crate::session::model::Session;
@@ -41,12 +41,15 @@ use crate::shared::document::{Document, Step};
 use crate::shared::marks::Marks;
 use crate::stream::StreamId;
 use crate::time::UnixTime;
+use crate::ws::open::OpenSockets;
 use crate::ws::pending::Pending;
 
+pub use attempts::Rate;
+use exchanges::Exchanges;
 pub use kept::Recheck;
-use refreshes::FOLLOW;
 pub use refreshes::Refreshes;
 use revocations::Revocations;
+pub use sockets::Fate;
 
 /// A call that the site makes for everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +60,8 @@ pub enum SiteCall {
     Keys(usize),
     /// A session's refresh.
     Refresh([u8; 16]),
+    /// An exchange of client credentials, by their keyed hash.
+    Exchange([u8; 16]),
     /// What userinfo says of a refreshed session's person.
     Userinfo([u8; 16]),
 }
@@ -67,6 +72,8 @@ const METADATA: Duration = Duration::from_secs(3600);
 const IDLE: Duration = Duration::from_secs(1);
 /// The pause while sockets wait for their first frame.
 const SOCKETS: Duration = Duration::from_millis(100);
+/// The pause between two looks at what other workers are asking for.
+const FOLLOW: Duration = Duration::from_millis(10);
 /// The shortest one.
 const SOON: Duration = Duration::from_millis(1);
 
@@ -82,8 +89,11 @@ pub struct Site {
     verified: RefCell<Verified>,
     /// Refreshes of sessions.
     pub refreshes: Refreshes,
-    /// Sockets that are not judged yet.
+    exchanges: Exchanges,
+    /// Sockets that are not judged yet,
     pub pending: Pending,
+    /// and those that are.
+    pub sockets: OpenSockets,
     /// The session cookie's sealing.
     pub session_cookie: SessionCookie,
     /// The login cookies' sealing.
@@ -140,7 +150,17 @@ impl Site {
                 Rc::clone(&host.store),
                 Rc::clone(&host.entropy),
             )),
+            exchanges: Exchanges::new(
+                &master,
+                Answers::new(
+                    "shared exchanges",
+                    &master,
+                    Rc::clone(&host.store),
+                    Rc::clone(&host.entropy),
+                ),
+            ),
             pending: Pending::default(),
+            sockets: OpenSockets::default(),
             session_cookie,
             tickets,
             failures,
@@ -182,30 +202,6 @@ impl Site {
         Some(Verifier { keys, allowed: &config.idp.algorithms, host: &*self.host })
     }
 
-    /// Judges a credential.
-    ///
-    /// # Errors
-    /// See [`Unproved`].
-    pub fn judge(
-        &mut self,
-        presented: &Presented<'_>,
-        peer: &dyn Peer,
-        now: UnixTime,
-    ) -> Result<Identity, Unproved> {
-        let config = self.config();
-        match self.bench(&config, peer, now).judge(presented) {
-            Err(Unproved::NoKeys) => {
-                self.catch_up(now);
-                self.bench(&config, peer, now).judge(presented)
-            }
-            judged => judged,
-        }
-    }
-
-    fn bench<'a>(&'a self, config: &'a Config, peer: &'a dyn Peer, now: UnixTime) -> Bench<'a> {
-        Bench { config, keys: &self.keys, host: &*self.host, peer, verified: &self.verified, now }
-    }
-
     /// The next call that is due. To be asked until it has none.
     pub fn poll(&mut self, now: UnixTime) -> Option<(SiteCall, Callout)> {
         let config = self.config();
@@ -223,6 +219,7 @@ impl Site {
             return Some((SiteCall::Keys(issuer), self.fetch_keys(issuer, &config)?));
         }
         self.woken.extend(self.refreshes.follow(now));
+        self.woken.extend(self.exchanges.follow(now));
         let provider = self.provider.as_ref()?;
         if let Some(path) = &provider.userinfo_path
             && let Some((id, session, access)) = self.roles_wanted.pop()
@@ -230,8 +227,12 @@ impl Site {
             self.roles_asked.insert(id, session);
             return Some((SiteCall::Userinfo(id), userinfo::request(&config, path, &access)));
         }
-        let (id, token) = self.refreshes.begin_next(now)?;
-        Some((SiteCall::Refresh(id), token::refresh(&config, provider, &token)))
+        if let Some((id, token)) = self.refreshes.begin_next(now) {
+            return Some((SiteCall::Refresh(id), token::refresh(&config, provider, &token)));
+        }
+        let (name, credentials) = self.exchanges.begin_next(now)?;
+        let callout = token::client_credentials(&config, provider, &credentials);
+        Some((SiteCall::Exchange(name), callout))
     }
 
     fn take_over_metadata(&mut self, body: &[u8], now: UnixTime) {
@@ -270,11 +271,14 @@ impl Site {
     /// How long the shell may rest before it polls again.
     #[must_use]
     pub fn next_poll(&self, now: UnixTime) -> Duration {
-        let refreshes = self.refreshes.has_queued() || !self.roles_wanted.is_empty();
-        if refreshes && self.provider.is_some() {
+        let queued = self.refreshes.has_queued()
+            || self.exchanges.has_queued()
+            || !self.roles_wanted.is_empty();
+        if queued && self.provider.is_some() {
             return SOON;
         }
-        let follow = if self.refreshes.is_following() { FOLLOW } else { IDLE };
+        let following = self.refreshes.is_following() || self.exchanges.is_following();
+        let follow = if following { FOLLOW } else { IDLE };
         let socket = if self.pending.is_empty() { follow } else { follow.min(SOCKETS) };
         let documents = self.metadata.rest(now).min(self.keys.rest(self.provider.is_some(), now));
         socket.min(documents).max(SOON)
@@ -290,6 +294,7 @@ impl Site {
                 self.keys.finish(issuer, body(reply), now);
                 self.woken.extend(self.keys.take_woken());
             }
+            SiteCall::Exchange(name) => self.on_exchange(name, reply, now),
             SiteCall::Refresh(id) => {
                 let Some(session) = self.refreshes.in_flight(&id) else { return };
                 let config = self.config();
@@ -368,10 +373,12 @@ impl Site {
     /// A request has ended: nothing is kept for it.
     pub fn forget(&mut self, stream: StreamId) {
         self.pending.release(stream);
+        self.sockets.release(stream);
         self.keys.forget(stream);
         self.waiting_for_provider.retain(|waiting| *waiting != stream);
         self.woken.retain(|woken| *woken != stream);
         self.refreshes.forget(stream);
+        self.exchanges.forget(stream);
     }
 
     fn notice(&mut self, line: String) {

@@ -3,8 +3,6 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use core::time::Duration;
-
 use crate::config;
 use crate::limits::{REFRESHES_IN_FLIGHT, WAITING_REQUESTS};
 use crate::login::refresh::Refreshed;
@@ -15,13 +13,12 @@ use crate::shared::answers::{Answers, Known};
 use crate::stream::StreamId;
 use crate::time::UnixTime;
 
+use super::FOLLOW;
 use super::kept::{Kept, PAUSE, Recheck, Verdict};
 
 /// Sessions whose last result is kept.
 const KEPT: usize = 4096;
-/// The pause between two looks at what other workers are asking for,
-pub const FOLLOW: Duration = Duration::from_millis(10);
-/// and how many sessions are looked at each time.
+/// Sessions that are looked at each time for what other workers have heard.
 const LOOKS: usize = 64;
 
 enum Entry {

@@ -2,4 +2,5 @@
 
 pub mod first_frame;
 pub mod frame;
+pub mod open;
 pub mod pending;

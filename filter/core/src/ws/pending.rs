@@ -25,6 +25,15 @@ impl Pending {
         Some(Slot(()))
     }
 
+    /// Its first frame is there, and the provider is being asked about it: that takes its own time.
+    pub fn has_spoken(&mut self, stream: StreamId, now: UnixTime) {
+        for (own, _, since) in &mut self.0 {
+            if *own == stream {
+                *since = now;
+            }
+        }
+    }
+
     /// Gives the place back: judged, or gone.
     pub fn release(&mut self, stream: StreamId) {
         self.0.retain(|(own, _, _)| *own != stream);
@@ -50,7 +59,8 @@ impl Pending {
 }
 
 /// What counts as one client: an IPv4 address, an IPv6 /64 (which is one subscriber's).
-fn network(address: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn network(address: &[u8]) -> Vec<u8> {
     let text = core::str::from_utf8(address).unwrap_or_default();
     let text = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
     match text.parse::<core::net::Ipv6Addr>() {

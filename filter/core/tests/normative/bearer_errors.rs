@@ -166,7 +166,22 @@ fn kc_4_missing_and_odd_roles_grant_nothing() {
 fn what_is_not_a_client_s_credential_never_leaves() {
     let mut world = World::new();
     let calls = world.idp.calls.values().sum::<usize>();
-    for pair in ["etl:lk_mistyped", "etl:lt_mistyped", AUTH_STRING, "a:eyJ.eyJ.x", "a:b"] {
+    let nested = basic(&basic("etl:x"));
+    for pair in [
+        "etl:lk_mistyped",
+        "etl:lt_mistyped",
+        AUTH_STRING,
+        "a:eyJ.eyJ.x",
+        "lk_misplaced:",
+        "lk_misplaced:x",
+        "lt_misplaced:x",
+        "eyJ.eyJ.x:x",
+        "Bearer x:y",
+        "Basic x:y",
+        &nested,
+        ":x",
+        "x:",
+    ] {
         assert_eq!(ask(&mut world, &[("authorization", &basic(pair))]).status, 401, "{pair}");
     }
     assert_eq!(world.idp.calls.values().sum::<usize>(), calls);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use ed25519_compact::{KeyPair, Seed};
-use lictor_core::crypto::{sha256, to_base64url};
+use lictor_core::crypto::{from_base64, sha256, to_base64url};
 use lictor_core::decision::Callout;
 use lictor_core::time::UnixTime;
 use serde_json::{Value, json};
@@ -42,6 +42,12 @@ pub struct Idp {
     pub refresh_token_length: usize,
     /// What the token endpoint answers instead of tokens.
     pub instead_of_tokens: Option<(u16, Vec<u8>)>,
+    /// Clients that may ask for tokens of their own, with their secrets,
+    pub clients: HashMap<String, String>,
+    /// those whose secrets were shown, right or wrong,
+    pub shown: Vec<String>,
+    /// and claims of their tokens that differ from the usual ones.
+    pub client_claims: Value,
     /// What userinfo answers.
     pub userinfo: Option<Value>,
     /// What is answered for metadata instead of them.
@@ -78,6 +84,9 @@ impl Idp {
             code_refused: false,
             refresh_token_length: 0,
             instead_of_tokens: None,
+            clients: HashMap::from([("etl-worker".to_owned(), "planted-secret-of-etl".to_owned())]),
+            shown: Vec::new(),
+            client_claims: json!({}),
             userinfo: None,
             instead_of_metadata: None,
             instead_of_keys: None,
@@ -157,6 +166,9 @@ impl Idp {
                 None => return Some((503, Vec::new())),
             },
             "/realms/prefect/certs" => self.jwks(),
+            "/realms/prefect/token" if form.contains("grant_type=client_credentials") => {
+                return Some(self.client_token(callout, now));
+            }
             "/realms/prefect/token" if self.is_used(&form) => {
                 return Some((400, br#"{"error":"invalid_grant"}"#.to_vec()));
             }
@@ -176,6 +188,31 @@ impl Idp {
             vec![json!({"kty": "RSA", "use": "enc", "kid": "enc", "n": "AQAB", "e": "AQAB"})];
         keys.extend(self.published.iter().map(|(kid, pair)| jwk(kid, pair)));
         json!({ "keys": keys })
+    }
+
+    fn client_token(&mut self, callout: &Callout, now: UnixTime) -> (u16, Vec<u8>) {
+        let line = callout.headers.iter().find(|(name, _)| *name == "authorization");
+        let pair = line.and_then(|(_, line)| {
+            from_base64(line.strip_prefix("Basic ")?.as_bytes())
+                .and_then(|pair| String::from_utf8(pair).ok())
+        });
+        let pair = pair.unwrap_or_default();
+        let decoded = |text: &str| {
+            let name = format!("x={text}");
+            lictor_core::http::query::only(&name, "x").unwrap().unwrap().into_owned()
+        };
+        let (client, secret) = pair.split_once(':').unwrap_or_default();
+        let (client, secret) = (decoded(client), decoded(secret));
+        self.shown.push(client.clone());
+        if self.clients.get(&client) != Some(&secret) {
+            return (401, br#"{"error":"unauthorized_client"}"#.to_vec());
+        }
+        let mut claims = self.machine_claims(now);
+        claims["azp"] = json!(client);
+        claims["preferred_username"] = json!(format!("service-account-{client}"));
+        merge(&mut claims, &self.client_claims);
+        let body = json!({ "token_type": "Bearer", "access_token": self.sign(&claims) });
+        (200, body.to_string().into_bytes())
     }
 
     fn tokens(&mut self, form: &str, now: UnixTime) -> Value {

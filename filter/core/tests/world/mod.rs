@@ -142,12 +142,24 @@ pub fn compile(configuration: &Value) -> Config {
 }
 
 /// The client's end of the connection.
-#[derive(Default)]
-pub struct Client(pub Option<Certificate>);
+pub struct Client {
+    pub certificate: Option<Certificate>,
+    pub address: Vec<u8>,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self { certificate: None, address: b"192.0.2.1".to_vec() }
+    }
+}
 
 impl Peer for Client {
     fn certificate(&self) -> Option<Certificate> {
-        self.0.clone()
+        self.certificate.clone()
+    }
+
+    fn address(&self) -> Vec<u8> {
+        self.address.clone()
     }
 }
 
@@ -197,7 +209,7 @@ impl World {
     pub fn begin(&mut self, headers: &Headers) -> (Gate, Outcome) {
         let mut gate = Gate::new(self.next_stream);
         self.next_stream += 1;
-        let view = RequestView { headers, address: b"192.0.2.1" };
+        let view = RequestView { headers };
         let decision = gate.on_request(view, &mut self.cx());
         let outcome = self.settle(&mut gate, headers, decision);
         (gate, outcome)
@@ -242,7 +254,7 @@ impl World {
         waiting
             .into_iter()
             .map(|(mut gate, headers)| {
-                let view = RequestView { headers: &headers, address: b"192.0.2.1" };
+                let view = RequestView { headers: &headers };
                 let decision = gate.on_wake(view, &mut self.cx());
                 let outcome = self.settle(&mut gate, &headers, decision);
                 (gate, outcome)
@@ -275,7 +287,7 @@ impl World {
                 Decision::ReadBody(_) => return Outcome::Reading,
                 Decision::Await(callout) => {
                     let answer = self.idp.answer(&callout, self.now);
-                    let view = RequestView { headers, address: b"192.0.2.1" };
+                    let view = RequestView { headers };
                     gate.on_callout(reply_of(answer.as_ref()), view, &mut self.cx())
                 }
             };

@@ -9,6 +9,7 @@ mod canary;
 mod certificates;
 mod configuration;
 mod cross_site;
+mod exchanges;
 mod faults;
 mod header_bytes;
 mod hygiene;
@@ -55,6 +56,7 @@ pub fn all() -> Vec<Trial> {
         cross_site::stories(),
         open_redirects::stories(),
         machines::stories(),
+        exchanges::stories(),
         tokens::stories(),
         keys::stories(),
         issuers::stories(),

@@ -1,0 +1,85 @@
+//! A map that holds so many entries and no more: the oldest go first.
+
+use core::hash::Hash;
+use std::collections::{HashMap, VecDeque};
+
+/// See the module.
+pub struct Bounded<K, V> {
+    entries: HashMap<K, V>,
+    /// Each key once, the oldest entry first.
+    order: VecDeque<K>,
+    most: usize,
+}
+
+impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
+    /// Empty, for so many entries.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self { entries: HashMap::new(), order: VecDeque::new(), most }
+    }
+
+    /// The entry of a key.
+    #[must_use]
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.entries.get(key)
+    }
+
+    /// The entry of a key, to be changed; its age stays.
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.entries.get_mut(key)
+    }
+
+    /// Sets an entry, which is the youngest then.
+    pub fn insert(&mut self, key: K, value: V) {
+        if self.entries.insert(key, value).is_some() {
+            self.order.retain(|own| *own != key);
+        }
+        self.order.push_back(key);
+        if self.order.len() > self.most
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.entries.remove(&oldest);
+        }
+    }
+
+    /// Takes an entry away.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        let removed = self.entries.remove(key);
+        if removed.is_some() {
+            self.order.retain(|own| own != key);
+        }
+        removed
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn the_oldest_go_first_and_one_that_is_set_again_is_young() {
+        let mut map = Bounded::new(2);
+        map.insert(1, 'a');
+        map.insert(2, 'b');
+        map.insert(1, 'c');
+        map.insert(3, 'd');
+        assert_eq!((map.get(&1), map.get(&2), map.get(&3)), (Some(&'c'), None, Some(&'d')));
+        assert_eq!(map.remove(&1), Some('c'));
+        assert_eq!((map.len(), map.order.len()), (1, 1));
+    }
+}

@@ -1,0 +1,78 @@
+//! What comes behind a request's head: bodies that an endpoint of ours reads, the first frames of sockets.
+
+use super::socket::Socket;
+use super::{Cx, Forwarded, Gate, Interest, State, backchannel_logout};
+use crate::decision::DataStep;
+
+impl Gate {
+    /// What is wanted of the client's body.
+    #[must_use]
+    pub fn request_data(&self) -> Interest {
+        match &self.state {
+            State::Forwarded(forwarded) => {
+                forwarded.socket.as_ref().map_or(Interest::None, Socket::client_data)
+            }
+            State::BackchannelLogout(backchannel_logout::Step::Reading { .. }) => Interest::Bytes,
+            // The body of a request that is not decided stays where it is.
+            _ => Interest::Time,
+        }
+    }
+
+    /// Body bytes of the client that are held: of sockets, until the first frame has been judged.
+    /// `held` is everything that is held, `end` whether nothing more will come.
+    pub fn on_request_data(&mut self, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
+        if let State::BackchannelLogout(_) = &self.state
+            && let State::BackchannelLogout(step) = core::mem::replace(&mut self.state, State::Over)
+        {
+            return self.backchannel_data(step, held, end, cx);
+        }
+        match &mut self.state {
+            State::Forwarded(forwarded) => match &mut forwarded.socket {
+                Some(socket) => {
+                    let (step, event) = socket.on_client_data(held, end, self.stream, cx);
+                    self.event = event.or(self.event.take());
+                    step
+                }
+                None => DataStep::Pass,
+            },
+            // Envoy holds the body of a request that is not decided; nothing passes before.
+            _ => DataStep::Hold,
+        }
+    }
+
+    /// Trailers of the client's: they end the body, and what was held would go on with them.
+    pub fn on_request_trailers(&mut self) -> DataStep {
+        match core::mem::replace(&mut self.state, State::Over) {
+            forwarded @ State::Forwarded(_) => {
+                self.state = forwarded;
+                DataStep::Pass
+            }
+            State::BackchannelLogout(backchannel_logout::Step::Reading { .. }) => {
+                self.backchannel_trailers()
+            }
+            other => {
+                self.state = other;
+                DataStep::Hold
+            }
+        }
+    }
+
+    /// Whether it is woken with the bytes that are held for it: its socket's first frame is being judged.
+    #[must_use]
+    pub const fn waits_with_data(&self) -> bool {
+        match &self.state {
+            State::Forwarded(Forwarded { socket: Some(socket), .. }) => socket.is_waiting(),
+            _ => false,
+        }
+    }
+
+    /// The site has what the socket waited for. `held` is everything that is held.
+    pub fn on_data_wake(&mut self, held: &[u8], cx: &mut Cx<'_>) -> DataStep {
+        let State::Forwarded(Forwarded { socket: Some(socket), .. }) = &mut self.state else {
+            return DataStep::Hold;
+        };
+        let (step, event) = socket.on_wake(held, self.stream, cx);
+        self.event = event.or(self.event.take());
+        step
+    }
+}

@@ -1,0 +1,116 @@
+//! How often credentials that nobody knows yet may be tried at the provider: token buckets, one for each
+//! client's name from each network, and one for each network. Guessing at a worker's secret from one
+//! place keeps nobody out who comes from another, and costs the provider little.
+
+use core::time::Duration;
+
+use crate::bounded::Bounded;
+use crate::limits::{EXCHANGES_OF_CLIENT, EXCHANGES_OF_NETWORK, NETWORKS};
+use crate::shared::marks::{Name, name};
+use crate::time::UnixTime;
+use crate::ws::pending::network;
+
+/// So many at once, and one more each time.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// How many at once.
+    pub burst: u32,
+    /// How long until there is one more.
+    pub each: Duration,
+}
+
+/// See the module.
+pub struct Attempts(Bounded<Name, Bucket>);
+
+#[derive(Clone, Copy)]
+struct Bucket {
+    left: u32,
+    /// Up to when it has been filled.
+    filled: UnixTime,
+}
+
+impl Default for Attempts {
+    fn default() -> Self {
+        Self(Bounded::new(NETWORKS))
+    }
+}
+
+impl Attempts {
+    /// Takes one from both buckets, if there is one in both.
+    pub fn may(&mut self, client: &str, address: &[u8], now: UnixTime) -> bool {
+        let network = network(address);
+        let of_network = name(&[b"network ", network.as_slice()].concat());
+        let of_client = name(&[b"client ", network.as_slice(), b" ", client.as_bytes()].concat());
+        // A name that is refused costs the others of its network nothing.
+        self.take(of_client, EXCHANGES_OF_CLIENT, now)
+            && self.take(of_network, EXCHANGES_OF_NETWORK, now)
+    }
+
+    fn take(&mut self, whose: Name, rate: Rate, now: UnixTime) -> bool {
+        let mut bucket = match self.0.remove(&whose) {
+            Some(bucket) => bucket.filled_up(rate, now),
+            None => Bucket { left: rate.burst, filled: now },
+        };
+        let some = bucket.left > 0;
+        bucket.left = bucket.left.saturating_sub(1);
+        self.0.insert(whose, bucket);
+        some
+    }
+}
+
+impl Bucket {
+    fn filled_up(self, rate: Rate, now: UnixTime) -> Self {
+        // A time in the future is of a clock that went back: it is full then, as after a long time.
+        if self.filled > now {
+            return Self { left: rate.burst, filled: now };
+        }
+        let each = rate.each.as_millis().max(1);
+        let more = now.since(self.filled).as_millis().checked_div(each).unwrap_or_default();
+        let more = u32::try_from(more).unwrap_or(u32::MAX);
+        let left = self.left.saturating_add(more);
+        if left >= rate.burst {
+            return Self { left: rate.burst, filled: now };
+        }
+        Self { left, filled: self.filled.plus(rate.each.saturating_mul(more)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn taken(attempts: &mut Attempts, client: &str, address: &[u8], now: UnixTime) -> usize {
+        (0..1000).filter(|_| attempts.may(client, address, now)).count()
+    }
+
+    #[test]
+    fn one_name_from_one_network_fills_up_slowly() {
+        let mut attempts = Attempts::default();
+        let t0 = UnixTime::from_secs(1000);
+        let burst = EXCHANGES_OF_CLIENT.burst as usize;
+        assert_eq!(taken(&mut attempts, "etl", b"192.0.2.1", t0), burst);
+        assert_eq!(taken(&mut attempts, "etl", b"192.0.2.2", t0), burst, "another network");
+        let almost = EXCHANGES_OF_CLIENT.each - Duration::from_millis(1);
+        assert_eq!(taken(&mut attempts, "etl", b"192.0.2.1", t0.plus(almost)), 0);
+        let once = t0.plus(EXCHANGES_OF_CLIENT.each);
+        assert_eq!(taken(&mut attempts, "etl", b"192.0.2.1", once), 1);
+        let long = t0.plus(EXCHANGES_OF_CLIENT.each * 1000);
+        assert_eq!(taken(&mut attempts, "etl", b"192.0.2.1", long), burst);
+    }
+
+    #[test]
+    fn many_names_from_one_network_are_bounded_together() {
+        let mut attempts = Attempts::default();
+        let now = UnixTime::from_secs(1000);
+        let names = (0..500).filter(|n| attempts.may(&format!("c{n}"), b"192.0.2.1", now));
+        assert_eq!(names.count(), EXCHANGES_OF_NETWORK.burst as usize);
+        assert!(attempts.may("etl", b"192.0.2.9", now));
+        // An IPv6 subscriber has as many addresses as he likes.
+        let names = (0..500)
+            .filter(|n| attempts.may(&format!("c{n}"), format!("2001:db8::{n:x}").as_bytes(), now));
+        assert_eq!(names.count(), EXCHANGES_OF_NETWORK.burst as usize);
+    }
+}

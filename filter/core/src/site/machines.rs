@@ -1,0 +1,85 @@
+//! What machines show, judged with what the site knows; the provider is asked where only it can say.
+
+use super::Site;
+use super::exchanges::{Exchange, Shower};
+use crate::config::{Config, LOGIN};
+use crate::decision::CalloutReply;
+use crate::http::authorization::Presented;
+use crate::machine::certificate::Peer;
+use crate::machine::exchange::{self, Credentials, Verdict};
+use crate::machine::judge::{Bench, Unproved};
+use crate::policy::principal::Identity;
+use crate::refusal::{Reason, Refusal, shown};
+use crate::stream::StreamId;
+use crate::time::UnixTime;
+
+impl Site {
+    /// Judges a credential, for a request that may have to wait for the verdict.
+    ///
+    /// # Errors
+    /// See [`Unproved`].
+    pub fn judge(
+        &mut self,
+        presented: &Presented<'_>,
+        stream: StreamId,
+        peer: &dyn Peer,
+        now: UnixTime,
+    ) -> Result<Identity, Unproved> {
+        let config = self.config();
+        let judged = match self.bench(&config, peer, now).judge(presented) {
+            Err(Unproved::NoKeys) => {
+                self.catch_up(now);
+                self.bench(&config, peer, now).judge(presented)
+            }
+            judged => judged,
+        };
+        match judged {
+            Err(Unproved::Credentials(credentials)) => {
+                self.exchange(&credentials, Shower { stream, peer }, now)
+            }
+            judged => judged,
+        }
+    }
+
+    fn bench<'a>(&'a self, config: &'a Config, peer: &'a dyn Peer, now: UnixTime) -> Bench<'a> {
+        Bench { config, keys: &self.keys, host: &*self.host, peer, verified: &self.verified, now }
+    }
+
+    fn exchange(
+        &mut self,
+        credentials: &Credentials,
+        shower: Shower<'_>,
+        now: UnixTime,
+    ) -> Result<Identity, Unproved> {
+        let config = self.config();
+        if self.provider.is_none() {
+            self.catch_up(now);
+        }
+        let has_provider = self.provider.is_some();
+        let refused = |reason, seen: &str| {
+            let seen = format!("client {}: {seen}", credentials.client);
+            Err(Unproved::Refused(Refusal::new(reason).seen(seen).wanted("an exchange")))
+        };
+        match self.exchanges.show(credentials, shower, &config.session, has_provider, now) {
+            Exchange::Counts(identity) => Ok(identity),
+            Exchange::Wait => Err(Unproved::Asking),
+            Exchange::Refused(refusal) => Err(Unproved::Refused(refusal)),
+            Exchange::Unavailable => refused(Reason::ProviderUnreachable, "no verdict"),
+            Exchange::Busy => refused(Reason::Busy, "too many unknown credentials"),
+        }
+    }
+
+    pub(super) fn on_exchange(&mut self, name: [u8; 16], reply: CalloutReply<'_>, now: UnixTime) {
+        let Some(client) = self.exchanges.in_flight(&name).map(str::to_owned) else { return };
+        let config = self.config();
+        let verdict = exchange::judge(&client, reply, self.verifier(&config, now), &config, now);
+        if let Verdict::None { seen, unknown_key, .. } = &verdict {
+            if *unknown_key {
+                self.keys.want_fresher(LOGIN, now);
+            }
+            let client = shown(&client);
+            self.notice(format!("credentials of {client} could not be exchanged: {seen}"));
+        }
+        self.woken.extend(self.exchanges.finish(name, verdict, now));
+    }
+}

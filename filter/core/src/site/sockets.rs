@@ -1,0 +1,69 @@
+//! Whether an open socket may go on: what it was opened with must still be good, by the settings as they
+//! are now.
+
+use super::Site;
+use crate::machine::{api_key, certificate};
+use crate::policy::authorize;
+use crate::policy::principal::{Hold, Identity};
+use crate::stream::StreamId;
+use crate::time::UnixTime;
+use crate::ws::open::OpenSocket;
+
+/// What becomes of an open socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It goes on until then, or without a bound in time.
+    GoesOn(Option<UnixTime>),
+    /// It ends.
+    Ends,
+}
+
+impl Site {
+    /// Whether a socket's time is over; what may go on is given a new time.
+    pub fn socket_is_over(&mut self, stream: StreamId, now: UnixTime) -> bool {
+        let Some(open) = self.sockets.due(stream, now).cloned() else { return false };
+        match self.fate(&open, now) {
+            Fate::GoesOn(until) => {
+                self.sockets.extend(stream, until);
+                false
+            }
+            Fate::Ends => true,
+        }
+    }
+
+    /// Judges a socket anew, by this site's settings.
+    pub fn fate(&mut self, open: &OpenSocket, now: UnixTime) -> Fate {
+        let Some(identity) = self.still(open, now) else { return Fate::Ends };
+        match authorize::identity(identity, &open.known.operation()) {
+            Ok(permit) if permit.until().is_none_or(|until| now < until) => {
+                Fate::GoesOn(permit.until())
+            }
+            _ => Fate::Ends,
+        }
+    }
+
+    /// Whom the socket's hold proves now.
+    fn still(&mut self, open: &OpenSocket, now: UnixTime) -> Option<Identity> {
+        let config = self.config();
+        match &open.hold {
+            Hold::Nothing => None,
+            Hold::Issuer(issuer, role) => {
+                let known = config.issuers.iter().any(|own| own.issuer == **issuer);
+                let identity = Identity {
+                    principal: open.principal.clone(),
+                    role: Some(*role),
+                    until: open.until,
+                    hold: open.hold.clone(),
+                };
+                (config.machines.bearer && known).then_some(identity)
+            }
+            Hold::ApiKey(digest) => api_key::by_digest(digest, &config, now).ok(),
+            Hold::Exchanged(name) => self.exchanges.holds(name, &config.session, now),
+            Hold::Certificate(name) => certificate::by_name(name, &config),
+            Hold::AuthString => {
+                let identity = crate::machine::judge::auth_string();
+                config.machines.accept_auth_string.then_some(identity)
+            }
+        }
+    }
+}

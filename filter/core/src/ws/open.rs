@@ -1,0 +1,75 @@
+//! Open sockets: whose they are, what they hang on, and how many one principal may have.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::limits::SOCKETS_OF_PRINCIPAL;
+use crate::policy::authorize::Permit;
+use crate::policy::principal::{Hold, Principal};
+use crate::prefect::sockets::KnownSocket;
+use crate::stream::StreamId;
+use crate::time::UnixTime;
+
+/// See the module.
+#[derive(Default)]
+pub struct OpenSockets(HashMap<StreamId, OpenSocket>);
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub struct OpenSocket {
+    /// Which of Prefect's it is.
+    pub known: KnownSocket,
+    /// Whose.
+    pub principal: Rc<Principal>,
+    /// What it hangs on.
+    pub hold: Hold,
+    /// When that must be looked at; `None` for no time.
+    pub until: Option<UnixTime>,
+}
+
+impl OpenSockets {
+    /// Takes a place for a socket that was permitted; whether there was one.
+    #[must_use]
+    pub fn take(&mut self, stream: StreamId, known: &KnownSocket, permit: &Permit) -> bool {
+        let Some((principal, hold)) = permit.holder() else { return false };
+        let own = self.0.values().filter(|open| open.principal.id == principal.id).count();
+        if own >= SOCKETS_OF_PRINCIPAL {
+            return false;
+        }
+        let (principal, hold) = (Rc::clone(principal), hold.clone());
+        let open = OpenSocket { known: known.clone(), principal, hold, until: permit.until() };
+        self.0.insert(stream, open);
+        true
+    }
+
+    /// A socket, if it is open and its time has come.
+    #[must_use]
+    pub fn due(&self, stream: StreamId, now: UnixTime) -> Option<&OpenSocket> {
+        self.0.get(&stream).filter(|open| open.is_due(now))
+    }
+
+    /// All whose time has come; with `all` the others, too.
+    #[must_use]
+    pub fn to_be_judged(&self, all: bool, now: UnixTime) -> Vec<(StreamId, OpenSocket)> {
+        let due = self.0.iter().filter(|(_, open)| all || open.is_due(now));
+        due.map(|(stream, open)| (*stream, open.clone())).collect()
+    }
+
+    /// It goes on until then.
+    pub fn extend(&mut self, stream: StreamId, until: Option<UnixTime>) {
+        if let Some(open) = self.0.get_mut(&stream) {
+            open.until = until;
+        }
+    }
+
+    /// It has ended.
+    pub fn release(&mut self, stream: StreamId) {
+        self.0.remove(&stream);
+    }
+}
+
+impl OpenSocket {
+    fn is_due(&self, now: UnixTime) -> bool {
+        self.until.is_some_and(|until| now >= until)
+    }
+}
