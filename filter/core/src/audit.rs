@@ -1,5 +1,6 @@
 //! The event of a decision: what metrics count and what the access log shows.
 
+use crate::machine::personal_token::PersonalToken;
 use crate::policy::authorize::Permit;
 use crate::policy::principal::Method;
 use crate::refusal::Refusal;
@@ -82,6 +83,15 @@ impl Event {
             role: "-",
             line: None,
         }
+    }
+
+    /// That it was for the person of a token.
+    #[must_use]
+    pub fn about(mut self, token: &PersonalToken) -> Self {
+        self.principal = crate::refusal::shown(&format!("user:{}", token.subject));
+        self.role = token.role.name();
+        self.method = Method::Session.label();
+        self
     }
 
     /// What the access log shows, under Envoy's filter state. That a forwarded request has no reason

@@ -44,6 +44,10 @@ pub const EXCHANGES_OF_NETWORK: Rate = Rate { burst: 64, each: Duration::from_mi
 pub const NETWORKS: usize = 4096;
 /// How long a login attempt may take.
 pub const LOGIN_ATTEMPT: Duration = Duration::from_secs(30 * 60);
+/// How long ago a person must have logged in to make a personal token,
+pub const FRESH_LOGIN: Duration = Duration::from_secs(300);
+/// and how long a terminal may take to trade its code for one.
+pub const CODE: Duration = Duration::from_secs(300);
 /// Access tokens that are remembered as verified in one worker.
 pub const VERIFIED: Most = Most { entries: 1024, bytes: 4 * 1024 * 1024 };
 /// Session cookies that are remembered as opened in one worker.

@@ -46,6 +46,12 @@ pub enum Reason {
     CredentialNotAccepted,
     /// The provider does not accept a client's credentials.
     ClientCredentials,
+    /// A personal token that counts no more, or never did.
+    PersonalToken,
+    /// A terminal's request for a personal token that is not of its form.
+    TokenRequest,
+    /// A code for a personal token that is used, late, or somebody else's.
+    TokenCode,
     /// The session is over.
     SessionEnded,
     /// Sockets are not opened by cookie.
@@ -148,6 +154,17 @@ impl Reason {
             Self::ClientCredentials => token(
                 "client_credentials",
                 "The identity provider does not accept these client credentials.",
+            ),
+            Self::PersonalToken => {
+                token("personal_token", "This personal token is not valid here any more.")
+            }
+            Self::TokenRequest => {
+                plain(400, "invalid_request", "The request for a personal token can't be read.")
+            }
+            Self::TokenCode => plain(
+                400,
+                "invalid_grant",
+                "The code is not valid here any more. Ask for a new one.",
             ),
             Self::SessionEnded => plain(
                 401,

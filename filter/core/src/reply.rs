@@ -51,7 +51,10 @@ impl Reply {
     pub fn page(status: u16, code: &'static str, page: &pages::Page, asker: Asker<'_>) -> Self {
         let mut reply =
             Self::new(status, code, page.html().into_bytes(), "text/html; charset=utf-8");
-        reply.push("content-security-policy", pages::content_security_policy(asker.provider));
+        reply.push(
+            "content-security-policy",
+            pages::content_security_policy(asker.provider, page.form_target()),
+        );
         reply.push("x-frame-options", "DENY");
         if let Some(seconds) = page.again_after() {
             reply.push("refresh", seconds.to_string());
@@ -62,11 +65,16 @@ impl Reply {
         reply
     }
 
-    /// The answer to a logout token that was refused (OpenID Connect Back-Channel Logout §2.8).
+    /// The answer to a logout token or a code that was refused (OpenID Connect Back-Channel Logout §2.8,
+    /// RFC 6749 §5.2).
     #[must_use]
-    pub fn logout_refused(refusal: &Refusal) -> Self {
+    pub fn oauth_error(refusal: &Refusal) -> Self {
         let meaning = refusal.reason.meaning();
-        let error = if meaning.status == 400 { "invalid_request" } else { "server_error" };
+        let error = match refusal.reason {
+            Reason::TokenCode => "invalid_grant",
+            _ if meaning.status == 503 => "server_error",
+            _ => "invalid_request",
+        };
         let body = json!({"error": error, "error_description": meaning.text, "code": meaning.code});
         let mut reply = Self::json(meaning.status, meaning.code, &body);
         if let Some(seconds) = meaning.retry_after {

@@ -133,7 +133,17 @@ fn limits_of_single_settings() {
         ("/audiences", json!([]), false),
         ("/client_id", json!(""), false),
         ("/machines/hosts", json!(["a b"]), false),
-        ("/machines/personal_tokens", json!({}), false),
+        ("/machines/personal_tokens", json!({}), true),
+        ("/machines/personal_tokens", json!(false), true),
+        ("/machines/personal_tokens", json!("on"), false),
+        ("/machines/personal_tokens", json!({"max": "8h", "role": "viewer"}), true),
+        ("/machines/personal_tokens", json!({"max": 8}), false),
+        ("/machines/personal_tokens", json!({"role": "root"}), false),
+        ("/machines/personal_tokens", json!({"revoked": ["AAAAAAAAAAAAAAAAAAAAAA"]}), true),
+        ("/machines/personal_tokens", json!({"revoked": ["lt_x"]}), false),
+        ("/machines/client_credentials", json!({"clients": ["prefect-*"]}), true),
+        ("/machines/client_credentials", json!({"clients": ["*a*"]}), false),
+        ("/machines/client_credentials", json!({"client": []}), false),
     ] {
         let result = Config::compile(with(&[(pointer, value.clone())]).as_bytes(), &environment);
         assert_eq!(result.is_ok(), good, "{pointer} {value}: {:?}", result.err());

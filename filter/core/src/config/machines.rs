@@ -1,5 +1,6 @@
 //! What machines may show: keys, certificates, and where they may show them.
 
+use core::time::Duration;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -7,9 +8,13 @@ use super::hex;
 use super::reader::{Section, quote};
 use super::url::normal_authority;
 use super::values::role;
+use crate::machine::personal_token;
 use crate::policy::principal::{Method, Principal};
+use crate::policy::role::Role;
 
-use super::{ApiKey, CertificateEntry, CertificateName, ClientCredentials, Machines, Pattern};
+use super::{
+    ApiKey, CertificateEntry, CertificateName, ClientCredentials, Machines, Pattern, PersonalTokens,
+};
 
 pub fn machines(section: &Section<'_>, https: bool) -> Machines {
     let hosts = section.texts("hosts", &[]).into_iter().filter_map(|text| {
@@ -39,6 +44,7 @@ pub fn machines(section: &Section<'_>, https: bool) -> Machines {
         certificates,
         bearer: section.flag("bearer", true),
         client_credentials: client_credentials(section),
+        personal_tokens: personal_tokens(section),
         api_keys,
         accept_auth_string: section.flag("accept_auth_string", false),
     }
@@ -57,6 +63,26 @@ fn client_credentials(machines: &Section<'_>) -> Option<ClientCredentials> {
     let clients = clients.collect();
     section.finish();
     Some(ClientCredentials { clients })
+}
+
+fn personal_tokens(machines: &Section<'_>) -> Option<PersonalTokens> {
+    let section = machines.switch("personal_tokens")?;
+    let named = section.text("role").map(|text| role(&section, "role", text));
+    let revoked = section.texts("revoked", &[]);
+    let revoked = revoked.iter().filter_map(|text| {
+        let id = personal_token::id(text);
+        if id.is_none() {
+            section.problem("revoked", &quote(text), "ids of personal tokens (22 characters)");
+        }
+        id
+    });
+    let tokens = PersonalTokens {
+        max: section.duration("max", Duration::from_secs(36_000)),
+        role: named.flatten().unwrap_or(Role::Operator),
+        revoked: revoked.collect(),
+    };
+    section.finish();
+    Some(tokens)
 }
 
 fn certificates(machines: &Section<'_>) -> Vec<CertificateEntry> {

@@ -169,6 +169,8 @@ pub struct Machines {
     pub bearer: bool,
     /// Which clients' credentials are exchanged at the provider; `None` for nobody's.
     pub client_credentials: Option<ClientCredentials>,
+    /// Tokens that people make for themselves; `None` for none.
+    pub personal_tokens: Option<PersonalTokens>,
     /// API keys by the SHA-256 of their text: a look-up costs the same for any number of them.
     pub api_keys: HashMap<[u8; 32], ApiKey>,
     /// Client certificates that are a machine's.
@@ -182,6 +184,17 @@ pub struct Machines {
 pub struct ClientCredentials {
     /// Patterns of client ids.
     pub clients: Vec<Pattern>,
+}
+
+/// See [`Machines::personal_tokens`].
+#[derive(Debug)]
+pub struct PersonalTokens {
+    /// How long one lives.
+    pub max: Duration,
+    /// What it may do at most.
+    pub role: Role,
+    /// Those that count no more, by their identity.
+    pub revoked: Vec<[u8; 16]>,
 }
 
 /// A text in which one `*` may stand for any text.

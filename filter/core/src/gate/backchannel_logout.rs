@@ -162,6 +162,6 @@ impl Gate {
 
     fn refused_backchannel(&mut self, refusal: &Refusal) -> Reply {
         self.event = Some(crate::audit::Event::refused(refusal));
-        Reply::logout_refused(refusal)
+        Reply::oauth_error(refusal)
     }
 }

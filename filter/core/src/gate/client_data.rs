@@ -3,6 +3,7 @@
 use super::socket::Socket;
 use super::{Cx, Forwarded, Gate, Interest, State, backchannel_logout};
 use crate::decision::DataStep;
+use crate::refusal::{Reason, Refusal};
 
 impl Gate {
     /// What is wanted of the client's body.
@@ -12,7 +13,8 @@ impl Gate {
             State::Forwarded(forwarded) => {
                 forwarded.socket.as_ref().map_or(Interest::None, Socket::client_data)
             }
-            State::BackchannelLogout(backchannel_logout::Step::Reading { .. }) => Interest::Bytes,
+            State::BackchannelLogout(backchannel_logout::Step::Reading { .. })
+            | State::Trade(_) => Interest::Bytes,
             // The body of a request that is not decided stays where it is.
             _ => Interest::Time,
         }
@@ -25,6 +27,11 @@ impl Gate {
             && let State::BackchannelLogout(step) = core::mem::replace(&mut self.state, State::Over)
         {
             return self.backchannel_data(step, held, end, cx);
+        }
+        if let State::Trade(content_type) = &mut self.state {
+            let content_type = content_type.take();
+            self.state = State::Over;
+            return self.trade_data(content_type, held, end, cx);
         }
         match &mut self.state {
             State::Forwarded(forwarded) => match &mut forwarded.socket {
@@ -49,6 +56,10 @@ impl Gate {
             }
             State::BackchannelLogout(backchannel_logout::Step::Reading { .. }) => {
                 self.backchannel_trailers()
+            }
+            State::Trade(_) => {
+                let refusal = Refusal::new(Reason::TokenRequest).seen("trailers");
+                DataStep::Answer(self.refused_trade(&refusal.wanted("a body alone")))
             }
             other => {
                 self.state = other;

@@ -35,6 +35,8 @@ pub enum Endpoint {
     Auth,
     /// The provider ends sessions.
     BackchannelLogout,
+    /// Personal tokens.
+    Token,
     /// Named by the contract, not there yet.
     NotBuilt,
     /// Nothing of that name.
@@ -57,7 +59,8 @@ impl Endpoint {
             "/userinfo" => Self::Userinfo,
             "/auth" => Self::Auth,
             "/backchannel_logout" => Self::BackchannelLogout,
-            "/token" | "/companion.js" => Self::NotBuilt,
+            "/token" => Self::Token,
+            "/companion.js" => Self::NotBuilt,
             _ => Self::Unknown,
         })
     }
@@ -87,6 +90,9 @@ impl Gate {
                 return Err(
                     Refusal::new(Reason::NotBuilt).seen("an endpoint that is not there yet")
                 );
+            }
+            Endpoint::Token if get || request.method() == "POST" => {
+                return self.personal_tokens(host, target, request, cx);
             }
             Endpoint::BackchannelLogout => return self.begin_backchannel_logout(request, cx),
             Endpoint::SignOut if get || request.method() == "POST" => {}

@@ -56,10 +56,10 @@ impl Gate {
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         let return_to = return_path::checked(wish, &cx.site.config());
-        self.send_to_provider(Wish { return_to, again: false }, cookies, cx)
+        self.send_to_provider(Wish { return_to, again: false, fresh: false }, cookies, cx)
     }
 
-    fn send_to_provider(
+    pub(super) fn send_to_provider(
         &mut self,
         wish: Wish,
         cookies: &Cookies<'_>,
@@ -173,7 +173,7 @@ impl Gate {
             }
             Counted::Few(cookie) => {
                 let return_to = config.home().to_owned();
-                let wish = Wish { return_to, again: true };
+                let wish = Wish { return_to, again: true, fresh: false };
                 // Waiting for a provider that is away is no failure of the browser's.
                 match self.send_to_provider(wish, cookies, cx)? {
                     Decision::Reply(reply) => Ok(Decision::Reply(reply.with_cookie(cookie))),

@@ -7,6 +7,7 @@ mod client_data;
 mod endpoints;
 mod hosts;
 mod login;
+mod personal_tokens;
 mod protocol;
 mod response;
 mod sign_out;
@@ -98,6 +99,8 @@ enum State {
     Login(login::Step),
     /// The provider says that sessions are over.
     BackchannelLogout(backchannel_logout::Step),
+    /// A terminal trades its code for a token; its body, of this type, is on its way.
+    Trade(Option<String>),
     /// On its way to Prefect.
     Forwarded(Forwarded),
     /// Answered, refused, or being handled.
@@ -409,7 +412,7 @@ impl Gate {
             }
             State::Waiting | State::BackchannelLogout(_) => site.forget(self.stream),
             State::Forwarded(Forwarded { socket: Some(_), .. }) => site.forget(self.stream),
-            State::New | State::Forwarded(_) | State::Over => {}
+            State::New | State::Trade(_) | State::Forwarded(_) | State::Over => {}
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod authorization;
 pub mod client;
 pub mod cookies;
+pub mod form;
 pub mod query;
 pub mod request;
 pub mod target;

@@ -6,6 +6,7 @@ use core::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::config::Config;
+use crate::http::form;
 use crate::http::query::only;
 use crate::jose::claims::{self, Mismatch};
 use crate::jose::verify::{Unverified, Verifier};
@@ -34,11 +35,7 @@ pub struct Logout {
 /// The token in the body of a request (§2.5): a form with exactly one.
 #[must_use]
 pub fn token(content_type: Option<&str>, body: &[u8]) -> Option<String> {
-    let media_type = content_type?.split(';').next()?.trim();
-    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return None;
-    }
-    let token = only(core::str::from_utf8(body).ok()?, "logout_token").ok()??;
+    let token = only(form::text(content_type, body)?, "logout_token").ok()??;
     Some(token.into_owned()).filter(|token| !token.is_empty())
 }
 

@@ -140,6 +140,9 @@ pub fn session(
         return Err(NoSession::Refused(refusal));
     };
     let id = id_token::verify(token.expose(), Some(&ticket.nonce), verifier, config, now)?;
+    if ticket.fresh {
+        id.check_auth_time(now).map_err(|m| NoSession::Refused(from_mismatch(&m)))?;
+    }
     id.check_at_hash(tokens.access.expose()).map_err(|m| NoSession::Refused(from_mismatch(&m)))?;
     let text = |name: &str| claims::text(&id.claims, name);
     let name = text("preferred_username").or(text("email")).or(text("name")).unwrap_or(&id.subject);

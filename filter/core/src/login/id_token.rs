@@ -1,6 +1,8 @@
 //! The ID token, verified in the order of OpenID Connect Core §3.1.3.7. The signature is always
 //! checked: TLS to the token endpoint does not stand in for it.
 
+use core::time::Duration;
+
 use serde_json::{Map, Value};
 
 use crate::config::Config;
@@ -9,6 +11,7 @@ use crate::jose::Algorithm;
 use crate::jose::claims::{self, Mismatch};
 use crate::jose::compact::Compact;
 use crate::jose::verify::{Unverified, Verifier};
+use crate::limits::{FRESH_LOGIN, LEEWAY};
 use crate::time::UnixTime;
 
 /// Who logged in, from a verified token.
@@ -36,6 +39,26 @@ impl IdToken {
         }
         Err(Mismatch::new("at_hash", None, "the hash of the access token"))
     }
+
+    /// Where `max_age` was sent, the token must say when the person proved who it is, and that must be so
+    /// lately (OpenID Connect Core §3.1.3.7, step 13).
+    ///
+    /// # Errors
+    /// When it does not, or that is too long ago.
+    pub fn check_auth_time(&self, now: UnixTime) -> Result<(), Mismatch> {
+        let value = self.claims.get("auth_time");
+        if is_fresh(value.and_then(Value::as_u64), now) {
+            return Ok(());
+        }
+        Err(Mismatch::new("auth_time", value, "a login of the last 5 minutes"))
+    }
+}
+
+/// Whether `auth_time`, in seconds, is so late that the person has logged in a moment ago.
+#[must_use]
+pub fn is_fresh(auth_time: Option<u64>, now: UnixTime) -> bool {
+    let allowed = FRESH_LOGIN.saturating_add(Duration::from_secs(LEEWAY));
+    auth_time.is_some_and(|at| !now.is_over(UnixTime::from_secs(at), allowed))
 }
 
 /// Verifies a token's form, algorithm, signature and, if it has one, header type.

@@ -9,4 +9,5 @@ pub mod refresh;
 pub mod return_path;
 pub mod role;
 pub mod start;
+pub mod terminal;
 pub mod ticket;

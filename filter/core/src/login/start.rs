@@ -5,6 +5,7 @@ use crate::crypto::{Entropy, NoEntropy};
 use crate::http::cookies::Cookies;
 use crate::http::query::encode;
 use crate::idp::discovery::Provider;
+use crate::limits::FRESH_LOGIN;
 use crate::login::ticket::{Ticket, Tickets};
 use crate::reply::Reply;
 use crate::time::UnixTime;
@@ -16,6 +17,9 @@ pub struct Wish {
     pub return_to: String,
     /// Whether it begins by itself, after another one has come to nothing.
     pub again: bool,
+    /// Whether the person must have proved who it is a moment ago (`max_age`, OpenID Connect Core
+    /// §3.1.2.1).
+    pub fresh: bool,
 }
 
 /// The redirect to the provider.
@@ -31,7 +35,7 @@ pub fn begin(
     now: UnixTime,
     entropy: &mut dyn Entropy,
 ) -> Result<Reply, NoEntropy> {
-    let ticket = Ticket::new(wish.return_to, wish.again, now, entropy)?;
+    let ticket = Ticket::new(wish, now, entropy)?;
     let answers = tickets.keep(config, &ticket, cookies, entropy)?;
     Ok(Reply::redirect(&location(config, provider, &ticket), "login").with_cookies(answers))
 }
@@ -50,5 +54,8 @@ fn location(config: &Config, provider: &Provider, ticket: &Ticket) -> String {
         ("code_challenge_method", "S256"),
     ];
     let extra = config.idp.extra_auth_params.iter().map(|(n, v)| (n.as_str(), v.as_str()));
-    format!("{}?{}", provider.authorization, encode(own.into_iter().chain(extra)))
+    let max_age = FRESH_LOGIN.as_secs().to_string();
+    let fresh = ticket.fresh.then_some(("max_age", max_age.as_str()));
+    let extra = extra.filter(|(name, _)| fresh.is_none() || *name != "max_age");
+    format!("{}?{}", provider.authorization, encode(own.into_iter().chain(fresh).chain(extra)))
 }

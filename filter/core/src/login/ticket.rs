@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::crypto::{Entropy, NoEntropy, constant_time_eq, random, sha256, to_base64url};
 use crate::http::cookies::Cookies;
 use crate::limits::{LOGIN_ATTEMPT, LOGIN_ATTEMPTS};
+use crate::login::start::Wish;
 use crate::session::codec::{Reader, Writer};
 use crate::session::cookie::{Names, clear, set};
 use crate::session::seal::{Purpose, Sealer};
@@ -24,6 +25,8 @@ pub struct Ticket {
     pub return_to: String,
     /// Begun by itself, after another one had come to nothing.
     pub again: bool,
+    /// The person must have proved who it is a moment ago.
+    pub fresh: bool,
     started: UnixTime,
 }
 
@@ -36,19 +39,15 @@ impl Ticket {
     ///
     /// # Errors
     /// When the host has no randomness.
-    pub fn new(
-        return_to: String,
-        again: bool,
-        now: UnixTime,
-        entropy: &mut dyn Entropy,
-    ) -> Result<Self, NoEntropy> {
+    pub fn new(wish: Wish, now: UnixTime, entropy: &mut dyn Entropy) -> Result<Self, NoEntropy> {
         Ok(Self {
             id: to_base64url(&random::<9>(entropy)?),
             secret: random(entropy)?,
             nonce: to_base64url(&random::<32>(entropy)?),
             verifier: to_base64url(&random::<32>(entropy)?),
-            return_to,
-            again,
+            return_to: wish.return_to,
+            again: wish.again,
+            fresh: wish.fresh,
             started: now,
         })
     }
@@ -75,7 +74,7 @@ impl Ticket {
 
     fn encode(&self) -> Vec<u8> {
         Writer::default()
-            .raw(&[VERSION, u8::from(self.again)])
+            .raw(&[VERSION, u8::from(self.again) | u8::from(self.fresh) << 1])
             .raw(&self.secret)
             .number(self.started.millis())
             .bytes(self.nonce.as_bytes())
@@ -86,14 +85,14 @@ impl Ticket {
 
     fn decode(id: &str, bytes: &[u8]) -> Option<Self> {
         let mut fields = Reader::new(bytes);
-        let again = match fields.raw()? {
-            [VERSION, 0] => false,
-            [VERSION, 1] => true,
+        let (again, fresh) = match fields.raw()? {
+            [VERSION, bits @ 0..=3] => (bits & 1 != 0, bits & 2 != 0),
             _ => return None,
         };
         let ticket = Self {
             id: id.to_owned(),
             again,
+            fresh,
             secret: fields.raw()?,
             started: UnixTime::from_millis(fields.number()?),
             nonce: fields.text()?,

@@ -13,8 +13,9 @@ use crate::keys::Keys;
 use crate::limits::CLIENT_ID;
 use crate::machine::certificate::Peer;
 use crate::machine::exchange::Credentials;
+use crate::machine::personal_token::{PersonalToken, PersonalTokens};
 use crate::machine::verified::{Entry, Verified};
-use crate::machine::{api_key, bearer};
+use crate::machine::{api_key, bearer, personal_token};
 use crate::policy::principal::{Hold, Identity, Method, Principal};
 use crate::policy::role::Role;
 use crate::refusal::{Reason, Refusal};
@@ -32,6 +33,8 @@ pub struct Bench<'a> {
     pub host: &'a dyn HostVerifier,
     /// The other end of the connection.
     pub peer: &'a dyn Peer,
+    /// Opens personal tokens.
+    pub personal: &'a PersonalTokens,
     /// Tokens that have been verified before.
     pub verified: &'a RefCell<Verified>,
     /// Now.
@@ -50,6 +53,8 @@ pub enum Unproved {
         /// The `kid`, as it may be shown.
         kid: String,
     },
+    /// A personal token of ours: whether it still counts is not said yet.
+    Personal(Rc<PersonalToken>),
     /// Credentials of a client: the provider knows them, or does not.
     Credentials(Credentials),
     /// The provider is being asked; the request is woken.
@@ -71,6 +76,9 @@ impl Bench<'_> {
     /// See [`Unproved`].
     pub fn judge(self, presented: &Presented<'_>) -> Result<Identity, Unproved> {
         match presented {
+            Presented::ApiKey(key) if key.expose().starts_with(personal_token::PREFIX) => {
+                Err(self.personal(key.expose()))
+            }
             Presented::ApiKey(key) => Ok(api_key::judge(*key, self.config, self.now)?),
             Presented::Bearer(token) if token.expose().starts_with(api_key::PREFIX) => {
                 Ok(api_key::judge(*token, self.config, self.now)?)
@@ -80,15 +88,22 @@ impl Bench<'_> {
         }
     }
 
+    fn personal(self, token: &[u8]) -> Unproved {
+        match self.personal.open(token) {
+            Ok(token) => Unproved::Personal(Rc::new(token)),
+            Err(refusal) => Unproved::Refused(refusal),
+        }
+    }
+
     fn bearer(self, token: Lent<'_>) -> Result<Identity, Unproved> {
+        if token.expose().starts_with(personal_token::PREFIX) {
+            return Err(self.personal(token.expose()));
+        }
         if !self.config.machines.bearer {
             return Err(not_accepted(
                 "a bearer token",
                 "another credential (machines.bearer is off)",
             ));
-        }
-        if token.expose().starts_with(b"lt_") {
-            return Err(not_accepted("a personal token", "an API key or an access token"));
         }
         if let Some(identity) = self.verified.borrow().find(token.expose(), self.keys, self.now) {
             return Ok(identity);
@@ -120,8 +135,8 @@ impl Bench<'_> {
         if secret.starts_with(api_key::PREFIX) {
             return Ok(api_key::judge(password.lent(), self.config, self.now)?);
         }
-        if secret.starts_with(b"lt_") {
-            return Err(not_accepted("a personal token", "an API key or an access token"));
+        if secret.starts_with(personal_token::PREFIX) {
+            return Err(self.personal(secret));
         }
         if looks_like_token(secret) {
             return self.bearer(password.lent());
@@ -142,7 +157,7 @@ impl Bench<'_> {
     /// What is nothing else is a client's, if clients may try.
     fn credentials(self, client: &str, secret: &Secret) -> Unproved {
         // A key in the name's place is a mistake, and must neither be shown nor sent anywhere.
-        let misplaced = [api_key::PREFIX, b"lt_", b"Bearer ", b"Basic "]
+        let misplaced = [api_key::PREFIX, personal_token::PREFIX, b"Bearer ", b"Basic "]
             .iter()
             .any(|p| client.as_bytes().starts_with(p));
         if misplaced || looks_like_token(client.as_bytes()) {

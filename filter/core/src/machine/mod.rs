@@ -5,4 +5,5 @@ pub mod bearer;
 pub mod certificate;
 pub mod exchange;
 pub mod judge;
+pub mod personal_token;
 pub mod verified;

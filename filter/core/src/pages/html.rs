@@ -24,6 +24,9 @@ impl Page {
             main.extend(self.facts.iter().map(fact));
             main.push_str("</dl>");
         }
+        main.extend(self.copy.as_ref().map(|(what, text)| {
+            format!("<p>{what}</p><code class=\"copy\" tabindex=\"0\">{}</code>", escape(text))
+        }));
         main.extend(self.advice.map(|advice| format!("<p class=\"soft\">{advice}</p>")));
         main.extend(self.again_after.map(|secs| {
             format!("<p class=\"soft\">This page tries again every {secs} seconds.</p>")

@@ -2,10 +2,15 @@
 
 mod html;
 
+use core::time::Duration;
+
 use html::STYLE;
 
 use crate::asker::Asker;
 use crate::config::HttpUrl;
+use crate::login::terminal::Terminal;
+use crate::machine::personal_token::PersonalToken;
+use crate::policy::role::Role;
 use crate::refusal::{Reason, Refusal};
 
 /// Seconds after which a page that waits for something is loaded again: long enough to be read
@@ -23,6 +28,10 @@ pub struct Page {
     /// The first one is what most people will want.
     actions: Vec<Action>,
     again_after: Option<u32>,
+    /// Something to be copied, and what it is.
+    copy: Option<(&'static str, String)>,
+    /// Where else a form's answer may lead.
+    form_target: Option<String>,
     request: Option<String>,
 }
 
@@ -54,6 +63,8 @@ impl Page {
             advice: None,
             actions: Vec::new(),
             again_after: None,
+            copy: None,
+            form_target: None,
             request: None,
         }
     }
@@ -69,10 +80,13 @@ impl Page {
         self.link(label, format!("{}/start", asker.endpoints))
     }
 
-    fn sign_out(mut self, asker: Asker<'_>) -> Self {
-        let path = format!("{}/sign_out", asker.endpoints);
-        self.actions.push(Action { label: "Sign out", path, post: true });
+    fn form(mut self, label: &'static str, path: String) -> Self {
+        self.actions.push(Action { label, path, post: true });
         self
+    }
+
+    fn sign_out(self, asker: Asker<'_>) -> Self {
+        self.form("Sign out", format!("{}/sign_out", asker.endpoints))
     }
 
     /// After signing out. `everywhere` says whether the provider's session has ended too.
@@ -91,6 +105,62 @@ impl Page {
     pub fn confirm_sign_out(asker: Asker<'_>) -> Self {
         let line = "Do you want to sign out of Prefect?";
         Self::new(Mood::Ask, "Sign out?", line).sign_out(asker).link("Stay signed in", asker.home)
+    }
+
+    /// Does the person want a personal token? `path` is where the answer is posted.
+    #[must_use]
+    pub fn ask_token(
+        asker: Asker<'_>,
+        name: &str,
+        role: Role,
+        life: Duration,
+        terminal: Option<&Terminal>,
+        path: String,
+    ) -> Self {
+        let (title, line, label) = match terminal {
+            None => (
+                "Personal token",
+                "A personal token lets Prefect's command line work in your name. It is shown once, and \
+                 stored nowhere.",
+                "Make a token",
+            ),
+            Some(_) => (
+                "Let a terminal work in your name?",
+                "A program asks for a personal token of yours. Go on only if you have started it yourself \
+                 just now, and if it shows the same mark.",
+                "Let it",
+            ),
+        };
+        let mut page = Self::new(Mood::Ask, title, line).form(label, path);
+        page.facts.extend(terminal.map(|terminal| ("Mark", terminal.mark())));
+        page.facts.push(("Signed in as", name.to_owned()));
+        page.facts.push(("Role of the token", role.name().to_owned()));
+        page.facts.push(("Ends in", spoken(life)));
+        page.form_target = terminal.and_then(Terminal::origin);
+        page.link("No, go to Prefect", asker.home)
+    }
+
+    /// The token, this once.
+    #[must_use]
+    pub fn token_made(asker: Asker<'_>, token: &PersonalToken, auth_string: &str) -> Self {
+        let line = "Copy it now: it is not shown again.";
+        let mut page = Self::new(Mood::Good, "Your personal token", line);
+        page.copy =
+            Some(("In your terminal:", format!("export PREFECT_API_AUTH_STRING='{auth_string}'")));
+        page.facts.push(("Role", token.role.name().to_owned()));
+        page.facts.push(("Ends in", spoken(token.expires.since(token.issued))));
+        page.facts.push(("Id, to revoke it", token.id_text()));
+        page.link("Go to Prefect", asker.home)
+    }
+
+    /// The code that a person carries over to a terminal.
+    #[must_use]
+    pub fn token_code(asker: Asker<'_>, code: &str) -> Self {
+        let line = "Copy this code into the terminal that asked for it, within 5 minutes. It works once, \
+                    and only there.";
+        let mut page = Self::new(Mood::Good, "Code for your terminal", line);
+        page.copy = Some(("Code:", code.to_owned()));
+        page.link("Go to Prefect", asker.home)
     }
 
     /// A refusal as a person reads it.
@@ -125,6 +195,12 @@ impl Page {
             Reason::Host => page,
             _ => page.start("Sign in again", asker),
         }
+    }
+
+    /// Where else than here and to the provider a form's answer may lead.
+    #[must_use]
+    pub fn form_target(&self) -> Option<&str> {
+        self.form_target.as_deref()
     }
 
     /// Seconds after which the page is to be loaded again.
@@ -167,14 +243,29 @@ const fn advice(reason: Reason) -> Option<&'static str> {
 
 /// No script, no foreign content, no framing; the style by its hash.
 #[must_use]
-pub fn content_security_policy(provider: &HttpUrl) -> String {
+pub fn content_security_policy(provider: &HttpUrl, form_target: Option<&str>) -> String {
     let hash = crate::crypto::to_base64(&crate::crypto::sha256(STYLE.as_bytes()));
     format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self' {}; base-uri 'none'; \
+        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self' {}{}{}; base-uri 'none'; \
          frame-ancestors 'none'",
         // The sign-out form's answer may be a redirect there, which browsers count as its target.
-        provider.origin()
+        provider.origin(),
+        if form_target.is_some() { " " } else { "" },
+        form_target.unwrap_or_default(),
     )
+}
+
+/// A span of time in words, rounded down to the unit that fits.
+fn spoken(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (number, unit) = match seconds {
+        0..120 => (seconds, "second"),
+        120..7200 => (seconds / 60, "minute"),
+        7200..172_800 => (seconds / 3600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {unit}{plural}")
 }
 
 #[cfg(test)]

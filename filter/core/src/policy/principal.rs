@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::config::CertificateName;
+use crate::machine::personal_token::PersonalToken;
 use crate::policy::role::Role;
 use crate::time::UnixTime;
 
@@ -17,6 +18,8 @@ pub enum Method {
     Bearer,
     /// A client's own credentials, exchanged at the provider.
     ClientCredentials,
+    /// A personal token.
+    PersonalToken,
     /// An API key.
     ApiKey,
     /// A client certificate.
@@ -34,6 +37,7 @@ impl Method {
             Self::Session => "session",
             Self::Bearer => "bearer",
             Self::ClientCredentials => "client_credentials",
+            Self::PersonalToken => "personal_token",
             Self::ApiKey => "api_key",
             Self::Certificate => "certificate",
             Self::AuthString => "auth_string",
@@ -88,6 +92,8 @@ pub enum Hold {
     ApiKey([u8; 32]),
     /// Client credentials, by their keyed hash.
     Exchanged([u8; 16]),
+    /// A personal token.
+    PersonalToken(Rc<PersonalToken>),
     /// A client certificate, by what it shows.
     Certificate(CertificateName),
     /// Prefect's own string.

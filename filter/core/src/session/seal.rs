@@ -16,6 +16,10 @@ pub enum Purpose {
     Login,
     /// The count of failed logins.
     Failures,
+    /// A personal token.
+    PersonalToken,
+    /// A code that a terminal trades for a personal token.
+    PersonalTokenCode,
 }
 
 impl Purpose {
@@ -24,6 +28,8 @@ impl Purpose {
             Self::Session => "session cookie",
             Self::Login => "login cookie",
             Self::Failures => "failed logins",
+            Self::PersonalToken => "personal token",
+            Self::PersonalTokenCode => "personal token code",
         }
     }
 }

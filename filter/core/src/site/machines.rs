@@ -1,15 +1,20 @@
 //! What machines show, judged with what the site knows; the provider is asked where only it can say.
 
+use std::rc::Rc;
+
 use super::Site;
 use super::exchanges::{Exchange, Shower};
 use crate::config::{Config, LOGIN};
 use crate::decision::CalloutReply;
 use crate::http::authorization::Presented;
+use crate::limits::CODE;
 use crate::machine::certificate::Peer;
 use crate::machine::exchange::{self, Credentials, Verdict};
 use crate::machine::judge::{Bench, Unproved};
+use crate::machine::personal_token::PersonalToken;
 use crate::policy::principal::Identity;
 use crate::refusal::{Reason, Refusal, shown};
+use crate::shared::marks::Added;
 use crate::stream::StreamId;
 use crate::time::UnixTime;
 
@@ -37,12 +42,23 @@ impl Site {
             Err(Unproved::Credentials(credentials)) => {
                 self.exchange(&credentials, Shower { stream, peer }, now)
             }
+            Err(Unproved::Personal(token)) => {
+                Ok(token.judge(&config, &mut self.revocations, now)?)
+            }
             judged => judged,
         }
     }
 
     fn bench<'a>(&'a self, config: &'a Config, peer: &'a dyn Peer, now: UnixTime) -> Bench<'a> {
-        Bench { config, keys: &self.keys, host: &*self.host, peer, verified: &self.verified, now }
+        Bench {
+            config,
+            keys: &self.keys,
+            host: &*self.host,
+            peer,
+            personal: &self.personal_tokens,
+            verified: &self.verified,
+            now,
+        }
     }
 
     fn exchange(
@@ -67,6 +83,28 @@ impl Site {
             Exchange::Unavailable => refused(Reason::ProviderUnreachable, "no verdict"),
             Exchange::Busy => refused(Reason::Busy, "too many unknown credentials"),
         }
+    }
+
+    /// Whether a personal token still counts.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn judge_personal_token(
+        &mut self,
+        token: &Rc<PersonalToken>,
+        now: UnixTime,
+    ) -> Result<Identity, Refusal> {
+        let config = self.config();
+        token.judge(&config, &mut self.revocations, now)
+    }
+
+    /// Marks the code of a token as used, once for all workers. One that is older than a code may be is
+    /// used up as well.
+    pub fn use_terminal_code(&mut self, token: &PersonalToken, now: UnixTime) -> Added {
+        if now.is_over(token.issued, CODE) {
+            return Added::Known;
+        }
+        self.used_codes.add(token.id, now)
     }
 
     pub(super) fn on_exchange(&mut self, name: [u8; 16], reply: CalloutReply<'_>, now: UnixTime) {

@@ -25,12 +25,13 @@ use crate::idp::{token, userinfo};
 use crate::jose::signature::HostVerifier;
 use crate::jose::verify::Verifier;
 use crate::keys::Keys;
-use crate::limits::LOGIN_ATTEMPT;
+use crate::limits::{CODE, LOGIN_ATTEMPT};
 use crate::login::backchannel;
 use crate::login::failures::Failures;
 use crate::login::refresh::{self, Judged, Refreshed};
 use crate::login::role;
 use crate::login::ticket::Tickets;
+use crate::machine::personal_token::PersonalTokens;
 use crate::machine::verified::Verified;
 use crate::secret::Secret;
 use crate::session::cookie::SessionCookie;
@@ -103,6 +104,10 @@ pub struct Site {
     used_states: Marks,
     used_logout_tokens: Marks,
     revocations: Revocations,
+    /// Personal tokens' sealing,
+    pub personal_tokens: PersonalTokens,
+    /// and the codes that terminals have traded for one.
+    used_codes: Marks,
     waiting_for_provider: Vec<StreamId>,
     /// When the provider last answered a call of this worker's, or of another's that shows.
     contact: UnixTime,
@@ -136,6 +141,7 @@ impl Site {
         let master = config.shared_key();
         let marks = |purpose, life| Marks::new(purpose, life, &master, Rc::clone(&host.store));
         let revocations = Revocations::new(&config, Rc::clone(&host.store));
+        let personal_tokens = PersonalTokens::new(&config);
         let metadata = Document::new(&what, METADATA, &master, Rc::clone(&host.store));
         Self {
             keys: Keys::new(&config, &host.store),
@@ -167,6 +173,8 @@ impl Site {
             used_states: marks("used states", LOGIN_ATTEMPT),
             used_logout_tokens: marks("used logout tokens", backchannel::REMEMBERED),
             revocations,
+            personal_tokens,
+            used_codes: marks("used codes of terminals", CODE),
             waiting_for_provider: Vec::new(),
             contact: UnixTime::default(),
             logins: 0,
@@ -381,7 +389,8 @@ impl Site {
         self.exchanges.forget(stream);
     }
 
-    fn notice(&mut self, line: String) {
+    /// A line for the operator's log.
+    pub fn notice(&mut self, line: String) {
         if self.notices.len() < 64 {
             self.notices.push(line);
         }

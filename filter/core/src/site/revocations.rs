@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::config::Config;
 use crate::login::backchannel::Logout;
+use crate::machine::personal_token::{PersonalToken, Revoked};
 use crate::session::model::Session;
 use crate::shared::SharedStore;
 use crate::shared::marks::{Added, Marks, Name, name};
@@ -60,6 +61,19 @@ impl Revocations {
     }
 }
 
+impl Revoked for Revocations {
+    /// A token can't be confirmed anew: if marks have been lost since it was made, it may have been one
+    /// of them.
+    fn is_revoked(&mut self, token: &PersonalToken, now: UnixTime) -> bool {
+        self.0.look();
+        let names = names_of_person(token.sid.as_deref(), &token.subject);
+        names.iter().any(|name| {
+            let ended = self.0.at(name, now).is_some_and(|at| token.issued <= at);
+            ended || self.0.lost(name).is_some_and(|at| token.issued <= at)
+        })
+    }
+}
+
 /// What is marked when the provider ends sessions: those of a `sid`; those of a `sub` that have no
 /// `sid`, since its ID tokens may lack it; without a `sid` all of the `sub`.
 fn names_of(logout: &Logout) -> Vec<Name> {
@@ -75,11 +89,15 @@ fn names_of(logout: &Logout) -> Vec<Name> {
 
 /// Under which of these names a session may have been ended.
 fn of_provider(session: &Session) -> [Name; 2] {
-    let one = match &session.sid {
+    names_of_person(session.sid.as_deref(), &session.subject)
+}
+
+fn names_of_person(sid: Option<&str>, subject: &str) -> [Name; 2] {
+    let one = match sid {
         Some(sid) => named("sid", sid),
-        None => named("without sid", &session.subject),
+        None => named("without sid", subject),
     };
-    [one, named("sub", &session.subject)]
+    [one, named("sub", subject)]
 }
 
 fn named(what: &str, value: &str) -> Name {

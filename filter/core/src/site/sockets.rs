@@ -59,6 +59,7 @@ impl Site {
             }
             Hold::ApiKey(digest) => api_key::by_digest(digest, &config, now).ok(),
             Hold::Exchanged(name) => self.exchanges.holds(name, &config.session, now),
+            Hold::PersonalToken(token) => token.judge(&config, &mut self.revocations, now).ok(),
             Hold::Certificate(name) => certificate::by_name(name, &config),
             Hold::AuthString => {
                 let identity = crate::machine::judge::auth_string();

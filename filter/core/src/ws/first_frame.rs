@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::http::authorization::{Presented, name_and_secret};
 use crate::jose::compact::looks_like_token;
 use crate::limits::TOKEN;
-use crate::machine::api_key;
+use crate::machine::{api_key, personal_token};
 use crate::secret::{Lent, Secret};
 use crate::ws::frame::{self, Frame, PING_PONG, Read, TEXT};
 
@@ -76,7 +76,7 @@ impl AuthFrame {
         let bytes = token.as_bytes();
         if bytes.starts_with(api_key::PREFIX) {
             Some(Presented::ApiKey(Lent::new(bytes)))
-        } else if looks_like_token(bytes) {
+        } else if bytes.starts_with(personal_token::PREFIX) || looks_like_token(bytes) {
             Some(Presented::Bearer(Lent::new(bytes)))
         } else {
             name_and_secret(bytes).ok()

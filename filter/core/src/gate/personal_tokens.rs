@@ -1,0 +1,235 @@
+//! `token`: the page on which people make personal tokens, and the trade of a terminal's code.
+
+use std::rc::Rc;
+
+use serde_json::json;
+
+use super::authenticate::Proof;
+use super::hosts::Host;
+use super::{Cx, Gate, State, asker};
+use crate::audit::Event;
+use crate::config::{Config, PersonalTokens as Settings};
+use crate::decision::{DataStep, Decision};
+use crate::http::client::{ClientKind, is_from_a_browser, is_from_our_page};
+use crate::http::cookies::Cookies;
+use crate::http::form;
+use crate::http::request::RequestView;
+use crate::http::target::Target;
+use crate::limits::JUDGED_BODY;
+use crate::login::id_token::is_fresh;
+use crate::login::start::Wish;
+use crate::login::terminal::{self, Terminal, Trade};
+use crate::machine::personal_token::{self, Code, PersonalToken};
+use crate::pages::Page;
+use crate::policy::principal::Identity;
+use crate::policy::role::Role;
+use crate::prefect::upstream;
+use crate::refusal::{Reason, Refusal};
+use crate::reply::Reply;
+use crate::session::model::Session;
+use crate::shared::marks::Added;
+
+impl Gate {
+    pub(super) fn personal_tokens(
+        &mut self,
+        host: Host<'_>,
+        target: &Target<'_>,
+        request: RequestView<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        let config = cx.site.config();
+        let host = host.known()?;
+        let off = || Refusal::new(Reason::NotFound).seen("machines.personal_tokens is off");
+        let settings = config.machines.personal_tokens.as_ref().ok_or_else(off)?;
+        let post = request.method() == "POST";
+        if post && !is_from_a_browser(request) {
+            return self.begin_trade(request, &config);
+        }
+        if !host.is_public() {
+            return Err(Refusal::new(Reason::NotFound).seen("a page on a host for machines"));
+        }
+        let cookies = Cookies::parse(request).map_err(|_| Refusal::new(Reason::CookiesTooLarge))?;
+        let terminal = Terminal::read(target.query())?;
+        if post && !is_from_our_page(request, config.public.origin()) {
+            return Err(Refusal::new(Reason::CrossSite).seen("a personal token for another site"));
+        }
+        if !post && ClientKind::of(request) != ClientKind::Navigation {
+            return Err(Refusal::new(Reason::CrossSite).seen("a personal token by no page load"));
+        }
+        let page = terminal::page(terminal.as_ref(), &config);
+        let (identity, session) = match self.authenticate_session(request, &cookies, cx)? {
+            Proof::Wait => return Ok(self.wait(cx.now)),
+            Proof::Identity(identity) => (identity, self.session.clone()),
+            Proof::Nothing { .. } if post => return Err(Refusal::new(Reason::SessionEnded)),
+            Proof::Nothing { .. } => return self.begin_fresh_login(page, &cookies, cx),
+        };
+        let role = role(&identity, settings)?;
+        let Some(session) = session.filter(|session| is_fresh(session.auth_time, cx.now)) else {
+            if post {
+                let reply = Reply::redirect(&config.absolute(&page), "login");
+                return Ok(self.reply(reply));
+            }
+            return self.begin_fresh_login(page, &cookies, cx);
+        };
+        if post {
+            return self.make_token(&session, role, terminal.as_ref(), request, cx);
+        }
+        let asker = asker(request, &config);
+        let page =
+            Page::ask_token(asker, &session.name, role, settings.max, terminal.as_ref(), page);
+        let reply = Reply::page(200, "personal_token_asked", &page, asker);
+        let reply = reply.with_cookies(core::mem::take(&mut self.set_cookies));
+        Ok(self.reply(reply))
+    }
+
+    fn begin_fresh_login(
+        &mut self,
+        return_to: String,
+        cookies: &Cookies<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        self.send_to_provider(Wish { return_to, again: false, fresh: true }, cookies, cx)
+    }
+
+    fn make_token(
+        &mut self,
+        session: &Rc<Session>,
+        role: Role,
+        terminal: Option<&Terminal>,
+        request: RequestView<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        let config = cx.site.config();
+        let Some(settings) = &config.machines.personal_tokens else {
+            return Err(Refusal::new(Reason::Internal).seen("no settings of personal tokens"));
+        };
+        let token = PersonalToken::new(session, role, settings, cx.now, cx.entropy)?;
+        let asker = asker(request, &config);
+        let (reply, code) = match terminal {
+            None => {
+                let text = cx.site.personal_tokens.seal(&token, cx.entropy)?;
+                let page = Page::token_made(asker, &token, &auth_string(&token, text.expose_str()));
+                (Reply::page(200, "personal_token", &page, asker), "personal_token")
+            }
+            Some(terminal) => {
+                let code = Code { challenge: terminal.challenge, token: token.clone() };
+                let code = cx.site.personal_tokens.seal_code(&code, cx.entropy)?;
+                let reply = match terminal.address(code.expose_str()) {
+                    Some(address) => Reply::redirect(&address, "personal_token_code"),
+                    None => {
+                        let page = Page::token_code(asker, code.expose_str());
+                        Reply::page(200, "personal_token_code", &page, asker)
+                    }
+                };
+                (reply, "personal_token_code")
+            }
+        };
+        cx.site.notice(format!("{code}: {}", described(&token)));
+        self.event = Some(Event::answered(code).about(&token));
+        let reply = reply.with_cookies(core::mem::take(&mut self.set_cookies));
+        Ok(self.reply(reply))
+    }
+
+    /// A terminal trades its code; what it says stands in the body.
+    fn begin_trade(
+        &mut self,
+        request: RequestView<'_>,
+        config: &Config,
+    ) -> Result<Decision, Refusal> {
+        if !config.prefect.buffered_routes {
+            return Err(Refusal::new(Reason::NotBuilt).seen("a terminal's code").wanted(
+                "prefect.buffered_routes, and Envoy's buffer filter behind Lictor on this path",
+            ));
+        }
+        let content_type = request.text("content-type").map(str::to_owned);
+        self.state = State::Trade(content_type);
+        let mut edit = upstream::stripped(request);
+        edit.remove.extend(request.has("cookie").then(|| "cookie".to_owned()));
+        Ok(Decision::ReadBody(edit))
+    }
+
+    /// So much of its body is here.
+    pub(super) fn trade_data(
+        &mut self,
+        content_type: Option<String>,
+        held: &[u8],
+        end: bool,
+        cx: &mut Cx<'_>,
+    ) -> DataStep {
+        if held.len() <= JUDGED_BODY && !end {
+            self.state = State::Trade(content_type);
+            return DataStep::Hold;
+        }
+        let form = Some(held).filter(|held| held.len() <= JUDGED_BODY);
+        let form = form.and_then(|held| form::text(content_type.as_deref(), held));
+        let refusal = || Refusal::new(Reason::TokenRequest).seen("another body").wanted("a form");
+        match form.ok_or_else(refusal).and_then(|form| self.trade(form, cx)) {
+            Ok(reply) => DataStep::Answer(reply),
+            Err(refusal) => DataStep::Answer(self.refused_trade(&refusal)),
+        }
+    }
+
+    /// A code counts once, and only for whoever knows the verifier: whoever does not has used it up.
+    fn trade(&mut self, form: &str, cx: &mut Cx<'_>) -> Result<Reply, Refusal> {
+        let trade = Trade::read(form)?;
+        let refused = |seen: &str| {
+            let wanted =
+                "a code of this gate, once, in 5 minutes, with the verifier of its challenge";
+            Refusal::new(Reason::TokenCode).seen(seen).wanted(wanted)
+        };
+        let code = cx.site.personal_tokens.open_code(trade.code.as_bytes());
+        let Code { challenge, token } = code.ok_or_else(|| refused("a code that does not open"))?;
+        match cx.site.use_terminal_code(&token, cx.now) {
+            Added::New => {}
+            Added::Known => return Err(refused("a code for the second time, or too late")),
+            Added::Busy => return Err(Refusal::new(Reason::Busy).seen("too many codes at once")),
+        }
+        if !trade.fits(&challenge) {
+            return Err(refused("another verifier"));
+        }
+        let token = Rc::new(token);
+        cx.site.judge_personal_token(&token, cx.now)?;
+        let text = cx.site.personal_tokens.seal(&token, cx.entropy)?;
+        cx.site.notice(format!("personal_token: {}", described(&token)));
+        self.event = Some(Event::answered("personal_token").about(&token));
+        let body = json!({
+            "access_token": text.expose_str(),
+            "token_type": "Bearer",
+            "expires_in": token.expires.since(cx.now).as_secs(),
+            "id": token.id_text(),
+            "role": token.role.name(),
+            "auth_string": auth_string(&token, text.expose_str()),
+        });
+        Ok(Reply::json(200, "personal_token", &body))
+    }
+
+    pub(super) fn refused_trade(&mut self, refusal: &Refusal) -> Reply {
+        self.event = Some(Event::refused(refusal));
+        Reply::oauth_error(refusal)
+    }
+}
+
+fn role(identity: &Identity, settings: &Settings) -> Result<Role, Refusal> {
+    let own = identity.role;
+    let refused = |reason, seen: String| {
+        let principal = Rc::clone(&identity.principal);
+        Refusal::new(reason).seen(seen).wanted("viewer, operator or admin").by(principal)
+    };
+    let own = own.ok_or_else(|| refused(Reason::NoRole, "no role".to_owned()))?;
+    personal_token::role(own, settings).ok_or_else(|| {
+        let seen = format!("role {}, and at most {}", own.name(), settings.role.name());
+        refused(Reason::RoleMissing, seen)
+    })
+}
+
+/// What Prefect's clients want: a name before the first colon, then the token.
+fn auth_string(token: &PersonalToken, text: &str) -> String {
+    let name = token.name.replace(|c: char| c == ':' || c.is_whitespace(), "-");
+    format!("{name}:{text}")
+}
+
+/// For the operator's log.
+fn described(token: &PersonalToken) -> String {
+    let (id, subject) = (token.id_text(), crate::refusal::shown(&token.subject));
+    format!("id={id} principal=\"user:{subject}\" role={}", token.role.name())
+}

@@ -1,0 +1,273 @@
+//! Personal tokens: what a person shows at the command line instead of a password that all share.
+//! Sealed, so nothing is stored; made of a fresh login only, never of another token.
+
+use std::rc::Rc;
+
+use crate::config::{Config, PersonalTokens as Settings};
+use crate::crypto::{Entropy, NoEntropy, from_base64url, random, to_base64url};
+use crate::policy::principal::{Hold, Identity, Method, Principal};
+use crate::policy::role::Role;
+use crate::refusal::{Reason, Refusal, shown};
+use crate::secret::Secret;
+use crate::session::codec::{Reader, Writer};
+use crate::session::model::Session;
+use crate::session::seal::{Purpose, Sealer};
+use crate::time::UnixTime;
+
+/// What every token begins with.
+pub const PREFIX: &[u8] = b"lt_";
+
+/// What a token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonalToken {
+    /// Its own identity: what `machines.personal_tokens.revoked` lists.
+    pub id: [u8; 16],
+    /// `sub`.
+    pub subject: String,
+    /// What a person calls the account.
+    pub name: String,
+    /// The e-mail address, if the provider said it is verified.
+    pub email: Option<String>,
+    /// What it may do at most.
+    pub role: Role,
+    /// `sid`: the provider's session in which it was made.
+    pub sid: Option<String>,
+    /// When it was made.
+    pub issued: UnixTime,
+    /// When it ends.
+    pub expires: UnixTime,
+}
+
+/// What ends a token before its time.
+pub trait Revoked {
+    /// Whether the provider has ended the session in which it was made, or may have.
+    fn is_revoked(&mut self, token: &PersonalToken, now: UnixTime) -> bool;
+}
+
+/// The role of a token for a person: the person's own, or the most that the settings allow if that is
+/// less; `None` where the one does not include the other.
+#[must_use]
+pub fn role(own: Role, settings: &Settings) -> Option<Role> {
+    if settings.role.includes(own) {
+        return Some(own);
+    }
+    own.includes(settings.role).then_some(settings.role)
+}
+
+impl PersonalToken {
+    /// A token for the person of a session.
+    ///
+    /// # Errors
+    /// When the host has no randomness.
+    pub fn new(
+        session: &Session,
+        role: Role,
+        settings: &Settings,
+        now: UnixTime,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, NoEntropy> {
+        Ok(Self {
+            id: random(entropy)?,
+            subject: session.subject.clone(),
+            name: session.name.clone(),
+            email: session.email.clone(),
+            role,
+            sid: session.sid.clone(),
+            issued: now,
+            expires: now.plus(settings.max),
+        })
+    }
+
+    /// Its identity as logs, pages and settings write it.
+    #[must_use]
+    pub fn id_text(&self) -> String {
+        to_base64url(&self.id)
+    }
+
+    /// Judges an opened token by the settings as they are now.
+    ///
+    /// # Errors
+    /// When it counts no more.
+    pub fn judge(
+        self: &Rc<Self>,
+        config: &Config,
+        revoked: &mut dyn Revoked,
+        now: UnixTime,
+    ) -> Result<Identity, Refusal> {
+        let id = self.id_text();
+        let refused = |why: &str| {
+            Err(Refusal::new(Reason::PersonalToken)
+                .seen(format!("personal token {id} of user:{}, {why}", shown(&self.subject)))
+                .wanted("one that is in time and not revoked"))
+        };
+        let Some(settings) = &config.machines.personal_tokens else {
+            return refused("but machines.personal_tokens is off");
+        };
+        // Settings may have become stricter since it was made.
+        if now >= self.expires || now.is_over(self.issued, settings.max) {
+            return refused("expired");
+        }
+        if config.session.not_before.is_some_and(|limit| self.issued < limit) {
+            return refused("issued before session.not_before");
+        }
+        if settings.revoked.contains(&self.id) {
+            return refused("listed in machines.personal_tokens.revoked");
+        }
+        if revoked.is_revoked(self, now) {
+            return refused("ended by the provider");
+        }
+        let Some(role) = role(self.role, settings) else {
+            return refused("of a role that machines.personal_tokens.role does not include");
+        };
+        let principal = Principal {
+            id: format!("user:{}", self.subject),
+            name: self.name.clone(),
+            email: self.email.clone(),
+            method: Method::PersonalToken,
+        };
+        Ok(Identity {
+            principal: Rc::new(principal),
+            role: Some(role),
+            until: Some(self.expires.min(self.issued.plus(settings.max))),
+            hold: Hold::PersonalToken(Rc::clone(self)),
+        })
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        Writer::default()
+            .raw(&self.id)
+            .number(self.issued.millis())
+            .number(self.expires.millis())
+            .bytes(self.role.name().as_bytes())
+            .bytes(self.subject.as_bytes())
+            .bytes(self.name.as_bytes())
+            .optional(self.email.as_deref())
+            .optional(self.sid.as_deref())
+            .finish()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Reader::new(bytes);
+        let token = Self {
+            id: fields.raw()?,
+            issued: UnixTime::from_millis(fields.number()?),
+            expires: UnixTime::from_millis(fields.number()?),
+            role: Role::named(&fields.text()?)?,
+            subject: fields.text()?,
+            name: fields.text()?,
+            email: fields.optional()?,
+            sid: fields.optional()?,
+        };
+        fields.is_done().then_some(token)
+    }
+}
+
+/// Reads an identity as [`PersonalToken::id_text`] writes it.
+#[must_use]
+pub fn id(text: &str) -> Option<[u8; 16]> {
+    from_base64url(text.as_bytes())?.try_into().ok()
+}
+
+/// Seals and opens tokens, and the codes that a terminal trades for one.
+pub struct PersonalTokens {
+    tokens: Sealer,
+    codes: Sealer,
+}
+
+/// A token that is on its way to a terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// What the terminal must know the verifier of (RFC 7636 §4.2).
+    pub challenge: [u8; 32],
+    /// What it gets.
+    pub token: PersonalToken,
+}
+
+/// In the associated data: what a cookie's name is to a cookie.
+const TOKEN: &str = "personal token";
+const CODE: &str = "code";
+
+impl PersonalTokens {
+    /// For a configuration.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            tokens: Sealer::new(Purpose::PersonalToken, config),
+            codes: Sealer::new(Purpose::PersonalTokenCode, config),
+        }
+    }
+
+    /// The token's text.
+    ///
+    /// # Errors
+    /// When the host has no randomness.
+    pub fn seal(
+        &self,
+        token: &PersonalToken,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Secret, NoEntropy> {
+        let sealed = self.tokens.seal(TOKEN, &token.encode(), entropy)?;
+        Ok(Secret::new([PREFIX, sealed.as_bytes()].concat()))
+    }
+
+    /// Opens a text. Nothing tells why one does not open.
+    ///
+    /// # Errors
+    /// When it is none of ours.
+    pub fn open(&self, text: &[u8]) -> Result<PersonalToken, Refusal> {
+        let sealed = text.strip_prefix(PREFIX).and_then(|text| self.tokens.open(TOKEN, text));
+        sealed.and_then(|opened| PersonalToken::decode(&opened.plain)).ok_or_else(|| {
+            Refusal::new(Reason::PersonalToken)
+                .seen("a personal token that does not open")
+                .wanted("one that was made here, under a key of LICTOR_COOKIE_KEYS")
+        })
+    }
+
+    /// The text of a code.
+    ///
+    /// # Errors
+    /// When the host has no randomness.
+    pub fn seal_code(&self, code: &Code, entropy: &mut dyn Entropy) -> Result<Secret, NoEntropy> {
+        let plain = Writer::default().raw(&code.challenge).raw(&code.token.encode()).finish();
+        self.codes.seal(CODE, &plain, entropy).map(Secret::new)
+    }
+
+    /// Opens a code.
+    #[must_use]
+    pub fn open_code(&self, text: &[u8]) -> Option<Code> {
+        let plain = self.codes.open(CODE, text)?.plain;
+        let (challenge, token) = plain.split_first_chunk::<32>()?;
+        Some(Code { challenge: *challenge, token: PersonalToken::decode(token)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn a_token_has_no_role_above_the_person_s_nor_the_settings() {
+        use Role::{Admin, Operator, Viewer, Worker};
+        for (own, most, wanted) in [
+            (Viewer, Operator, Some(Viewer)),
+            (Operator, Operator, Some(Operator)),
+            (Admin, Operator, Some(Operator)),
+            (Admin, Admin, Some(Admin)),
+            (Admin, Worker, Some(Worker)),
+            (Operator, Viewer, Some(Viewer)),
+            (Worker, Worker, Some(Worker)),
+            // A worker may read secrets, an operator may not: neither includes the other.
+            (Worker, Operator, None),
+            (Operator, Worker, None),
+        ] {
+            let settings =
+                Settings { max: Duration::from_secs(60), role: most, revoked: Vec::new() };
+            assert_eq!(role(own, &settings), wanted, "{own:?} {most:?}");
+        }
+    }
+}
