@@ -73,6 +73,10 @@ pub const PENDING_SOCKETS: usize = 32;
 pub const PENDING_SOCKETS_PER_ADDRESS: usize = 16;
 /// Sockets that one principal may have open at one worker: a flow run has one or two, a worker three.
 pub const SOCKETS_OF_PRINCIPAL: usize = 512;
+/// Sockets that stand in line for such a place, in one worker,
+pub const QUEUED_SOCKETS: usize = 256;
+/// and of one client address.
+pub const QUEUED_SOCKETS_PER_ADDRESS: usize = 128;
 /// A body of Prefect's that is rewritten (its UI settings), in bytes; below Envoy Gateway's
 /// default buffer limit of 32 KiB, since a longer held body would be cut.
 pub const REWRITTEN_BODY: usize = 24 * 1024;

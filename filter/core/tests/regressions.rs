@@ -180,7 +180,7 @@ fn an_outage_answers_all_that_wait_for_a_recheck() {
     }
     assert!(calls.len() >= 64);
     world.site.on_callout(calls[0], world::reply_of(Some(&(504, Vec::new()))), world.now);
-    let mut woken = world.site.take_woken();
+    let mut woken = world.site.take_woken(world.now);
     assert!(
         woken.len() > 60,
         "those that were queued, and the one whose call failed: {}",
@@ -188,7 +188,7 @@ fn an_outage_answers_all_that_wait_for_a_recheck() {
     );
     for call in &calls[1..] {
         world.site.on_callout(*call, world::reply_of(Some(&(504, Vec::new()))), world.now);
-        woken.extend(world.site.take_woken());
+        woken.extend(world.site.take_woken(world.now));
     }
     assert_eq!(woken.len(), 130);
     for (_, outcome) in world.finish_waiting(waiting) {

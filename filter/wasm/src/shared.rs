@@ -231,7 +231,9 @@ impl Shared {
     /// Wakes the requests whose wait is over.
     fn wake(&self) {
         let woken = match self.site.try_borrow_mut() {
-            Ok(mut site) => site.as_mut().map(Site::take_woken).unwrap_or_default(),
+            Ok(mut site) => {
+                site.as_mut().map(|site| site.take_woken(host::now())).unwrap_or_default()
+            }
             Err(_) => Vec::new(),
         };
         if woken.is_empty() {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lictor_integration::layout::{KEYCLOAK_HOST, PREFECT_HOST};
+use rustix::net::{AddressFamily, SocketType, bind, socket};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -28,6 +29,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Gate {
     tls: Arc<ClientConfig>,
     pub port: u16,
+    /// The address that it comes from.
+    source: Ipv4Addr,
 }
 
 impl Gate {
@@ -54,14 +57,19 @@ impl Gate {
             Some((chain, key)) => config.with_client_auth_cert(chain, key).unwrap(),
             None => config.with_no_client_auth(),
         };
-        Self { tls: Arc::new(config), port }
+        Self { tls: Arc::new(config), port, source: Ipv4Addr::LOCALHOST }
+    }
+
+    /// The same from another address of this computer's own.
+    pub fn from(&self, last: u8) -> Self {
+        Self { source: Ipv4Addr::new(127, 0, 0, last), ..self.clone() }
     }
 
     /// The same by HTTP/2.
     pub fn http2(&self) -> Self {
         let mut tls = ClientConfig::clone(&self.tls);
         tls.alpn_protocols = vec![b"h2".to_vec()];
-        Self { tls: Arc::new(tls), port: self.port }
+        Self { tls: Arc::new(tls), ..self.clone() }
     }
 
     pub fn public_host(&self) -> String {
@@ -85,7 +93,7 @@ impl Gate {
         let name = ServerName::try_from(sni.to_owned()).map_err(io::Error::other)?;
         let session =
             ClientConnection::new(Arc::clone(&self.tls), name).map_err(io::Error::other)?;
-        Ok(StreamOwned::new(session, connect(self.port)?))
+        Ok(StreamOwned::new(session, connect_from(self.source, self.port)?))
     }
 
     /// Sends a request on a connection of its own.
@@ -107,8 +115,19 @@ impl Gate {
 
 /// A plain connection to a loopback port.
 pub fn connect(port: u16) -> io::Result<TcpStream> {
+    connect_from(Ipv4Addr::LOCALHOST, port)
+}
+
+fn connect_from(source: Ipv4Addr, port: u16) -> io::Result<TcpStream> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    let stream = if source == Ipv4Addr::LOCALHOST {
+        TcpStream::connect_timeout(&address, TIMEOUT)?
+    } else {
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        bind(&socket, &SocketAddr::from((source, 0)))?;
+        rustix::net::connect(&socket, &address)?;
+        TcpStream::from(socket)
+    };
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     stream.set_nodelay(true)?;

@@ -16,6 +16,7 @@ use lictor_integration::secrets::Secrets;
 use serde_json::Value;
 
 use crate::client::{Gate, Request};
+use crate::reload;
 use crate::world::{Admin, eventually, new_layout, progress, world};
 
 /// What is to differ.
@@ -33,6 +34,8 @@ pub struct Plan {
     patch: Value,
     /// Places of Envoy's own configuration, and what stands there instead.
     envoy: Vec<(String, String)>,
+    /// Whether the module's settings come from a file that can be replaced.
+    reloadable: bool,
     /// What Envoy finds in its environment beside the secrets.
     environment: Vec<(String, String)>,
 }
@@ -50,6 +53,7 @@ impl Plan {
             settings: |_| (),
             patch: Value::Null,
             envoy: Vec::new(),
+            reloadable: false,
             environment: Vec::new(),
         }
     }
@@ -88,6 +92,12 @@ impl Plan {
     pub fn own_keycloak(mut self) -> Self {
         self.keycloak_port = Ports::unused().unwrap().keycloak;
         self.own_keycloak = true;
+        self
+    }
+
+    /// Its settings can be replaced while it serves.
+    pub fn reloadable(mut self) -> Self {
+        self.reloadable = true;
         self
     }
 
@@ -140,13 +150,18 @@ impl Plan {
             }
             fs::write(&file, text).unwrap();
         }
+        if self.reloadable {
+            let file = envoy::configuration_file(layout);
+            let text = fs::read_to_string(&file).unwrap();
+            fs::write(&file, reload::split(layout, &text)).unwrap();
+        }
         launch.env.extend(self.environment.iter().cloned());
         let at = launch.args.iter().position(|arg| arg == "--concurrency").unwrap();
         launch.args[at + 1] = self.workers.to_string();
         launch
     }
 
-    fn lictor(&self, layout: &Layout) -> Value {
+    pub(crate) fn lictor(&self, layout: &Layout) -> Value {
         let mut settings = envoy::lictor_configuration(layout, &self.secrets);
         if !self.own_keycloak {
             // Keycloak's name has the shared stack's port in it.
@@ -172,7 +187,7 @@ impl Plan {
     }
 }
 
-fn lay_over(settings: &mut Value, patch: &Value) {
+pub fn lay_over(settings: &mut Value, patch: &Value) {
     for (name, value) in patch.as_object().into_iter().flatten() {
         if value.is_object() && settings[name].is_object() {
             lay_over(&mut settings[name], value);
@@ -188,7 +203,7 @@ pub struct Lane {
     pub gate: Gate,
     pub admin: Admin,
     pub running: Running,
-    plan: Plan,
+    pub(crate) plan: Plan,
 }
 
 impl Lane {

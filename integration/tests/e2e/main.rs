@@ -34,6 +34,7 @@ mod lane;
 mod oidc_provider;
 mod prefect_client;
 mod recorder;
+mod reload;
 mod scripted_idp;
 mod sockets;
 mod stories;

@@ -126,7 +126,13 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
         let body: Vec<u8> = held.drain(..length).collect();
         shared.asked.lock().unwrap().push(path.clone());
         let manner = shared.manners.lock().unwrap().get(path.as_str()).cloned();
-        if !answer(&mut stream, shared, &path, body, manner) {
+        let line = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("authorization").then(|| value.trim().to_owned())
+        });
+        let mut headers = vec![(":path", path)];
+        headers.extend(line.map(|line| ("authorization", line)));
+        if !answer(&mut stream, shared, headers, body, manner) {
             return;
         }
     }
@@ -136,15 +142,16 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
 fn answer(
     stream: &mut TcpStream,
     shared: &Shared,
-    path: &str,
+    headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
     manner: Option<Manner>,
 ) -> bool {
+    let path = headers[0].1.as_str();
     // A further issuer's keys stand under its name.
     let further = path.strip_prefix("/further/").and_then(|rest| rest.strip_suffix("/certs"));
     let callout = Callout {
         cluster: further.unwrap_or("idp").to_owned(),
-        headers: vec![(":path", path.to_owned())],
+        headers: headers.clone(),
         body,
         timeout: Duration::ZERO,
     };

@@ -36,6 +36,7 @@ use crate::session::model::Session;
 use crate::site::Site;
 use crate::stream::StreamId;
 use crate::time::UnixTime;
+use crate::ws::pending::Place;
 
 use authenticate::Proof;
 use endpoints::Endpoint;
@@ -278,11 +279,18 @@ impl Gate {
                 return Err(Refusal::new(Reason::NoCredential));
             }
             Proof::Nothing { .. } => {
-                let slot = cx.site.pending.take(self.stream, &cx.peer.address(), cx.now);
-                let slot = slot.ok_or_else(|| {
-                    Refusal::new(Reason::Busy).seen("too many sockets that are not judged yet")
-                })?;
-                (authorize::handshake(&known, &slot), Socket::unjudged(known, slot))
+                let again = self.waited_since.is_some();
+                let address = cx.peer.address();
+                match cx.site.pending.take(self.stream, &address, again, cx.now) {
+                    Place::InLine => return Ok(self.wait(cx.now)),
+                    Place::None => {
+                        return Err(Refusal::new(Reason::Busy)
+                            .seen("too many sockets that are not judged yet"));
+                    }
+                    Place::Taken(slot) => {
+                        (authorize::handshake(&known, &slot), Socket::unjudged(known, slot))
+                    }
+                }
             }
         };
         let decision =

@@ -282,7 +282,7 @@ impl Site {
         let queued = self.refreshes.has_queued()
             || self.exchanges.has_queued()
             || !self.roles_wanted.is_empty();
-        if queued && self.provider.is_some() {
+        if (queued && self.provider.is_some()) || self.pending.can_admit() {
             return SOON;
         }
         let following = self.refreshes.is_following() || self.exchanges.is_following();
@@ -374,7 +374,8 @@ impl Site {
     }
 
     /// Requests to wake since the last call: what they waited for is there, or will not come.
-    pub fn take_woken(&mut self) -> Vec<StreamId> {
+    pub fn take_woken(&mut self, now: UnixTime) -> Vec<StreamId> {
+        self.woken.extend(self.pending.admit(now));
         core::mem::take(&mut self.woken)
     }
 

@@ -48,10 +48,10 @@ impl OpenSockets {
         self.0.get(&stream).filter(|open| open.is_due(now))
     }
 
-    /// All whose time has come; with `all` the others, too.
+    /// All whose time has come, or that may end before it; with `all` the others, too.
     #[must_use]
     pub fn to_be_judged(&self, all: bool, now: UnixTime) -> Vec<(StreamId, OpenSocket)> {
-        let due = self.0.iter().filter(|(_, open)| all || open.is_due(now));
+        let due = self.0.iter().filter(|(_, open)| all || open.is_due(now) || open.is_watched());
         due.map(|(stream, open)| (*stream, open.clone())).collect()
     }
 
@@ -69,6 +69,11 @@ impl OpenSockets {
 }
 
 impl OpenSocket {
+    /// Whether it may end at any moment: the provider's word ends a personal token.
+    const fn is_watched(&self) -> bool {
+        matches!(self.hold, Hold::PersonalToken(_))
+    }
+
     fn is_due(&self, now: UnixTime) -> bool {
         self.until.is_some_and(|until| now >= until)
     }

@@ -301,7 +301,7 @@ impl World {
             let answer = self.idp.answer(&callout, self.now);
             self.site.on_callout(call, reply_of(answer.as_ref()), self.now);
         }
-        woken.extend(self.site.take_woken());
+        woken.extend(self.site.take_woken(self.now));
         self.log.extend(self.site.take_notices());
         woken
     }

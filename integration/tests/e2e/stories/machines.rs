@@ -102,7 +102,10 @@ fn wrong_keys() {
     ] {
         unauthorized(&version(header), "malformed_credential");
     }
-    unauthorized(&version(&basic("etl:password")), "credential_not_accepted");
+    unauthorized(&version(&basic("etl:password")), "client_credentials");
+    for misplaced in [format!("{key}:"), format!("{key}:x"), ":x".into(), "x:".into()] {
+        unauthorized(&version(&basic(&misplaced)), "credential_not_accepted");
+    }
     unauthorized(&Request::get("/api/admin/version"), "not_authenticated");
 }
 

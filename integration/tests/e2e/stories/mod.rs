@@ -11,6 +11,7 @@ mod configuration;
 mod cross_site;
 mod exchanges;
 mod faults;
+mod floods;
 mod header_bytes;
 mod hygiene;
 mod in_the_browser;
@@ -24,8 +25,10 @@ mod other_sites;
 mod pages;
 mod paths;
 mod people;
+mod personal_tokens;
 mod prefect_runs;
 mod sessions;
+mod socket_ends;
 mod sockets;
 mod split_names;
 mod tokens;
@@ -57,6 +60,7 @@ pub fn all() -> Vec<Trial> {
         open_redirects::stories(),
         machines::stories(),
         exchanges::stories(),
+        personal_tokens::stories(),
         tokens::stories(),
         keys::stories(),
         issuers::stories(),
@@ -65,6 +69,8 @@ pub fn all() -> Vec<Trial> {
         hygiene::stories(),
         sockets::stories(),
         upgrades::stories(),
+        socket_ends::stories(),
+        floods::stories(),
         prefect_runs::stories(),
         pages::stories(),
         awkward_browsers::stories(),

@@ -61,7 +61,7 @@ fn refusals() {
     let expired = format!("etl:{}", client_token("roleless", &roleless));
     let cases = [
         ("etl:lk_mistyped", "This API key is not known."),
-        ("etl:no-key-at-all", "This kind of credential is not accepted here."),
+        ("etl:no-key-at-all", "The identity provider does not accept these client credentials."),
         (
             "etl:eyJhbGciOiJub25lIn0.e30.AA",
             "The token is not valid here. What does not fit: token.",

@@ -1,0 +1,140 @@
+//! Many sockets at once: bursts of flow runs, which must all come in, and attackers, who must not
+//! bring Prefect down.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+use super::exchanges::worker;
+use super::sockets::{assert_authenticated, key};
+use super::story;
+use crate::client::Request;
+use crate::keycloak_admin::basic;
+use crate::lane::{Lane, Plan};
+use crate::sockets::{Socket, auth, upgrade};
+use crate::world::eventually;
+
+const ABOUT: &str = "floods of sockets";
+
+pub fn stories() -> Vec<Trial> {
+    vec![
+        story(ABOUT, "fifty flow runs that start at once from one host all connect", burst),
+        story(ABOUT, "silent ones, renewed for a minute, leave Prefect serving", silent),
+        story(ABOUT, "holding the first frame costs less than a millisecond", cost),
+    ]
+}
+
+fn burst() {
+    // One worker: the bound is for each.
+    let lane = Plan::new("burst").workers(1).start();
+    for credential in [key().to_owned(), worker()] {
+        let sockets = thread::scope(|scope| {
+            let runs: Vec<_> = (0..50)
+                .map(|_| {
+                    let (gate, credential) = (&lane.gate, credential.as_str());
+                    scope.spawn(move || {
+                        let mut socket = Socket::opened(gate, &upgrade("/api/events/in"));
+                        socket.send_text(&auth(credential));
+                        assert_authenticated(&mut socket, "one of fifty");
+                        socket
+                    })
+                })
+                .collect();
+            runs.into_iter().map(|run| run.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert_eq!(sockets.len(), 50);
+        drop(sockets);
+        eventually("they have gone", Duration::from_secs(10), || {
+            let open = lane.admin.counter("cluster.prefect_ws.upstream_rq_active");
+            (open == 0).then_some(())
+        });
+    }
+    lane.admin.assert_vm_alive();
+}
+
+/// What Prefect's people get meanwhile: answers, and how long the slowest took.
+fn served(lane: &Lane) -> Duration {
+    let begun = Instant::now();
+    lane.gate.get("/api/health").expect(200);
+    let filter = Request::post("/api/flows/filter", "{\"limit\": 1}")
+        .host(lane.gate.machine_host())
+        .header("authorization", basic(key()));
+    lane.gate.send(&filter).expect(200);
+    begun.elapsed()
+}
+
+fn silent() {
+    let lane = Plan::new("silent-flood").start();
+    let over = AtomicBool::new(false);
+    let (opened, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let mut slowest = Duration::ZERO;
+    let mut most = 0;
+    thread::scope(|scope| {
+        // Three hosts, more sockets each than one may have open, and a new one for each that ends.
+        for last in 2..5 {
+            for _ in 0..40 {
+                let (gate, over, opened, refused) =
+                    (lane.gate.from(last), &over, &opened, &refused);
+                scope.spawn(move || {
+                    while !over.load(Relaxed) {
+                        match Socket::open(&gate, &upgrade("/api/events/out")) {
+                            Ok(Ok(mut socket)) => {
+                                opened.fetch_add(1, Relaxed);
+                                let _ended = socket.next(Duration::from_secs(10));
+                            }
+                            _ => {
+                                refused.fetch_add(1, Relaxed);
+                                thread::sleep(Duration::from_millis(50));
+                            }
+                        }
+                    }
+                });
+            }
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(60) {
+            slowest = slowest.max(served(&lane));
+            most = most.max(lane.admin.counter("cluster.prefect_ws.upstream_rq_active"));
+            // A worker that shows its key in a header has nothing to do with that.
+            let proved = upgrade("/api/events/in").header("authorization", basic(key()));
+            let mut proved = Socket::opened(&lane.gate, &proved);
+            proved.send_text(&auth(Value::Null));
+            assert_authenticated(&mut proved, "beside silent ones");
+        }
+        over.store(true, Relaxed);
+    });
+    let opened = opened.load(Relaxed);
+    assert!(opened > 300, "no flood: {opened} opened");
+    // Two workers with 32 places each, and the one that is proved.
+    assert!(most <= 65, "{most} at once at Prefect");
+    assert!(slowest < Duration::from_secs(5), "Prefect's slowest answer took {slowest:?}");
+    lane.admin.assert_vm_alive();
+}
+
+fn cost() {
+    let lane = Plan::new("frame-cost").workers(1).start();
+    let by_header = upgrade("/api/events/out").header("authorization", basic(key()));
+    let time = |request: &Request, message: &str| {
+        let mut socket = Socket::opened(&lane.gate, request);
+        let begun = Instant::now();
+        socket.send_text(message);
+        assert_authenticated(&mut socket, "timed");
+        begun.elapsed()
+    };
+    let (mut held, mut known) = (Vec::new(), Vec::new());
+    for _ in 0..100 {
+        held.push(time(&upgrade("/api/events/out"), &auth(key())));
+        known.push(time(&by_header, &auth(Value::Null)));
+    }
+    held.sort();
+    known.sort();
+    let (held, known) = (held[50], known[50]);
+    let added = held.saturating_sub(known);
+    crate::world::say(&format!(
+        "median to auth_success: judged by frame {held:?}, by header {known:?}"
+    ));
+    assert!(added < Duration::from_millis(1), "{added:?}");
+}

@@ -1,0 +1,168 @@
+//! A socket ends when what it was opened with is good no more.
+
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::sockets::assert_authenticated;
+use super::story;
+use crate::client::Request;
+use crate::keycloak_admin::{REALM, add_client, basic, text, tokens};
+use crate::lane::{Lane, Plan};
+use crate::recorder::Recorder;
+use crate::sockets::{End, Socket, auth, client_frame, upgrade};
+use crate::world::world;
+
+const ABOUT: &str = "the end of sockets";
+/// A worker looks at its sockets once a second.
+const SOON: Duration = Duration::from_secs(4);
+
+pub fn stories() -> Vec<Trial> {
+    vec![
+        story(
+            ABOUT,
+            "a key that a new configuration does not have ends its sockets, and no others",
+            key_removed,
+        ),
+        story(
+            ABOUT,
+            "a key that has another role then ends those that it may not have",
+            role_changed,
+        ),
+        story(ABOUT, "an expired key or token ends its sockets, idle ones as well", expired),
+        story(ABOUT, "one principal has a bounded number of sockets", many),
+    ]
+}
+
+fn digest(key: &str) -> String {
+    Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn key(name: &str, role: &str) -> (String, Value) {
+    let key = format!("lk_planted-key-of-{name}-0123456789");
+    let entry = json!({ "name": name, "sha256": digest(&key), "role": role });
+    (key, entry)
+}
+
+/// A socket that has been judged, by its first frame or by a header.
+fn opened(lane: &Lane, key: &str, by_header: bool) -> Socket {
+    let request = upgrade("/api/events/out");
+    let mut socket = if by_header {
+        Socket::opened(&lane.gate, &request.header("authorization", format!("Bearer {key}")))
+    } else {
+        Socket::opened(&lane.gate, &request)
+    };
+    socket.send_text(&auth(if by_header { Value::Null } else { key.into() }));
+    assert_authenticated(&mut socket, "while the key is good");
+    socket
+}
+
+/// Whether it still answers pings.
+fn assert_open(socket: &mut Socket) {
+    socket.send(&client_frame(9, b"alive"));
+    assert_eq!(socket.next(SOON).expect("it is open").opcode, 10);
+}
+
+fn key_removed() {
+    let (gone, gone_entry) = key("gone", "worker");
+    let (stays, stays_entry) = key("stays", "worker");
+    let keys = |entries: &[&Value]| json!({ "machines": { "api_keys": entries } });
+    let lane =
+        Plan::new("key-removed").reloadable().patch(keys(&[&gone_entry, &stays_entry])).start();
+    let mut ending = [opened(&lane, &gone, false), opened(&lane, &gone, true)];
+    let mut staying = [opened(&lane, &stays, false), opened(&lane, &stays, true)];
+    lane.reconfigure(&keys(&[&stays_entry]));
+    let begun = Instant::now();
+    for socket in &mut ending {
+        assert_eq!(socket.end(SOON), End::Lost, "clients see 1006, and come back");
+    }
+    assert!(begun.elapsed() < SOON);
+    staying.iter_mut().for_each(assert_open);
+    let request = |key: &str| {
+        Request::get("/api/admin/version").header("authorization", basic(&format!("x:{key}")))
+    };
+    lane.gate.send(&request(&gone)).expect(401);
+    lane.gate.send(&request(&stays)).expect(200);
+    // Whoever came under the new settings stays under them.
+    let mut later = opened(&lane, &stays, false);
+    lane.reconfigure(&keys(&[&gone_entry, &stays_entry]));
+    assert_open(&mut later);
+    staying.iter_mut().for_each(assert_open);
+    lane.admin.assert_vm_alive();
+}
+
+fn role_changed() {
+    let (worker, entry) = key("changing", "worker");
+    let (_, viewer) = key("changing", "viewer");
+    let keys = |entry: &Value| json!({ "machines": { "api_keys": [entry] } });
+    let lane = Plan::new("role-changed").reloadable().patch(keys(&entry)).start();
+    let mut events = Socket::opened(&lane.gate, &upgrade("/api/events/in"));
+    events.send_text(&auth(worker.as_str()));
+    assert_authenticated(&mut events, "as a worker");
+    lane.reconfigure(&keys(&viewer));
+    assert_eq!(events.end(SOON), End::Lost, "a viewer may not send events");
+}
+
+fn expired() {
+    let (short, mut entry) = key("short", "worker");
+    let end = time::OffsetDateTime::now_utc() + Duration::from_secs(6);
+    let end = end.format(&time::format_description::well_known::Rfc3339).unwrap();
+    entry["expires"] = format!("{}Z", &end[..19]).into();
+    // Prefect's own pings would be a reason to look: this upstream never sends any.
+    let recorder = Recorder::start();
+    let lane = Plan::new("expired")
+        .prefect(recorder.port)
+        .patch(json!({ "machines": { "api_keys": [entry] } }))
+        .start();
+    let request = upgrade("/api/events/out").header("authorization", format!("Bearer {short}"));
+    let mut idle = Socket::opened(&lane.gate, &request);
+    idle.send_text(&auth(Value::Null));
+    assert_eq!(idle.end(Duration::from_secs(12)), End::Lost);
+    // A token: its end and a minute of leeway would be long, so one that ended 57 seconds ago.
+    let secret = add_client("short-lived", |client| {
+        client["attributes"]["access.token.lifespan"] = "5".into();
+    });
+    let form =
+        format!("grant_type=client_credentials&client_id=short-lived&client_secret={secret}");
+    let token = text(&tokens(REALM, &form), "access_token");
+    let lane = Plan::new("expired-token")
+        .prefect(recorder.port)
+        .patch(json!({ "roles": { "sources": ["azp"], "worker": ["short-lived"] } }))
+        .start();
+    let request = upgrade("/api/events/out").header("authorization", format!("Bearer {token}"));
+    let mut idle = Socket::opened(&lane.gate, &request);
+    let begun = Instant::now();
+    idle.send_text(&auth(Value::Null));
+    assert_eq!(idle.end(Duration::from_secs(75)), End::Lost);
+    assert!(begun.elapsed() > Duration::from_secs(55), "{:?}", begun.elapsed());
+}
+
+fn many() {
+    let recorder = Recorder::start();
+    let lane = Plan::new("many-of-one")
+        .prefect(recorder.port)
+        .workers(1)
+        .envoy(
+            "max_connections: 80, max_pending_requests: 80, max_requests: 80",
+            "max_connections: 900, max_pending_requests: 900, max_requests: 900",
+        )
+        .start();
+    let request = upgrade("/api/events/out")
+        .header("authorization", format!("Bearer {}", world().secrets.api_key));
+    let mut open = Vec::new();
+    let refused = loop {
+        match Socket::open(&lane.gate, &request).unwrap() {
+            Ok(socket) => open.push(socket),
+            Err(answer) => break answer,
+        }
+        assert!(open.len() <= 512, "{}", open.len());
+    };
+    assert_eq!((open.len(), refused.status, refused.code().as_str()), (512, 503, "busy"));
+    open.truncate(500);
+    let begun = Instant::now();
+    while Socket::open(&lane.gate, &request).unwrap().is_err() {
+        assert!(begun.elapsed() < SOON, "the places of those that have gone are free");
+    }
+}
