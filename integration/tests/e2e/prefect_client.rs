@@ -1,4 +1,4 @@
-//! Prefect's own client and worker as processes, and the oldest Prefect beside the shared one.
+//! Prefect's own client and worker as processes, and other versions of Prefect beside the shared one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,6 +39,34 @@ pub fn newest() -> Setup {
     }
 }
 
+/// A Prefect of some version, without a gate.
+pub struct Server {
+    pub port: u16,
+    pub python: PathBuf,
+}
+
+/// Starts it once; the shared stack's version is there already.
+pub fn server(version: &'static str) -> &'static Server {
+    static SERVERS: [OnceLock<Server>; PREFECT_VERSIONS.len()] =
+        [const { OnceLock::new() }; PREFECT_VERSIONS.len()];
+    let at = PREFECT_VERSIONS.iter().position(|known| *known == version).expect("no such version");
+    SERVERS[at].get_or_init(|| {
+        let stack = &world().stack;
+        if stack.prefect.version == version {
+            return Server { port: stack.ports.prefect, python: stack.prefect.python.clone() };
+        }
+        let layout = new_layout(&format!("prefect-{version}"), Ports::unused().unwrap());
+        let (progress, secrets) = (progress(), &world().secrets);
+        let venv =
+            Installed::fetch(&layout, version, &progress).unwrap_or_else(|e| panic!("{e}")).prefect;
+        let launch = prefect::launch(&layout, &venv, version, secrets).unwrap();
+        let running = launch.start(&layout).unwrap();
+        prefect::wait_ready(&layout, &running, version, secrets, &progress)
+            .unwrap_or_else(|e| panic!("{e}"));
+        Server { port: layout.ports.prefect, python: venv.join("bin/python") }
+    })
+}
+
 /// Prefect 3.4.13, with a gate of its own and the shared Keycloak.
 pub struct Oldest {
     pub lane: Lane,
@@ -51,16 +79,9 @@ pub fn oldest() -> &'static Oldest {
     static OLDEST: OnceLock<Oldest> = OnceLock::new();
     OLDEST.get_or_init(|| {
         let version = PREFECT_VERSIONS[0];
-        let layout = new_layout("oldest", Ports::unused().unwrap());
-        let (progress, secrets) = (progress(), &world().secrets);
-        let venv =
-            Installed::fetch(&layout, version, &progress).unwrap_or_else(|e| panic!("{e}")).prefect;
-        let launch = prefect::launch(&layout, &venv, version, secrets).unwrap();
-        let running = launch.start(&layout).unwrap();
-        prefect::wait_ready(&layout, &running, version, secrets, &progress)
-            .unwrap_or_else(|e| panic!("{e}"));
-        let lane = Plan::new("oldest-gate").prefect(layout.ports.prefect).start();
-        Oldest { lane, version, python: venv.join("bin/python") }
+        let server = server(version);
+        let lane = Plan::new("oldest-gate").prefect(server.port).start();
+        Oldest { lane, version, python: server.python.clone() }
     })
 }
 
