@@ -102,6 +102,8 @@ impl Oldest {
 pub struct Client {
     layout: Layout,
     setup: Setup,
+    /// Beside the usual variables.
+    more: Vec<(String, String)>,
 }
 
 /// What a command said, and whether it succeeded.
@@ -123,7 +125,13 @@ impl Client {
         let name = format!("{name}-{}", setup.version);
         let layout = new_layout(&name, Ports::unused().unwrap());
         make_dir(&layout.state.join("home")).unwrap();
-        Self { layout, setup }
+        Self { layout, setup, more: Vec::new() }
+    }
+
+    /// Gives its commands one more variable.
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.more.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     pub fn folder(&self) -> &Path {
@@ -149,7 +157,11 @@ impl Client {
             part,
             program,
             args,
-            env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            env: env
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into_iter()
+                .chain(self.more.iter().cloned())
+                .collect(),
             folder: self.layout.state.clone(),
             inputs: Vec::new(),
         }

@@ -7,6 +7,7 @@ mod bench;
 mod callbacks;
 mod canary;
 mod certificates;
+mod clients;
 mod configuration;
 mod cross_site;
 mod exchanges;
@@ -72,6 +73,7 @@ pub fn all() -> Vec<Trial> {
         socket_ends::stories(),
         floods::stories(),
         prefect_runs::stories(),
+        clients::stories(),
         pages::stories(),
         awkward_browsers::stories(),
         other_sites::stories(),

@@ -1,0 +1,101 @@
+//! Prefect's own clients with every kind of credential, on everything that they connect to.
+
+mod page;
+mod table;
+
+use std::env;
+use std::fs;
+use std::path::Path;
+
+use libtest_mimic::Trial;
+use lictor_integration::tools::PREFECT_VERSIONS;
+use serde_json::{Value, json};
+
+use self::table::{Cell, KINDS, Kind, ROADS, TLS_SETTINGS};
+use super::story;
+use crate::keycloak_admin::basic;
+use crate::lane::{Lane, Plan};
+use crate::prefect_client::{Client, Setup, server};
+use crate::world::{checkout, world};
+
+const ABOUT: &str = "clients";
+
+pub fn stories() -> Vec<Trial> {
+    let page = [
+        story(ABOUT, "the recommended setting works everywhere from 3.6.29 on", recommended),
+        story(ABOUT, "docs/clients.md is what the table says", documented),
+    ];
+    let measured = PREFECT_VERSIONS.into_iter().map(|version| {
+        let sentence = format!("{version} reaches with each credential what the table says");
+        story(ABOUT, &sentence, move || measured(version))
+    });
+    page.into_iter().chain(measured).collect()
+}
+
+fn recommended() {
+    for kind in KINDS.iter().filter(|kind| kind.setting.starts_with("PREFECT_API_AUTH_STRING=")) {
+        for (version, cells) in PREFECT_VERSIONS.iter().zip(&kind.expected).skip(1) {
+            let all = cells.iter().all(|cell| !matches!(cell, Cell::Fails(..)));
+            assert!(all, "{version}: {}", kind.setting);
+        }
+    }
+}
+
+fn documented() {
+    let file = checkout().join("docs/clients.md");
+    let page = page::page();
+    if env::var_os("LICTOR_WRITE_CLIENTS").is_some() {
+        fs::write(&file, &page).unwrap();
+    }
+    let there = fs::read_to_string(&file).unwrap_or_default();
+    assert!(there == page, "docs/clients.md differs from the table; write it: {}", page::COMMAND);
+}
+
+fn measured(version: &'static str) {
+    let server = server(version);
+    let lane = Plan::new(format!("clients-{version}").leak())
+        .prefect(server.port)
+        .patch(json!({ "machines": { "accept_auth_string": true } }))
+        .start();
+    let at = PREFECT_VERSIONS.iter().position(|known| *known == version).unwrap();
+    let mut differences = Vec::new();
+    for (number, kind) in KINDS.iter().enumerate() {
+        let found = run(&format!("roads-{number}"), kind, version, &server.python, &lane);
+        assert_eq!(found["version"], version);
+        assert_eq!(found["tls_settings"], json!(TLS_SETTINGS), "{version} can be told more of TLS");
+        for ((road, _), cell) in ROADS.iter().zip(&kind.expected[at]) {
+            let (expected, measured) = (said(cell), &found["roads"][road]);
+            if measured != expected {
+                differences.push(format!("{}, {road}: {expected}, not {measured}", kind.setting));
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{version}:\n{}", differences.join("\n"));
+    lane.admin.assert_vm_alive();
+}
+
+/// As `roads.py` says it.
+fn said(cell: &Cell) -> &'static str {
+    match cell {
+        Cell::Works => "ok",
+        Cell::NoClient => "no such client",
+        Cell::Fails(heard, _) => heard,
+    }
+}
+
+/// Lets the clients of a version use a credential.
+fn run(name: &str, kind: &Kind, version: &str, python: &Path, lane: &Lane) -> Value {
+    let setup = Setup {
+        version: version.to_owned(),
+        python: python.to_owned(),
+        api_url: format!("https://{}/api", lane.gate.machine_host()),
+        credential: (kind.environment)(),
+    };
+    let script = checkout().join("integration/flows/roads.py");
+    let told = Client::new(name, setup)
+        .environment("ROADS_WITNESS", &basic(&world().stack.machine.auth_string))
+        .python(&[&script.to_string_lossy()])
+        .expect_success();
+    let line = told.lines().find(|line| line.starts_with("{\"version\""));
+    serde_json::from_str(line.unwrap_or_else(|| panic!("{}: {told}", kind.setting))).unwrap()
+}

@@ -1,0 +1,179 @@
+//! What Prefect's clients reach with which credential: expected here, measured by the story that
+//! runs them, shown in docs/clients.md.
+
+use lictor_integration::secrets::MACHINE;
+use lictor_integration::tools::PREFECT_VERSIONS;
+use serde_json::json;
+
+use self::Cell::{Fails, NoClient, Works};
+use crate::keycloak_admin::{basic, worker_token};
+use crate::world::world;
+
+/// Where clients connect, as `roads.py` names it; and what for.
+pub const ROADS: [(&str, &str); 6] = [
+    ("HTTP", "the API itself"),
+    ("/events/in", "events that workers and flow runs send"),
+    ("/events/out", "whoever waits for runs and events"),
+    ("/logs/out", "whoever follows logs"),
+    ("/task_runs/subscriptions/scheduled", "task workers (`.delay()`)"),
+    ("/work_pools/{name}/workers/connect", "workers; without it they go on by HTTP"),
+];
+
+/// What happens to a client on a road.
+#[derive(Clone, Copy)]
+pub enum Cell {
+    Works,
+    /// This version has no client for it.
+    NoClient,
+    /// What the client hears, and why.
+    Fails(&'static str, &'static Why),
+}
+
+/// Why it does not work, and what to do.
+#[derive(PartialEq, Eq)]
+pub struct Why {
+    pub reason: &'static str,
+    pub instead: &'static str,
+}
+
+/// By version, as in `PREFECT_VERSIONS`, and road.
+pub type Roads = [[Cell; ROADS.len()]; PREFECT_VERSIONS.len()];
+
+/// A credential in one of the places that Prefect's settings have for it.
+pub struct Kind {
+    pub credential: &'static str,
+    /// What people set.
+    pub setting: &'static str,
+    /// The same for the test.
+    pub environment: fn() -> (&'static str, String),
+    pub expected: Roads,
+}
+
+/// Every kind. One more: a line here, and docs/clients.md written anew.
+pub const KINDS: &[Kind] = &[
+    Kind {
+        credential: "API key",
+        setting: "PREFECT_API_AUTH_STRING=<name>:lk_…",
+        environment: || auth_string(&world().secrets.api_key),
+        expected: BY_AUTH_STRING,
+    },
+    Kind {
+        credential: "API key",
+        setting: "PREFECT_API_KEY=lk_…",
+        environment: || ("PREFECT_API_KEY", world().secrets.api_key.clone()),
+        expected: BY_API_KEY,
+    },
+    Kind {
+        credential: "API key",
+        setting: r#"PREFECT_CLIENT_CUSTOM_HEADERS={"Authorization":"Bearer lk_…"}"#,
+        environment: || header("Authorization", &format!("Bearer {}", world().secrets.api_key)),
+        expected: BY_HEADER,
+    },
+    Kind {
+        credential: "API key",
+        setting: r#"PREFECT_CLIENT_CUSTOM_HEADERS={"X-Api-Key":"lk_…"}"#,
+        environment: || header("X-Api-Key", &world().secrets.api_key),
+        expected: BY_HEADER,
+    },
+    Kind {
+        credential: "access token",
+        setting: "PREFECT_API_AUTH_STRING=<name>:<token>",
+        environment: || auth_string(&worker_token()),
+        expected: BY_AUTH_STRING,
+    },
+    Kind {
+        credential: "access token",
+        setting: "PREFECT_API_KEY=<token>",
+        environment: || ("PREFECT_API_KEY", worker_token()),
+        expected: BY_API_KEY,
+    },
+    Kind {
+        credential: "access token",
+        setting: r#"PREFECT_CLIENT_CUSTOM_HEADERS={"Authorization":"Bearer <token>"}"#,
+        environment: || header("Authorization", &format!("Bearer {}", worker_token())),
+        expected: BY_HEADER,
+    },
+    Kind {
+        credential: "Prefect's own string",
+        setting: "PREFECT_API_AUTH_STRING=<user>:<password>",
+        environment: || ("PREFECT_API_AUTH_STRING", world().secrets.prefect_auth_string.clone()),
+        expected: BY_AUTH_STRING,
+    },
+    Kind {
+        credential: "client certificate",
+        setting: "(Prefect has no setting for one)",
+        // The nearest that there is: whom the client trusts.
+        environment: || ("SSL_CERT_FILE", world().stack.ca_file.to_string_lossy().into_owned()),
+        expected: NOTHING_SENT,
+    },
+];
+
+/// All that `api` and `client` settings of any version say about TLS: no certificate of one's own.
+pub const TLS_SETTINGS: [&str; 2] = ["api.ssl_cert_file", "api.tls_insecure_skip_verify"];
+
+#[rustfmt::skip]
+const BY_AUTH_STRING: Roads = [
+    //            HTTP   events/in  events/out logs/out task runs worker channel
+    /* 3.4.13 */ [Works, UNSIGNED,  Works,     Works,   Works,    NoClient],
+    /* 3.6.29 */ [Works, Works,     Works,     Works,   Works,    NoClient],
+    /* 3.8.8  */ [Works, Works,     Works,     Works,   Works,    Works],
+];
+
+#[rustfmt::skip]
+const BY_API_KEY: Roads = [
+    //            HTTP   events/in  events/out logs/out task runs worker channel
+    /* 3.4.13 */ [Works, UNSIGNED,  LEFT_OUT,  LEFT_OUT, Works,   NoClient],
+    /* 3.6.29 */ [Works, LEFT_OUT,  LEFT_OUT,  LEFT_OUT, Works,   NoClient],
+    /* 3.8.8  */ [Works, LEFT_OUT,  LEFT_OUT,  LEFT_OUT, Works,   Works],
+];
+
+#[rustfmt::skip]
+const BY_HEADER: Roads = [
+    //            HTTP   events/in  events/out logs/out task runs worker channel
+    /* 3.4.13 */ [Works, Works,     Works,     Works,   Works,    NoClient],
+    /* 3.6.29 */ [Works, Works,     Works,     Works,   Works,    NoClient],
+    /* 3.8.8  */ [Works, Works,     Works,     Works,   Works,    Works],
+];
+
+/// From 3.6 on, clients of events and logs ask for the server's version first.
+#[rustfmt::skip]
+const NOTHING_SENT: Roads = [
+    //            HTTP       events/in  events/out logs/out   task runs  worker channel
+    /* 3.4.13 */ [NO_ANSWER, NO_SOCKET, NO_SOCKET, NO_SOCKET, NO_SOCKET, NoClient],
+    /* 3.6.29 */ [NO_ANSWER, NO_ANSWER, NO_ANSWER, NO_ANSWER, NO_SOCKET, NoClient],
+    /* 3.8.8  */ [NO_ANSWER, NO_ANSWER, NO_ANSWER, NO_ANSWER, NO_SOCKET, NO_ANSWER],
+];
+
+const UNSIGNED: Cell = Fails(
+    "closed 1008",
+    &Why {
+        reason: "this version sends events with no credential but its custom headers",
+        instead: "`PREFECT_CLIENT_CUSTOM_HEADERS`, or Prefect 3.6.29",
+    },
+);
+const LEFT_OUT: Cell = Fails(
+    "closed 1008",
+    &Why {
+        reason: "on these sockets `PREFECT_API_KEY` counts for Prefect Cloud only; the client sends an \
+                 empty token",
+        instead: "`PREFECT_API_AUTH_STRING=<name>:<secret>`",
+    },
+);
+const NO_CERTIFICATE: Why = Why {
+    reason: "Prefect's settings name whom the client trusts, and no certificate of its own",
+    instead: "a proxy beside the client that shows the certificate (a service mesh's sidecar), or \
+              another credential",
+};
+const NO_SOCKET: Cell = Fails("closed 1008", &NO_CERTIFICATE);
+const NO_ANSWER: Cell = Fails("HTTP 401", &NO_CERTIFICATE);
+
+fn auth_string(secret: &str) -> (&'static str, String) {
+    let pair = format!("{MACHINE}:{secret}");
+    // As the client sends it, it must not stand in any log either.
+    let _header = basic(&pair);
+    ("PREFECT_API_AUTH_STRING", pair)
+}
+
+fn header(name: &str, value: &str) -> (&'static str, String) {
+    ("PREFECT_CLIENT_CUSTOM_HEADERS", json!({ name: value }).to_string())
+}
