@@ -32,6 +32,7 @@ mod sessions;
 mod socket_ends;
 mod sockets;
 mod split_names;
+mod streaming;
 mod tokens;
 mod ui_settings;
 mod upgrades;
@@ -74,6 +75,7 @@ pub fn all() -> Vec<Trial> {
         floods::stories(),
         prefect_runs::stories(),
         clients::stories(),
+        streaming::stories(),
         pages::stories(),
         awkward_browsers::stories(),
         other_sites::stories(),
