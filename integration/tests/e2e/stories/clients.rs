@@ -6,6 +6,7 @@ mod table;
 use std::env;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use libtest_mimic::Trial;
 use lictor_integration::tools::PREFECT_VERSIONS;
@@ -13,10 +14,11 @@ use serde_json::{Value, json};
 
 use self::table::{Cell, KINDS, Kind, ROADS, TLS_SETTINGS};
 use super::story;
+use crate::client::Request;
 use crate::keycloak_admin::basic;
 use crate::lane::{Lane, Plan};
-use crate::prefect_client::{Client, Setup, server};
-use crate::world::{checkout, world};
+use crate::prefect_client::{Client, Setup, newest, server};
+use crate::world::{checkout, eventually, world};
 
 const ABOUT: &str = "clients";
 
@@ -29,16 +31,24 @@ pub fn stories() -> Vec<Trial> {
         let sentence = format!("{version} reaches with each credential what the table says");
         story(ABOUT, &sentence, move || measured(version))
     });
-    page.into_iter().chain(measured).collect()
+    let lost = story(ABOUT, "a run whose events are refused completes without its task runs", lost);
+    page.into_iter().chain(measured).chain([lost]).collect()
 }
 
 fn recommended() {
-    for kind in KINDS.iter().filter(|kind| kind.setting.starts_with("PREFECT_API_AUTH_STRING=")) {
+    let alone = |setting: &str| setting.matches("PREFECT_").count() == 1;
+    let mut kinds = 0;
+    for kind in KINDS
+        .iter()
+        .filter(|kind| kind.setting.starts_with("PREFECT_API_AUTH_STRING=") && alone(kind.setting))
+    {
+        kinds += 1;
         for (version, cells) in PREFECT_VERSIONS.iter().zip(&kind.expected).skip(1) {
             let all = cells.iter().all(|cell| !matches!(cell, Cell::Fails(..)));
             assert!(all, "{version}: {}", kind.setting);
         }
     }
+    assert!(kinds >= 3, "of {} kinds {kinds} are set as recommended", KINDS.len());
 }
 
 fn documented() {
@@ -85,17 +95,55 @@ fn said(cell: &Cell) -> &'static str {
 
 /// Lets the clients of a version use a credential.
 fn run(name: &str, kind: &Kind, version: &str, python: &Path, lane: &Lane) -> Value {
+    let mut environment = (kind.environment)().into_iter();
     let setup = Setup {
         version: version.to_owned(),
         python: python.to_owned(),
         api_url: format!("https://{}/api", lane.gate.machine_host()),
-        credential: (kind.environment)(),
+        credential: environment.next().unwrap(),
     };
+    let witness = basic(&world().stack.machine.auth_string);
+    let client = Client::new(name, setup).environment("ROADS_WITNESS", &witness);
+    let client = environment.fold(client, |client, (name, value)| client.environment(name, &value));
     let script = checkout().join("integration/flows/roads.py");
-    let told = Client::new(name, setup)
-        .environment("ROADS_WITNESS", &basic(&world().stack.machine.auth_string))
-        .python(&[&script.to_string_lossy()])
-        .expect_success();
+    let told = client.python(&[&script.to_string_lossy()]).expect_success();
     let line = told.lines().find(|line| line.starts_with("{\"version\""));
     serde_json::from_str(line.unwrap_or_else(|| panic!("{}: {told}", kind.setting))).unwrap()
+}
+
+/// What the page says of ✗ below `/events/in`.
+fn lost() {
+    let key = &world().secrets.api_key;
+    let by_key = Setup { credential: ("PREFECT_API_KEY", key.clone()), ..newest() };
+    let header = json!({ "Authorization": format!("Bearer {key}") }).to_string();
+    let by_header = Setup { credential: ("PREFECT_CLIENT_CUSTOM_HEADERS", header), ..newest() };
+    let without = run_flow("without-events", by_key);
+    let with = run_flow("with-events", by_header);
+    // Once those of the later run are there, the earlier one's would be, too.
+    eventually("the task runs are stored", Duration::from_secs(30), || {
+        (task_runs(&with) == 3).then_some(())
+    });
+    assert_eq!(task_runs(&without), 0);
+    let run = ask(&Request::get(format!("/api/flow_runs/{without}")));
+    assert_eq!(run["state_type"], "COMPLETED");
+}
+
+/// Runs the small flow; gives the run's id.
+fn run_flow(name: &str, setup: Setup) -> String {
+    let script = checkout().join("integration/flows/hello.py");
+    let log = Client::new(name, setup).python(&[&script.to_string_lossy()]).expect_success();
+    let id = log.split("/flow-run/").nth(1).and_then(|rest| rest.get(..36));
+    id.unwrap_or_else(|| panic!("no run: {log}")).to_owned()
+}
+
+fn task_runs(flow_run: &str) -> usize {
+    let filter = json!({ "flow_runs": { "id": { "any_": [flow_run] } } });
+    let runs = ask(&Request::post("/api/task_runs/filter", &filter.to_string()));
+    runs.as_array().unwrap().len()
+}
+
+#[track_caller]
+fn ask(request: &Request) -> Value {
+    let key = basic(&world().stack.machine.auth_string);
+    world().gate.send(&request.clone().header("authorization", key)).expect(200).json()
 }

@@ -16,12 +16,14 @@ every cell with Prefect's own clients, each against a server of its version. To 
 `{command}`.
 
 **Set `PREFECT_API_URL=https://…/api` and `PREFECT_API_AUTH_STRING=<name>:<secret>`.** From Prefect 3.6.29 on
-that reaches everything with every kind of secret. With 3.4.13 set `PREFECT_CLIENT_CUSTOM_HEADERS` instead. One of
-them, not several: two credentials in one request are refused with 400.
+that reaches everything with every kind of secret. With 3.4.13 set `PREFECT_CLIENT_CUSTOM_HEADERS` instead.
 
 An access token ends after minutes, and Prefect's clients do not renew it: it is for jobs that are shorter than that,
 an API key for workers. Prefect's own string counts only with `machines.accept_auth_string`. How Lictor judges each
 kind is in [machines.md](machines.md).
+
+A ✗ below `/events/in` is easily overlooked: the client prints a warning, the flow run completes, and Prefect
+never hears of its task runs (measured with {newest}).
 
 The columns are what a client connects to, below `/api`:
 ";
@@ -29,7 +31,8 @@ The columns are what a client connects to, below `/api`:
 /// The page as it should be.
 pub fn page() -> String {
     let mut notes: Vec<&Why> = Vec::new();
-    let mut page = HEAD.replace("{command}", COMMAND);
+    let newest = PREFECT_VERSIONS.last().copied().unwrap_or_default();
+    let mut page = HEAD.replace("{command}", COMMAND).replace("{newest}", newest);
     for (road, purpose) in ROADS {
         page += &format!("- {}: {purpose}\n", code(road));
     }

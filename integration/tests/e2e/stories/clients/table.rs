@@ -45,7 +45,7 @@ pub struct Kind {
     /// What people set.
     pub setting: &'static str,
     /// The same for the test.
-    pub environment: fn() -> (&'static str, String),
+    pub environment: fn() -> Vec<(&'static str, String)>,
     pub expected: Roads,
 }
 
@@ -54,56 +54,71 @@ pub const KINDS: &[Kind] = &[
     Kind {
         credential: "API key",
         setting: "PREFECT_API_AUTH_STRING=<name>:lk_…",
-        environment: || auth_string(&world().secrets.api_key),
+        environment: || vec![auth_string(&world().secrets.api_key)],
         expected: BY_AUTH_STRING,
     },
     Kind {
         credential: "API key",
         setting: "PREFECT_API_KEY=lk_…",
-        environment: || ("PREFECT_API_KEY", world().secrets.api_key.clone()),
+        environment: || vec![("PREFECT_API_KEY", world().secrets.api_key.clone())],
         expected: BY_API_KEY,
     },
     Kind {
         credential: "API key",
         setting: r#"PREFECT_CLIENT_CUSTOM_HEADERS={"Authorization":"Bearer lk_…"}"#,
-        environment: || header("Authorization", &format!("Bearer {}", world().secrets.api_key)),
+        environment: || {
+            vec![header("Authorization", &format!("Bearer {}", world().secrets.api_key))]
+        },
         expected: BY_HEADER,
     },
     Kind {
         credential: "API key",
         setting: r#"PREFECT_CLIENT_CUSTOM_HEADERS={"X-Api-Key":"lk_…"}"#,
-        environment: || header("X-Api-Key", &world().secrets.api_key),
+        environment: || vec![header("X-Api-Key", &world().secrets.api_key)],
         expected: BY_HEADER,
+    },
+    Kind {
+        credential: "API key, twice",
+        setting: r#"PREFECT_API_AUTH_STRING=<name>:lk_… PREFECT_CLIENT_CUSTOM_HEADERS={"X-Api-Key":"lk_…"}"#,
+        environment: || {
+            let key = &world().secrets.api_key;
+            vec![auth_string(key), header("X-Api-Key", key)]
+        },
+        expected: BY_BOTH,
     },
     Kind {
         credential: "access token",
         setting: "PREFECT_API_AUTH_STRING=<name>:<token>",
-        environment: || auth_string(&worker_token()),
+        environment: || vec![auth_string(&worker_token())],
         expected: BY_AUTH_STRING,
     },
     Kind {
         credential: "access token",
         setting: "PREFECT_API_KEY=<token>",
-        environment: || ("PREFECT_API_KEY", worker_token()),
+        environment: || vec![("PREFECT_API_KEY", worker_token())],
         expected: BY_API_KEY,
     },
     Kind {
         credential: "access token",
         setting: r#"PREFECT_CLIENT_CUSTOM_HEADERS={"Authorization":"Bearer <token>"}"#,
-        environment: || header("Authorization", &format!("Bearer {}", worker_token())),
+        environment: || vec![header("Authorization", &format!("Bearer {}", worker_token()))],
         expected: BY_HEADER,
     },
     Kind {
         credential: "Prefect's own string",
         setting: "PREFECT_API_AUTH_STRING=<user>:<password>",
-        environment: || ("PREFECT_API_AUTH_STRING", world().secrets.prefect_auth_string.clone()),
+        environment: || {
+            vec![("PREFECT_API_AUTH_STRING", world().secrets.prefect_auth_string.clone())]
+        },
         expected: BY_AUTH_STRING,
     },
     Kind {
         credential: "client certificate",
         setting: "(Prefect has no setting for one)",
         // The nearest that there is: whom the client trusts.
-        environment: || ("SSL_CERT_FILE", world().stack.ca_file.to_string_lossy().into_owned()),
+        environment: || {
+            vec![("SSL_CERT_FILE", world().stack.ca_file.to_string_lossy().into_owned())]
+        },
         expected: NOTHING_SENT,
     },
 ];
@@ -135,6 +150,15 @@ const BY_HEADER: Roads = [
     /* 3.8.8  */ [Works, Works,     Works,     Works,   Works,    Works],
 ];
 
+/// In 3.8 the auth string is a header on `/events/in`, too; a worker's channel begins by HTTP.
+#[rustfmt::skip]
+const BY_BOTH: Roads = [
+    //            HTTP   events/in  events/out logs/out task runs worker channel
+    /* 3.4.13 */ [TWO,   Works,     Works,     Works,   Works,    NoClient],
+    /* 3.6.29 */ [TWO,   Works,     Works,     Works,   Works,    NoClient],
+    /* 3.8.8  */ [TWO,   TWO,       Works,     Works,   Works,    TWO],
+];
+
 /// From 3.6 on, clients of events and logs ask for the server's version first.
 #[rustfmt::skip]
 const NOTHING_SENT: Roads = [
@@ -157,6 +181,13 @@ const LEFT_OUT: Cell = Fails(
         reason: "on these sockets `PREFECT_API_KEY` counts for Prefect Cloud only; the client sends an \
                  empty token",
         instead: "`PREFECT_API_AUTH_STRING=<name>:<secret>`",
+    },
+);
+const TWO: Cell = Fails(
+    "HTTP 400",
+    &Why {
+        reason: "the request carries two credentials, and Lictor does not choose",
+        instead: "one of the two",
     },
 );
 const NO_CERTIFICATE: Why = Why {
