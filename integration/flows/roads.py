@@ -46,6 +46,10 @@ class Witness:
 
     async def post(self, path, body, also=()):
         answer = await self.http.post(API + path, json=body)
+        # SQLite was busy: nothing has been written.
+        while answer.status_code == 503:
+            await asyncio.sleep(0.5)
+            answer = await self.http.post(API + path, json=body)
         if answer.status_code not in also:
             answer.raise_for_status()
         return answer
@@ -168,13 +172,17 @@ async def worker_channel(witness):
             work_pool_is_available=lambda: True,
             logger=logging.getLogger("roads"),
         )
-        await channel.sync(tasks)
-        # Without it the worker goes on by HTTP, and is known all the same.
-        open_, why = channel.state.healthy, channel.state.reason
+        # Beside the channel, and instead of it, a worker uses HTTP: a road of its own.
+        with suppress(httpx.HTTPStatusError):
+            await channel.sync(tasks)
+        # It is tried again, too, where SQLite was busy when the worker was to be written down.
+        while not (channel.state.healthy or channel.state.terminal):
+            await asyncio.sleep(0.1)
+        healthy, why = channel.state.healthy, channel.state.reason
         known = name in await witness.workers()
         channel.stop()
         tasks.cancel_scope.cancel()
-    if not open_:
+    if not healthy:
         return str(why)
     return "ok" if known else "Prefect knows no such worker"
 

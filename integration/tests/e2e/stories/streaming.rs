@@ -23,7 +23,8 @@ use crate::world::{eventually, world};
 const ABOUT: &str = "streaming";
 const SOME_RUN: &str = "00000000-0000-4000-8000-000000000001";
 const LINES: usize = 100_000;
-const BATCH: usize = 5_000;
+/// One transaction of Prefect's: it takes all of it or nothing.
+const BATCH: usize = 2_500;
 /// What Prefect's clients may send at once, with room: its log batches end at 4 MB.
 const LARGE: usize = 8 * 1024 * 1024;
 
@@ -185,9 +186,13 @@ fn statuses() {
     scene.lane.admin.assert_vm_alive();
 }
 
+/// What Prefect answers once SQLite is not busy; its clients ask again, too.
 #[track_caller]
 fn post(path: &str, body: &Value) -> Answer {
-    world().gate.send(&as_machine(Request::post(path, &body.to_string())))
+    let request = as_machine(Request::post(path, &body.to_string()));
+    eventually("Prefect can write", Duration::from_secs(60), || {
+        Some(world().gate.send(&request)).filter(|answer| answer.status != 503)
+    })
 }
 
 /// A run that only has logs.

@@ -150,13 +150,13 @@ const BY_HEADER: Roads = [
     /* 3.8.8  */ [Works, Works,     Works,     Works,   Works,    Works],
 ];
 
-/// In 3.8 the auth string is a header on `/events/in`, too; a worker's channel begins by HTTP.
+/// In 3.8 the auth string is a header on `/events/in`, too.
 #[rustfmt::skip]
 const BY_BOTH: Roads = [
     //            HTTP   events/in  events/out logs/out task runs worker channel
     /* 3.4.13 */ [TWO,   Works,     Works,     Works,   Works,    NoClient],
     /* 3.6.29 */ [TWO,   Works,     Works,     Works,   Works,    NoClient],
-    /* 3.8.8  */ [TWO,   TWO,       Works,     Works,   Works,    TWO],
+    /* 3.8.8  */ [TWO,   TWO,       Works,     Works,   Works,    Works],
 ];
 
 /// From 3.6 on, clients of events and logs ask for the server's version first.
@@ -165,7 +165,7 @@ const NOTHING_SENT: Roads = [
     //            HTTP       events/in  events/out logs/out   task runs  worker channel
     /* 3.4.13 */ [NO_ANSWER, NO_SOCKET, NO_SOCKET, NO_SOCKET, NO_SOCKET, NoClient],
     /* 3.6.29 */ [NO_ANSWER, NO_ANSWER, NO_ANSWER, NO_ANSWER, NO_SOCKET, NoClient],
-    /* 3.8.8  */ [NO_ANSWER, NO_ANSWER, NO_ANSWER, NO_ANSWER, NO_SOCKET, NO_ANSWER],
+    /* 3.8.8  */ [NO_ANSWER, NO_ANSWER, NO_ANSWER, NO_ANSWER, NO_SOCKET, NO_CHANNEL],
 ];
 
 const UNSIGNED: Cell = Fails(
@@ -196,6 +196,7 @@ const NO_CERTIFICATE: Why = Why {
               another credential",
 };
 const NO_SOCKET: Cell = Fails("closed 1008", &NO_CERTIFICATE);
+const NO_CHANNEL: Cell = Fails("authorization_failed", &NO_CERTIFICATE);
 const NO_ANSWER: Cell = Fails("HTTP 401", &NO_CERTIFICATE);
 
 fn auth_string(secret: &str) -> (&'static str, String) {
