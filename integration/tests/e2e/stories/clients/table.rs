@@ -172,7 +172,7 @@ const UNSIGNED: Cell = Fails(
     "closed 1008",
     &Why {
         reason: "this version sends events with no credential but its custom headers",
-        instead: "`PREFECT_CLIENT_CUSTOM_HEADERS`, or Prefect 3.6.29",
+        instead: "`PREFECT_CLIENT_CUSTOM_HEADERS`, or Prefect 3.6.29 with `PREFECT_API_AUTH_STRING`",
     },
 );
 const LEFT_OUT: Cell = Fails(
