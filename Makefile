@@ -7,7 +7,7 @@ PREFECT ?=
 RUNNER := cargo build --locked -p lictor-integration --bin lictor-stack
 STACK := cargo run --quiet --locked -p lictor-integration --bin lictor-stack --
 
-.PHONY: help up down status logs wasm test test-fast test-core test-wasm test-e2e lint fmt samples compose-test setup screenshots conformance bench
+.PHONY: help up down status logs wasm test test-fast test-core test-wasm test-e2e lint fmt samples compose-test setup screenshots conformance bench soak
 
 help: ## List every target
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ test-wasm: cargo ## The core's tests on wasm32, by wasm-bindgen-test
 
 test-e2e: wasm ## The built module in the real Envoy with Keycloak, Prefect and Chromium
 	cargo test --locked -p lictor-integration --test e2e
+
+soak: setup wasm ## A hundred flow runs of a worker with client credentials, over a restart of Keycloak
+	LICTOR_SOAK=1 cargo test --locked -p lictor-integration --test e2e -- soak
 
 conformance: setup wasm ## Suites written by others, one line each; fails below docs/conformance.md
 	@scripts/conformance

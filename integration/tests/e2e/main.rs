@@ -6,6 +6,8 @@
 //! | `LICTOR_MODULE` | the module under test; default the release build in `target/` |
 //! | `PREFECT` | version of the shared stack; default the newest prepared |
 //! | `LICTOR_SCREENSHOTS=1` | pictures go to `docs/images`, not to a temporary folder |
+//! | `LICTOR_WRITE_CLIENTS=1` | the story `clients.md` writes `docs/clients.md` |
+//! | `LICTOR_SOAK=1` | the story `soak` runs a hundred flow runs, not twelve |
 //! | `LICTOR_KEEP=1` | folders with logs stay when the tests are over |
 
 // A test fails by panicking; what it prints is for whoever runs it.

@@ -13,6 +13,7 @@ use lictor_integration::process::Running;
 use lictor_integration::stack::Installed;
 use lictor_integration::tools::PREFECT_VERSIONS;
 
+use crate::keycloak_admin::basic;
 use crate::lane::{Lane, Plan};
 use crate::world::{eventually, new_layout, progress, world};
 
@@ -26,6 +27,8 @@ pub struct Setup {
     pub api_url: String,
     /// What this version's client needs to be known on HTTP and every socket.
     pub credential: (&'static str, String),
+    /// The same as `name:secret`.
+    pub pair: String,
 }
 
 /// The shared stack.
@@ -36,6 +39,7 @@ pub fn newest() -> Setup {
         python: stack.prefect.python.clone(),
         api_url: stack.machine.api_url.clone(),
         credential: ("PREFECT_API_AUTH_STRING", stack.machine.auth_string.clone()),
+        pair: stack.machine.auth_string.clone(),
     }
 }
 
@@ -67,33 +71,77 @@ pub fn server(version: &'static str) -> &'static Server {
     })
 }
 
-/// Prefect 3.4.13, with a gate of its own and the shared Keycloak.
-pub struct Oldest {
+/// A Prefect of some version, with a gate of its own and the shared Keycloak.
+pub struct Gated {
     pub lane: Lane,
     pub version: &'static str,
     python: PathBuf,
 }
 
 /// Starts it once.
-pub fn oldest() -> &'static Oldest {
-    static OLDEST: OnceLock<Oldest> = OnceLock::new();
-    OLDEST.get_or_init(|| {
-        let version = PREFECT_VERSIONS[0];
+pub fn gated(version: &'static str) -> &'static Gated {
+    static GATED: [OnceLock<Gated>; PREFECT_VERSIONS.len()] =
+        [const { OnceLock::new() }; PREFECT_VERSIONS.len()];
+    let at = PREFECT_VERSIONS.iter().position(|known| *known == version).expect("no such version");
+    GATED[at].get_or_init(|| {
         let server = server(version);
-        let lane = Plan::new("oldest-gate").prefect(server.port).start();
-        Oldest { lane, version, python: server.python.clone() }
+        let lane = Plan::new(format!("gate-{version}").leak()).prefect(server.port).start();
+        Gated { lane, version, python: server.python.clone() }
     })
 }
 
-impl Oldest {
-    pub fn setup(&self) -> Setup {
-        // A custom header is all that this version sends on every socket.
-        let header = format!("{{\"Authorization\":\"Bearer {}\"}}", world().secrets.api_key);
-        Setup {
+/// What a worker shows.
+#[derive(Clone, Copy)]
+pub enum Credential {
+    ApiKey,
+    /// Client credentials, which are exchanged.
+    OfClient,
+}
+
+impl Credential {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ApiKey => "API key",
+            Self::OfClient => "client credentials",
+        }
+    }
+
+    /// `name:secret`.
+    fn pair(self) -> String {
+        let world = world();
+        match self {
+            Self::ApiKey => world.stack.machine.auth_string.clone(),
+            Self::OfClient => format!("etl-worker:{}", world.secrets.worker_client_secret),
+        }
+    }
+}
+
+impl Gated {
+    pub fn setup(&self, credential: Credential) -> Setup {
+        let pair = credential.pair();
+        let setup = Setup {
             version: self.version.to_owned(),
             python: self.python.clone(),
             api_url: format!("https://{}/api", self.lane.gate.machine_host()),
-            credential: ("PREFECT_CLIENT_CUSTOM_HEADERS", header),
+            credential: ("PREFECT_API_AUTH_STRING", pair.clone()),
+            pair,
+        };
+        if self.version != PREFECT_VERSIONS[0] {
+            return setup;
+        }
+        // A custom header is all that this version sends on every socket.
+        let header = format!("{{\"Authorization\":\"{}\"}}", basic(&setup.pair));
+        Setup { credential: ("PREFECT_CLIENT_CUSTOM_HEADERS", header), ..setup }
+    }
+}
+
+impl Setup {
+    /// With another `name:secret`.
+    pub fn with(self, pair: &str) -> Self {
+        Self {
+            credential: ("PREFECT_API_AUTH_STRING", pair.to_owned()),
+            pair: pair.to_owned(),
+            ..self
         }
     }
 }
@@ -192,7 +240,12 @@ impl Client {
 
     /// Starts a command of Prefect's that goes on.
     pub fn start(&self, part: &'static str, args: &[&str]) -> Running {
-        let args = ["-m", "prefect"].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
+        self.start_python(part, &[&["-m", "prefect"], args].concat())
+    }
+
+    /// Starts Python with these arguments.
+    pub fn start_python(&self, part: &'static str, args: &[&str]) -> Running {
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
         self.launch(part, self.setup.python.clone(), args).start(&self.layout).unwrap()
     }
 

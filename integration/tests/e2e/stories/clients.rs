@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use self::table::{Cell, KINDS, Kind, ROADS, TLS_SETTINGS};
 use super::story;
 use crate::client::Request;
-use crate::keycloak_admin::basic;
+use crate::keycloak_admin::{allow_callback, basic};
 use crate::lane::{Lane, Plan};
 use crate::prefect_client::{Client, Setup, newest, server};
 use crate::world::{checkout, eventually, world};
@@ -65,8 +65,11 @@ fn measured(version: &'static str) {
     let server = server(version);
     let lane = Plan::new(format!("clients-{version}").leak())
         .prefect(server.port)
-        .patch(json!({ "machines": { "accept_auth_string": true } }))
+        .patch(json!({ "machines": {
+            "accept_auth_string": true, "personal_tokens": { "role": "admin" },
+        } }))
         .start();
+    allow_callback(&lane.gate.origin());
     let at = PREFECT_VERSIONS.iter().position(|known| *known == version).unwrap();
     let mut differences = Vec::new();
     for (number, kind) in KINDS.iter().enumerate() {
@@ -95,12 +98,13 @@ fn said(cell: &Cell) -> &'static str {
 
 /// Lets the clients of a version use a credential.
 fn run(name: &str, kind: &Kind, version: &str, python: &Path, lane: &Lane) -> Value {
-    let mut environment = (kind.environment)().into_iter();
+    let mut environment = (kind.environment)(lane).into_iter();
     let setup = Setup {
         version: version.to_owned(),
         python: python.to_owned(),
         api_url: format!("https://{}/api", lane.gate.machine_host()),
         credential: environment.next().unwrap(),
+        pair: String::new(),
     };
     let witness = basic(&world().stack.machine.auth_string);
     let client = Client::new(name, setup).environment("ROADS_WITNESS", &witness);

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
+use lictor_integration::tools::PREFECT_VERSIONS;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -13,7 +14,7 @@ use super::story;
 use crate::browser::Browser;
 use crate::client::{Gate, Request};
 use crate::keycloak_admin::{allow_callback, basic};
-use crate::prefect_client::oldest;
+use crate::prefect_client::gated;
 use crate::world::{Admin, eventually, prefect_sees_nothing, world};
 
 const ABOUT: &str = "browser";
@@ -167,7 +168,7 @@ fn older_ui() {
 }
 
 fn oldest_prefect() {
-    let old = oldest();
+    let old = gated(PREFECT_VERSIONS[0]);
     let origin = old.lane.gate.origin();
     allow_callback(&origin);
     some_runs(&old.lane.gate);

@@ -29,6 +29,7 @@ mod people;
 mod personal_tokens;
 mod prefect_runs;
 mod sessions;
+mod soak;
 mod socket_ends;
 mod sockets;
 mod split_names;
@@ -81,6 +82,7 @@ pub fn all() -> Vec<Trial> {
         other_sites::stories(),
         in_the_browser::stories(),
         tokens::late_stories(),
+        soak::stories(),
         faults::stories(),
         canary::stories(),
     ]

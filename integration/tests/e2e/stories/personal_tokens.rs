@@ -17,8 +17,10 @@ use crate::canary;
 use crate::client::Request;
 use crate::http1::Answer;
 use crate::keycloak_admin::basic;
-use crate::keycloak_login::{authenticate, callback_request, is_form, logged_in, open, parameter};
-use crate::lane::Plan;
+use crate::keycloak_login::{
+    authenticate, callback_request, is_form, log_in, logged_in, open, parameter,
+};
+use crate::lane::{Lane, Plan};
 use crate::sockets::{End, Socket, auth, upgrade};
 use crate::visitor::Visitor;
 use crate::world::{eventually, prefect_sees_nothing, world};
@@ -72,6 +74,13 @@ fn made(visitor: &mut Visitor) -> String {
     let text = copied(&press(visitor, "/oauth2/token").expect(200));
     let pair = text.strip_prefix("export PREFECT_API_AUTH_STRING='").expect("the setting");
     pair.strip_suffix('\'').unwrap().to_owned()
+}
+
+/// A personal token of an administrator, at a further gate.
+pub fn personal_token(lane: &Lane) -> String {
+    let mut alice = Visitor::new(&lane.gate);
+    log_in(&mut alice, "/", "alice");
+    made(&mut alice)
 }
 
 fn version(pair: &str) -> Request {

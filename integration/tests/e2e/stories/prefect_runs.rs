@@ -1,41 +1,43 @@
-//! Prefect's own client and worker through the gate, on the newest and the oldest version.
+//! Prefect's own client, worker and `serve()` through the gate, on every version.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
+use lictor_integration::process::Running;
+use lictor_integration::tools::PREFECT_VERSIONS;
 use serde_json::{Value, json};
 
 use super::story;
 use crate::client::{Gate, Request};
 use crate::keycloak_admin::{add_client, basic, client_token};
-use crate::prefect_client::{Client, Setup, newest, oldest};
-use crate::world::{checkout, eventually, world};
+use crate::prefect_client::{Client, Credential, Setup, gated, newest};
+use crate::world::{checkout, eventually, say, world};
+
+const ABOUT: &str = "Prefect's client";
 
 pub fn stories() -> Vec<Trial> {
-    vec![
-        story("Prefect's client", "version and flow-run ls pass", || commands(newest())),
-        story("Prefect's client", "a refusal is said in words", refusals),
-        story("Prefect's client", "a flow runs and its events are stored", || {
-            flow(newest(), &world().gate)
-        }),
-        story("Prefect's client", "a worker runs a deployment to its end, with logs", || {
-            worker(newest(), &world().gate)
-        }),
-        story("Prefect's client 3.4.13", "version and flow-run ls pass", || {
-            commands(oldest().setup())
-        }),
-        story("Prefect's client 3.4.13", "a flow runs and its events are stored", || {
-            flow(oldest().setup(), &oldest().lane.gate);
-        }),
-        story(
-            "Prefect's client 3.4.13",
-            "a worker runs a deployment to its end, with logs",
-            || {
-                worker(oldest().setup(), &oldest().lane.gate);
-            },
-        ),
-    ]
+    let kinds = [Credential::ApiKey, Credential::OfClient];
+    let each = PREFECT_VERSIONS.into_iter().flat_map(|version| {
+        kinds.into_iter().flat_map(move |credential| {
+            let about = format!("{ABOUT} {version}, {}", credential.name());
+            let at = move || gated(version);
+            let with = move |sentence: &str, proof: fn(Setup, &Gate)| {
+                story(&about, sentence, move || proof(at().setup(credential), &at().lane.gate))
+            };
+            [
+                with("version and flow-run ls pass", |setup, _| commands(setup)),
+                with("a flow runs and its events are stored", flow),
+                with("a worker runs a deployment to its end, with logs", worker),
+                with("serve() runs a deployment to its end", served),
+            ]
+        })
+    });
+    let others = [
+        story(ABOUT, "a refusal is said in words", refusals),
+        story(ABOUT, "a flow takes as long through the gate as without it", no_slower),
+    ];
+    each.chain(others).collect()
 }
 
 /// Of the API through the gate, as the machine.
@@ -49,7 +51,7 @@ fn ask(gate: &Gate, path: &str, filter: &Value) -> Value {
 
 fn commands(setup: Setup) {
     let version = setup.version.clone();
-    let client = Client::new("commands", setup);
+    let client = Client::new(&own(&setup, "commands"), setup);
     let told = client.prefect(&["version"]).expect_success();
     assert!(told.contains(&version), "{told}");
     client.prefect(&["flow-run", "ls"]).expect_success();
@@ -69,8 +71,7 @@ fn refusals() {
         (expired.as_str(), "Your account has no role in Prefect. Needed: "),
     ];
     for (number, (credential, sentence)) in cases.into_iter().enumerate() {
-        let setup =
-            Setup { credential: ("PREFECT_API_AUTH_STRING", credential.into()), ..newest() };
+        let setup = newest().with(credential);
         let output = Client::new(&format!("refused-{number}"), setup).prefect(&["flow-run", "ls"]);
         assert!(!output.succeeded, "{}", output.text);
         // The client breaks its lines where it likes.
@@ -96,7 +97,7 @@ fn assert_connected(log: &str) {
 }
 
 fn flow(setup: Setup, gate: &Gate) {
-    let client = Client::new("flow", setup);
+    let client = Client::new(&own(&setup, "flow"), setup);
     let script = checkout().join("integration/flows/hello.py");
     let log = client.python(&[&script.to_string_lossy()]).expect_success();
     assert_connected(&log);
@@ -130,33 +131,94 @@ fn assert_logs(gate: &Gate, run: &Value) {
     });
 }
 
+/// Names of its own for what a setup makes at Prefect.
+fn own(setup: &Setup, what: &str) -> String {
+    let (name, _) = &setup.credential;
+    let pair = setup.pair.split(':').next().unwrap_or_default();
+    format!("{what}-{}-{pair}", name.len())
+}
+
 fn worker(setup: Setup, gate: &Gate) {
-    let client = Client::new("worker", setup);
+    let name = own(&setup, "worked");
+    let client = Client::new(&name, setup);
     let flows = checkout().join("integration/flows");
     let deploy = client.folder().join("deploy.py");
     fs::write(
         &deploy,
         format!(
             "from prefect import flow\n\
-         flow.from_source(source={flows:?}, entrypoint='hello.py:hello')\
-         .deploy(name='e2e', work_pool_name='e2e', ignore_warnings=True)\n"
+             flow.from_source(source={flows:?}, entrypoint='hello.py:hello')\
+             .deploy(name={name:?}, work_pool_name={name:?}, ignore_warnings=True)\n"
         ),
     )
     .unwrap();
-    client.prefect(&["work-pool", "create", "e2e", "--type", "process"]).expect_success();
+    client.prefect(&["work-pool", "create", &name, "--type", "process"]).expect_success();
     client.python(&[&deploy.to_string_lossy()]).expect_success();
-    let worker = client.start("worker", &["worker", "start", "--pool", "e2e", "--type", "process"]);
-    client.prefect(&["deployment", "run", "hello/e2e"]).expect_success();
-    let filter = json!({"deployments": {"name": {"any_": ["e2e"]}}, "limit": 1});
-    let run = eventually("the run has ended", Duration::from_secs(180), || {
-        assert!(worker.is_alive(), "the worker has ended:\n{}", client.log("worker"));
-        let run = ask(gate, "/api/flow_runs/filter", &filter)[0].take();
-        matches!(run["state_type"].as_str(), Some("COMPLETED" | "FAILED" | "CRASHED" | "CANCELLED"))
-            .then_some(run)
-    });
-    assert_eq!(run["state_type"], "COMPLETED", "{run}\n{}", client.log("worker"));
+    let worker = client.start("worker", &["worker", "start", "--pool", &name, "--type", "process"]);
+    client.prefect(&["deployment", "run", &format!("hello/{name}")]).expect_success();
+    let run = ended(gate, &name, &worker, &client, "worker");
     assert_logs(gate, &run);
     assert_events(gate, &run);
     worker.stop().unwrap();
     assert_connected(&client.log("worker"));
+}
+
+/// The first run of a deployment, once it has ended as it should.
+fn ended(gate: &Gate, name: &str, part: &Running, client: &Client, log: &str) -> Value {
+    let filter = json!({"deployments": {"name": {"any_": [name]}}, "limit": 1});
+    let run = eventually("the run has ended", Duration::from_secs(180), || {
+        assert!(part.is_alive(), "{log} has ended:\n{}", client.log(log));
+        let run = ask(gate, "/api/flow_runs/filter", &filter)[0].take();
+        matches!(run["state_type"].as_str(), Some("COMPLETED" | "FAILED" | "CRASHED" | "CANCELLED"))
+            .then_some(run)
+    });
+    assert_eq!(run["state_type"], "COMPLETED", "{run}\n{}", client.log(log));
+    run
+}
+
+fn served(setup: Setup, gate: &Gate) {
+    let name = own(&setup, "served");
+    let client = Client::new(&name, setup);
+    let flows = checkout().join("integration/flows");
+    let script = client.folder().join("serve.py");
+    let text = format!(
+        "import sys\nsys.path.insert(0, {flows:?})\nfrom hello import hello\n\
+         if __name__ == '__main__':\n    hello.serve(name={name:?})\n"
+    );
+    fs::write(&script, text).unwrap();
+    let served = client.start_python("serve", &[&script.to_string_lossy()]);
+    let deployment = json!({"deployments": {"name": {"any_": [name]}}});
+    eventually("it is served", Duration::from_secs(60), || {
+        assert!(served.is_alive(), "{}", client.log("serve"));
+        let known = ask(gate, "/api/deployments/filter", &deployment);
+        known.as_array().is_some_and(|known| !known.is_empty()).then_some(())
+    });
+    client.prefect(&["deployment", "run", &format!("hello/{name}")]).expect_success();
+    let run = ended(gate, &name, &served, &client, "serve");
+    assert_logs(gate, &run);
+    assert_events(gate, &run);
+    served.stop().unwrap();
+    assert_connected(&client.log("serve"));
+}
+
+/// The same flow straight to Prefect and through the gate, in turns; the quickest of each, since the
+/// machine has other things to do as well.
+fn no_slower() {
+    let direct = Setup {
+        api_url: format!("http://127.0.0.1:{}/api", world().layout.ports.prefect),
+        ..newest().with(&world().secrets.prefect_auth_string)
+    };
+    let gated = newest();
+    let script = checkout().join("integration/flows/hello.py");
+    let (direct, gated) = (Client::new("direct", direct), Client::new("through", gated));
+    let time = |client: &Client| {
+        let begun = Instant::now();
+        client.python(&[&script.to_string_lossy()]).expect_success();
+        begun.elapsed()
+    };
+    let rounds: Vec<_> = (0..8).map(|_| (time(&direct), time(&gated))).collect();
+    let direct = rounds.iter().map(|(direct, _)| *direct).min().unwrap();
+    let gated = rounds.iter().map(|(_, gated)| *gated).min().unwrap();
+    say(&format!("a run of the flow: {direct:.2?} direct, {gated:.2?} through the gate"));
+    assert!(gated < direct.mul_f64(1.05), "{direct:?} direct, {gated:?} through the gate");
 }

@@ -18,9 +18,11 @@ every cell with Prefect's own clients, each against a server of its version. To 
 **Set `PREFECT_API_URL=https://…/api` and `PREFECT_API_AUTH_STRING=<name>:<secret>`.** From Prefect 3.6.29 on
 that reaches everything with every kind of secret. With 3.4.13 set `PREFECT_CLIENT_CUSTOM_HEADERS` instead.
 
-An access token ends after minutes, and Prefect's clients do not renew it: it is for jobs that are shorter than that,
-an API key for workers. Prefect's own string counts only with `machines.accept_auth_string`. How Lictor judges each
-kind is in [machines.md](machines.md).
+Client credentials or an API key are for workers, a personal token for people at the command line. An access token ends
+after minutes, and Prefect's clients do not renew it: it is for jobs that are shorter than that. Prefect's own string counts
+only with `machines.accept_auth_string`. The tables are for a role that may all this; an operator opens neither the
+sockets of task workers nor those of workers ([roles](roles.md)). How Lictor judges each kind is in
+[machines.md](machines.md).
 
 A ✗ below `/events/in` is easily overlooked: the client prints a warning, the flow run completes, and Prefect
 never hears of its task runs (measured with {newest}).

@@ -7,6 +7,9 @@ use serde_json::json;
 
 use self::Cell::{Fails, NoClient, Works};
 use crate::keycloak_admin::{basic, worker_token};
+use crate::lane::Lane;
+use crate::stories::exchanges::worker;
+use crate::stories::personal_tokens::personal_token;
 use crate::world::world;
 
 /// Where clients connect, as `roads.py` names it; and what for.
@@ -44,8 +47,8 @@ pub struct Kind {
     pub credential: &'static str,
     /// What people set.
     pub setting: &'static str,
-    /// The same for the test.
-    pub environment: fn() -> Vec<(&'static str, String)>,
+    /// The same for the test, at a gate.
+    pub environment: fn(&Lane) -> Vec<(&'static str, String)>,
     pub expected: Roads,
 }
 
@@ -54,19 +57,19 @@ pub const KINDS: &[Kind] = &[
     Kind {
         credential: "API key",
         setting: "PREFECT_API_AUTH_STRING=<name>:lk_…",
-        environment: || vec![auth_string(&world().secrets.api_key)],
+        environment: |_| vec![auth_string(&world().secrets.api_key)],
         expected: BY_AUTH_STRING,
     },
     Kind {
         credential: "API key",
         setting: "PREFECT_API_KEY=lk_…",
-        environment: || vec![("PREFECT_API_KEY", world().secrets.api_key.clone())],
+        environment: |_| vec![("PREFECT_API_KEY", world().secrets.api_key.clone())],
         expected: BY_API_KEY,
     },
     Kind {
         credential: "API key",
         setting: r#"PREFECT_CLIENT_CUSTOM_HEADERS={"Authorization":"Bearer lk_…"}"#,
-        environment: || {
+        environment: |_| {
             vec![header("Authorization", &format!("Bearer {}", world().secrets.api_key))]
         },
         expected: BY_HEADER,
@@ -74,13 +77,13 @@ pub const KINDS: &[Kind] = &[
     Kind {
         credential: "API key",
         setting: r#"PREFECT_CLIENT_CUSTOM_HEADERS={"X-Api-Key":"lk_…"}"#,
-        environment: || vec![header("X-Api-Key", &world().secrets.api_key)],
+        environment: |_| vec![header("X-Api-Key", &world().secrets.api_key)],
         expected: BY_HEADER,
     },
     Kind {
         credential: "API key, twice",
         setting: r#"PREFECT_API_AUTH_STRING=<name>:lk_… PREFECT_CLIENT_CUSTOM_HEADERS={"X-Api-Key":"lk_…"}"#,
-        environment: || {
+        environment: |_| {
             let key = &world().secrets.api_key;
             vec![auth_string(key), header("X-Api-Key", key)]
         },
@@ -89,25 +92,61 @@ pub const KINDS: &[Kind] = &[
     Kind {
         credential: "access token",
         setting: "PREFECT_API_AUTH_STRING=<name>:<token>",
-        environment: || vec![auth_string(&worker_token())],
+        environment: |_| vec![auth_string(&worker_token())],
         expected: BY_AUTH_STRING,
     },
     Kind {
         credential: "access token",
         setting: "PREFECT_API_KEY=<token>",
-        environment: || vec![("PREFECT_API_KEY", worker_token())],
+        environment: |_| vec![("PREFECT_API_KEY", worker_token())],
         expected: BY_API_KEY,
     },
     Kind {
         credential: "access token",
         setting: r#"PREFECT_CLIENT_CUSTOM_HEADERS={"Authorization":"Bearer <token>"}"#,
-        environment: || vec![header("Authorization", &format!("Bearer {}", worker_token()))],
+        environment: |_| vec![header("Authorization", &format!("Bearer {}", worker_token()))],
+        expected: BY_HEADER,
+    },
+    Kind {
+        credential: "client credentials",
+        setting: "PREFECT_API_AUTH_STRING=<client_id>:<client_secret>",
+        environment: |_| vec![("PREFECT_API_AUTH_STRING", worker())],
+        expected: BY_AUTH_STRING,
+    },
+    Kind {
+        credential: "client credentials",
+        setting: r#"PREFECT_CLIENT_CUSTOM_HEADERS={"Authorization":"Basic <base64 of both>"}"#,
+        environment: |_| vec![header("Authorization", &basic(&worker()))],
+        expected: BY_HEADER,
+    },
+    Kind {
+        credential: "personal token",
+        setting: "PREFECT_API_AUTH_STRING=<name>:lt_…",
+        environment: |lane| vec![("PREFECT_API_AUTH_STRING", personal_token(lane))],
+        expected: BY_AUTH_STRING,
+    },
+    Kind {
+        credential: "personal token",
+        setting: "PREFECT_API_KEY=lt_…",
+        environment: |lane| {
+            let pair = personal_token(lane);
+            vec![("PREFECT_API_KEY", pair.split_once(':').unwrap().1.to_owned())]
+        },
+        expected: BY_API_KEY,
+    },
+    Kind {
+        credential: "personal token",
+        setting: r#"PREFECT_CLIENT_CUSTOM_HEADERS={"Authorization":"Bearer lt_…"}"#,
+        environment: |lane| {
+            let pair = personal_token(lane);
+            vec![header("Authorization", &format!("Bearer {}", pair.split_once(':').unwrap().1))]
+        },
         expected: BY_HEADER,
     },
     Kind {
         credential: "Prefect's own string",
         setting: "PREFECT_API_AUTH_STRING=<user>:<password>",
-        environment: || {
+        environment: |_| {
             vec![("PREFECT_API_AUTH_STRING", world().secrets.prefect_auth_string.clone())]
         },
         expected: BY_AUTH_STRING,
@@ -116,7 +155,7 @@ pub const KINDS: &[Kind] = &[
         credential: "client certificate",
         setting: "(Prefect has no setting for one)",
         // The nearest that there is: whom the client trusts.
-        environment: || {
+        environment: |_| {
             vec![("SSL_CERT_FILE", world().stack.ca_file.to_string_lossy().into_owned())]
         },
         expected: NOTHING_SENT,

@@ -1,0 +1,120 @@
+//! A worker with client credentials for a long while: many flow runs, many expiries of short tokens, and
+//! a Keycloak that is restarted meanwhile. With `LICTOR_SOAK=1` (`make soak`) a hundred runs.
+
+use std::env;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+use lictor_integration::download::KEYCLOAK;
+use serde_json::{Value, json};
+
+use super::story;
+use crate::client::Request;
+use crate::keycloak_admin::{admin_at, basic, text};
+use crate::lane::{Lane, Plan};
+use crate::prefect_client::{Client, newest};
+use crate::world::{checkout, eventually, say, world};
+
+const ABOUT: &str = "soak";
+/// The longest that a Keycloak takes to come back.
+const RESTART: Duration = Duration::from_secs(120);
+
+pub fn stories() -> Vec<Trial> {
+    vec![story(
+        ABOUT,
+        "a worker's flow runs outlast its tokens and a restart of Keycloak, with no failed request",
+        outlasts,
+    )]
+}
+
+fn runs() -> usize {
+    if env::var_os("LICTOR_SOAK").is_some() { 100 } else { 12 }
+}
+
+/// How many runs of the deployment are in these states.
+fn count(lane: &Lane, states: &[&str]) -> usize {
+    let filter = json!({
+        "deployments": {"name": {"any_": ["soak"]}},
+        "flow_runs": {"state": {"type": {"any_": states}}},
+    });
+    let request = Request::post("/api/flow_runs/count", &filter.to_string())
+        .host(lane.gate.machine_host())
+        .header("authorization", basic(&world().stack.machine.auth_string));
+    let answer: Value = lane.gate.send(&request).expect(200).json();
+    answer.as_u64().and_then(|count| usize::try_from(count).ok()).unwrap()
+}
+
+fn outlasts() {
+    let lane = Plan::new("soak").own_keycloak().start_unready();
+    lane.wait_live();
+    let keycloak = lane.start_keycloak(&KEYCLOAK);
+    let port = lane.layout.ports.keycloak;
+    let mut client = admin_at(port, "GET", "/clients?clientId=etl-worker", None).json()[0].take();
+    client["attributes"]["access.token.lifespan"] = "20".into();
+    admin_at(port, "PUT", &format!("/clients/{}", text(&client, "id")), Some(&client));
+
+    let setup = newest().with(&format!("etl-worker:{}", world().secrets.worker_client_secret));
+    let mut setup = setup;
+    setup.api_url = format!("https://{}/api", lane.gate.machine_host());
+    let client = Client::new("soak", setup);
+    let flows = checkout().join("integration/flows");
+    let script = client.folder().join("soak.py");
+    fs::write(
+        &script,
+        format!(
+            "from prefect import flow\n\
+             from prefect.deployments import run_deployment\n\
+             flow.from_source(source={flows:?}, entrypoint='hello.py:hello')\
+             .deploy(name='soak', work_pool_name='soak', ignore_warnings=True)\n\
+             for _ in range({}):\n    run_deployment('hello/soak', timeout=0)\n",
+            runs()
+        ),
+    )
+    .unwrap();
+    client.prefect(&["work-pool", "create", "soak", "--type", "process"]).expect_success();
+    client.python(&[&script.to_string_lossy()]).expect_success();
+    let worker = client.start(
+        "worker",
+        &["worker", "start", "--pool", "soak", "--type", "process", "--limit", "2"],
+    );
+    let begun = Instant::now();
+    let mut keycloak = Some(keycloak);
+    let all = Duration::from_secs(60 + 30 * u64::try_from(runs()).unwrap());
+    let ended = |states: &[&str]| count(&lane, states);
+    eventually("a third of the runs have ended", all, || {
+        assert!(worker.is_alive(), "{}", client.log("worker"));
+        (ended(&["COMPLETED"]) >= runs() / 3).then_some(())
+    });
+    drop(keycloak.take());
+    let away = Instant::now();
+    keycloak = Some(lane.start_keycloak(&KEYCLOAK));
+    let away = away.elapsed();
+    assert!(away < RESTART, "{away:?}");
+    eventually("all runs have ended", all, || {
+        assert!(worker.is_alive(), "{}", client.log("worker"));
+        let over = ended(&["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]);
+        (over == runs()).then_some(())
+    });
+    assert_eq!(ended(&["COMPLETED"]), runs(), "{}", client.log("worker"));
+    worker.stop().unwrap();
+    drop(keycloak);
+
+    let stats = lane.admin.stats();
+    let refused: Vec<&str> = stats
+        .lines()
+        .filter(|line| line.contains("outcome=refused") && !line.ends_with(": 0"))
+        .collect();
+    assert_eq!(refused, Vec::<&str>::new());
+    let failed = |name: &str| lane.admin.counter(&format!("cluster.{name}.upstream_rq_5xx"));
+    assert_eq!(failed("prefect"), 0);
+    for failure in ["Traceback", "Unable to", "HTTP 40", "HTTP 50", "Crash"] {
+        assert!(!client.log("worker").contains(failure), "{failure}: {}", client.log("worker"));
+    }
+    let exchanges = lane.admin.counter("cluster.idp.upstream_rq_200");
+    say(&format!(
+        "{} runs in {:.0?}, Keycloak away for {away:.0?}, {exchanges} answers of Keycloak",
+        runs(),
+        begun.elapsed()
+    ));
+}
