@@ -7,7 +7,7 @@ PREFECT ?=
 RUNNER := cargo build --locked -p lictor-integration --bin lictor-stack
 STACK := cargo run --quiet --locked -p lictor-integration --bin lictor-stack --
 
-.PHONY: help up down status logs wasm test test-fast test-core test-wasm test-e2e lint fmt samples compose-test setup screenshots conformance bench soak
+.PHONY: help up down status logs wasm test test-fast test-core test-wasm test-e2e lint fmt samples compose-test setup screenshots conformance bench soak fuzz
 
 help: ## List every target
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test-e2e: wasm ## The built module in the real Envoy with Keycloak, Prefect and 
 
 soak: setup wasm ## A hundred flow runs of a worker with client credentials, over a restart of Keycloak
 	LICTOR_SOAK=1 cargo test --locked -p lictor-integration --test e2e -- soak
+
+fuzz: cargo ## Attack the reader of first frames for a minute (needs nightly Rust)
+	@scripts/fuzz
 
 conformance: setup wasm ## Suites written by others, one line each; fails below docs/conformance.md
 	@scripts/conformance

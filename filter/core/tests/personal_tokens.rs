@@ -376,7 +376,7 @@ fn a_code_can_be_carried_over_by_hand() {
     let asked = text(&browser.load(&mut world, &page).reply());
     assert!(asked.contains("<dt>Mark</dt>"));
     let shown = text(&post(&mut world, &browser, &page).reply());
-    let (_, rest) = shown.split_once("tabindex=\"0\">").unwrap();
+    let (_, rest) = shown.split_once("spellcheck=\"false\">").unwrap();
     let code = rest.split_once('<').unwrap().0;
     assert_eq!(trade(&mut world, code, VERIFIER).status, 200);
 }

@@ -228,7 +228,7 @@ impl Socket {
     fn close(&mut self, code: u16, refusal: &Refusal) -> (DataStep, Option<Event>) {
         // Its place stays taken: if Prefect does not close, the socket ends as a silent one does.
         self.stage = Stage::Closed;
-        let reason = refusal.reason.meaning().code;
+        let reason = self.known.close_reason(refusal.reason);
         (DataStep::Replace(frame::close(code, reason, MASK)), Some(Event::refused(refusal)))
     }
 }

@@ -25,7 +25,12 @@ impl Page {
             main.push_str("</dl>");
         }
         main.extend(self.copy.as_ref().map(|(what, text)| {
-            format!("<p>{what}</p><code class=\"copy\" tabindex=\"0\">{}</code>", escape(text))
+            let text = escape(text);
+            // What is selected in it by Ctrl+A is this text alone.
+            format!(
+                "<p><label for=\"copy\">{what}</label></p>\
+                 <textarea id=\"copy\" readonly rows=\"6\" spellcheck=\"false\">{text}</textarea>"
+            )
         }));
         main.extend(self.advice.map(|advice| format!("<p class=\"soft\">{advice}</p>")));
         main.extend(self.again_after.map(|secs| {

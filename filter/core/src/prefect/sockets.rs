@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::http::target::Target;
 use crate::prefect::operations::Operation;
+use crate::refusal::Reason;
 
 /// A socket that Prefect is known to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,22 @@ impl KnownSocket {
     #[must_use]
     pub fn is_events_in(&self) -> bool {
         self.path == "/events/in"
+    }
+
+    /// What its client is told when it is closed. Most print it, so it is a sentence; the workers' one
+    /// knows words of its own.
+    #[must_use]
+    pub fn close_reason(&self, reason: Reason) -> &'static str {
+        let meaning = reason.meaning();
+        match meaning.status {
+            401 if self.is_worker_channel() => "authentication_failed",
+            403 if self.is_worker_channel() => "authorization_failed",
+            _ => meaning.text,
+        }
+    }
+
+    fn is_worker_channel(&self) -> bool {
+        self.path.ends_with("/workers/connect")
     }
 
     /// What opening it means for the policy.

@@ -27,6 +27,7 @@ pub fn stories() -> Vec<Trial> {
     vec![
         story(ABOUT, "what is bad about a page is found", control),
         story(ABOUT, "those of people who may not in, or go, are good for everybody", people),
+        story(ABOUT, "those of personal tokens are good for everybody", tokens),
         story(ABOUT, "those of addresses that are no good are good for everybody", addresses),
         story(ABOUT, "those of logins that fail are good for everybody", logins),
         story(ABOUT, "those that wait are good for everybody, and lead on by themselves", waiting),
@@ -60,7 +61,7 @@ fn assert_shown_well(browser: &Browser, heading: &str, scheme: &str) {
          bytes: performance.getEntriesByType('navigation')[0].decodedBodySize, \
          foreign: performance.getEntriesByType('resource').length, \
          ground: luminance(getComputedStyle(document.body).backgroundColor), \
-         ways: all('a, button').map(e => e.innerText) }",
+         ways: all('a, button, textarea').map(e => e.innerText) }",
     );
     assert_eq!(told["headings"], serde_json::json!([heading]), "{at}");
     assert_eq!(told["title"], format!("{heading} · Prefect"), "{at}");
@@ -140,11 +141,30 @@ fn people() {
     });
 }
 
+fn tokens() {
+    let page = format!("{}/oauth2/token", world().gate.origin());
+    let browser = inside("bob");
+    browser.goto(&page);
+    assert_good(&browser, "Personal token");
+    picture(&browser, "light", "personal-token-asked");
+    browser.click("button");
+    assert_good(&browser, "Your personal token");
+    assert!(browser.text().contains("not shown again"), "{}", browser.text());
+    picture(&browser, "dark", "personal-token");
+    browser.goto(&format!("{page}?challenge={}", "A".repeat(43)));
+    assert_good(&browser, "Let a terminal work in your name?");
+    picture(&browser, "dark", "personal-token-terminal");
+    browser.click("button");
+    assert_good(&browser, "Code for your terminal");
+    browser.goto(&format!("{page}?challenge=short"));
+    assert_good(&browser, "Request refused");
+}
+
 fn addresses() {
     let (gate, browser) = (&world().gate, Browser::open());
     for (path, heading) in [
         ("/oauth2/nothing", "Not found"),
-        ("/oauth2/token", "Not found"),
+        ("/oauth2/companion.js", "Not found"),
         ("/x/;a/y", "Request refused"),
     ] {
         browser.goto(&format!("{}{path}", gate.origin()));

@@ -62,7 +62,7 @@ fn press(visitor: &mut Visitor, path: &str) -> Answer {
 /// What stands to be copied.
 fn copied(answer: &Answer) -> String {
     let html = answer.text();
-    let (_, rest) = html.split_once("tabindex=\"0\">").unwrap_or_else(|| panic!("{html}"));
+    let (_, rest) = html.split_once("spellcheck=\"false\">").unwrap_or_else(|| panic!("{html}"));
     let text = rest.split_once('<').unwrap().0.replace("&#39;", "'");
     for secret in text.split(['\'', ':']) {
         canary::plant(secret);

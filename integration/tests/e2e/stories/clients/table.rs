@@ -235,7 +235,7 @@ const NO_CERTIFICATE: Why = Why {
               another credential",
 };
 const NO_SOCKET: Cell = Fails("closed 1008", &NO_CERTIFICATE);
-const NO_CHANNEL: Cell = Fails("authorization_failed", &NO_CERTIFICATE);
+const NO_CHANNEL: Cell = Fails("authentication_failed", &NO_CERTIFICATE);
 const NO_ANSWER: Cell = Fails("HTTP 401", &NO_CERTIFICATE);
 
 fn auth_string(secret: &str) -> (&'static str, String) {

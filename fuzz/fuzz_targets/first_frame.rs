@@ -1,0 +1,15 @@
+//! Bytes of a client whose socket is not judged yet, in any pieces: the property is that of
+//! `filter/core/tests/frames`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../filter/core/tests/frames/hostile.rs"]
+mod hostile;
+#[path = "../../filter/core/tests/world/mod.rs"]
+mod world;
+
+fuzz_target!(|input: &[u8]| {
+    let (pieces, sent) = input.split_at(input.len().min(4));
+    let _judged = hostile::judged(sent, pieces);
+});
