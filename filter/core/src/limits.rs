@@ -34,8 +34,10 @@ pub const REFRESHES_IN_FLIGHT: usize = 64;
 pub const EXCHANGES_IN_FLIGHT: usize = 32;
 /// Credentials whose exchange is remembered in one worker, and as many refused ones.
 pub const EXCHANGED: usize = 1024;
-/// A client's name, in bytes.
+/// A client's name, in bytes,
 pub const CLIENT_ID: usize = 255;
+/// and its secret, which goes to the provider in a header.
+pub const CLIENT_SECRET: usize = 1024;
 /// How often credentials that nobody knows may be tried with one client's name from one network,
 pub const EXCHANGES_OF_CLIENT: Rate = Rate { burst: 8, each: Duration::from_secs(4) };
 /// with any name from one network,

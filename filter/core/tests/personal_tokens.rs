@@ -53,8 +53,18 @@ fn person(world: &mut World, page: &str) -> Browser {
     browser
 }
 
+/// The answer to a page, as its form sends it.
+fn action(page: &Reply) -> String {
+    let html = text(page);
+    let (_, rest) = html.split_once("<form method=\"post\" action=\"").expect("a form");
+    rest.split_once('"').unwrap().0.replace("&amp;", "&")
+}
+
+/// Presses the button of a page; without one the page's own address is posted to.
 fn post(world: &mut World, browser: &Browser, page: &str) -> Outcome {
-    world.request(&browser.headers("POST", page, &POST)).1
+    let shown = world.request(&browser.headers("GET", page, &NAVIGATION)).1.reply();
+    let address = if shown.status == 200 { action(&shown) } else { page.to_owned() };
+    world.request(&browser.headers("POST", &address, &POST)).1
 }
 
 fn text(reply: &Reply) -> String {
@@ -90,7 +100,7 @@ fn one_is_made_on_a_page_that_asks_and_proves_the_person() {
     let mut browser = person(&mut world, "/oauth2/token");
     let asked = browser.load(&mut world, "/oauth2/token").reply();
     assert_eq!(asked.status, 200);
-    assert!(text(&asked).contains("<form method=\"post\" action=\"/oauth2/token\">"));
+    assert!(action(&asked).starts_with("/oauth2/token?asked="));
     assert!(text(&asked).contains("<dd>alice</dd>") && text(&asked).contains("<dd>operator</dd>"));
     assert!(!text(&asked).contains("lt_"));
     let pair = made(&mut world);
@@ -138,6 +148,39 @@ fn it_needs_a_login_of_a_moment_ago() {
     let callback = browser.start_login(&mut world, "/oauth2/token");
     assert_eq!(browser.load(&mut world, &callback).status(), 302);
     assert_eq!(browser.load(&mut world, "/oauth2/token").status(), 200);
+}
+
+/// A form somewhere among Prefect's own pages is of our origin, but nobody was asked.
+#[test]
+fn the_answer_must_be_to_the_page_that_asked_this_person() {
+    let mut world = started(&settings());
+    let mut browser = person(&mut world, "/oauth2/token");
+    let mut other = person(&mut world, "/oauth2/token");
+    let of_other = action(&other.load(&mut world, "/oauth2/token").reply());
+    let page = page(Some("8123"));
+    let of_terminal = action(&browser.load(&mut world, &page).reply());
+    let (_, asked) = of_terminal.split_once("&asked=").unwrap();
+    let own = action(&browser.load(&mut world, "/oauth2/token").reply());
+    for address in [
+        "/oauth2/token".to_owned(),
+        page.clone(),
+        of_other,
+        "/oauth2/token?asked=x".to_owned(),
+        format!("/oauth2/token?asked={asked}"),
+        format!("{}&{}", page, own.split_once('?').unwrap().1),
+        format!("{own}&asked=x"),
+    ] {
+        let reply = world.request(&browser.headers("POST", &address, &POST)).1.reply();
+        assert_eq!(reply.status, 302, "{address}");
+        let location = reply_header(&reply, "location").unwrap();
+        assert!(location.starts_with(&format!("{}/oauth2/token", world::PUBLIC)), "{location}");
+    }
+    let made = |world: &mut World| world.request(&browser.headers("POST", &own, &POST)).1.reply();
+    assert_eq!(made(&mut world).status, 200);
+    world.pass(299);
+    assert_eq!(made(&mut world).status, 200);
+    world.pass(1);
+    assert_eq!(made(&mut world).status, 302, "long ago");
 }
 
 /// Images, frames, scripts and pages elsewhere make none.

@@ -145,14 +145,16 @@ pub fn held_data(size: usize, step: DataStep) {
     }
 }
 
+/// Ends the stream without a word.
+pub fn reset() -> Action {
+    if let Err(status) = hostcalls::reset_http_request() {
+        log::error!("a stream could not be ended: {status:?}");
+    }
+    Action::Pause
+}
+
 /// Applies a verdict on body bytes.
 pub fn data(kind: BufferType, size: usize, step: DataStep) -> Action {
-    let reset = || {
-        if let Err(status) = hostcalls::reset_http_request() {
-            log::error!("a stream could not be ended: {status:?}");
-        }
-        Action::Pause
-    };
     match step {
         DataStep::Pass => Action::Continue,
         DataStep::Hold => Action::Pause,

@@ -64,6 +64,13 @@ fn property(name: &str) -> Option<Vec<u8>> {
     value.filter(|bytes| !bytes.is_empty())
 }
 
+/// The name and root id of the plugin that is being configured: what tells configurations apart that
+/// stand side by side in one VM.
+pub fn plugin() -> Vec<u8> {
+    let part = |name| hostcalls::get_property(vec![name]).ok().flatten().unwrap_or_default();
+    [part("plugin_name"), part("plugin_root_id")].join(&0)
+}
+
 /// All lines of a map.
 pub fn headers(map: MapType) -> Headers {
     hostcalls::get_map_bytes(map).unwrap_or_default()

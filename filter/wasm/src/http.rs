@@ -69,6 +69,7 @@ impl HttpContext for Http {
                 host::answer(&reply);
                 Action::Pause
             }
+            Some(DataStep::Reset) => apply::reset(),
             _ => Action::Pause,
         }
     }

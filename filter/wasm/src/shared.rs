@@ -29,6 +29,7 @@ enum Caller {
 pub struct Shared {
     root: u32,
     site: RefCell<Option<Site>>,
+    plugin: RefCell<Vec<u8>>,
     gates: RefCell<HashMap<StreamId, Gate>>,
     calls: RefCell<HashMap<u32, Caller>>,
     counters: RefCell<HashMap<Labels, Option<u32>>>,
@@ -37,13 +38,13 @@ pub struct Shared {
 }
 
 thread_local! {
-    /// What the last accepted configuration of this VM made. A request stays with the one that it came
-    /// under; whether its socket may go on is the newest one's to say.
-    static NEWEST: RefCell<Weak<Shared>> = const { RefCell::new(Weak::new()) };
+    /// What the last accepted configuration of each plugin of this VM made, by the plugin's name. A request
+    /// stays with the one that it came under; whether its socket may go on is the newest one's to say.
+    static NEWEST: RefCell<HashMap<Vec<u8>, Weak<Shared>>> = RefCell::default();
 }
 
-fn newest() -> Option<Rc<Shared>> {
-    NEWEST.with_borrow(Weak::upgrade)
+fn newest(plugin: &[u8]) -> Option<Rc<Shared>> {
+    NEWEST.with_borrow(|newest| newest.get(plugin)?.upgrade())
 }
 
 impl Shared {
@@ -51,6 +52,7 @@ impl Shared {
         Self {
             root,
             site: RefCell::new(None),
+            plugin: RefCell::default(),
             gates: RefCell::default(),
             calls: RefCell::default(),
             counters: RefCell::default(),
@@ -62,7 +64,9 @@ impl Shared {
     /// A configuration has been accepted.
     pub fn install(self: &Rc<Self>, site: Site) {
         self.site.replace(Some(site));
-        NEWEST.set(Rc::downgrade(self));
+        let plugin = host::plugin();
+        NEWEST.with_borrow_mut(|newest| newest.insert(plugin.clone(), Rc::downgrade(self)));
+        self.plugin.replace(plugin);
         self.tick_in(Duration::from_millis(1));
     }
 
@@ -305,7 +309,7 @@ impl Shared {
     /// socket may be older than they are.
     fn end_sockets(&self) {
         let now = host::now();
-        let newest = newest();
+        let newest = newest(&self.plugin.borrow());
         let superseded = newest.as_ref().is_some_and(|newest| !core::ptr::eq(&**newest, self));
         let (mut over, due) = match self.site.try_borrow_mut() {
             Ok(mut site) => site.as_mut().map_or_else(Default::default, |site| {

@@ -186,6 +186,14 @@ pub struct ClientCredentials {
     pub clients: Vec<Pattern>,
 }
 
+impl ClientCredentials {
+    /// Whether a client may try.
+    #[must_use]
+    pub fn may(&self, client: &str) -> bool {
+        self.clients.iter().any(|pattern| pattern.fits(client))
+    }
+}
+
 /// See [`Machines::personal_tokens`].
 #[derive(Debug)]
 pub struct PersonalTokens {
@@ -308,6 +316,14 @@ impl Config {
     #[must_use]
     pub fn redirect_uri(&self) -> String {
         format!("{}{}/callback", self.public.origin(), self.endpoints)
+    }
+
+    /// What access tokens are judged by, as a text: what was found out by other settings (of before an
+    /// update, or of another configuration in the same process) is not believed.
+    #[must_use]
+    pub fn judging(&self) -> String {
+        let provider = (&self.idp.cluster, &self.idp.internal, &self.idp.algorithms);
+        format!("{:?}", (&self.issuers, &self.roles, provider, self.session.not_before))
     }
 
     /// The key behind what the workers of a process share.

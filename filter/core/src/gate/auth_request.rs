@@ -12,7 +12,7 @@ use crate::http::cookies::Cookies;
 use crate::http::query;
 use crate::http::request::RequestView;
 use crate::http::target::Target;
-use crate::machine::certificate::NoPeer;
+use crate::machine::certificate::{Certificate, Peer};
 use crate::policy::authorize;
 use crate::policy::principal::Identity;
 use crate::policy::role::Role;
@@ -33,9 +33,13 @@ impl Gate {
         request: RequestView<'_>,
         cx: &mut Cx<'_>,
     ) -> Decision {
-        // The connection is the other proxy's, and so is its certificate: it proves nobody here.
-        let Cx { site, now, entropy, .. } = cx;
-        let cx = &mut Cx { site, now: *now, entropy: &mut **entropy, peer: &NoPeer };
+        // The connection is the other proxy's, and so is its certificate: it proves nobody here. Whose
+        // address it is, it may say where it may say what the request was.
+        let told = is_vouched_for(request, &cx.site.config());
+        let told = told.then(|| request.only("x-real-ip").map(<[u8]>::to_vec)).flatten();
+        let Cx { site, now, entropy, peer } = cx;
+        let behind = Behind { proxy: *peer, told };
+        let cx = &mut Cx { site, now: *now, entropy: &mut **entropy, peer: &behind };
         match self.verdict(host, target, request, cx) {
             Ok(decision) => decision,
             Err(refusal) => self.refuse_with(&refusal, request, cx, Reply::verdict),
@@ -102,6 +106,29 @@ impl Gate {
     }
 }
 
+/// Whoever is behind another proxy.
+struct Behind<'a> {
+    proxy: &'a dyn Peer,
+    told: Option<Vec<u8>>,
+}
+
+impl Peer for Behind<'_> {
+    fn certificate(&self) -> Option<Certificate> {
+        None
+    }
+
+    fn address(&self) -> Vec<u8> {
+        self.told.clone().unwrap_or_else(|| self.proxy.address())
+    }
+}
+
+/// Whether the proxy in front shows the secret. Twice is none: a proxy that adds its secret to what a client
+/// sent is no proof.
+fn is_vouched_for(request: RequestView<'_>, config: &Config) -> bool {
+    let known = request.only(SECRET).zip(config.secrets.auth_request.as_ref());
+    known.is_some_and(|(shown, secret)| secret.equals(shown))
+}
+
 /// Whether a header shows a credential: then that decides, and no cookie.
 fn shows_credential(request: RequestView<'_>) -> bool {
     request.has("authorization") || request.has("x-api-key")
@@ -119,9 +146,7 @@ impl<'a> Original<'a> {
         if !request.has(SECRET) {
             return Ok(None);
         }
-        // Twice is none: a proxy that adds its secret to what a client sent is no proof.
-        let known = request.only(SECRET).zip(config.secrets.auth_request.as_ref());
-        if !known.is_some_and(|(shown, secret)| secret.equals(shown)) {
+        if !is_vouched_for(request, config) {
             return Err(Refusal::new(Reason::InvalidToken)
                 .seen("another secret of the proxy in front")
                 .wanted("LICTOR_AUTH_REQUEST_SECRET"));

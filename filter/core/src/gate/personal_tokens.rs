@@ -72,11 +72,20 @@ impl Gate {
             return self.begin_fresh_login(page, &cookies, cx);
         };
         if post {
-            return self.make_token(&session, role, terminal.as_ref(), request, cx);
+            let asked = terminal::asked(target.query()).is_some_and(|asked| {
+                cx.site.personal_tokens.was_asked(&asked, &session, &page, cx.now)
+            });
+            if asked {
+                return self.make_token(&session, role, terminal.as_ref(), request, cx);
+            }
+            let reply = Reply::redirect(&config.absolute(&page), "personal_token_asked");
+            return Ok(self.reply(reply));
         }
         let asker = asker(request, &config);
+        let asked = cx.site.personal_tokens.seal_asked(&session, &page, cx.now, cx.entropy)?;
+        let answer = terminal::answer(&page, &asked);
         let page =
-            Page::ask_token(asker, &session.name, role, settings.max, terminal.as_ref(), page);
+            Page::ask_token(asker, &session.name, role, settings.max, terminal.as_ref(), answer);
         let reply = Reply::page(200, "personal_token_asked", &page, asker);
         let reply = reply.with_cookies(core::mem::take(&mut self.set_cookies));
         Ok(self.reply(reply))
@@ -224,7 +233,9 @@ fn role(identity: &Identity, settings: &Settings) -> Result<Role, Refusal> {
 
 /// What Prefect's clients want: a name before the first colon, then the token.
 fn auth_string(token: &PersonalToken, text: &str) -> String {
-    let name = token.name.replace(|c: char| c == ':' || c.is_whitespace(), "-");
+    // The line goes into a shell.
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '@' | '-');
+    let name: String = token.name.chars().map(|c| if plain(c) { c } else { '-' }).collect();
     format!("{name}:{text}")
 }
 

@@ -76,8 +76,8 @@ impl Gate {
     /// `size` is what there is in any case.
     pub fn on_response_data(&mut self, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
         let State::Forwarded(forwarded) = &mut self.state else { return DataStep::Pass };
-        if forwarded.socket.is_some() {
-            let over = cx.site.socket_is_over(self.stream, cx.now);
+        if let Some(socket) = &forwarded.socket {
+            let over = socket.is_over(self.stream, cx);
             return if over { DataStep::Reset } else { DataStep::Pass };
         }
         if !forwarded.rewriting {

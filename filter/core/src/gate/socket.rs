@@ -79,6 +79,14 @@ impl Socket {
         self.open = true;
     }
 
+    /// Whether what opened it is good no more. One that the site does not know is over as well.
+    pub fn is_over(&self, stream: StreamId, cx: &mut Cx<'_>) -> bool {
+        match self.stage {
+            Stage::Judged { .. } | Stage::Passing => cx.site.socket_is_over(stream, cx.now),
+            Stage::Unjudged(_) | Stage::Closed => false,
+        }
+    }
+
     /// Whether its client's bytes are held until the provider has said who that is.
     pub const fn is_waiting(&self) -> bool {
         matches!(self.asked, Asked::Pending)
@@ -103,7 +111,7 @@ impl Socket {
         stream: StreamId,
         cx: &mut Cx<'_>,
     ) -> (DataStep, Option<Event>) {
-        if cx.site.socket_is_over(stream, cx.now) {
+        if self.is_over(stream, cx) {
             return (DataStep::Reset, None);
         }
         if self.is_waiting() {

@@ -135,9 +135,10 @@ pub fn read(reply: CalloutReply<'_>) -> Result<Tokens, NoTokens> {
         return Err(match error.as_str() {
             "invalid_grant" => NoTokens::InvalidGrant,
             // Some providers answer 401 with a code of their own.
-            "invalid_client" | "unauthorized_client" | "unsupported_grant_type" => {
-                NoTokens::InvalidClient(format!("status {status}, {error}"))
-            }
+            "invalid_client"
+            | "unauthorized_client"
+            | "unsupported_grant_type"
+            | "access_denied" => NoTokens::InvalidClient(format!("status {status}, {error}")),
             _ if status == 401 => NoTokens::InvalidClient(format!("status {status}, {error}")),
             _ => NoTokens::OurFault(format!("status {status}, {error}")),
         });

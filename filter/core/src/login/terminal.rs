@@ -29,9 +29,12 @@ impl Terminal {
     /// # Errors
     /// When a parameter is malformed or stands twice.
     pub fn read(query: Option<&str>) -> Result<Option<Self>, Refusal> {
-        let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(None) };
+        let query = query.unwrap_or_default();
         let one = |name| only(query, name).map_err(|_| malformed("a parameter twice"));
         let (challenge, port, state) = (one("challenge")?, one("port")?, one("state")?);
+        if query.is_empty() || (query.starts_with("asked=") && challenge.is_none()) {
+            return Ok(None);
+        }
         let challenge = challenge
             .and_then(|text| from_base64url(text.as_bytes())?.try_into().ok())
             .ok_or_else(|| malformed("another challenge"))?;
@@ -73,6 +76,19 @@ impl Terminal {
         let query = encode([("code", code)].into_iter().chain(state));
         self.origin().map(|origin| format!("{origin}/?{query}"))
     }
+}
+
+/// What the page's answer brings back: that the person was asked.
+#[must_use]
+pub fn asked(query: Option<&str>) -> Option<String> {
+    only(query?, "asked").ok().flatten().map(|text| text.into_owned())
+}
+
+/// Where the page's answer is posted.
+#[must_use]
+pub fn answer(page: &str, asked: &str) -> String {
+    let separator = if page.contains('?') { '&' } else { '?' };
+    format!("{page}{separator}asked={asked}")
 }
 
 /// The page's path, for this terminal.

@@ -65,7 +65,8 @@ impl Exchanged {
             return Standing::Due;
         }
         let life = self.end.since(self.at);
-        // So early that a provider that restarts is back before the token ends.
+        // A token that ends before it must be rechecked: at its end as the provider writes it, while it
+        // still counts for the leeway.
         let lead = Duration::from_secs(LEEWAY).min(life.checked_div(2).unwrap_or_default());
         if self.end.since(now) <= lead { Standing::Aging } else { Standing::Fresh }
     }

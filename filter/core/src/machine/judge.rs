@@ -10,7 +10,7 @@ use crate::jose::compact::looks_like_token;
 use crate::jose::signature::HostVerifier;
 use crate::jose::verify::{Unverified, Verifier};
 use crate::keys::Keys;
-use crate::limits::CLIENT_ID;
+use crate::limits::{CLIENT_ID, CLIENT_SECRET};
 use crate::machine::certificate::Peer;
 use crate::machine::exchange::Credentials;
 use crate::machine::personal_token::{PersonalToken, PersonalTokens};
@@ -163,7 +163,9 @@ impl Bench<'_> {
         if misplaced || looks_like_token(client.as_bytes()) {
             return not_accepted("a credential in the place of the name", "name:credential");
         }
-        if client.is_empty() || client.len() > CLIENT_ID || secret.expose().is_empty() {
+        if !(1..=CLIENT_ID).contains(&client.len())
+            || !(1..=CLIENT_SECRET).contains(&secret.expose().len())
+        {
             return not_accepted("a name or a password that is empty, or too long", "name:secret");
         }
         match &self.config.machines.client_credentials {
@@ -171,7 +173,7 @@ impl Bench<'_> {
                 "a name and a password",
                 "name:lk_<key> (machines.client_credentials is off)",
             ),
-            Some(may) if !may.clients.iter().any(|pattern| pattern.fits(client)) => not_accepted(
+            Some(allowed) if !allowed.may(client) => not_accepted(
                 &format!("client {client}"),
                 "a client of machines.client_credentials.clients",
             ),

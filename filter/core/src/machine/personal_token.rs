@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::config::{Config, PersonalTokens as Settings};
 use crate::crypto::{Entropy, NoEntropy, from_base64url, random, to_base64url};
+use crate::limits::FRESH_LOGIN;
 use crate::policy::principal::{Hold, Identity, Method, Principal};
 use crate::policy::role::Role;
 use crate::refusal::{Reason, Refusal, shown};
@@ -172,6 +173,7 @@ pub fn id(text: &str) -> Option<[u8; 16]> {
 pub struct PersonalTokens {
     tokens: Sealer,
     codes: Sealer,
+    asked: Sealer,
 }
 
 /// A token that is on its way to a terminal.
@@ -194,6 +196,7 @@ impl PersonalTokens {
         Self {
             tokens: Sealer::new(Purpose::PersonalToken, config),
             codes: Sealer::new(Purpose::PersonalTokenCode, config),
+            asked: Sealer::new(Purpose::PersonalTokenAsked, config),
         }
     }
 
@@ -221,6 +224,31 @@ impl PersonalTokens {
                 .seen("a personal token that does not open")
                 .wanted("one that was made here, under a key of LICTOR_COOKIE_KEYS")
         })
+    }
+
+    /// That the person of a session was shown the page at this path: the answer to it must bring this back,
+    /// so that a form somewhere among Prefect's own pages makes nothing.
+    ///
+    /// # Errors
+    /// When the host has no randomness.
+    pub fn seal_asked(
+        &self,
+        session: &Session,
+        page: &str,
+        now: UnixTime,
+        entropy: &mut dyn Entropy,
+    ) -> Result<String, NoEntropy> {
+        let plain = Writer::default().raw(&session.id).number(now.millis()).finish();
+        self.asked.seal(page, &plain, entropy)
+    }
+
+    /// Whether the person of a session was shown the page at this path a moment ago.
+    #[must_use]
+    pub fn was_asked(&self, text: &str, session: &Session, page: &str, now: UnixTime) -> bool {
+        let Some(opened) = self.asked.open(page, text.as_bytes()) else { return false };
+        let mut fields = Reader::new(&opened.plain);
+        let mut read = || Some((fields.raw::<16>()?, UnixTime::from_millis(fields.number()?)));
+        read().is_some_and(|(id, at)| id == session.id && !now.is_over(at, FRESH_LOGIN))
     }
 
     /// The text of a code.

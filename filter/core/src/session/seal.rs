@@ -18,6 +18,8 @@ pub enum Purpose {
     Failures,
     /// A personal token.
     PersonalToken,
+    /// That a person was asked for a personal token.
+    PersonalTokenAsked,
     /// A code that a terminal trades for a personal token.
     PersonalTokenCode,
 }
@@ -29,6 +31,7 @@ impl Purpose {
             Self::Login => "login cookie",
             Self::Failures => "failed logins",
             Self::PersonalToken => "personal token",
+            Self::PersonalTokenAsked => "personal token asked",
             Self::PersonalTokenCode => "personal token code",
         }
     }

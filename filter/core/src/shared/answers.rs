@@ -144,7 +144,10 @@ impl<T: Answer> Answers<T> {
                 entry.leased = UnixTime::default();
             }
             let known = entry.kept.take();
-            let known = known.filter(|known| known.confirmed() > kept.confirmed());
+            // One from the future is of a clock that went back, and would stand until that time.
+            let latest = kept.at().plus(READ_LATER);
+            let known =
+                known.filter(|known| known.confirmed() > kept.confirmed() && known.at() <= latest);
             entry.kept = Some(known.unwrap_or_else(|| kept.clone()));
             standing.replace(entry.kept.clone().unwrap_or_else(|| kept.clone()));
             true
@@ -169,8 +172,13 @@ impl<T: Answer> Answers<T> {
         }
     }
 
-    /// This worker has asked and has nothing to tell: another one may ask.
+    /// This worker has asked and has nothing to tell: another one may ask. What says nothing takes no place
+    /// from what does.
     pub fn release(&self, id: &Name, now: UnixTime) {
+        if self.kept(id).is_none() {
+            self.withdraw(id, now);
+            return;
+        }
         let _ = self.change(id, now, |entry| {
             let own = entry.by == self.own;
             entry.leased = UnixTime::default();
@@ -271,4 +279,98 @@ fn decode<T: Answer>(plain: &[u8]) -> Option<Vec<Entry<T>>> {
         entries.push(Entry { id, leased, by, kept });
     }
     Some(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+    use crate::crypto::NoEntropy;
+    use crate::shared::Stored;
+
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    struct Told(UnixTime);
+
+    impl Answer for Told {
+        fn encode(&self) -> Vec<u8> {
+            self.0.millis().to_be_bytes().to_vec()
+        }
+
+        fn decode(bytes: &[u8]) -> Option<Self> {
+            let millis = u64::from_be_bytes(bytes.try_into().ok()?);
+            Some(Self(UnixTime::from_millis(millis)))
+        }
+
+        fn at(&self) -> UnixTime {
+            self.0
+        }
+
+        fn confirmed(&self) -> UnixTime {
+            self.0
+        }
+    }
+
+    #[derive(Default)]
+    struct Memory(RefCell<HashMap<String, Vec<u8>>>);
+
+    impl SharedStore for Memory {
+        fn read(&self, name: &str) -> Option<Stored> {
+            let value = self.0.borrow().get(name).cloned()?;
+            Some(Stored { value, version: None })
+        }
+
+        fn write(&self, name: &str, value: &[u8], _: Option<u32>) -> Written {
+            self.0.borrow_mut().insert(name.to_owned(), value.to_vec());
+            Written::Done
+        }
+    }
+
+    struct Counter(u64);
+
+    impl Entropy for Counter {
+        fn fill(&mut self, buffer: &mut [u8]) -> Result<(), NoEntropy> {
+            self.0 = self.0.wrapping_add(1);
+            buffer.iter_mut().zip(self.0.to_be_bytes().iter().cycle()).for_each(|(b, n)| *b = *n);
+            Ok(())
+        }
+    }
+
+    fn name(number: u8) -> Name {
+        // All in one record.
+        let mut name = [7; 16];
+        name[15] = number;
+        name
+    }
+
+    #[test]
+    fn attempts_that_come_to_nothing_push_no_answer_out() {
+        let store: Rc<dyn SharedStore> = Rc::new(Memory::default());
+        let entropy = || Rc::new(RefCell::new(Counter(0)));
+        let answers = Answers::<Told>::new("test", &[1; 32], Rc::clone(&store), entropy());
+        let now = UnixTime::from_secs(1000);
+        assert!(answers.lease(&name(0), now));
+        answers.publish(&name(0), Told(now));
+        for number in 1..=200 {
+            assert!(answers.lease(&name(number), now));
+            answers.release(&name(number), now);
+        }
+        assert_eq!(answers.kept(&name(0)), Some(Told(now)));
+    }
+
+    #[test]
+    fn an_answer_from_the_future_does_not_stand() {
+        let store: Rc<dyn SharedStore> = Rc::new(Memory::default());
+        let entropy = Rc::new(RefCell::new(Counter(0)));
+        let answers = Answers::<Told>::new("test", &[1; 32], store, entropy);
+        let (now, later) = (UnixTime::from_secs(1000), UnixTime::from_secs(1600));
+        answers.publish(&name(0), Told(later));
+        assert_eq!(answers.publish(&name(0), Told(now)), Told(now));
+        let soon = UnixTime::from_secs(1003);
+        answers.publish(&name(0), Told(soon));
+        assert_eq!(answers.publish(&name(0), Told(now)), Told(soon), "read a moment later");
+    }
 }

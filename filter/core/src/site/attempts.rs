@@ -20,7 +20,16 @@ pub struct Rate {
 }
 
 /// See the module.
-pub struct Attempts(Bounded<Name, Bucket>);
+pub struct Attempts {
+    networks: Buckets,
+    /// Apart from the networks: names that nobody has must not make room for anything there.
+    clients: Buckets,
+}
+
+struct Buckets {
+    rate: Rate,
+    buckets: Bounded<Name, Bucket>,
+}
 
 #[derive(Clone, Copy)]
 struct Bucket {
@@ -31,7 +40,8 @@ struct Bucket {
 
 impl Default for Attempts {
     fn default() -> Self {
-        Self(Bounded::new(NETWORKS))
+        let buckets = |rate| Buckets { rate, buckets: Bounded::new(NETWORKS) };
+        Self { networks: buckets(EXCHANGES_OF_NETWORK), clients: buckets(EXCHANGES_OF_CLIENT) }
     }
 }
 
@@ -39,21 +49,30 @@ impl Attempts {
     /// Takes one from both buckets, if there is one in both.
     pub fn may(&mut self, client: &str, address: &[u8], now: UnixTime) -> bool {
         let network = network(address);
-        let of_network = name(&[b"network ", network.as_slice()].concat());
-        let of_client = name(&[b"client ", network.as_slice(), b" ", client.as_bytes()].concat());
-        // A name that is refused costs the others of its network nothing.
-        self.take(of_client, EXCHANGES_OF_CLIENT, now)
-            && self.take(of_network, EXCHANGES_OF_NETWORK, now)
+        let of_network = name(&network);
+        let of_client = name(&[network.as_slice(), b" ", client.as_bytes()].concat());
+        // What is refused costs the others of its network nothing, and takes no place among the names.
+        self.networks.has(of_network, now)
+            && self.clients.take(of_client, now)
+            && self.networks.take(of_network, now)
+    }
+}
+
+impl Buckets {
+    fn filled_up(&self, whose: Name, now: UnixTime) -> Bucket {
+        let full = Bucket { left: self.rate.burst, filled: now };
+        self.buckets.get(&whose).map_or(full, |bucket| bucket.filled_up(self.rate, now))
     }
 
-    fn take(&mut self, whose: Name, rate: Rate, now: UnixTime) -> bool {
-        let mut bucket = match self.0.remove(&whose) {
-            Some(bucket) => bucket.filled_up(rate, now),
-            None => Bucket { left: rate.burst, filled: now },
-        };
+    fn has(&self, whose: Name, now: UnixTime) -> bool {
+        self.filled_up(whose, now).left > 0
+    }
+
+    fn take(&mut self, whose: Name, now: UnixTime) -> bool {
+        let mut bucket = self.filled_up(whose, now);
         let some = bucket.left > 0;
         bucket.left = bucket.left.saturating_sub(1);
-        self.0.insert(whose, bucket);
+        self.buckets.insert(whose, bucket);
         some
     }
 }

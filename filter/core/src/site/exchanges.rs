@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use crate::bounded::Bounded;
 use crate::config;
 use crate::crypto::{Key, derive, mac};
-use crate::limits::{EXCHANGED, EXCHANGES_IN_FLIGHT, WAITING_REQUESTS};
+use crate::limits::{CALLOUT_TIMEOUT, EXCHANGED, EXCHANGES_IN_FLIGHT, WAITING_REQUESTS};
 use crate::machine::certificate::Peer;
 use crate::machine::exchange::{Credentials, Exchanged, Standing, Verdict};
 use crate::policy::principal::Identity;
@@ -25,6 +25,9 @@ use super::attempts::Attempts;
 const PAUSE: Duration = Duration::from_secs(5);
 /// and one that only lacked a key.
 const KEYS: Duration = Duration::from_secs(1);
+/// How long a socket waits for somebody to show its credentials again, once they must be rechecked: workers
+/// ask Prefect for work each 10 seconds.
+const SOCKETS: Duration = Duration::from_secs(15);
 /// How long a refusal stands at first, and at most.
 const REFUSED: Duration = Duration::from_secs(2);
 /// See [`REFUSED`].
@@ -60,6 +63,7 @@ pub struct Shower<'a> {
 struct Work {
     credentials: Credentials,
     waiting: Vec<StreamId>,
+    since: UnixTime,
     /// Whether they have been good before: guesses must not hold them up.
     known: bool,
 }
@@ -171,7 +175,10 @@ impl Exchanges {
         if !has_provider || self.is_outage(now) {
             return in_grace();
         }
-        let queued = self.tries.len().max(self.renewals.len()).max(self.followed.len());
+        let queued = match known {
+            Some(_) => self.renewals.len(),
+            None => self.tries.len().max(self.followed.len()),
+        };
         let busy = queued >= WAITING_REQUESTS
             || (known.is_none()
                 && !self.attempts.may(&credentials.client, &shower.peer.address(), now));
@@ -220,11 +227,21 @@ impl Exchanges {
         let identity = known.identity(*name, limits.recheck);
         match standing {
             Standing::Fresh | Standing::Aging => Some(identity),
-            Standing::Due if self.is_outage(now) => {
+            // Whoever shows them next will ask; while that has no verdict, grace is for sockets, too.
+            Standing::Due if self.has_no_verdict(name, &known) => {
                 Some(Identity { until: Some(now.plus(PAUSE).min(known.end())), ..identity })
             }
-            Standing::Due | Standing::Over => None,
+            Standing::Due => {
+                let until = known.at().plus(limits.recheck).plus(SOCKETS).min(known.end());
+                (now < until).then_some(Identity { until: Some(until), ..identity })
+            }
+            Standing::Over => None,
         }
+    }
+
+    fn has_no_verdict(&self, name: &Name, known: &Exchanged) -> bool {
+        let silent = |failed: &Failed| failed.refusal.is_none() && failed.at >= known.at();
+        self.work.contains_key(name) || self.failed.get(name).is_some_and(silent)
     }
 
     fn is_outage(&self, now: UnixTime) -> bool {
@@ -253,7 +270,7 @@ impl Exchanges {
         };
         queue.push_back(name);
         let waiting = stream.into_iter().collect();
-        let work = Work { credentials: credentials.clone(), waiting, known };
+        let work = Work { credentials: credentials.clone(), waiting, since: now, known };
         self.work.insert(name, work);
     }
 
@@ -265,6 +282,7 @@ impl Exchanges {
             return woken;
         }
         self.looked = now;
+        woken.extend(self.give_up_late(now));
         for _ in 0..self.followed.len().min(LOOKS) {
             let Some(name) = self.followed.pop_front() else { break };
             let Some(work) = self.work.get(&name) else { continue };
@@ -322,11 +340,10 @@ impl Exchanges {
 
     /// An exchange has a verdict; gives the requests that waited.
     pub fn finish(&mut self, name: Name, verdict: Verdict, now: UnixTime) -> Vec<StreamId> {
-        if let Some(work) = self.work.get(&name) {
-            let in_flight =
-                if work.known { &mut self.renewals_in_flight } else { &mut self.tries_in_flight };
-            *in_flight = in_flight.saturating_sub(1);
-        }
+        let Some(known) = self.work.get(&name).map(|work| work.known) else { return Vec::new() };
+        let in_flight =
+            if known { &mut self.renewals_in_flight } else { &mut self.tries_in_flight };
+        *in_flight = in_flight.saturating_sub(1);
         let mut woken = self.done(&name);
         match verdict {
             Verdict::Good(exchanged) => {
@@ -348,7 +365,8 @@ impl Exchanges {
                 self.shared.release(&name, now);
                 let pause = if unknown_key { KEYS } else { PAUSE };
                 self.failed.insert(name, Failed { refusal: None, at: now, pause });
-                if silent {
+                // A stranger's try may be what the provider chokes on.
+                if silent && known {
                     self.outage = Some(now);
                     woken.extend(self.give_up_queued(now));
                 }
@@ -361,6 +379,23 @@ impl Exchanges {
     fn give_up_queued(&mut self, now: UnixTime) -> Vec<StreamId> {
         let queued: Vec<Name> = self.renewals.drain(..).chain(self.tries.drain(..)).collect();
         queued
+            .iter()
+            .flat_map(|name| {
+                self.shared.release(name, now);
+                self.done(name)
+            })
+            .collect()
+    }
+
+    /// A provider that stalls lets a long queue grow: nobody stands in it for longer than a call takes.
+    fn give_up_late(&mut self, now: UnixTime) -> Vec<StreamId> {
+        let work = &self.work;
+        let late = |name: &Name| {
+            work.get(name).is_none_or(|work| now.is_over(work.since, CALLOUT_TIMEOUT))
+        };
+        let given_up: Vec<Name> = self.tries.iter().copied().filter(late).collect();
+        self.tries.retain(|name| !given_up.contains(name));
+        given_up
             .iter()
             .flat_map(|name| {
                 self.shared.release(name, now);

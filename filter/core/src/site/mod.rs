@@ -139,6 +139,7 @@ impl Site {
         let from = format!("{} {}", config.idp.cluster, config.idp.internal);
         let what = format!("metadata of {} from {from}", config.issuer);
         let master = config.shared_key();
+        let judged_by = format!("shared exchanges {}", config.judging());
         let marks = |purpose, life| Marks::new(purpose, life, &master, Rc::clone(&host.store));
         let revocations = Revocations::new(&config, Rc::clone(&host.store));
         let personal_tokens = PersonalTokens::new(&config);
@@ -158,12 +159,7 @@ impl Site {
             )),
             exchanges: Exchanges::new(
                 &master,
-                Answers::new(
-                    "shared exchanges",
-                    &master,
-                    Rc::clone(&host.store),
-                    Rc::clone(&host.entropy),
-                ),
+                Answers::new(&judged_by, &master, Rc::clone(&host.store), Rc::clone(&host.entropy)),
             ),
             pending: Pending::default(),
             sockets: OpenSockets::default(),

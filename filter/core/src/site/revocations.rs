@@ -21,7 +21,10 @@ impl Revocations {
     pub fn new(config: &Config, store: Rc<dyn SharedStore>) -> Self {
         // Another issuer's sessions and subjects may have the same names.
         let purpose = format!("signed out at {} {}", config.issuer, config.client_id);
-        Self(Marks::new(&purpose, config.session.absolute, &config.shared_key(), store))
+        // As long as the longest of what they end.
+        let tokens = config.machines.personal_tokens.as_ref().map(|tokens| tokens.max);
+        let life = config.session.absolute.max(tokens.unwrap_or_default());
+        Self(Marks::new(&purpose, life, &config.shared_key(), store))
     }
 
     /// Ends one session, by its own id. Where the mark finds no place the recheck is what ends it.

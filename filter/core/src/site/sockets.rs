@@ -21,7 +21,11 @@ pub enum Fate {
 impl Site {
     /// Whether a socket's time is over; what may go on is given a new time.
     pub fn socket_is_over(&mut self, stream: StreamId, now: UnixTime) -> bool {
-        let Some(open) = self.sockets.due(stream, now).cloned() else { return false };
+        let Some(open) = self.sockets.find(stream) else { return true };
+        if !open.is_due(now) {
+            return false;
+        }
+        let open = open.clone();
         match self.fate(&open, now) {
             Fate::GoesOn(until) => {
                 self.sockets.extend(stream, until);
@@ -58,7 +62,11 @@ impl Site {
                 (config.machines.bearer && known).then_some(identity)
             }
             Hold::ApiKey(digest) => api_key::by_digest(digest, &config, now).ok(),
-            Hold::Exchanged(name) => self.exchanges.holds(name, &config.session, now),
+            Hold::Exchanged(name) => {
+                let client = open.principal.id.strip_prefix("client:").unwrap_or_default();
+                let may = config.machines.client_credentials.as_ref()?.may(client);
+                may.then(|| self.exchanges.holds(name, &config.session, now)).flatten()
+            }
             Hold::PersonalToken(token) => token.judge(&config, &mut self.revocations, now).ok(),
             Hold::Certificate(name) => certificate::by_name(name, &config),
             Hold::AuthString => {

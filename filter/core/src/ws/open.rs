@@ -42,10 +42,10 @@ impl OpenSockets {
         true
     }
 
-    /// A socket, if it is open and its time has come.
+    /// A socket, if it is open.
     #[must_use]
-    pub fn due(&self, stream: StreamId, now: UnixTime) -> Option<&OpenSocket> {
-        self.0.get(&stream).filter(|open| open.is_due(now))
+    pub fn find(&self, stream: StreamId) -> Option<&OpenSocket> {
+        self.0.get(&stream)
     }
 
     /// All whose time has come, or that may end before it; with `all` the others, too.
@@ -74,7 +74,9 @@ impl OpenSocket {
         matches!(self.hold, Hold::PersonalToken(_))
     }
 
-    fn is_due(&self, now: UnixTime) -> bool {
+    /// Whether it must be looked at.
+    #[must_use]
+    pub fn is_due(&self, now: UnixTime) -> bool {
         self.until.is_some_and(|until| now >= until)
     }
 }

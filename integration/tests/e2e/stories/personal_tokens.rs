@@ -49,6 +49,9 @@ fn page(visitor: &mut Visitor, path: &str) -> Answer {
 
 /// The person presses the button.
 fn press(visitor: &mut Visitor, path: &str) -> Answer {
+    let html = page(visitor, path).text();
+    let (_, rest) = html.split_once("<form method=\"post\" action=\"").expect("a form");
+    let path = rest.split_once('"').unwrap().0.replace("&amp;", "&");
     let origin = visitor.gate.origin();
     let request = Request::new("POST", path)
         .header("origin", origin)
