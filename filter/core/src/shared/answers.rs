@@ -134,6 +134,20 @@ impl<T: Answer> Answers<T> {
         })
     }
 
+    /// The same, unless somebody has told meanwhile what is later than this worker knows.
+    #[must_use]
+    pub fn lease_unless_told(&self, id: &Name, known: Option<UnixTime>, now: UnixTime) -> bool {
+        self.change(id, now, |entry| {
+            let told = entry.kept.as_ref().map(Answer::at);
+            if self.is_asked(entry, now) || told.is_some_and(|at| known.is_none_or(|own| at > own))
+            {
+                return false;
+            }
+            (entry.leased, entry.by) = (now.plus(LEASE), self.own);
+            true
+        })
+    }
+
     /// Tells the others what came of it; gives what stands. If another worker was asking as well, what was
     /// confirmed later counts, not the later word.
     pub fn publish(&self, id: &Name, kept: T) -> T {

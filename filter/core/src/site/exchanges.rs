@@ -14,6 +14,7 @@ use crate::machine::exchange::{Credentials, Exchanged, Standing, Verdict};
 use crate::policy::principal::Identity;
 use crate::refusal::Refusal;
 use crate::session::codec::Writer;
+use crate::shared::READ_LATER;
 use crate::shared::answers::{Answer as _, Answers, Known, Name};
 use crate::stream::StreamId;
 use crate::time::UnixTime;
@@ -304,7 +305,8 @@ impl Exchanges {
 
     fn is_news(&self, name: &Name, exchanged: &Exchanged, now: UnixTime) -> bool {
         let known = self.good.get(name);
-        exchanged.end() > now && known.is_none_or(|known| exchanged.at() > known.at())
+        let possible = exchanged.end() > now && exchanged.at() <= now.plus(READ_LATER);
+        possible && known.is_none_or(|known| exchanged.at() > known.at())
     }
 
     /// Takes the next exchange to send.

@@ -179,11 +179,12 @@ fn ended(gate: &Gate, name: &str, part: &Running, client: &Client, log: &str) ->
 fn served(setup: Setup, gate: &Gate) {
     let name = own(&setup, "served");
     let client = Client::new(&name, setup);
-    let flows = checkout().join("integration/flows");
+    // Old versions want the flow's file below the folder in which they are started.
+    fs::copy(checkout().join("integration/flows/hello.py"), client.folder().join("hello.py"))
+        .unwrap();
     let script = client.folder().join("serve.py");
     let text = format!(
-        "import sys\nsys.path.insert(0, {flows:?})\nfrom hello import hello\n\
-         if __name__ == '__main__':\n    hello.serve(name={name:?})\n"
+        "from hello import hello\nif __name__ == '__main__':\n    hello.serve(name={name:?})\n"
     );
     fs::write(&script, text).unwrap();
     let served = client.start_python("serve", &[&script.to_string_lossy()]);

@@ -121,15 +121,15 @@ fn expired() {
     idle.send_text(&auth(Value::Null));
     assert_eq!(idle.end(Duration::from_secs(12)), End::Lost);
     // A token: its end and a minute of leeway would be long, so one that ended 57 seconds ago.
-    let secret = add_client("short-lived", |client| {
+    let secret = add_client("short-socket", |client| {
         client["attributes"]["access.token.lifespan"] = "5".into();
     });
     let form =
-        format!("grant_type=client_credentials&client_id=short-lived&client_secret={secret}");
+        format!("grant_type=client_credentials&client_id=short-socket&client_secret={secret}");
     let token = text(&tokens(REALM, &form), "access_token");
     let lane = Plan::new("expired-token")
         .prefect(recorder.port)
-        .patch(json!({ "roles": { "sources": ["azp"], "worker": ["short-lived"] } }))
+        .patch(json!({ "roles": { "sources": ["azp"], "worker": ["short-socket"] } }))
         .start();
     let request = upgrade("/api/events/out").header("authorization", format!("Bearer {token}"));
     let mut idle = Socket::opened(&lane.gate, &request);
