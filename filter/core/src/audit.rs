@@ -1,9 +1,9 @@
 //! The event of a decision: what metrics count and what the access log shows.
 
-use crate::machine::personal_token::PersonalToken;
 use crate::policy::authorize::Permit;
 use crate::policy::principal::Method;
 use crate::refusal::Refusal;
+use crate::session::personal_token::PersonalToken;
 
 const FORWARDED: &str = "forwarded";
 

@@ -40,6 +40,7 @@ pub mod machine;
 pub mod pages;
 pub mod policy;
 pub mod prefect;
+pub mod rate;
 pub mod refusal;
 pub mod remembered;
 pub mod reply;

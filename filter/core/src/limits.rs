@@ -3,7 +3,15 @@
 use core::time::Duration;
 
 use crate::remembered::Most;
-use crate::site::Rate;
+
+/// So many at once, and one more each time.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// How many at once.
+    pub burst: u32,
+    /// How long until there is one more.
+    pub each: Duration,
+}
 
 /// All `Cookie` lines of a request together, in bytes.
 pub const COOKIE_HEADER: usize = 32 * 1024;

@@ -8,13 +8,12 @@ use super::hex;
 use super::reader::{Section, quote};
 use super::url::normal_authority;
 use super::values::role;
-use crate::machine::personal_token;
+use crate::policy::hold::CertificateName;
 use crate::policy::principal::{Method, Principal};
 use crate::policy::role::Role;
+use crate::session::personal_token;
 
-use super::{
-    ApiKey, CertificateEntry, CertificateName, ClientCredentials, Machines, Pattern, PersonalTokens,
-};
+use super::{ApiKey, CertificateEntry, ClientCredentials, Machines, Pattern, PersonalTokens};
 
 pub fn machines(section: &Section<'_>, https: bool) -> Machines {
     let hosts = section.texts("hosts", &[]).into_iter().filter_map(|text| {

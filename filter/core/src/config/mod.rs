@@ -18,6 +18,7 @@ use std::rc::Rc;
 
 use crate::crypto::Key;
 use crate::jose::Algorithm;
+use crate::policy::hold::CertificateName;
 use crate::policy::principal::Principal;
 use crate::policy::role::Role;
 use crate::secret::Secret;
@@ -241,17 +242,6 @@ pub struct CertificateEntry {
     pub role: Role,
     /// What it shows.
     pub shows: CertificateName,
-}
-
-/// A name in a certificate, compared whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CertificateName {
-    /// The first URI among its alternative names (a SPIFFE id, say).
-    Uri(String),
-    /// The first DNS name among them.
-    Dns(String),
-    /// Its subject.
-    Subject(String),
 }
 
 /// One API key, its text unknown.

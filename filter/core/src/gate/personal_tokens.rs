@@ -17,9 +17,9 @@ use crate::http::request::RequestView;
 use crate::http::target::Target;
 use crate::limits::JUDGED_BODY;
 use crate::login::id_token::is_fresh;
-use crate::login::start::Wish;
 use crate::login::terminal::{self, Terminal, Trade};
-use crate::machine::personal_token::{self, Code, PersonalToken};
+use crate::login::ticket::Wish;
+use crate::machine::personal_token::{self, Code};
 use crate::pages::Page;
 use crate::policy::principal::Identity;
 use crate::policy::role::Role;
@@ -27,6 +27,7 @@ use crate::prefect::upstream;
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 use crate::session::model::Session;
+use crate::session::personal_token::PersonalToken;
 use crate::shared::marks::Added;
 
 impl Gate {
@@ -112,7 +113,7 @@ impl Gate {
         let Some(settings) = &config.machines.personal_tokens else {
             return Err(Refusal::new(Reason::Internal).seen("no settings of personal tokens"));
         };
-        let token = PersonalToken::new(session, role, settings, cx.now, cx.entropy)?;
+        let token = personal_token::make(session, role, settings, cx.now, cx.entropy)?;
         let asker = asker(request, &config);
         let (reply, code) = match terminal {
             None => {

@@ -10,7 +10,6 @@ use crate::http::query::{encode, encode_value};
 use crate::idp::call::call;
 use crate::idp::discovery::Provider;
 use crate::limits::IDP_ANSWER;
-use crate::machine::exchange::Credentials;
 use crate::secret::Secret;
 
 /// A form that the client sends in its own name.
@@ -55,6 +54,15 @@ pub fn redeem(config: &Config, provider: &Provider, code: &str, verifier: &str) 
 pub fn refresh(config: &Config, provider: &Provider, token: &Secret) -> Callout {
     let form = vec![("grant_type", "refresh_token"), ("refresh_token", token.expose_str())];
     client_call(config, &provider.token_path, form)
+}
+
+/// A client's own, other than the login's.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// `client_id`: a name, no secret.
+    pub client: String,
+    /// `client_secret`.
+    pub secret: Secret,
 }
 
 /// Asks for a client's own token with the client's own credentials (RFC 6749 §4.4.2).

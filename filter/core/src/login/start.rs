@@ -6,21 +6,9 @@ use crate::http::cookies::Cookies;
 use crate::http::query::encode;
 use crate::idp::discovery::Provider;
 use crate::limits::FRESH_LOGIN;
-use crate::login::ticket::{Ticket, Tickets};
+use crate::login::ticket::{Ticket, Tickets, Wish};
 use crate::reply::Reply;
 use crate::time::UnixTime;
-
-/// What a login is begun for.
-#[derive(Clone, Debug)]
-pub struct Wish {
-    /// Where it is to end; checked.
-    pub return_to: String,
-    /// Whether it begins by itself, after another one has come to nothing.
-    pub again: bool,
-    /// Whether the person must have proved who it is a moment ago (`max_age`, OpenID Connect Core
-    /// §3.1.2.1).
-    pub fresh: bool,
-}
 
 /// The redirect to the provider.
 ///

@@ -6,11 +6,22 @@ use crate::config::Config;
 use crate::crypto::{Entropy, NoEntropy, constant_time_eq, random, sha256, to_base64url};
 use crate::http::cookies::Cookies;
 use crate::limits::{LOGIN_ATTEMPT, LOGIN_ATTEMPTS};
-use crate::login::start::Wish;
 use crate::session::codec::{Reader, Writer};
 use crate::session::cookie::{Names, clear, set};
 use crate::session::seal::{Purpose, Sealer};
 use crate::time::UnixTime;
+
+/// What a login is begun for.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Where it is to end; checked.
+    pub return_to: String,
+    /// Whether it begins by itself, after another one has come to nothing.
+    pub again: bool,
+    /// Whether the person must have proved who it is a moment ago (`max_age`, OpenID Connect Core
+    /// §3.1.2.1).
+    pub fresh: bool,
+}
 
 /// What the callback needs to finish an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]

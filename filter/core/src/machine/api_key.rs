@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use crate::config::{Config, Machines};
 use crate::crypto::sha256;
-use crate::policy::principal::{Hold, Identity};
+use crate::policy::hold::Hold;
+use crate::policy::principal::Identity;
 use crate::refusal::{Reason, Refusal};
 use crate::secret::Lent;
 use crate::time::UnixTime;

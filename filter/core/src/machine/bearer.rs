@@ -12,7 +12,8 @@ use crate::jose::verify::{Unverified, Verifier};
 use crate::limits;
 use crate::machine::certificate::Peer;
 use crate::policy::claims_to_role::{at, role_of};
-use crate::policy::principal::{Hold, Identity, Method, Principal};
+use crate::policy::hold::Hold;
+use crate::policy::principal::{Identity, Method, Principal};
 use crate::refusal::{Reason, Refusal};
 use crate::time::UnixTime;
 

@@ -3,8 +3,9 @@
 
 use std::rc::Rc;
 
-use crate::config::{CertificateName, Config};
-use crate::policy::principal::{Hold, Identity};
+use crate::config::Config;
+use crate::policy::hold::{CertificateName, Hold};
+use crate::policy::principal::Identity;
 
 /// What Envoy says of the certificate that it has verified on this connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -12,22 +12,14 @@ use crate::jose::verify::{Unverified, Verifier};
 use crate::limits::LEEWAY;
 use crate::machine::bearer;
 use crate::machine::certificate::NoPeer;
-use crate::policy::principal::{Hold, Identity, Method, Principal};
+use crate::policy::hold::Hold;
+use crate::policy::principal::{Identity, Method, Principal};
 use crate::policy::role::Role;
 use crate::refusal::{Reason, Refusal};
 use crate::secret::Secret;
 use crate::session::codec::{Reader, Writer};
 use crate::shared::answers::{Answer, Name};
 use crate::time::UnixTime;
-
-/// What a client shows.
-#[derive(Clone, Debug)]
-pub struct Credentials {
-    /// `client_id`: a name, no secret.
-    pub client: String,
-    /// `client_secret`.
-    pub secret: Secret,
-}
 
 /// What the provider said of credentials that are good.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,20 +6,22 @@ use std::rc::Rc;
 
 use crate::config::Config;
 use crate::http::authorization::{self, Presented};
+use crate::idp::token::Credentials;
 use crate::jose::compact::looks_like_token;
 use crate::jose::signature::HostVerifier;
 use crate::jose::verify::{Unverified, Verifier};
 use crate::keys::Keys;
 use crate::limits::{CLIENT_ID, CLIENT_SECRET};
 use crate::machine::certificate::Peer;
-use crate::machine::exchange::Credentials;
-use crate::machine::personal_token::{PersonalToken, PersonalTokens};
+use crate::machine::personal_token::PersonalTokens;
 use crate::machine::verified::{Entry, Verified};
 use crate::machine::{api_key, bearer, personal_token};
-use crate::policy::principal::{Hold, Identity, Method, Principal};
+use crate::policy::hold::Hold;
+use crate::policy::principal::{Identity, Method, Principal};
 use crate::policy::role::Role;
 use crate::refusal::{Reason, Refusal};
 use crate::secret::{Lent, Secret};
+use crate::session::personal_token::PersonalToken;
 use crate::time::UnixTime;
 
 /// What the judgement needs from the site.

@@ -4,40 +4,21 @@
 use std::rc::Rc;
 
 use crate::config::{Config, PersonalTokens as Settings};
-use crate::crypto::{Entropy, NoEntropy, from_base64url, random, to_base64url};
+use crate::crypto::{Entropy, NoEntropy, random};
 use crate::limits::FRESH_LOGIN;
-use crate::policy::principal::{Hold, Identity, Method, Principal};
+use crate::policy::hold::Hold;
+use crate::policy::principal::{Identity, Method, Principal};
 use crate::policy::role::Role;
 use crate::refusal::{Reason, Refusal, shown};
 use crate::secret::Secret;
 use crate::session::codec::{Reader, Writer};
 use crate::session::model::Session;
+use crate::session::personal_token::PersonalToken;
 use crate::session::seal::{Purpose, Sealer};
 use crate::time::UnixTime;
 
 /// What every token begins with.
 pub const PREFIX: &[u8] = b"lt_";
-
-/// What a token says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PersonalToken {
-    /// Its own identity: what `machines.personal_tokens.revoked` lists.
-    pub id: [u8; 16],
-    /// `sub`.
-    pub subject: String,
-    /// What a person calls the account.
-    pub name: String,
-    /// The e-mail address, if the provider said it is verified.
-    pub email: Option<String>,
-    /// What it may do at most.
-    pub role: Role,
-    /// `sid`: the provider's session in which it was made.
-    pub sid: Option<String>,
-    /// When it was made.
-    pub issued: UnixTime,
-    /// When it ends.
-    pub expires: UnixTime,
-}
 
 /// What ends a token before its time.
 pub trait Revoked {
@@ -55,118 +36,76 @@ pub fn role(own: Role, settings: &Settings) -> Option<Role> {
     own.includes(settings.role).then_some(settings.role)
 }
 
-impl PersonalToken {
-    /// A token for the person of a session.
-    ///
-    /// # Errors
-    /// When the host has no randomness.
-    pub fn new(
-        session: &Session,
-        role: Role,
-        settings: &Settings,
-        now: UnixTime,
-        entropy: &mut dyn Entropy,
-    ) -> Result<Self, NoEntropy> {
-        Ok(Self {
-            id: random(entropy)?,
-            subject: session.subject.clone(),
-            name: session.name.clone(),
-            email: session.email.clone(),
-            role,
-            sid: session.sid.clone(),
-            issued: now,
-            expires: now.plus(settings.max),
-        })
-    }
-
-    /// Its identity as logs, pages and settings write it.
-    #[must_use]
-    pub fn id_text(&self) -> String {
-        to_base64url(&self.id)
-    }
-
-    /// Judges an opened token by the settings as they are now.
-    ///
-    /// # Errors
-    /// When it counts no more.
-    pub fn judge(
-        self: &Rc<Self>,
-        config: &Config,
-        revoked: &mut dyn Revoked,
-        now: UnixTime,
-    ) -> Result<Identity, Refusal> {
-        let id = self.id_text();
-        let refused = |why: &str| {
-            Err(Refusal::new(Reason::PersonalToken)
-                .seen(format!("personal token {id} of user:{}, {why}", shown(&self.subject)))
-                .wanted("one that is in time and not revoked"))
-        };
-        let Some(settings) = &config.machines.personal_tokens else {
-            return refused("but machines.personal_tokens is off");
-        };
-        // Settings may have become stricter since it was made.
-        if now >= self.expires || now.is_over(self.issued, settings.max) {
-            return refused("expired");
-        }
-        if config.session.not_before.is_some_and(|limit| self.issued < limit) {
-            return refused("issued before session.not_before");
-        }
-        if settings.revoked.contains(&self.id) {
-            return refused("listed in machines.personal_tokens.revoked");
-        }
-        if revoked.is_revoked(self, now) {
-            return refused("ended by the provider");
-        }
-        let Some(role) = role(self.role, settings) else {
-            return refused("of a role that machines.personal_tokens.role does not include");
-        };
-        let principal = Principal {
-            id: format!("user:{}", self.subject),
-            name: self.name.clone(),
-            email: self.email.clone(),
-            method: Method::PersonalToken,
-        };
-        Ok(Identity {
-            principal: Rc::new(principal),
-            role: Some(role),
-            until: Some(self.expires.min(self.issued.plus(settings.max))),
-            hold: Hold::PersonalToken(Rc::clone(self)),
-        })
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        Writer::default()
-            .raw(&self.id)
-            .number(self.issued.millis())
-            .number(self.expires.millis())
-            .bytes(self.role.name().as_bytes())
-            .bytes(self.subject.as_bytes())
-            .bytes(self.name.as_bytes())
-            .optional(self.email.as_deref())
-            .optional(self.sid.as_deref())
-            .finish()
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut fields = Reader::new(bytes);
-        let token = Self {
-            id: fields.raw()?,
-            issued: UnixTime::from_millis(fields.number()?),
-            expires: UnixTime::from_millis(fields.number()?),
-            role: Role::named(&fields.text()?)?,
-            subject: fields.text()?,
-            name: fields.text()?,
-            email: fields.optional()?,
-            sid: fields.optional()?,
-        };
-        fields.is_done().then_some(token)
-    }
+/// A token for the person of a session.
+///
+/// # Errors
+/// When the host has no randomness.
+pub fn make(
+    session: &Session,
+    role: Role,
+    settings: &Settings,
+    now: UnixTime,
+    entropy: &mut dyn Entropy,
+) -> Result<PersonalToken, NoEntropy> {
+    Ok(PersonalToken {
+        id: random(entropy)?,
+        subject: session.subject.clone(),
+        name: session.name.clone(),
+        email: session.email.clone(),
+        role,
+        sid: session.sid.clone(),
+        issued: now,
+        expires: now.plus(settings.max),
+    })
 }
 
-/// Reads an identity as [`PersonalToken::id_text`] writes it.
-#[must_use]
-pub fn id(text: &str) -> Option<[u8; 16]> {
-    from_base64url(text.as_bytes())?.try_into().ok()
+/// Judges an opened token by the settings as they are now.
+///
+/// # Errors
+/// When it counts no more.
+pub fn judge(
+    token: &Rc<PersonalToken>,
+    config: &Config,
+    revoked: &mut dyn Revoked,
+    now: UnixTime,
+) -> Result<Identity, Refusal> {
+    let id = token.id_text();
+    let refused = |why: &str| {
+        Err(Refusal::new(Reason::PersonalToken)
+            .seen(format!("personal token {id} of user:{}, {why}", shown(&token.subject)))
+            .wanted("one that is in time and not revoked"))
+    };
+    let Some(settings) = &config.machines.personal_tokens else {
+        return refused("but machines.personal_tokens is off");
+    };
+    // Settings may have become stricter since it was made.
+    if now >= token.expires || now.is_over(token.issued, settings.max) {
+        return refused("expired");
+    }
+    if config.session.not_before.is_some_and(|limit| token.issued < limit) {
+        return refused("issued before session.not_before");
+    }
+    if settings.revoked.contains(&token.id) {
+        return refused("listed in machines.personal_tokens.revoked");
+    }
+    if revoked.is_revoked(token, now) {
+        return refused("ended by the provider");
+    }
+    let Some(role) = role(token.role, settings) else {
+        return refused("of a role that machines.personal_tokens.role does not include");
+    };
+    let principal = Principal {
+        id: format!("user:{}", token.subject),
+        name: token.name.clone(),
+        email: token.email.clone(),
+        method: Method::PersonalToken,
+    };
+    Ok(Identity {
+        principal: Rc::new(principal),
+        role: Some(role),
+        until: Some(token.expires.min(token.issued.plus(settings.max))),
+        hold: Hold::PersonalToken(Rc::clone(token)),
+    })
 }
 
 /// Seals and opens tokens, and the codes that a terminal trades for one.

@@ -9,9 +9,9 @@ use html::STYLE;
 use crate::asker::Asker;
 use crate::config::HttpUrl;
 use crate::login::terminal::Terminal;
-use crate::machine::personal_token::PersonalToken;
 use crate::policy::role::Role;
 use crate::refusal::{Reason, Refusal};
+use crate::session::personal_token::PersonalToken;
 
 /// Seconds after which a page that waits for something is loaded again: long enough to be read
 /// aloud before it begins anew, and next to the link that does it at once.

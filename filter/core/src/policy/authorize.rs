@@ -4,7 +4,8 @@
 use std::rc::Rc;
 
 use crate::http::target::Target;
-use crate::policy::principal::{Hold, Identity, Method, Principal};
+use crate::policy::hold::Hold;
+use crate::policy::principal::{Identity, Method, Principal};
 use crate::policy::role::Role;
 use crate::prefect::operations::{self, Operation};
 use crate::prefect::sockets::KnownSocket;

@@ -2,6 +2,7 @@
 
 pub mod authorize;
 pub mod claims_to_role;
+pub mod hold;
 pub mod principal;
 pub mod role;
 pub mod role_set;

@@ -2,8 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::config::CertificateName;
-use crate::machine::personal_token::PersonalToken;
+use crate::policy::hold::Hold;
 use crate::policy::role::Role;
 use crate::time::UnixTime;
 
@@ -78,24 +77,4 @@ pub struct Identity {
     pub until: Option<UnixTime>,
     /// What it hangs on.
     pub hold: Hold,
-}
-
-/// What a proof hangs on beside its time. Requests are over in a moment; a socket must end when what it was
-/// opened with is good no more.
-#[derive(Clone, Debug)]
-pub enum Hold {
-    /// Nothing that could open a socket: a session, a one-time proof.
-    Nothing,
-    /// A token of this issuer, with the role that it gave.
-    Issuer(Rc<str>, Role),
-    /// An API key, by its digest.
-    ApiKey([u8; 32]),
-    /// Client credentials, by their keyed hash.
-    Exchanged([u8; 16]),
-    /// A personal token.
-    PersonalToken(Rc<PersonalToken>),
-    /// A client certificate, by what it shows.
-    Certificate(CertificateName),
-    /// Prefect's own string.
-    AuthString,
 }

@@ -3,4 +3,5 @@
 pub mod codec;
 pub mod cookie;
 pub mod model;
+pub mod personal_token;
 pub mod seal;

@@ -2,22 +2,12 @@
 //! client's name from each network, and one for each network. Guessing at a worker's secret from one
 //! place keeps nobody out who comes from another, and costs the provider little.
 
-use core::time::Duration;
-
 use crate::bounded::Bounded;
-use crate::limits::{EXCHANGES_OF_CLIENT, EXCHANGES_OF_NETWORK, NETWORKS};
+use crate::limits::{EXCHANGES_OF_CLIENT, EXCHANGES_OF_NETWORK, NETWORKS, Rate};
+use crate::rate::Bucket;
 use crate::shared::marks::{Name, name};
 use crate::time::UnixTime;
 use crate::ws::pending::network;
-
-/// So many at once, and one more each time.
-#[derive(Clone, Copy, Debug)]
-pub struct Rate {
-    /// How many at once.
-    pub burst: u32,
-    /// How long until there is one more.
-    pub each: Duration,
-}
 
 /// See the module.
 pub struct Attempts {
@@ -29,13 +19,6 @@ pub struct Attempts {
 struct Buckets {
     rate: Rate,
     buckets: Bounded<Name, Bucket>,
-}
-
-#[derive(Clone, Copy)]
-struct Bucket {
-    left: u32,
-    /// Up to when it has been filled.
-    filled: UnixTime,
 }
 
 impl Default for Attempts {
@@ -60,8 +43,8 @@ impl Attempts {
 
 impl Buckets {
     fn filled_up(&self, whose: Name, now: UnixTime) -> Bucket {
-        let full = Bucket { left: self.rate.burst, filled: now };
-        self.buckets.get(&whose).map_or(full, |bucket| bucket.filled_up(self.rate, now))
+        let known = self.buckets.get(&whose);
+        known.map_or(self.rate.full(now), |bucket| self.rate.filled_up(*bucket, now))
     }
 
     fn has(&self, whose: Name, now: UnixTime) -> bool {
@@ -77,25 +60,10 @@ impl Buckets {
     }
 }
 
-impl Bucket {
-    fn filled_up(self, rate: Rate, now: UnixTime) -> Self {
-        // A time in the future is of a clock that went back: it is full then, as after a long time.
-        if self.filled > now {
-            return Self { left: rate.burst, filled: now };
-        }
-        let each = rate.each.as_millis().max(1);
-        let more = now.since(self.filled).as_millis().checked_div(each).unwrap_or_default();
-        let more = u32::try_from(more).unwrap_or(u32::MAX);
-        let left = self.left.saturating_add(more);
-        if left >= rate.burst {
-            return Self { left: rate.burst, filled: now };
-        }
-        Self { left, filled: self.filled.plus(rate.each.saturating_mul(more)) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 

@@ -7,13 +7,15 @@ use super::exchanges::{Exchange, Shower};
 use crate::config::{Config, LOGIN};
 use crate::decision::CalloutReply;
 use crate::http::authorization::Presented;
+use crate::idp::token::Credentials;
 use crate::limits::CODE;
 use crate::machine::certificate::Peer;
-use crate::machine::exchange::{self, Credentials, Verdict};
+use crate::machine::exchange::{self, Verdict};
 use crate::machine::judge::{Bench, Unproved};
-use crate::machine::personal_token::PersonalToken;
+use crate::machine::personal_token;
 use crate::policy::principal::Identity;
 use crate::refusal::{Reason, Refusal, shown};
+use crate::session::personal_token::PersonalToken;
 use crate::shared::marks::Added;
 use crate::stream::StreamId;
 use crate::time::UnixTime;
@@ -43,7 +45,7 @@ impl Site {
                 self.exchange(&credentials, Shower { stream, peer }, now)
             }
             Err(Unproved::Personal(token)) => {
-                Ok(token.judge(&config, &mut self.revocations, now)?)
+                Ok(personal_token::judge(&token, &config, &mut self.revocations, now)?)
             }
             judged => judged,
         }
@@ -95,7 +97,7 @@ impl Site {
         now: UnixTime,
     ) -> Result<Identity, Refusal> {
         let config = self.config();
-        token.judge(&config, &mut self.revocations, now)
+        personal_token::judge(token, &config, &mut self.revocations, now)
     }
 
     /// Marks the code of a token as used, once for all workers. One that is older than a code may be is

@@ -45,7 +45,6 @@ use crate::time::UnixTime;
 use crate::ws::open::OpenSockets;
 use crate::ws::pending::Pending;
 
-pub use attempts::Rate;
 use exchanges::Exchanges;
 pub use kept::Recheck;
 pub use refreshes::Refreshes;

@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use crate::config::Config;
 use crate::login::backchannel::Logout;
-use crate::machine::personal_token::{PersonalToken, Revoked};
+use crate::machine::personal_token::Revoked;
 use crate::session::model::Session;
+use crate::session::personal_token::PersonalToken;
 use crate::shared::SharedStore;
 use crate::shared::marks::{Added, Marks, Name, name};
 use crate::time::UnixTime;

@@ -2,9 +2,10 @@
 //! are now.
 
 use super::Site;
-use crate::machine::{api_key, certificate};
+use crate::machine::{api_key, certificate, personal_token};
 use crate::policy::authorize;
-use crate::policy::principal::{Hold, Identity};
+use crate::policy::hold::Hold;
+use crate::policy::principal::Identity;
 use crate::stream::StreamId;
 use crate::time::UnixTime;
 use crate::ws::open::OpenSocket;
@@ -67,7 +68,9 @@ impl Site {
                 let may = config.machines.client_credentials.as_ref()?.may(client);
                 may.then(|| self.exchanges.holds(name, &config.session, now)).flatten()
             }
-            Hold::PersonalToken(token) => token.judge(&config, &mut self.revocations, now).ok(),
+            Hold::PersonalToken(token) => {
+                personal_token::judge(token, &config, &mut self.revocations, now).ok()
+            }
             Hold::Certificate(name) => certificate::by_name(name, &config),
             Hold::AuthString => {
                 let identity = crate::machine::judge::auth_string();

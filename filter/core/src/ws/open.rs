@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use crate::limits::SOCKETS_OF_PRINCIPAL;
 use crate::policy::authorize::Permit;
-use crate::policy::principal::{Hold, Principal};
+use crate::policy::hold::Hold;
+use crate::policy::principal::Principal;
 use crate::prefect::sockets::KnownSocket;
 use crate::stream::StreamId;
 use crate::time::UnixTime;
