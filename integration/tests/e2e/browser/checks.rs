@@ -75,7 +75,10 @@ impl Browser {
     /// that it has it.
     #[track_caller]
     pub fn tab_through(&self) -> Vec<String> {
-        self.script("document.activeElement.blur()");
+        // Tab goes on from where the focus was last.
+        self.script(
+            "const b = document.body; b.tabIndex = -1; b.focus(); b.blur(); b.removeAttribute('tabindex')",
+        );
         let mut order = Vec::new();
         for _ in 0..20 {
             self.press("Tab");

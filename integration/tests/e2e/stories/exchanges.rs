@@ -131,7 +131,8 @@ fn revoked() {
     });
     assert!(begun.elapsed() < Duration::from_millis(3500), "{:?}", begun.elapsed());
     assert_refusal(&answer.expect(401), "client_credentials");
-    assert_eq!(socket.end(SOON), End::Lost, "the socket that they opened");
+    // It may be another worker's, which waits for a moment for somebody to show them.
+    assert_eq!(socket.end(Duration::from_secs(22)), End::Lost, "the socket that they opened");
 }
 
 /// With the role of a worker, as a hard-coded claim.

@@ -150,7 +150,6 @@ fn tokens() {
     browser.click("button");
     assert_good(&browser, "Your personal token");
     assert!(browser.text().contains("not shown again"), "{}", browser.text());
-    picture(&browser, "dark", "personal-token");
     browser.goto(&format!("{page}?challenge={}", "A".repeat(43)));
     assert_good(&browser, "Let a terminal work in your name?");
     picture(&browser, "dark", "personal-token-terminal");
