@@ -6,14 +6,16 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::exchanges::worker;
 use super::sockets::assert_authenticated;
 use super::story;
 use crate::client::Request;
 use crate::keycloak_admin::{REALM, add_client, basic, text, tokens};
 use crate::lane::{Lane, Plan};
+use crate::prefect_client::{Client, newest};
 use crate::recorder::Recorder;
 use crate::sockets::{End, Socket, auth, client_frame, upgrade};
-use crate::world::world;
+use crate::world::{checkout, eventually, world};
 
 const ABOUT: &str = "the end of sockets";
 /// A worker looks at its sockets once a second.
@@ -32,6 +34,7 @@ pub fn stories() -> Vec<Trial> {
             role_changed,
         ),
         story(ABOUT, "an expired key or token ends its sockets, idle ones as well", expired),
+        story(ABOUT, "Prefect's own subscriber comes back, and misses nothing", comes_back),
         story(ABOUT, "one principal has a bounded number of sockets", many),
     ]
 }
@@ -137,6 +140,49 @@ fn expired() {
     idle.send_text(&auth(Value::Null));
     assert_eq!(idle.end(Duration::from_secs(75)), End::Lost);
     assert!(begun.elapsed() > Duration::from_secs(55), "{:?}", begun.elapsed());
+}
+
+/// A subscriber that shows client credentials on its socket alone: nobody shows them again, so the socket ends
+/// a while after `session.recheck`, again and again.
+fn comes_back() {
+    let lane = Plan::new("comes-back").patch(json!({ "session": { "recheck": "2s" } })).start();
+    let mut setup = newest().with(&worker());
+    setup.api_url = format!("https://{}/api", lane.gate.machine_host());
+    let about = "e2e.comes-back";
+    let client = Client::new("comes-back", setup).environment("LISTEN_TO", about);
+    let script = checkout().join("integration/flows/listen.py");
+    let listener = client.start_python("listener", &[&script.to_string_lossy()]);
+    let log = || client.log("listener");
+    eventually("it listens", Duration::from_secs(60), || log().contains("listening").then_some(()));
+    let sockets = || lane.admin.counter("cluster.prefect_ws.upstream_rq_total");
+    let (first, begun) = (sockets(), Instant::now());
+    let mut sent = 0;
+    let send = |name: String| {
+        let now = time::OffsetDateTime::now_utc();
+        let event = json!([{
+            "occurred": now.format(&time::format_description::well_known::Rfc3339).unwrap(),
+            "event": name, "resource": { "prefect.resource.id": about },
+            "id": format!("00000000-0000-4000-8000-{:012}", now.unix_timestamp_nanos() % 1_000_000_000_000),
+        }]);
+        let request = Request::post("/api/events", &event.to_string())
+            .header("authorization", basic(&world().stack.machine.auth_string));
+        assert_eq!(world().gate.send(&request).status, 204);
+    };
+    while sockets() < first + 2 {
+        assert!(begun.elapsed() < Duration::from_secs(90), "it is never ended: {}", log());
+        assert!(listener.is_alive(), "{}", log());
+        send(format!("number-{sent}."));
+        sent += 1;
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    send("last".into());
+    eventually("it has heard the last", Duration::from_secs(60), || {
+        log().contains("heard last").then_some(())
+    });
+    let missed: Vec<_> =
+        (0..sent).filter(|number| !log().contains(&format!("heard number-{number}."))).collect();
+    assert_eq!(missed, Vec::<i32>::new(), "of {sent}: {}", log());
+    listener.stop().unwrap();
 }
 
 fn many() {
