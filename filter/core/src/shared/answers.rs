@@ -376,6 +376,22 @@ mod tests {
     }
 
     #[test]
+    fn what_was_told_meanwhile_is_not_asked_for_again() {
+        let store: Rc<dyn SharedStore> = Rc::new(Memory::default());
+        let worker = |seed| {
+            let entropy = Rc::new(RefCell::new(Counter(seed)));
+            Answers::<Told>::new("test", &[1; 32], Rc::clone(&store), entropy)
+        };
+        let (first, second) = (worker(0), worker(99));
+        let now = UnixTime::from_secs(1000);
+        assert!(first.lease_unless_told(&name(0), None, now));
+        assert!(!second.lease_unless_told(&name(0), None, now), "the first one is asking");
+        first.publish(&name(0), Told(now));
+        assert!(!second.lease_unless_told(&name(0), None, now), "and has told");
+        assert!(second.lease_unless_told(&name(0), Some(now), now), "which is known");
+    }
+
+    #[test]
     fn an_answer_from_the_future_does_not_stand() {
         let store: Rc<dyn SharedStore> = Rc::new(Memory::default());
         let entropy = Rc::new(RefCell::new(Counter(0)));

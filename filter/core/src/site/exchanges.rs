@@ -263,8 +263,9 @@ impl Exchanges {
         known: bool,
         now: UnixTime,
     ) {
-        let elsewhere =
-            matches!(self.shared.look(&name, now), Known::Asking) || !self.shared.lease(&name, now);
+        // What another worker has told since this one looked is heard as if it were told later.
+        let own = self.good.get(&name).map(Exchanged::at);
+        let elsewhere = !self.shared.lease_unless_told(&name, own, now);
         let queue = match (elsewhere, known) {
             (true, _) => &mut self.followed,
             (false, true) => &mut self.renewals,
