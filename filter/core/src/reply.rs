@@ -56,6 +56,8 @@ impl Reply {
             pages::content_security_policy(asker.provider, page.form_target()),
         );
         reply.push("x-frame-options", "DENY");
+        // A script of Prefect's pages, which are of the same origin, must not hold this page's window.
+        reply.push("cross-origin-opener-policy", "same-origin");
         if let Some(seconds) = page.again_after() {
             reply.push("refresh", seconds.to_string());
         }

@@ -450,9 +450,8 @@ fn not_before_and_exchanged() {
     assert_eq!(after.idp.shown.len(), 1, "asked anew");
 }
 
-/// Two workers: what one was refused the other does not keep for longer than recheck, also over sockets.
 #[test]
-fn outage_flag_gives_up_those_who_only_stand_in_the_queue() {
+fn one_lost_guess_gives_up_nobody_who_stands_in_the_queue() {
     let mut world = World::new();
     world.idp.clients.insert("other".into(), "secret".into());
     let mut guesses = Vec::new();
@@ -473,20 +472,6 @@ fn outage_flag_gives_up_those_who_only_stand_in_the_queue() {
     );
     let outcomes = world.finish_waiting(vec![(gate, asks("other:secret"))]);
     assert_eq!(outcomes[0].1.status(), 200);
-}
-
-/// A socket whose credentials are refused at one worker goes on at another until recheck: fine; but what
-/// about a personal token's socket when marks are lost or expire?
-#[test]
-fn clients_settings_hold_for_waiting_first_frames_after_a_reload() {
-    let store = store();
-    let mut before = on(&store, &configuration());
-    let mut gate = opened(&mut before);
-    let held = auth(PAIR);
-    let _ = gate.on_request_data(&held, false, &mut before.cx());
-    before.work();
-    let step = gate.on_data_wake(&held, &mut before.cx());
-    assert!(matches!(step, DataStep::Replace(_)));
 }
 
 /// An answer of the provider after the request has left: counters come back to nothing.
@@ -522,4 +507,137 @@ fn counters_come_back() {
         }
         world.pass(5);
     }
+}
+
+#[test]
+fn in_an_outage_every_pair_s_sockets_have_grace() {
+    let mut world = World::new();
+    let end = world.now.secs() + 3000;
+    world.idp.client_claims = json!({ "exp": end });
+    world.idp.clients.insert("other".into(), "secret".into());
+    assert_eq!(status(&mut world, "other:secret"), 200);
+    let _gate = socket(&mut world); // etl-worker's
+    world.pass(300);
+    world.idp.instead_of_tokens = Some((503, Vec::new()));
+    for second in 300..340 {
+        // Both are shown in every second, and both go on in grace.
+        assert_eq!(status(&mut world, "other:secret"), 200, "{second}");
+        assert_eq!(status(&mut world, PAIR), 200, "{second}");
+        assert_eq!(ended(&mut world), Vec::<StreamId>::new(), "second {second}");
+        world.pass(1);
+    }
+}
+
+#[test]
+fn a_socket_that_is_opened_in_another_pair_s_outage_lives() {
+    let mut world = World::new();
+    let end = world.now.secs() + 3000;
+    world.idp.client_claims = json!({ "exp": end });
+    world.idp.clients.insert("other".into(), "secret".into());
+    assert_eq!(status(&mut world, "other:secret"), 200);
+    assert_eq!(status(&mut world, PAIR), 200);
+    world.pass(330);
+    world.idp.instead_of_tokens = Some((503, Vec::new()));
+    assert_eq!(status(&mut world, "other:secret"), 200);
+    let _gate = socket(&mut world);
+    assert_eq!(ended(&mut world), Vec::<StreamId>::new());
+}
+
+#[test]
+fn one_silence_is_no_grace_for_ever() {
+    let mut world = World::new();
+    let end = world.now.secs() + 100_000;
+    world.idp.client_claims = json!({ "exp": end });
+    let _gate = socket(&mut world);
+    world.pass(300);
+    world.idp.instead_of_tokens = Some((503, Vec::new()));
+    assert_eq!(status(&mut world, PAIR), 200);
+    // The provider is back at once, and the client is revoked; it shows its pair to nobody any more.
+    world.idp.instead_of_tokens = None;
+    world.idp.clients.clear();
+    let mut last = 0;
+    for second in 0..4000 {
+        world.pass(1);
+        world.work();
+        if !ended(&mut world).is_empty() {
+            break;
+        }
+        last = second;
+    }
+    assert!(last < 60, "a revoked client's socket went on for {last} s");
+}
+
+#[test]
+fn more_than_a_first_frame_is_never_held() {
+    use lictor_core::limits::HELD;
+    let mut world = World::new();
+    let mut gate = opened(&mut world);
+    // A refused pair, and a lot behind it, in one read of Envoy's.
+    let mut held = auth("nobody:wrong");
+    held.extend(frame::write(frame::TEXT, &vec![b'x'; 20_000], [1, 2, 3, 4]));
+    let step = gate.on_request_data(&held, false, &mut world.cx());
+    if step == DataStep::Hold {
+        assert!(gate.waits_with_data());
+        world.work();
+        // The shell reads HELD bytes, and replaces HELD bytes.
+        let step = gate.on_data_wake(&held[..HELD], &mut world.cx());
+        let DataStep::Replace(close) = step else { panic!("{step:?}") };
+        let reaches = [close.as_slice(), &held[HELD..]].concat();
+        panic!("{} bytes behind the close frame reach Prefect", reaches.len() - close.len());
+    }
+}
+
+#[test]
+fn sign_outs_of_others_end_nobody_s_personal_token() {
+    let mut settings = buffered();
+    settings["machines"]["personal_tokens"] = json!({ "max": "720h" });
+    let mut world = World::starting(&settings);
+    world.work();
+    let pair = made(&mut world);
+    assert_eq!(status(&mut world, &pair), 200);
+    let mut id = 0_u128;
+    for day in 1..=25 {
+        world.pass(86_400);
+        for _ in 0..200 {
+            id += 1;
+            let now = world.now;
+            world.site.sign_out(id.to_be_bytes(), now);
+        }
+        world.work();
+        assert_eq!(status(&mut world, &pair), 200, "day {day}");
+    }
+}
+
+#[test]
+fn who_was_given_up_is_not_queued_for_nobody() {
+    let mut world = World::new();
+    let mut guesses = Vec::new();
+    for n in 0..40_u32 {
+        world.peer.address = n.to_be_bytes().to_vec();
+        let headers = asks(&format!("guess-{n}:x"));
+        guesses.push((world.begin(&headers).0, headers));
+    }
+    let calls: Vec<_> = core::iter::from_fn(|| world.poll())
+        .filter(|(c, _)| matches!(c, SiteCall::Exchange(_)))
+        .collect();
+    assert_eq!(calls.len(), 32);
+    world.pass(6);
+    assert!(world.poll().is_none());
+    let now = world.now;
+    let woken = world.site.take_woken(now);
+    assert_eq!(woken.len(), 8);
+    let rest = guesses.split_off(32);
+    for (mut gate, headers) in rest {
+        let view = lictor_core::http::request::RequestView { headers: &headers };
+        let decision = gate.on_wake(view, &mut world.cx());
+        assert!(matches!(decision, lictor_core::decision::Decision::Reply(_)));
+        gate.finish(&mut world.site);
+    }
+    for (call, _) in calls {
+        world.site.on_callout(call, CalloutReply::NotSent, now);
+    }
+    let sent = core::iter::from_fn(|| world.poll())
+        .filter(|(c, _)| matches!(c, SiteCall::Exchange(_)))
+        .count();
+    assert_eq!(sent, 0, "exchanges for requests that were answered with 503");
 }

@@ -103,6 +103,8 @@ fn one_is_made_on_a_page_that_asks_and_proves_the_person() {
     assert!(action(&asked).starts_with("/oauth2/token?asked="));
     assert!(text(&asked).contains("<dd>alice</dd>") && text(&asked).contains("<dd>operator</dd>"));
     assert!(!text(&asked).contains("lt_"));
+    // Whoever has opened it by script gets no hold of it.
+    assert_eq!(reply_header(&asked, "cross-origin-opener-policy"), Some("same-origin"));
     let pair = made(&mut world);
     assert!(pair.starts_with("alice:lt_"), "{pair}");
     let headers = used(&mut world, &pair).forwarded();

@@ -158,6 +158,8 @@ impl Socket {
             First::Ping(_) | First::Other(_) | First::Invalid(_) => (DataStep::Reset, None),
         };
         match step {
+            // What stands behind what can be read again later would go on unjudged.
+            DataStep::Hold if self.is_waiting() && held.len() > HELD => (DataStep::Reset, None),
             DataStep::Replace(bytes) => (DataStep::Replace([pings, &bytes].concat()), event),
             step => (step, event),
         }

@@ -171,12 +171,19 @@ impl<T: Answer> Answers<T> {
 
     /// What was known is true no more.
     pub fn withdraw(&self, id: &Name, now: UnixTime) {
+        self.amend(id, now, |entries, at| {
+            entries.remove(at);
+            true
+        });
+    }
+
+    /// Changes the entries of a record in which there is one of a name, unless the change declines.
+    fn amend(&self, id: &Name, now: UnixTime, change: impl Fn(&mut Vec<Entry<T>>, usize) -> bool) {
         let name = self.name(id);
         for _ in 0..TRIES {
             let mut record = self.read(&name);
-            let before = record.entries.len();
-            record.entries.retain(|entry| entry.id != *id);
-            if record.entries.len() == before {
+            let at = record.entries.iter().position(|entry| entry.id == *id);
+            if !at.is_some_and(|at| change(&mut record.entries, at)) {
                 return;
             }
             let Some(sealed) = self.seal(&name, record.entries, now) else { return };
@@ -189,14 +196,14 @@ impl<T: Answer> Answers<T> {
     /// This worker has asked and has nothing to tell: another one may ask. What says nothing takes no place
     /// from what does.
     pub fn release(&self, id: &Name, now: UnixTime) {
-        if self.kept(id).is_none() {
-            self.withdraw(id, now);
-            return;
-        }
-        let _ = self.change(id, now, |entry| {
-            let own = entry.by == self.own;
-            entry.leased = UnixTime::default();
-            own
+        self.amend(id, now, |entries, at| {
+            let own = entries.get(at).is_some_and(|entry| entry.by == self.own);
+            match entries.get_mut(at).filter(|_| own) {
+                Some(entry) if entry.kept.is_some() => entry.leased = UnixTime::default(),
+                Some(_) => drop(entries.remove(at)),
+                None => return false,
+            }
+            true
         });
     }
 

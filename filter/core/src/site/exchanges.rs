@@ -230,7 +230,7 @@ impl Exchanges {
         match standing {
             Standing::Fresh | Standing::Aging => Some(identity),
             // Whoever shows them next will ask; while that has no verdict, grace is for sockets, too.
-            Standing::Due if self.has_no_verdict(name, &known) => {
+            Standing::Due if self.has_no_verdict(name, &known, now) => {
                 Some(Identity { until: Some(now.plus(PAUSE).min(known.end())), ..identity })
             }
             Standing::Due => {
@@ -241,9 +241,14 @@ impl Exchanges {
         }
     }
 
-    fn has_no_verdict(&self, name: &Name, known: &Exchanged) -> bool {
-        let silent = |failed: &Failed| failed.refusal.is_none() && failed.at >= known.at();
-        self.work.contains_key(name) || self.failed.get(name).is_some_and(silent)
+    /// Whether the provider was asked a moment ago and has not said. A silence of long ago, after which
+    /// nobody has shown them again, is none.
+    fn has_no_verdict(&self, name: &Name, known: &Exchanged, now: UnixTime) -> bool {
+        let recent = |at: UnixTime| at >= known.at() && !now.is_over(at, SOCKETS);
+        let silent = |failed: &Failed| failed.refusal.is_none() && recent(failed.at);
+        self.work.contains_key(name)
+            || self.failed.get(name).is_some_and(silent)
+            || self.outage.is_some_and(recent)
     }
 
     fn is_outage(&self, now: UnixTime) -> bool {
@@ -403,6 +408,8 @@ impl Exchanges {
             .iter()
             .flat_map(|name| {
                 self.shared.release(name, now);
+                // Whoever is woken does not queue again.
+                self.failed.insert(*name, Failed { refusal: None, at: now, pause: KEYS });
                 self.done(name)
             })
             .collect()

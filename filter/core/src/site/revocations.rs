@@ -14,54 +14,71 @@ use crate::shared::marks::{Added, Marks, Name, name};
 use crate::time::UnixTime;
 
 /// See the module.
-pub struct Revocations(Marks);
+pub struct Revocations {
+    /// Signed out here.
+    own: Marks,
+    /// Ended by the provider: sessions and personal tokens.
+    provider: Marks,
+}
 
 impl Revocations {
     /// For a configuration and the store that its workers share.
     #[must_use]
     pub fn new(config: &Config, store: Rc<dyn SharedStore>) -> Self {
         // Another issuer's sessions and subjects may have the same names.
-        let purpose = format!("signed out at {} {}", config.issuer, config.client_id);
+        let at = format!("{} {}", config.issuer, config.client_id);
+        let marks = |purpose: &str, life| {
+            Marks::new(&format!("{purpose} {at}"), life, &config.shared_key(), Rc::clone(&store))
+        };
         // As long as the longest of what they end.
         let tokens = config.machines.personal_tokens.as_ref().map(|tokens| tokens.max);
-        let life = config.session.absolute.max(tokens.unwrap_or_default());
-        Self(Marks::new(&purpose, life, &config.shared_key(), store))
+        let longest = config.session.absolute.max(tokens.unwrap_or_default());
+        Self {
+            own: marks("signed out at", config.session.absolute),
+            provider: marks("ended by", longest),
+        }
     }
 
     /// Ends one session, by its own id. Where the mark finds no place the recheck is what ends it.
     pub fn end(&mut self, id: Name, now: UnixTime) {
-        let _ = self.0.renew(id, now);
+        let _ = self.own.renew(id, now);
     }
 
     /// Ends what the provider has ended; whether the mark has found its place.
     pub fn end_by_provider(&mut self, logout: &Logout, now: UnixTime) -> bool {
         let mut marked = true;
         for what in names_of(logout) {
-            marked &= self.0.renew(what, now) != Added::Busy;
+            marked &= self.provider.renew(what, now) != Added::Busy;
         }
         marked
     }
 
     /// Whether a session was ended, as all workers know it.
     pub fn has(&mut self, session: &Session, now: UnixTime) -> bool {
-        self.0.look();
-        if self.0.is_empty() {
+        self.own.look();
+        self.provider.look();
+        if self.own.at(&session.id, now).is_some() {
+            return true;
+        }
+        if self.provider.is_empty() {
             return false;
         }
         // A login after the mark is another one.
-        let ended = |what: Name| self.0.at(&what, now).is_some_and(|at| session.started <= at);
-        self.0.at(&session.id, now).is_some() || of_provider(session).into_iter().any(ended)
+        let ended =
+            |what: Name| self.provider.at(&what, now).is_some_and(|at| session.started <= at);
+        of_provider(session).into_iter().any(ended)
     }
 
     /// Until when marks have been lost that may have been this session's (the list is bounded): what
     /// was confirmed up to then must be confirmed anew.
     #[must_use]
     pub fn lost(&self, session: &Session) -> Option<UnixTime> {
-        if self.0.is_empty() {
-            return None;
+        let own = self.own.lost(&session.id);
+        if self.provider.is_empty() {
+            return own;
         }
-        let [by_session, by_subject] = of_provider(session);
-        [session.id, by_session, by_subject].iter().filter_map(|what| self.0.lost(what)).max()
+        let names = of_provider(session);
+        names.iter().filter_map(|what| self.provider.lost(what)).chain(own).max()
     }
 }
 
@@ -69,11 +86,11 @@ impl Revoked for Revocations {
     /// A token can't be confirmed anew: if marks have been lost since it was made, it may have been one
     /// of them.
     fn is_revoked(&mut self, token: &PersonalToken, now: UnixTime) -> bool {
-        self.0.look();
+        self.provider.look();
         let names = names_of_person(token.sid.as_deref(), &token.subject);
         names.iter().any(|name| {
-            let ended = self.0.at(name, now).is_some_and(|at| token.issued <= at);
-            ended || self.0.lost(name).is_some_and(|at| token.issued <= at)
+            let ended = self.provider.at(name, now).is_some_and(|at| token.issued <= at);
+            ended || self.provider.lost(name).is_some_and(|at| token.issued <= at)
         })
     }
 }

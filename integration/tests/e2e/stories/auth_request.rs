@@ -48,6 +48,7 @@ impl Nginx {
         let vouching = format!(
             "proxy_set_header X-Original-Method $request_method;
              proxy_set_header X-Original-URI $request_uri;
+             proxy_set_header X-Real-IP $remote_addr;
              proxy_set_header X-Lictor-Auth-Request-Secret {SECRET};"
         );
         let configuration = format!(
