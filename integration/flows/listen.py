@@ -1,5 +1,4 @@
-"""Prefect's own subscriber, for as long as it takes: prints each event about LISTEN_TO as it arrives, and ends
-with the one that is called `last`."""
+"""Prefect's own subscriber: prints each event about LISTEN_TO as it arrives, until it is stopped."""
 
 import asyncio
 import os
@@ -14,8 +13,6 @@ async def main():
         print("listening", flush=True)
         async for event in events:
             print("heard", event.event, flush=True)
-            if event.event == "last":
-                return
 
 
 asyncio.run(main())
