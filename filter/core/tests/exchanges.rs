@@ -8,19 +8,19 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use std::rc::Rc;
 
+use lictor_core::Site;
 use lictor_core::decision::{CalloutReply, DataStep};
 use lictor_core::http::request::RequestView;
 use lictor_core::limits::EXCHANGES_OF_CLIENT;
 use lictor_core::shared::SharedStore;
 use lictor_core::site::SiteCall;
 use lictor_core::ws::frame;
-use lictor_core::{Gate, Site};
 use serde_json::{Value, json};
 use world::idp::Mood;
 use world::store::MemoryStore;
 use world::{
-    AUTH_STRING, Headers, Outcome, World, basic, code, compile, configuration, header, host,
-    reply_of, request,
+    AUTH_STRING, Headers, Outcome, World, auth_frame, basic, code, compile, configuration, header,
+    host, reply_of, request,
 };
 
 const PAIR: &str = "etl-worker:planted-secret-of-etl";
@@ -333,32 +333,6 @@ fn oa_3_odd_secrets_arrive_as_they_are() {
     assert_eq!(status(&mut world, &format!("ö.t:{secret}")), 200);
 }
 
-fn upgrade() -> Headers {
-    request(
-        "GET",
-        "/api/events/out",
-        &[
-            ("upgrade", "websocket"),
-            ("connection", "Upgrade"),
-            ("sec-websocket-protocol", "prefect"),
-        ],
-    )
-}
-
-fn opened(world: &mut World) -> Gate {
-    let (mut gate, outcome) = world.request(&upgrade());
-    assert_eq!(outcome.status(), 200);
-    let headers = vec![(":status".to_owned(), b"101".to_vec())];
-    let view = lictor_core::http::request::ResponseView { headers: &headers };
-    let _ = gate.on_response(view, &mut world.cx());
-    gate
-}
-
-fn auth(token: &str) -> Vec<u8> {
-    let text = json!({ "type": "auth", "token": token }).to_string();
-    frame::write(frame::TEXT, text.as_bytes(), [1, 2, 3, 4])
-}
-
 /// What Prefect got for a first frame.
 fn rewritten(step: DataStep) -> Value {
     let DataStep::Replace(bytes) = step else { panic!("{step:?}") };
@@ -373,8 +347,8 @@ fn rewritten(step: DataStep) -> Value {
 #[test]
 fn a_first_frame_is_held_until_the_provider_has_spoken() {
     let mut world = World::new();
-    let mut gate = opened(&mut world);
-    let held = auth(PAIR);
+    let mut gate = world.unproved_socket();
+    let held = auth_frame(PAIR);
     for end in 1..held.len() {
         let step = gate.on_request_data(&held[..end], false, &mut world.cx());
         assert_eq!(step, DataStep::Hold);
@@ -389,7 +363,7 @@ fn a_first_frame_is_held_until_the_provider_has_spoken() {
     let step = gate.on_data_wake(&held, &mut world.cx());
     assert_eq!(rewritten(step)["token"], AUTH_STRING);
     // Known now: the next one does not wait.
-    let mut gate = opened(&mut world);
+    let mut gate = world.unproved_socket();
     let step = gate.on_request_data(&held, false, &mut world.cx());
     assert_eq!(rewritten(step)["token"], AUTH_STRING);
     assert_eq!(exchanges(&world), 1);
@@ -403,9 +377,9 @@ fn a_first_frame_that_is_refused_or_not_judged_is_closed_with_the_right_code() {
         (Mood::NoCluster, PAIR, 1013),
     ] {
         let mut world = World::new();
-        let mut gate = opened(&mut world);
+        let mut gate = world.unproved_socket();
         world.idp.mood = mood;
-        let held = auth(pair);
+        let held = auth_frame(pair);
         assert_eq!(gate.on_request_data(&held, false, &mut world.cx()), DataStep::Hold);
         world.work();
         let step = gate.on_data_wake(&held, &mut world.cx());
@@ -417,8 +391,8 @@ fn a_first_frame_that_is_refused_or_not_judged_is_closed_with_the_right_code() {
 #[test]
 fn a_socket_ends_when_its_credentials_do() {
     let mut world = World::new();
-    let mut gate = opened(&mut world);
-    let held = auth(PAIR);
+    let mut gate = world.unproved_socket();
+    let held = auth_frame(PAIR);
     let _ = gate.on_request_data(&held, false, &mut world.cx());
     world.work();
     rewritten(gate.on_data_wake(&held, &mut world.cx()));

@@ -10,7 +10,6 @@ use std::rc::Rc;
 
 use lictor_core::decision::{CalloutReply, DataStep};
 use lictor_core::http::query::encode;
-use lictor_core::http::request::ResponseView;
 use lictor_core::shared::SharedStore;
 use lictor_core::site::{Fate, SiteCall};
 use lictor_core::stream::StreamId;
@@ -22,7 +21,8 @@ use world::browser::Browser;
 use world::idp::Mood;
 use world::store::MemoryStore;
 use world::{
-    Headers, Outcome, World, basic, code, compile, configuration, header, host, reply_of, request,
+    Headers, Outcome, World, auth_frame, basic, code, compile, configuration, header, host,
+    reply_of, request,
 };
 
 const PAIR: &str = "etl-worker:planted-secret-of-etl";
@@ -67,25 +67,9 @@ fn made(world: &mut World) -> String {
     let (_, rest) = page.split_once("PREFECT_API_AUTH_STRING=&#39;").expect("the setting");
     rest.split_once("&#39;</").unwrap_or_else(|| rest.split_once("&#39;\n").unwrap()).0.to_owned()
 }
-fn opened(world: &mut World) -> Gate {
-    let upgrade = [
-        ("upgrade", "websocket"),
-        ("connection", "Upgrade"),
-        ("sec-websocket-protocol", "prefect"),
-    ];
-    let (mut gate, outcome) = world.request(&request("GET", "/api/events/out", &upgrade));
-    assert_eq!(outcome.status(), 200);
-    let headers = vec![(":status".to_owned(), b"101".to_vec())];
-    let _ = gate.on_response(ResponseView { headers: &headers }, &mut world.cx());
-    gate
-}
-fn auth(token: &str) -> Vec<u8> {
-    let text = json!({ "type": "auth", "token": token }).to_string();
-    frame::write(frame::TEXT, text.as_bytes(), [1, 2, 3, 4])
-}
 fn socket(world: &mut World) -> Gate {
-    let mut gate = opened(world);
-    let held = auth(PAIR);
+    let mut gate = world.unproved_socket();
+    let held = auth_frame(PAIR);
     let mut step = gate.on_request_data(&held, false, &mut world.cx());
     if gate.waits_with_data() {
         world.work();
@@ -364,11 +348,11 @@ fn names_that_nobody_has_fill_no_bucket_up() {
 #[test]
 fn trailers_let_no_held_first_frame_go() {
     let mut world = World::new();
-    let mut gate = opened(&mut world);
-    let held = auth(PAIR);
+    let mut gate = world.unproved_socket();
+    let held = auth_frame(PAIR);
     assert_eq!(gate.on_request_data(&held[..20], false, &mut world.cx()), DataStep::Hold);
     assert_ne!(gate.on_request_trailers(), DataStep::Pass, "an unjudged frame reaches Prefect");
-    let mut gate = opened(&mut world);
+    let mut gate = world.unproved_socket();
     assert_eq!(gate.on_request_data(&held, false, &mut world.cx()), DataStep::Hold);
     assert!(gate.waits_with_data());
     assert_ne!(gate.on_request_trailers(), DataStep::Pass, "a client's secret reaches Prefect");
@@ -571,9 +555,9 @@ fn one_silence_is_no_grace_for_ever() {
 fn more_than_a_first_frame_is_never_held() {
     use lictor_core::limits::HELD;
     let mut world = World::new();
-    let mut gate = opened(&mut world);
+    let mut gate = world.unproved_socket();
     // A refused pair, and a lot behind it, in one read of Envoy's.
-    let mut held = auth("nobody:wrong");
+    let mut held = auth_frame("nobody:wrong");
     held.extend(frame::write(frame::TEXT, &vec![b'x'; 20_000], [1, 2, 3, 4]));
     let step = gate.on_request_data(&held, false, &mut world.cx());
     if step == DataStep::Hold {
@@ -640,4 +624,18 @@ fn who_was_given_up_is_not_queued_for_nobody() {
         .filter(|(c, _)| matches!(c, SiteCall::Exchange(_)))
         .count();
     assert_eq!(sent, 0, "exchanges for requests that were answered with 503");
+}
+
+/// A socket that trailers have ended gives its places back.
+#[test]
+fn trailers_leave_no_place_taken() {
+    let mut world = World::new();
+    let mut gate = socket(&mut world);
+    assert_eq!(gate.on_request_trailers(), DataStep::Reset);
+    gate.finish(&mut world.site);
+    assert!(world.site.sockets.to_be_judged(true, world.now).is_empty());
+    let mut gate = world.unproved_socket();
+    assert_eq!(gate.on_request_trailers(), DataStep::Reset);
+    gate.finish(&mut world.site);
+    assert!(world.site.pending.is_empty());
 }

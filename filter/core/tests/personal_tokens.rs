@@ -12,16 +12,14 @@ use lictor_core::Site;
 use lictor_core::crypto::{sha256, to_base64url};
 use lictor_core::decision::DataStep;
 use lictor_core::http::query::{encode, only};
-use lictor_core::http::request::ResponseView;
 use lictor_core::reply::Reply;
 use lictor_core::shared::SharedStore;
-use lictor_core::ws::frame;
 use serde_json::{Value, json};
 use world::browser::{Browser, NAVIGATION, SCRIPT};
 use world::store::MemoryStore;
 use world::{
-    AUTH_STRING, COOKIE_KEY, Headers, Outcome, World, basic, code, compile, configuration, header,
-    host, reply_header, request, request_to,
+    AUTH_STRING, COOKIE_KEY, Headers, Outcome, World, auth_frame, basic, code, compile,
+    configuration, header, host, reply_header, request, request_to,
 };
 
 const POST: [(&str, &str); 4] = [
@@ -509,21 +507,8 @@ fn malformed_wishes_of_terminals_are_refused_before_any_login() {
 fn a_socket_ends_with_its_personal_token() {
     let mut world = started(&settings());
     let pair = made(&mut world);
-    let headers = request(
-        "GET",
-        "/api/events/out",
-        &[
-            ("upgrade", "websocket"),
-            ("connection", "Upgrade"),
-            ("sec-websocket-protocol", "prefect"),
-        ],
-    );
-    let (mut gate, outcome) = world.request(&headers);
-    assert_eq!(outcome.status(), 200);
-    let opened = vec![(":status".to_owned(), b"101".to_vec())];
-    let _ = gate.on_response(ResponseView { headers: &opened }, &mut world.cx());
-    let message = json!({ "type": "auth", "token": pair }).to_string();
-    let held = frame::write(frame::TEXT, message.as_bytes(), [1, 2, 3, 4]);
+    let mut gate = world.unproved_socket();
+    let held = auth_frame(&pair);
     let step = gate.on_request_data(&held, false, &mut world.cx());
     assert!(matches!(step, DataStep::Replace(_)), "{step:?}");
     world.pass(35_999);

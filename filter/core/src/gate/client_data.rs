@@ -50,11 +50,13 @@ impl Gate {
     /// Trailers of the client's: they end the body, and what was held would go on with them.
     pub fn on_request_trailers(&mut self) -> DataStep {
         match core::mem::replace(&mut self.state, State::Over) {
-            // No socket has any, and one that is held would go on with them.
-            State::Forwarded(Forwarded { socket: Some(_), .. }) => DataStep::Reset,
-            forwarded @ State::Forwarded(_) => {
-                self.state = forwarded;
-                DataStep::Pass
+            State::Forwarded(forwarded) => {
+                // No socket has any, and one that is held would go on with them.
+                let step =
+                    if forwarded.socket.is_some() { DataStep::Reset } else { DataStep::Pass };
+                // Its places are given back when it is gone.
+                self.state = State::Forwarded(forwarded);
+                step
             }
             State::BackchannelLogout(backchannel_logout::Step::Reading { .. }) => {
                 self.backchannel_trailers()

@@ -279,6 +279,7 @@ impl Gate {
                 return Err(Refusal::new(Reason::NoCredential));
             }
             Proof::Nothing { .. } => {
+                // Nothing else makes a socket wait that shows no credential.
                 let again = self.waited_since.is_some();
                 let address = cx.peer.address();
                 match cx.site.pending.take(self.stream, &address, again, cx.now) {

@@ -125,22 +125,20 @@ impl<T: Answer> Answers<T> {
     /// Takes it upon this worker to ask; whether it may. Without a store every worker may.
     #[must_use]
     pub fn lease(&self, id: &Name, now: UnixTime) -> bool {
-        self.change(id, now, |entry| {
-            if self.is_asked(entry, now) {
-                return false;
-            }
-            (entry.leased, entry.by) = (now.plus(LEASE), self.own);
-            true
-        })
+        self.lease_if(id, now, |_| true)
     }
 
     /// The same, unless somebody has told meanwhile what is later than this worker knows.
     #[must_use]
     pub fn lease_unless_told(&self, id: &Name, known: Option<UnixTime>, now: UnixTime) -> bool {
+        self.lease_if(id, now, |told| {
+            told.is_none_or(|told| known.is_some_and(|known| told.at() <= known))
+        })
+    }
+
+    fn lease_if(&self, id: &Name, now: UnixTime, may: impl Fn(Option<&T>) -> bool) -> bool {
         self.change(id, now, |entry| {
-            let told = entry.kept.as_ref().map(Answer::at);
-            if self.is_asked(entry, now) || told.is_some_and(|at| known.is_none_or(|own| at > own))
-            {
+            if self.is_asked(entry, now) || !may(entry.kept.as_ref()) {
                 return false;
             }
             (entry.leased, entry.by) = (now.plus(LEASE), self.own);

@@ -1,9 +1,8 @@
 //! What must hold for any bytes of a client whose socket is not judged yet. Tests and fuzzers ask it.
 
 use lictor_core::decision::DataStep;
-use lictor_core::http::request::ResponseView;
 
-use super::world::{API_KEY, AUTH_STRING, World, request};
+use super::world::{API_KEY, AUTH_STRING, World};
 
 /// What became of the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,18 +18,7 @@ pub enum Judged {
 /// Sends bytes in pieces (their lengths repeat) and looks at everything that reaches Prefect.
 pub fn judged(sent: &[u8], pieces: &[u8]) -> Judged {
     let mut world = World::new();
-    let headers = request(
-        "GET",
-        "/api/events/out",
-        &[
-            ("upgrade", "websocket"),
-            ("connection", "Upgrade"),
-            ("sec-websocket-protocol", "prefect"),
-        ],
-    );
-    let (mut gate, _) = world.request(&headers);
-    let accepted = vec![(":status".to_owned(), b"101".to_vec())];
-    let _ = gate.on_response(ResponseView { headers: &accepted }, &mut world.cx());
+    let mut gate = world.unproved_socket();
     let (mut held, mut passed, mut at) = (Vec::new(), Vec::new(), 0);
     for piece in pieces.iter().chain([&255]).cycle() {
         if at >= sent.len() {

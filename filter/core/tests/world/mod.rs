@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use lictor_core::config::Config;
 use lictor_core::crypto::{Entropy, NoEntropy, sha256};
 use lictor_core::decision::{Callout, CalloutReply, DataStep, Decision};
-use lictor_core::http::request::RequestView;
+use lictor_core::http::request::{RequestView, ResponseView};
 use lictor_core::jose::signature::InRust;
 use lictor_core::machine::certificate::{Certificate, Peer};
 use lictor_core::reply::Reply;
@@ -22,6 +22,7 @@ use lictor_core::shared::{NoStore, SharedStore};
 use lictor_core::site::{Host, SiteCall};
 use lictor_core::stream::StreamId;
 use lictor_core::time::UnixTime;
+use lictor_core::ws::frame;
 use lictor_core::{Cx, Gate, Site};
 use serde_json::{Value, json};
 
@@ -248,6 +249,24 @@ impl World {
         }
     }
 
+    /// A socket whose upgrade Prefect has accepted, and whose client has shown nothing yet.
+    pub fn unproved_socket(&mut self) -> Gate {
+        let headers = request(
+            "GET",
+            "/api/events/out",
+            &[
+                ("upgrade", "websocket"),
+                ("connection", "Upgrade"),
+                ("sec-websocket-protocol", "prefect"),
+            ],
+        );
+        let (mut gate, outcome) = self.request(&headers);
+        outcome.forwarded();
+        let accepted = vec![(":status".to_owned(), b"101".to_vec())];
+        let _ = gate.on_response(ResponseView { headers: &accepted }, &mut self.cx());
+        gate
+    }
+
     /// Lets the site work, and wakes those that waited for it.
     pub fn finish_waiting(&mut self, waiting: Vec<(Gate, Headers)>) -> Vec<(Gate, Outcome)> {
         self.work();
@@ -328,6 +347,12 @@ pub fn request_to(host: &str, method: &str, path: &str, extra: &[(&str, &str)]) 
     let own = [(":method", method), (":path", path), (":authority", host), (":scheme", "https")];
     let lines = own.iter().chain(extra);
     lines.map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+/// The first frame of Prefect's clients.
+pub fn auth_frame(token: &str) -> Vec<u8> {
+    let text = json!({ "type": "auth", "token": token }).to_string();
+    frame::write(frame::TEXT, text.as_bytes(), [1, 2, 3, 4])
 }
 
 pub fn basic(pair: &str) -> String {

@@ -87,6 +87,7 @@ fn silent() {
                             }
                             _ => {
                                 refused.fetch_add(1, Relaxed);
+                                // Its pace; nothing is waited for.
                                 thread::sleep(Duration::from_millis(50));
                             }
                         }
@@ -106,7 +107,11 @@ fn silent() {
         }
         over.store(true, Relaxed);
     });
-    let opened = opened.load(Relaxed);
+    let (opened, refused) = (opened.load(Relaxed), refused.load(Relaxed));
+    crate::world::say(&format!(
+        "{opened} silent sockets in a minute and {refused} refused, at most {most} at once at Prefect, \
+         whose slowest answer took {slowest:.2?}"
+    ));
     assert!(opened > 300, "no flood: {opened} opened");
     // Two workers with 32 places each, and the one that is proved.
     assert!(most <= 65, "{most} at once at Prefect");

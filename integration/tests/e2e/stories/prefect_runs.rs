@@ -42,7 +42,7 @@ pub fn stories() -> Vec<Trial> {
 
 /// Of the API through the gate, as the machine.
 #[track_caller]
-fn ask(gate: &Gate, path: &str, filter: &Value) -> Value {
+pub fn ask(gate: &Gate, path: &str, filter: &Value) -> Value {
     let request = Request::post(path, &filter.to_string())
         .host(gate.machine_host())
         .header("authorization", basic(&world().stack.machine.auth_string));

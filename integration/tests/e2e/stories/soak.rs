@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use lictor_integration::download::KEYCLOAK;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::prefect_runs::ask;
 use super::story;
-use crate::client::Request;
-use crate::keycloak_admin::{admin_at, basic, text};
+use crate::keycloak_admin::{admin_at, text};
 use crate::lane::{Lane, Plan};
 use crate::prefect_client::{Client, newest};
 use crate::world::{checkout, eventually, say, world};
@@ -38,10 +38,7 @@ fn count(lane: &Lane, states: &[&str]) -> usize {
         "deployments": {"name": {"any_": ["soak"]}},
         "flow_runs": {"state": {"type": {"any_": states}}},
     });
-    let request = Request::post("/api/flow_runs/count", &filter.to_string())
-        .host(lane.gate.machine_host())
-        .header("authorization", basic(&world().stack.machine.auth_string));
-    let answer: Value = lane.gate.send(&request).expect(200).json();
+    let answer = ask(&lane.gate, "/api/flow_runs/count", &filter);
     answer.as_u64().and_then(|count| usize::try_from(count).ok()).unwrap()
 }
 

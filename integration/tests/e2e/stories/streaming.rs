@@ -253,6 +253,7 @@ fn lines() {
         }
     }
     let (first, all) = (first.unwrap(), begun.elapsed());
+    crate::world::say(&format!("the first line after {first:.2?}, the last after {all:.2?}"));
     let text = String::from_utf8(text).unwrap();
     // The head of the table, and the lines in their order.
     assert_eq!(text.lines().count(), 1 + LINES);
