@@ -211,3 +211,28 @@ fn a_session_opens_no_socket_behind_another_proxy_either() {
         assert_eq!(status(&mut world, "/oauth2/auth", &lines), wanted, "{path}");
     }
 }
+
+/// Whose address it is only a proxy may say that shows the secret: guesses are counted by it.
+#[test]
+fn the_address_of_whoever_guesses_is_believed_with_the_secret_alone() {
+    for (vouched, wanted) in [(true, 202), (false, 401)] {
+        let mut world = World::new();
+        let ask = |world: &mut World, pair: &str, address: &str| {
+            let line = basic(pair);
+            let mut lines = vec![("authorization", line.as_str()), ("x-real-ip", address)];
+            if vouched {
+                lines.extend([
+                    SECRET,
+                    ("x-original-method", "GET"),
+                    ("x-original-uri", "/api/flows/1"),
+                ]);
+            }
+            status(world, "/oauth2/auth", &lines)
+        };
+        for number in 0..100 {
+            ask(&mut world, &format!("guess-{number}:x"), "192.0.2.66");
+        }
+        let good = ask(&mut world, "etl-worker:planted-secret-of-etl", "198.51.100.7");
+        assert_eq!(good, wanted, "vouched for: {vouched}");
+    }
+}
