@@ -76,7 +76,7 @@ impl Gate {
             Err(Unproved::NoKeys) => Err(Refusal::new(Reason::NotReady).seen("no keys yet")),
             Err(Unproved::UnknownKey { issuer, kid }) => self.on_unknown_key(issuer, &kid, cx),
             Err(Unproved::Asking) if self.waited_since.is_none() => Ok(Proof::Wait),
-            Err(Unproved::Asking | Unproved::Credentials(_) | Unproved::Personal(_)) => {
+            Err(Unproved::Asking) => {
                 Err(Refusal::new(Reason::ProviderUnreachable).seen("no verdict on credentials"))
             }
         }

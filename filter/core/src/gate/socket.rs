@@ -205,7 +205,7 @@ impl Socket {
                 cx.site.pending.has_spoken(stream, cx.now);
                 return (DataStep::Hold, None);
             }
-            Err(Unproved::Asking | Unproved::Credentials(_) | Unproved::Personal(_)) => {
+            Err(Unproved::Asking) => {
                 Err(Refusal::new(Reason::ProviderUnreachable).seen("no verdict on credentials"))
             }
             Err(Unproved::NoKeys) => Err(Refusal::new(Reason::NotReady).seen("no keys yet")),

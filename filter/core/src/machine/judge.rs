@@ -43,6 +43,17 @@ pub struct Bench<'a> {
     pub now: UnixTime,
 }
 
+/// What was shown, as far as it can be judged without asking anybody.
+#[derive(Debug)]
+pub enum Shown {
+    /// It proves this.
+    Proof(Identity),
+    /// A personal token of ours: whether it was revoked is not said yet.
+    Personal(Rc<PersonalToken>),
+    /// Credentials of a client: the provider knows them, or does not.
+    Credentials(Credentials),
+}
+
 /// Why nobody is proved.
 #[derive(Debug)]
 pub enum Unproved {
@@ -55,10 +66,6 @@ pub enum Unproved {
         /// The `kid`, as it may be shown.
         kid: String,
     },
-    /// A personal token of ours: whether it still counts is not said yet.
-    Personal(Rc<PersonalToken>),
-    /// Credentials of a client: the provider knows them, or does not.
-    Credentials(Credentials),
     /// The provider is being asked; the request is woken.
     Asking,
     /// Refused.
@@ -76,31 +83,32 @@ impl Bench<'_> {
     ///
     /// # Errors
     /// See [`Unproved`].
-    pub fn judge(self, presented: &Presented<'_>) -> Result<Identity, Unproved> {
+    pub fn judge(self, presented: &Presented<'_>) -> Result<Shown, Unproved> {
         match presented {
             Presented::ApiKey(key) if key.expose().starts_with(personal_token::PREFIX) => {
-                Err(self.personal(key.expose()))
+                self.personal(key.expose())
             }
-            Presented::ApiKey(key) => Ok(api_key::judge(*key, self.config, self.now)?),
+            Presented::ApiKey(key) => self.api_key(*key),
             Presented::Bearer(token) if token.expose().starts_with(api_key::PREFIX) => {
-                Ok(api_key::judge(*token, self.config, self.now)?)
+                self.api_key(*token)
             }
-            Presented::Bearer(token) => self.bearer(*token),
+            Presented::Bearer(token) if token.expose().starts_with(personal_token::PREFIX) => {
+                self.personal(token.expose())
+            }
+            Presented::Bearer(token) => Ok(Shown::Proof(self.bearer(*token)?)),
             Presented::Basic { user, password } => self.basic(user, password, true),
         }
     }
 
-    fn personal(self, token: &[u8]) -> Unproved {
-        match self.personal.open(token) {
-            Ok(token) => Unproved::Personal(Rc::new(token)),
-            Err(refusal) => Unproved::Refused(refusal),
-        }
+    fn api_key(self, key: Lent<'_>) -> Result<Shown, Unproved> {
+        Ok(Shown::Proof(api_key::judge(key, self.config, self.now)?))
+    }
+
+    fn personal(self, token: &[u8]) -> Result<Shown, Unproved> {
+        Ok(Shown::Personal(Rc::new(self.personal.open(token)?)))
     }
 
     fn bearer(self, token: Lent<'_>) -> Result<Identity, Unproved> {
-        if token.expose().starts_with(personal_token::PREFIX) {
-            return Err(self.personal(token.expose()));
-        }
         if !self.config.machines.bearer {
             return Err(not_accepted(
                 "a bearer token",
@@ -132,20 +140,20 @@ impl Bench<'_> {
 
     /// Basic in its order: API key, personal token, JWT, Prefect's string, a wrapped header
     /// (people are told to write `PREFECT_API_AUTH_STRING="Bearer …"`), client credentials.
-    fn basic(self, user: &str, password: &Secret, unwrap: bool) -> Result<Identity, Unproved> {
+    fn basic(self, user: &str, password: &Secret, unwrap: bool) -> Result<Shown, Unproved> {
         let secret = password.expose();
         if secret.starts_with(api_key::PREFIX) {
-            return Ok(api_key::judge(password.lent(), self.config, self.now)?);
+            return self.api_key(password.lent());
         }
         if secret.starts_with(personal_token::PREFIX) {
-            return Err(self.personal(secret));
+            return self.personal(secret);
         }
         if looks_like_token(secret) {
-            return self.bearer(password.lent());
+            return Ok(Shown::Proof(self.bearer(password.lent())?));
         }
         let pair = Secret::new([user.as_bytes(), b":", secret].concat());
         if self.config.secrets.prefect.equals(pair.expose()) {
-            return self.auth_string();
+            return Ok(Shown::Proof(self.auth_string()?));
         }
         if unwrap && let Some(inner) = wrapped(&pair) {
             return match inner? {
@@ -153,36 +161,39 @@ impl Bench<'_> {
                 other => self.judge(&other),
             };
         }
-        Err(self.credentials(user, password))
+        self.credentials(user, password)
     }
 
     /// What is nothing else is a client's, if clients may try.
-    fn credentials(self, client: &str, secret: &Secret) -> Unproved {
+    fn credentials(self, client: &str, secret: &Secret) -> Result<Shown, Unproved> {
         // A key in the name's place is a mistake, and must neither be shown nor sent anywhere.
         let misplaced = [api_key::PREFIX, personal_token::PREFIX, b"Bearer ", b"Basic "]
             .iter()
             .any(|p| client.as_bytes().starts_with(p));
         if misplaced || looks_like_token(client.as_bytes()) {
-            return not_accepted("a credential in the place of the name", "name:credential");
+            return Err(not_accepted("a credential in the place of the name", "name:credential"));
         }
         if !(1..=CLIENT_ID).contains(&client.len())
             || !(1..=CLIENT_SECRET).contains(&secret.expose().len())
         {
-            return not_accepted("a name or a password that is empty, or too long", "name:secret");
+            return Err(not_accepted(
+                "a name or a password that is empty, or too long",
+                "name:secret",
+            ));
         }
         match &self.config.machines.client_credentials {
-            None => not_accepted(
+            None => Err(not_accepted(
                 "a name and a password",
                 "name:lk_<key> (machines.client_credentials is off)",
-            ),
-            Some(allowed) if !allowed.may(client) => not_accepted(
+            )),
+            Some(allowed) if !allowed.may(client) => Err(not_accepted(
                 &format!("client {client}"),
                 "a client of machines.client_credentials.clients",
-            ),
-            Some(_) => Unproved::Credentials(Credentials {
+            )),
+            Some(_) => Ok(Shown::Credentials(Credentials {
                 client: client.to_owned(),
                 secret: secret.clone(),
-            }),
+            })),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::idp::token::Credentials;
 use crate::limits::CODE;
 use crate::machine::certificate::Peer;
 use crate::machine::exchange::{self, Verdict};
-use crate::machine::judge::{Bench, Unproved};
+use crate::machine::judge::{Bench, Shown, Unproved};
 use crate::machine::personal_token;
 use crate::policy::principal::Identity;
 use crate::refusal::{Reason, Refusal, shown};
@@ -40,14 +40,12 @@ impl Site {
             }
             judged => judged,
         };
-        match judged {
-            Err(Unproved::Credentials(credentials)) => {
+        match judged? {
+            Shown::Proof(identity) => Ok(identity),
+            Shown::Credentials(credentials) => {
                 self.exchange(&credentials, Shower { stream, peer }, now)
             }
-            Err(Unproved::Personal(token)) => {
-                Ok(personal_token::judge(&token, &config, &mut self.revocations, now)?)
-            }
-            judged => judged,
+            Shown::Personal(token) => Ok(self.judge_personal_token(&token, now)?),
         }
     }
 
