@@ -433,3 +433,21 @@ fn a_lease_ends() {
     let decision = gate.on_wake(RequestView { headers: &headers }, &mut second.cx());
     assert!(matches!(decision, lictor_core::decision::Decision::Forward { .. }), "{decision:?}");
 }
+
+/// A request that finds the other worker's answer before its own worker has looked for it, costs no second
+/// exchange, and those that wait are served.
+#[test]
+fn an_answer_that_was_used_before_it_was_awaited_is_the_awaited_one() {
+    let (mut first, mut second) = workers(&configuration());
+    let (_gate, _) = first.begin(&asks(PAIR));
+    let (call, callout) = first.poll().expect("an exchange");
+    let (gate, outcome) = second.begin(&asks(PAIR));
+    assert!(matches!(outcome, Outcome::Waiting));
+    let answer = first.idp.answer(&callout, first.now);
+    first.site.on_callout(call, reply_of(answer.as_ref()), first.now);
+    assert_eq!(status(&mut second, PAIR), 200, "from the store");
+    second.pass(1);
+    let outcomes = second.finish_waiting(vec![(gate, asks(PAIR))]);
+    assert_eq!(outcomes[0].1.status(), 200);
+    assert_eq!(exchanges(&second), 0);
+}

@@ -125,20 +125,14 @@ impl<T: Answer> Answers<T> {
     /// Takes it upon this worker to ask; whether it may. Without a store every worker may.
     #[must_use]
     pub fn lease(&self, id: &Name, now: UnixTime) -> bool {
-        self.lease_if(id, now, |_| true)
+        self.lease_unless(id, now, |_| false)
     }
 
-    /// The same, unless somebody has told meanwhile what is later than this worker knows.
+    /// The same, unless what somebody has told meanwhile is what this worker wants to know.
     #[must_use]
-    pub fn lease_unless_told(&self, id: &Name, known: Option<UnixTime>, now: UnixTime) -> bool {
-        self.lease_if(id, now, |told| {
-            told.is_none_or(|told| known.is_some_and(|known| told.at() <= known))
-        })
-    }
-
-    fn lease_if(&self, id: &Name, now: UnixTime, may: impl Fn(Option<&T>) -> bool) -> bool {
+    pub fn lease_unless(&self, id: &Name, now: UnixTime, told: impl Fn(&T) -> bool) -> bool {
         self.change(id, now, |entry| {
-            if self.is_asked(entry, now) || !may(entry.kept.as_ref()) {
+            if self.is_asked(entry, now) || entry.kept.as_ref().is_some_and(&told) {
                 return false;
             }
             (entry.leased, entry.by) = (now.plus(LEASE), self.own);
@@ -389,11 +383,11 @@ mod tests {
         };
         let (first, second) = (worker(0), worker(99));
         let now = UnixTime::from_secs(1000);
-        assert!(first.lease_unless_told(&name(0), None, now));
-        assert!(!second.lease_unless_told(&name(0), None, now), "the first one is asking");
+        assert!(first.lease_unless(&name(0), now, |_| true));
+        assert!(!second.lease_unless(&name(0), now, |_| true), "the first one is asking");
         first.publish(&name(0), Told(now));
-        assert!(!second.lease_unless_told(&name(0), None, now), "and has told");
-        assert!(second.lease_unless_told(&name(0), Some(now), now), "which is known");
+        assert!(!second.lease_unless(&name(0), now, |told| told.0 == now), "and has told");
+        assert!(second.lease_unless(&name(0), now, |told| told.0 > now), "which is known");
     }
 
     #[test]

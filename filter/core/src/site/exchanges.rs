@@ -68,6 +68,8 @@ struct Work {
     since: UnixTime,
     /// Whether they have been good before: guesses must not hold them up.
     known: bool,
+    /// When the answer was given that it is to replace, if there is one.
+    before: Option<UnixTime>,
 }
 
 struct Failed {
@@ -268,9 +270,9 @@ impl Exchanges {
         known: bool,
         now: UnixTime,
     ) {
+        let before = self.good.get(&name).map(Exchanged::at);
         // What another worker has told since this one looked is heard as if it were told later.
-        let own = self.good.get(&name).map(Exchanged::at);
-        let elsewhere = !self.shared.lease_unless_told(&name, own, now);
+        let elsewhere = !self.shared.lease_unless(&name, now, |told| is_news(told, before, now));
         let queue = match (elsewhere, known) {
             (true, _) => &mut self.followed,
             (false, true) => &mut self.renewals,
@@ -278,7 +280,7 @@ impl Exchanges {
         };
         queue.push_back(name);
         let waiting = stream.into_iter().collect();
-        let work = Work { credentials: credentials.clone(), waiting, since: now, known };
+        let work = Work { credentials: credentials.clone(), waiting, since: now, known, before };
         self.work.insert(name, work);
     }
 
@@ -296,7 +298,7 @@ impl Exchanges {
             let Some(work) = self.work.get(&name) else { continue };
             match self.shared.look(&name, now) {
                 Known::Asking => self.followed.push_back(name),
-                Known::Done(exchanged) if self.is_news(&name, &exchanged, now) => {
+                Known::Done(exchanged) if is_news(&exchanged, work.before, now) => {
                     woken.extend(self.done(&name));
                     self.good.insert(name, exchanged);
                 }
@@ -308,12 +310,6 @@ impl Exchanges {
             }
         }
         woken
-    }
-
-    fn is_news(&self, name: &Name, exchanged: &Exchanged, now: UnixTime) -> bool {
-        let known = self.good.get(name);
-        let possible = exchanged.end() > now && exchanged.at() <= now.plus(READ_LATER);
-        possible && known.is_none_or(|known| exchanged.at() > known.at())
     }
 
     /// Takes the next exchange to send.
@@ -328,12 +324,13 @@ impl Exchanges {
             } else {
                 return None;
             };
+            let Some(work) = self.work.get(&name) else { continue };
             // One that has waited for long may be another worker's meanwhile.
-            if !self.shared.lease(&name, now) {
+            let before = work.before;
+            if !self.shared.lease_unless(&name, now, |told| is_news(told, before, now)) {
                 self.followed.push_back(name);
                 continue;
             }
-            let Some(work) = self.work.get(&name) else { continue };
             let in_flight =
                 if work.known { &mut self.renewals_in_flight } else { &mut self.tries_in_flight };
             *in_flight = in_flight.saturating_add(1);
@@ -438,4 +435,11 @@ impl Exchanges {
             work.waiting.retain(|own| *own != stream);
         }
     }
+}
+
+/// Whether an answer is what a request for a later one than `before` waits for. It may be in use here
+/// already: a request that came meanwhile has found it.
+fn is_news(answer: &Exchanged, before: Option<UnixTime>, now: UnixTime) -> bool {
+    let possible = answer.end() > now && answer.at() <= now.plus(READ_LATER);
+    possible && before.is_none_or(|before| answer.at() > before)
 }
