@@ -2,6 +2,7 @@
 
 use crate::policy::authorize::Permit;
 use crate::policy::principal::Method;
+use crate::policy::role::Role;
 use crate::refusal::Refusal;
 use crate::session::personal_token::PersonalToken;
 
@@ -10,7 +11,7 @@ const FORWARDED: &str = "forwarded";
 /// One decided request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// `forwarded`, `refused` or `answered`.
+    /// `forwarded`, `reported` (forwarded, though a role is missing), `refused` or `answered`.
     pub outcome: &'static str,
     /// How the principal was proved.
     pub method: &'static str,
@@ -29,31 +30,45 @@ impl Event {
     #[must_use]
     pub fn forwarded(permit: &Permit) -> Self {
         let identity = permit.identity();
+        let role = identity.and_then(|(_, role)| role).map_or("-", Role::name);
+        if let Some(refusal) = permit.reported() {
+            return Self { role, ..Self::reported(refusal) };
+        }
         Self {
             outcome: FORWARDED,
             method: permit.method().label(),
             reason: "ok",
             principal: identity
                 .map_or_else(|| "-".to_owned(), |(p, _)| crate::refusal::shown(&p.id)),
-            role: identity.map_or("-", |(_, role)| role.name()),
+            role,
             line: None,
         }
+    }
+
+    /// A request that goes on although its role is missing: roles are only reported.
+    #[must_use]
+    pub fn reported(refusal: &Refusal) -> Self {
+        Self::of("reported", refusal)
     }
 
     /// A refused request.
     #[must_use]
     pub fn refused(refusal: &Refusal) -> Self {
+        Self::of("refused", refusal)
+    }
+
+    fn of(outcome: &'static str, refusal: &Refusal) -> Self {
         let principal = refusal.principal.as_deref();
         let id = principal.map_or_else(|| "-".to_owned(), |p| crate::refusal::shown(&p.id));
         let code = refusal.reason.meaning().code;
         let line = format!(
-            "refused reason={code} principal=\"{}\" seen=\"{}\" wanted=\"{}\"",
+            "{outcome} reason={code} principal=\"{}\" seen=\"{}\" wanted=\"{}\"",
             field(&id),
             field(&refusal.seen),
             field(&refusal.wanted)
         );
         Self {
-            outcome: "refused",
+            outcome,
             method: principal.map_or(Method::Anonymous, |p| p.method).label(),
             reason: code,
             principal: id,

@@ -58,6 +58,8 @@ pub enum Reason {
     SocketByCookie,
     /// A first frame without a credential.
     FirstFrame,
+    /// A body that must be judged and is too large for that.
+    BodyTooLarge,
     // The right.
     /// A person without any role.
     NoRole,
@@ -177,6 +179,11 @@ impl Reason {
             Self::FirstFrame => {
                 plain(401, "first_frame", "The first frame must carry a credential.")
             }
+            Self::BodyTooLarge => plain(
+                413,
+                "body_too_large",
+                "The body of this request is too large to be judged; at most 64 KiB.",
+            ),
             Self::NoRole => plain(403, "no_role", "Your account has no role in Prefect."),
             Self::RoleMissing => plain(403, "role_missing", "Your role does not allow this."),
             Self::UnknownAttempt => plain(

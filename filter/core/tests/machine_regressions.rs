@@ -351,11 +351,19 @@ fn trailers_let_no_held_first_frame_go() {
     let mut gate = world.unproved_socket();
     let held = auth_frame(PAIR);
     assert_eq!(gate.on_request_data(&held[..20], false, &mut world.cx()), DataStep::Hold);
-    assert_ne!(gate.on_request_trailers(), DataStep::Pass, "an unjudged frame reaches Prefect");
+    assert_ne!(
+        gate.on_request_trailers(&mut world.cx()),
+        DataStep::Pass,
+        "an unjudged frame reaches Prefect"
+    );
     let mut gate = world.unproved_socket();
     assert_eq!(gate.on_request_data(&held, false, &mut world.cx()), DataStep::Hold);
     assert!(gate.waits_with_data());
-    assert_ne!(gate.on_request_trailers(), DataStep::Pass, "a client's secret reaches Prefect");
+    assert_ne!(
+        gate.on_request_trailers(&mut world.cx()),
+        DataStep::Pass,
+        "a client's secret reaches Prefect"
+    );
 }
 
 #[test]
@@ -631,11 +639,11 @@ fn who_was_given_up_is_not_queued_for_nobody() {
 fn trailers_leave_no_place_taken() {
     let mut world = World::new();
     let mut gate = socket(&mut world);
-    assert_eq!(gate.on_request_trailers(), DataStep::Reset);
+    assert_eq!(gate.on_request_trailers(&mut world.cx()), DataStep::Reset);
     gate.finish(&mut world.site);
     assert!(world.site.sockets.to_be_judged(true, world.now).is_empty());
     let mut gate = world.unproved_socket();
-    assert_eq!(gate.on_request_trailers(), DataStep::Reset);
+    assert_eq!(gate.on_request_trailers(&mut world.cx()), DataStep::Reset);
     gate.finish(&mut world.site);
     assert!(world.site.pending.is_empty());
 }

@@ -525,15 +525,15 @@ fn trailers_end_a_logout_and_nothing_else() {
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let (mut gate, outcome) = world.request(&request("POST", "/oauth2/backchannel_logout", &form));
     assert!(matches!(outcome, Outcome::Reading));
-    let answer = gate.on_request_trailers();
+    let answer = gate.on_request_trailers(&mut world.cx());
     assert!(matches!(answer, DataStep::Answer(reply) if reply.status == 400));
     assert_eq!(gate.on_request_data(b"x", true, &mut world.cx()), DataStep::Hold, "it is over");
-    assert_eq!(gate.on_request_trailers(), DataStep::Hold);
+    assert_eq!(gate.on_request_trailers(&mut world.cx()), DataStep::Hold);
     let mut browser = Browser::default();
     browser.log_in(&mut world, "/");
     let (mut gate, outcome) = world.request(&asks(&browser));
     outcome.forwarded();
-    assert_eq!(gate.on_request_trailers(), DataStep::Pass, "Prefect gets its own");
+    assert_eq!(gate.on_request_trailers(&mut world.cx()), DataStep::Pass, "Prefect gets its own");
 }
 
 /// So many people whose sessions are due, and what the first worker has sent: all but the last.

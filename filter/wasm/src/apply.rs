@@ -3,6 +3,7 @@
 
 use lictor_core::decision::{CalloutReply, DataStep, Decision, RequestEdit, ResponseEdit};
 use lictor_core::http::request::RequestView;
+use lictor_core::policy::authorize::Permit;
 use lictor_core::reply::Reply;
 use lictor_core::stream::StreamId;
 use proxy_wasm::hostcalls;
@@ -28,10 +29,13 @@ pub fn now(shared: &Shared, stream: StreamId, decision: Option<Decision>, end: b
                 None => return Action::Pause,
             }
         }
-        // Nothing comes after the head: judged as an empty body, never passed on.
-        Some(Decision::ReadBody(_)) if end => {
+        // Nothing comes after the head: judged as an empty body.
+        Some(Decision::ReadBody(first)) if end => {
             match shared.event(stream, |gate, cx| gate.on_request_data(&[], true, cx)) {
                 Some(DataStep::Answer(reply)) => Some(Decision::Reply(reply)),
+                Some(DataStep::Forward { permit, edit }) if edit_request(&first).is_ok() => {
+                    Some(Decision::Forward { permit, edit })
+                }
                 _ => None,
             }
         }
@@ -153,6 +157,18 @@ pub fn reset() -> Action {
     Action::Pause
 }
 
+/// Lets a request go whose head is held behind us, now that its body has been judged.
+pub fn forward_held(_: &Permit, edit: &RequestEdit) -> Action {
+    match edit_request(edit) {
+        Ok(()) => Action::Continue,
+        Err(status) => {
+            log::error!("a request could not be edited ({status:?}): refused");
+            host::answer(&Reply::unavailable());
+            Action::Pause
+        }
+    }
+}
+
 /// Applies a verdict on body bytes.
 pub fn data(kind: BufferType, size: usize, step: DataStep) -> Action {
     match step {
@@ -163,6 +179,7 @@ pub fn data(kind: BufferType, size: usize, step: DataStep) -> Action {
             Err(_) => reset(),
         },
         DataStep::Reset => reset(),
+        DataStep::Forward { permit, edit } => forward_held(&permit, &edit),
         DataStep::Answer(reply) => {
             host::answer(&reply);
             Action::Pause

@@ -63,13 +63,14 @@ impl HttpContext for Http {
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        match self.shared.event(self.id, |gate, _| gate.on_request_trailers()) {
+        match self.shared.event(self.id, |gate, cx| gate.on_request_trailers(cx)) {
             Some(DataStep::Pass) => Action::Continue,
             Some(DataStep::Answer(reply)) => {
                 host::answer(&reply);
                 Action::Pause
             }
             Some(DataStep::Reset) => apply::reset(),
+            Some(DataStep::Forward { permit, edit }) => apply::forward_held(&permit, &edit),
             _ => Action::Pause,
         }
     }

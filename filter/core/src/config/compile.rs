@@ -198,8 +198,9 @@ fn roles(root: &Section<'_>, client_id: &str) -> Roles {
         paths => paths.iter().map(|path| claim_path::parse(path)).collect(),
     };
     let default = section.text("default").and_then(|text| role(&section, "default", text));
+    let report_only = section.flag("report_only", false);
     section.finish();
-    Roles { names, sources, default }
+    Roles { names, sources, default, report_only }
 }
 
 fn session(root: &Section<'_>) -> Session {

@@ -4,6 +4,8 @@
 mod claim_path;
 mod compile;
 pub mod error;
+#[cfg(test)]
+pub mod example;
 pub mod hex;
 mod instant;
 mod issuers;
@@ -144,6 +146,8 @@ pub struct Roles {
     pub sources: Vec<Vec<String>>,
     /// Role of a logged-in person with none of them.
     pub default: Option<Role>,
+    /// Whether a role that is missing is only reported.
+    pub report_only: bool,
 }
 
 /// See [`Config::session`].

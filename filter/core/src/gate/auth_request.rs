@@ -5,6 +5,7 @@
 use super::authenticate::{Proof, shows_session};
 use super::hosts::Host;
 use super::{Cx, Gate, protocol};
+use crate::audit::Event;
 use crate::config::Config;
 use crate::decision::Decision;
 use crate::http::client::is_from_our_page;
@@ -95,7 +96,8 @@ impl Gate {
             let view = RequestView { headers: &original.headers };
             let operation = Operation::of(view, &original.target, &config);
             // Nothing is forwarded here: what counts is that there would be a permit.
-            authorize::identity(identity.clone(), &operation)?;
+            let permit = authorize::identity(identity.clone(), &operation, &config.roles)?;
+            self.event = permit.reported().map(Event::reported);
         }
         let headers = identity_headers(&identity.principal, identity.role);
         // nginx hands on the first `Set-Cookie` alone: of a session in pieces none is renewed here.

@@ -14,7 +14,8 @@ impl Gate {
                 forwarded.socket.as_ref().map_or(Interest::None, Socket::client_data)
             }
             State::BackchannelLogout(backchannel_logout::Step::Reading { .. })
-            | State::Trade(_) => Interest::Bytes,
+            | State::Trade(_)
+            | State::JudgedBody(_) => Interest::Bytes,
             // The body of a request that is not decided stays where it is.
             _ => Interest::Time,
         }
@@ -33,6 +34,11 @@ impl Gate {
             self.state = State::Over;
             return self.trade_data(content_type, held, end, cx);
         }
+        if let State::JudgedBody(_) = &self.state
+            && let State::JudgedBody(judging) = core::mem::replace(&mut self.state, State::Over)
+        {
+            return self.judged_data(judging, held, end, cx);
+        }
         match &mut self.state {
             State::Forwarded(forwarded) => match &mut forwarded.socket {
                 Some(socket) => {
@@ -48,7 +54,7 @@ impl Gate {
     }
 
     /// Trailers of the client's: they end the body, and what was held would go on with them.
-    pub fn on_request_trailers(&mut self) -> DataStep {
+    pub fn on_request_trailers(&mut self, cx: &mut Cx<'_>) -> DataStep {
         match core::mem::replace(&mut self.state, State::Over) {
             State::Forwarded(forwarded) => {
                 // No socket has any, and one that is held would go on with them.
@@ -61,6 +67,8 @@ impl Gate {
             State::BackchannelLogout(backchannel_logout::Step::Reading { .. }) => {
                 self.backchannel_trailers()
             }
+            // Nobody sends any there, and the body has not been seen to end.
+            State::JudgedBody(judging) => self.judge_body(*judging, None, Reason::RoleMissing, cx),
             State::Trade(_) => {
                 let refusal = Refusal::new(Reason::TokenRequest).seen("trailers");
                 DataStep::Answer(self.refused_trade(&refusal.wanted("a body alone")))

@@ -6,6 +6,7 @@ mod backchannel_logout;
 mod client_data;
 mod endpoints;
 mod hosts;
+mod judged_body;
 mod login;
 mod personal_tokens;
 mod protocol;
@@ -27,6 +28,7 @@ use crate::http::request::RequestView;
 use crate::http::target::Target;
 use crate::machine::certificate::Peer;
 use crate::policy::authorize::{self, Permit};
+use crate::policy::principal::Method;
 use crate::prefect::operations::Operation;
 use crate::prefect::sockets::KnownSocket;
 use crate::prefect::{ui_settings, upstream};
@@ -102,6 +104,8 @@ enum State {
     BackchannelLogout(backchannel_logout::Step),
     /// A terminal trades its code for a token; its body, of this type, is on its way.
     Trade(Option<String>),
+    /// What it asks of Prefect stands in its body, which is on its way.
+    JudgedBody(Box<judged_body::Judging>),
     /// On its way to Prefect.
     Forwarded(Forwarded),
     /// Answered, refused, or being handled.
@@ -120,6 +124,30 @@ struct Forwarded {
     rewriting: bool,
     socket: Option<Socket>,
     asker: AskerParts,
+}
+
+impl Forwarded {
+    /// For a request of a browser's or a machine's, by somebody who is proved or by nobody.
+    fn of(
+        request: RequestView<'_>,
+        target: &Target<'_>,
+        browser: bool,
+        proved: bool,
+        config: &Config,
+    ) -> Self {
+        Self {
+            browser,
+            injected: proved && upstream::is_api(target, config),
+            asset: target.path().contains("/assets/"),
+            ui_settings: ui_settings::is_at(target, config),
+            rewriting: false,
+            socket: None,
+            asker: AskerParts {
+                kind: ClientKind::of(request),
+                request_id: request_id(request.text("x-request-id")).map(str::to_owned),
+            },
+        }
+    }
 }
 
 /// [`Asker`] without borrows.
@@ -231,7 +259,15 @@ impl Gate {
         match self.authenticate(host, request, &cookies, cx)? {
             Proof::Identity(identity) => {
                 let operation = Operation::of(request, &target, &config);
-                let permit = authorize::identity(identity, &operation)?;
+                let hangs = judged_body::hangs_on_body(&identity, &operation, &target, &config);
+                if let Some(operation) = hangs {
+                    let session = identity.principal.method == Method::Session;
+                    let forwarded = Forwarded::of(request, &target, session, true, &config);
+                    let host = host.authority(&config);
+                    let edit = upstream::cleaned(request, &target, &cookies, host, &config);
+                    return Ok(self.await_body(identity, operation, forwarded, edit));
+                }
+                let permit = authorize::identity(identity, &operation, &config.roles)?;
                 Ok(self.forward(
                     permit,
                     host.authority(&config),
@@ -264,7 +300,7 @@ impl Gate {
         })?;
         let (permit, socket) = match self.authenticate_machine(request, cx)? {
             Proof::Identity(identity) => {
-                let permit = authorize::identity(identity, &known.operation())?;
+                let permit = authorize::identity(identity, &known.operation(), &config.roles)?;
                 if !cx.site.sockets.take(self.stream, &known, &permit) {
                     return Err(socket::too_many());
                 }
@@ -314,20 +350,11 @@ impl Gate {
     ) -> Decision {
         let edit = upstream::edit(request, target, cookies, &permit, host, config);
         let identity = permit.identity();
-        self.state = State::Forwarded(Forwarded {
-            browser: identity
-                .is_none_or(|(p, _)| p.method == crate::policy::principal::Method::Session),
-            injected: identity.is_some() && upstream::is_api(target, config),
-            asset: target.path().contains("/assets/"),
-            ui_settings: ui_settings::is_at(target, config),
-            rewriting: false,
-            socket: None,
-            asker: AskerParts {
-                kind: ClientKind::of(request),
-                request_id: request_id(request.text("x-request-id")).map(str::to_owned),
-            },
-        });
-        self.event = Some(Event::forwarded(&permit));
+        let browser = identity.is_none_or(|(principal, _)| principal.method == Method::Session);
+        let forwarded = Forwarded::of(request, target, browser, identity.is_some(), config);
+        let request_id = forwarded.asker.request_id.as_deref();
+        self.event = Some(Event::forwarded(&permit).with_request(request_id));
+        self.state = State::Forwarded(forwarded);
         Decision::Forward { permit, edit }
     }
 
@@ -421,7 +448,11 @@ impl Gate {
             }
             State::Waiting | State::BackchannelLogout(_) => site.forget(self.stream),
             State::Forwarded(Forwarded { socket: Some(_), .. }) => site.forget(self.stream),
-            State::New | State::Trade(_) | State::Forwarded(_) | State::Over => {}
+            State::New
+            | State::Trade(_)
+            | State::JudgedBody(_)
+            | State::Forwarded(_)
+            | State::Over => {}
         }
     }
 }

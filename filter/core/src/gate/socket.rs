@@ -198,7 +198,10 @@ impl Socket {
             return self.close(POLICY, &refusal);
         };
         let permit = match cx.site.judge(&presented, stream, cx.peer, cx.now) {
-            Ok(identity) => authorize::identity(identity, &self.known.operation()),
+            Ok(identity) => {
+                let roles = &cx.site.config().roles;
+                authorize::identity(identity, &self.known.operation(), roles)
+            }
             Err(Unproved::Refused(refusal)) => Err(refusal),
             Err(Unproved::Asking) if self.asked == Asked::No => {
                 self.asked = Asked::Pending;

@@ -100,8 +100,7 @@ impl Claimed<'_> {
         required(claims, issuer)?;
         let principal = principal(claims, issuer, self.issuer == LOGIN)?;
         let role = issuer.role.or_else(|| role_of(claims, &config.roles));
-        let hold =
-            role.map_or(Hold::Nothing, |role| Hold::Issuer(Rc::from(issuer.issuer.as_str()), role));
+        let hold = Hold::Issuer(Rc::from(issuer.issuer.as_str()), role);
         Ok(Judged {
             identity: Identity { principal: Rc::new(principal), role, until: Some(until), hold },
             from: claims::not_before(claims),

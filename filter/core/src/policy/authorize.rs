@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use crate::config::Roles;
 use crate::http::target::Target;
 use crate::policy::hold::Hold;
 use crate::policy::principal::{Identity, Method, Principal};
@@ -13,22 +14,35 @@ use crate::refusal::{Reason, Refusal};
 use crate::time::UnixTime;
 
 /// Proof that a request may reach Prefect, and as whom.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Permit {
     grant: Grant,
+    /// Why it would be refused, if roles were not only reported.
+    reported: Option<Box<Refusal>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 enum Grant {
     Public,
     Handshake,
-    Identity { principal: Rc<Principal>, role: Role, until: Option<UnixTime>, hold: Hold },
+    Identity { principal: Rc<Principal>, role: Option<Role>, until: Option<UnixTime>, hold: Hold },
 }
 
 impl Permit {
-    /// The identity that Prefect may be told, and whose requests carry Prefect's credential.
+    const fn granted(grant: Grant) -> Self {
+        Self { grant, reported: None }
+    }
+
+    /// The refusal that `roles.report_only` has turned into a report.
     #[must_use]
-    pub fn identity(&self) -> Option<(&Principal, Role)> {
+    pub fn reported(&self) -> Option<&Refusal> {
+        self.reported.as_deref()
+    }
+
+    /// The identity that Prefect may be told, and whose requests carry Prefect's credential. Without a
+    /// role where roles are only reported.
+    #[must_use]
+    pub fn identity(&self) -> Option<(&Principal, Option<Role>)> {
         match &self.grant {
             Grant::Identity { principal, role, .. } => Some((principal, *role)),
             Grant::Public | Grant::Handshake => None,
@@ -73,7 +87,7 @@ pub fn public(
     public_paths: &[String],
 ) -> Result<Permit, NotPublic> {
     let open = method == "GET" && public_paths.iter().any(|path| path == target.path());
-    if open { Ok(Permit { grant: Grant::Public }) } else { Err(NotPublic) }
+    if open { Ok(Permit::granted(Grant::Public)) } else { Err(NotPublic) }
 }
 
 /// The target is not open to everybody.
@@ -84,28 +98,43 @@ pub struct NotPublic;
 /// to Prefect without any frame. The caller holds the [`crate::ws::pending::Slot`] that bounds it.
 #[must_use]
 pub fn handshake(_socket: &KnownSocket, _slot: &crate::ws::pending::Slot) -> Permit {
-    Permit { grant: Grant::Handshake }
+    Permit::granted(Grant::Handshake)
 }
 
-/// An identity that wants to do something.
+/// An identity that wants to do something. Where roles are only reported everybody who is proved may, and
+/// the permit says what it would have been refused for.
 ///
 /// # Errors
 /// [`Reason::NoRole`] or [`Reason::RoleMissing`], with the operation and the roles that may.
-pub fn identity(identity: Identity, operation: &Operation<'_>) -> Result<Permit, Refusal> {
-    let Identity { principal, role, until, hold } = identity;
-    let needed = operations::roles_for(operation);
-    let Some(role) = role else {
-        return Err(Refusal::new(Reason::NoRole)
-            .seen("no role")
-            .wanted(needed.names())
-            .by(principal));
+pub fn identity(
+    identity: Identity,
+    operation: &Operation<'_>,
+    roles: &Roles,
+) -> Result<Permit, Refusal> {
+    let reported = match may(&identity, operation) {
+        Ok(()) => None,
+        Err(refusal) if roles.report_only => Some(Box::new(refusal)),
+        Err(refusal) => return Err(refusal),
     };
-    if !needed.include(role) {
-        let seen = format!("role {} for {operation}", role.name());
-        return Err(Refusal::new(Reason::RoleMissing)
-            .seen(seen)
-            .wanted(needed.names())
-            .by(principal));
+    let Identity { principal, role, until, hold } = identity;
+    Ok(Permit { grant: Grant::Identity { principal, role, until, hold }, reported })
+}
+
+/// Whether an identity's role allows it.
+///
+/// # Errors
+/// As [`identity`], where roles are enforced.
+pub fn may(identity: &Identity, operation: &Operation<'_>) -> Result<(), Refusal> {
+    let needed = operations::roles_for(operation);
+    let refused = |reason, seen: String| {
+        let principal = Rc::clone(&identity.principal);
+        Err(Refusal::new(reason).seen(seen).wanted(needed.names()).by(principal))
+    };
+    match identity.role {
+        None => refused(Reason::NoRole, format!("no role for {operation}")),
+        Some(role) if !needed.include(role) => {
+            refused(Reason::RoleMissing, format!("role {} for {operation}", role.name()))
+        }
+        Some(_) => Ok(()),
     }
-    Ok(Permit { grant: Grant::Identity { principal, role, until, hold } })
 }

@@ -49,6 +49,7 @@ mod tests {
             names: Role::ALL.map(|r| (r, vec![format!("prefect-{}", r.name())])).to_vec(),
             sources: vec![vec!["realm_access".into(), "roles".into()], vec!["groups".into()]],
             default: None,
+            report_only: false,
         }
     }
 

@@ -7,12 +7,12 @@ use crate::policy::role::Role;
 use crate::session::personal_token::PersonalToken;
 
 /// See the module.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hold {
     /// Nothing that could open a socket: a session.
     Nothing,
     /// A token of this issuer, with the role that it gave.
-    Issuer(Rc<str>, Role),
+    Issuer(Rc<str>, Option<Role>),
     /// An API key, by its digest.
     ApiKey([u8; 32]),
     /// Client credentials, by their keyed hash.

@@ -78,16 +78,7 @@ mod tests {
 
     #[test]
     fn what_is_there_is_taken_away_whatever_its_value() {
-        let environment = |name: &str| {
-            let value = match name {
-                "LICTOR_COOKIE_KEYS" => "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
-                _ => "a:b",
-            };
-            (name != "LICTOR_AUTH_REQUEST_SECRET").then(|| value.to_owned())
-        };
-        let text =
-            br#"{"public_url":"https://a.example","issuer":"https://b.example","client_id":"c"}"#;
-        let config = Config::compile(text, &environment).unwrap();
+        let config = crate::config::example::config();
         let headers = [
             ("access-control-allow-origin".to_owned(), b"\xff".to_vec()),
             ("www-authenticate".to_owned(), b"Basic".to_vec()),

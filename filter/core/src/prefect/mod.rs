@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod operations;
+mod secrets;
 pub mod sockets;
 mod table;
 pub mod ui_settings;

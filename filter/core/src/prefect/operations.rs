@@ -8,7 +8,8 @@ use crate::http::request::RequestView;
 use crate::http::target::Target;
 use crate::policy::role::Role;
 use crate::policy::role_set::RoleSet;
-use crate::prefect::table::{OPERATIONS, SOCKETS};
+use crate::prefect::secrets::{asked_by_body, asked_by_query};
+use crate::prefect::table::{BODIES, OPERATIONS, SOCKETS};
 
 /// Who may read secrets of blocks.
 const SECRETS: RoleSet = RoleSet::of(&[Role::Worker]);
@@ -20,7 +21,16 @@ const ADMIN: RoleSet = RoleSet::of(&[]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation<'a> {
     what: What<'a>,
-    secrets: bool,
+    secrets: Secrets,
+}
+
+/// Whether it asks for the secrets of blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Secrets {
+    No,
+    Asked,
+    /// Its body would say so, and nobody has read it: counts as asked.
+    InBody,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,19 +51,43 @@ impl<'a> Operation<'a> {
             "HEAD" => "GET",
             method => method,
         };
-        let secrets = asks_for_secrets(target.query().unwrap_or_default());
         let api = target.decoded().strip_prefix(&config.prefect.api_path);
         let what = match api.filter(|rest| rest.starts_with('/') || rest.is_empty()) {
             Some(path) => What::Api(method, path.strip_suffix('/').unwrap_or(path)),
             None => What::Ui(method),
         };
+        let secrets = if asked_by_query(target.query().unwrap_or_default()) {
+            Secrets::Asked
+        } else if judged_by_body(what).is_some() {
+            Secrets::InBody
+        } else {
+            Secrets::No
+        };
         Self { what, secrets }
+    }
+
+    /// The same operation apart from its request, if only its body can say whether it asks for secrets, and
+    /// its path is spelled as Prefect's API description spells it: only such a path has a route of its own
+    /// in Envoy, by which its body is held.
+    #[must_use]
+    pub fn hangs_on_body(&self, target: &Target<'_>) -> Option<Operation<'static>> {
+        let what = judged_by_body(self.what).filter(|_| self.secrets == Secrets::InBody)?;
+        let What::Api(_, path) = what else { return None };
+        let spelled = target.path() == target.decoded() && target.path().ends_with(path);
+        spelled.then_some(Operation { what, secrets: self.secrets })
+    }
+
+    /// With its body, `None` for one that can't be read.
+    #[must_use]
+    pub fn with_body(self, body: Option<&[u8]>) -> Self {
+        let asked = body.is_none_or(asked_by_body);
+        Self { secrets: if asked { Secrets::Asked } else { Secrets::No }, ..self }
     }
 
     /// Opening a socket at a path below the API's.
     #[must_use]
     pub const fn socket(path: &'a str) -> Self {
-        Self { what: What::Socket(path), secrets: false }
+        Self { what: What::Socket(path), secrets: Secrets::No }
     }
 }
 
@@ -64,7 +98,11 @@ impl fmt::Display for Operation<'_> {
             What::Socket(path) => write!(f, "socket {path}")?,
             What::Ui(method) => write!(f, "{method} of the UI")?,
         }
-        if self.secrets { f.write_str(" with secrets") } else { Ok(()) }
+        f.write_str(match self.secrets {
+            Secrets::No => "",
+            Secrets::Asked => " with secrets",
+            Secrets::InBody => " with a body that is not read",
+        })
     }
 }
 
@@ -80,7 +118,14 @@ pub fn roles_for(operation: &Operation<'_>) -> RoleSet {
             lookup(of_method.map(|(_, p, r)| (*p, *r)), path)
         }
     };
-    if operation.secrets { roles.and(SECRETS) } else { roles }
+    if operation.secrets == Secrets::No { roles } else { roles.and(SECRETS) }
+}
+
+/// The operation in the table, if its body can ask for secrets.
+fn judged_by_body(what: What<'_>) -> Option<What<'static>> {
+    let What::Api(method, path) = what else { return None };
+    let known = BODIES.iter().find(|(m, p)| *m == method && *p == path);
+    known.map(|(method, path)| What::Api(method, path))
 }
 
 /// Whether Prefect has a socket at a path below the API's.
@@ -120,29 +165,19 @@ fn fits(template: &str, path: &str) -> bool {
     }
 }
 
-/// `include_secrets` counts as set unless it is there once and plainly false.
-fn asks_for_secrets(query: &str) -> bool {
-    if query.is_empty() {
-        return false;
-    }
-    let mut values = form_urlencoded::parse(query.as_bytes())
-        .filter(|(name, _)| name.eq_ignore_ascii_case("include_secrets"));
-    match (values.next(), values.next()) {
-        (None, _) => false,
-        (Some((_, value)), None) => !matches!(value.as_ref(), "false" | "False" | "0"),
-        (Some(_), Some(_)) => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
+    use crate::config::example::config;
 
     fn roles(method: &str, path: &str, query: &str) -> RoleSet {
-        roles_for(&Operation { what: What::Api(method, path), secrets: asks_for_secrets(query) })
+        let target = format!("/api{path}?{query}");
+        let headers = [(":method".to_owned(), method.as_bytes().to_vec())];
+        let target = Target::parse(target.as_bytes()).unwrap();
+        roles_for(&Operation::of(RequestView { headers: &headers }, &target, &config()))
     }
 
     #[test]
@@ -152,7 +187,6 @@ mod tests {
             ("GET", "/unknown"),
             ("DELETE", "/flows/1"),
             ("BREW", "/flows/filter"),
-            ("GET", "/flows//"),
             ("GET", ""),
             ("POST", "/flows/filter/x"),
             ("PATCH", "/block_documents/1"),
@@ -176,29 +210,43 @@ mod tests {
     #[test]
     fn secrets_of_blocks_are_for_workers_and_admins() {
         let path = "/block_documents/1";
-        for query in [
-            "include_secrets=true",
-            "include_secrets=1",
-            "include_secrets",
-            "include_secrets=",
-            "include%5Fsecrets=t",
-            "INCLUDE_SECRETS=true",
-            "include_secrets=false&include_secrets=true",
-            "a=b&include_secrets=yes",
-            "include_secrets=false&include_secrets=false",
-        ] {
-            let roles = roles("GET", path, query);
-            assert!(!roles.include(Role::Viewer) && !roles.include(Role::Operator), "{query}");
-            assert!(roles.include(Role::Worker) && roles.include(Role::Admin), "{query}");
+        let with = roles("GET", path, "include_secrets=true");
+        assert!(!with.include(Role::Viewer) && !with.include(Role::Operator));
+        assert!(with.include(Role::Worker) && with.include(Role::Admin));
+        assert!(roles("GET", path, "include_secrets=false").include(Role::Viewer));
+    }
+
+    #[test]
+    fn a_body_that_nobody_reads_counts_as_asking() {
+        let headers = [(":method".to_owned(), b"POST".to_vec())];
+        let request = RequestView { headers: &headers };
+        let config = config();
+        let path = b"/api/block_documents/filter";
+        let target = Target::parse(path).unwrap();
+        let operation = Operation::of(request, &target, &config);
+        assert!(!roles_for(&operation).include(Role::Viewer));
+        let operation = operation.hangs_on_body(&target).unwrap();
+        assert!(roles_for(&operation.with_body(Some(b"{}"))).include(Role::Viewer));
+        let asks = br#"{"include_secrets": true}"#.as_slice();
+        for body in [None, Some(asks)] {
+            let roles = roles_for(&operation.with_body(body));
+            assert!(!roles.include(Role::Viewer) && !roles.include(Role::Operator));
+            assert!(roles.include(Role::Worker));
         }
-        for query in ["", "include_secrets=false", "include_secrets=0", "x=include_secrets"] {
-            assert!(roles("GET", path, query).include(Role::Viewer), "{query}");
+        for other in ["/filter/", "/filte%72", "/filter?include_secrets=true", "/count"] {
+            let text = format!("/api/block_documents{other}");
+            let target = Target::parse(text.as_bytes()).unwrap();
+            let operation = Operation::of(request, &target, &config);
+            assert_eq!(operation.hangs_on_body(&target), None, "{other}");
         }
-        let by_body = roles("POST", "/block_documents/filter", "");
-        assert!(
-            !by_body.include(Role::Viewer) && !by_body.include(Role::Operator),
-            "the body may ask for secrets"
-        );
+    }
+
+    #[test]
+    fn operations_whose_body_is_judged_are_in_the_table_as_reads() {
+        for (method, path) in BODIES {
+            let entry = OPERATIONS.iter().find(|(m, p, _)| m == method && p == path);
+            assert!(entry.is_some_and(|(.., roles)| *roles == EVERYBODY), "{method} {path}");
+        }
     }
 
     #[test]
@@ -217,7 +265,9 @@ mod tests {
             let path = template.replace(['{', '}'], "");
             let expected = OPERATIONS.iter().find(|(m, t, _)| m == method && fits(t, &path));
             assert_eq!(Some(*roles), expected.map(|(_, _, roles)| *roles), "{method} {template}");
-            assert_eq!(self::roles(method, &path, ""), *roles, "{method} {path}");
+            let of_body = BODIES.iter().any(|(m, p)| m == method && p == template);
+            let wanted = if of_body { roles.and(SECRETS) } else { *roles };
+            assert_eq!(self::roles(method, &path, ""), wanted, "{method} {path}");
         }
     }
 

@@ -51,7 +51,7 @@ pub const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("GET", "/block_capabilities", READ),
     ("POST", "/block_documents", WORK),
     ("POST", "/block_documents/count", READ),
-    ("POST", "/block_documents/filter", WORK),
+    ("POST", "/block_documents/filter", READ),
     ("DELETE", "/block_documents/{id}", ADMIN),
     ("GET", "/block_documents/{id}", READ),
     ("PATCH", "/block_documents/{id}", ADMIN),
@@ -217,6 +217,9 @@ pub const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("POST", "/work_queues/{id}/get_runs", WORK),
     ("GET", "/work_queues/{id}/status", READ),
 ];
+
+/// Operations that ask for the secrets of blocks by a member `include_secrets` of their body.
+pub const BODIES: &[(&str, &str)] = &[("POST", "/block_documents/filter")];
 
 /// Socket path template, roles.
 pub const SOCKETS: &[(&str, RoleSet)] = &[

@@ -39,7 +39,8 @@ impl Site {
     /// Judges a socket anew, by this site's settings.
     pub fn fate(&mut self, open: &OpenSocket, now: UnixTime) -> Fate {
         let Some(identity) = self.still(open, now) else { return Fate::Ends };
-        match authorize::identity(identity, &open.known.operation()) {
+        let roles = &self.config.roles;
+        match authorize::identity(identity, &open.known.operation(), roles) {
             Ok(permit) if permit.until().is_none_or(|until| now < until) => {
                 Fate::GoesOn(permit.until())
             }
@@ -56,7 +57,7 @@ impl Site {
                 let known = config.issuers.iter().any(|own| own.issuer == **issuer);
                 let identity = Identity {
                     principal: open.principal.clone(),
-                    role: Some(*role),
+                    role: *role,
                     until: open.until,
                     hold: open.hold.clone(),
                 };

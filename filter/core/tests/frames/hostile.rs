@@ -35,7 +35,9 @@ pub fn judged(sent: &[u8], pieces: &[u8]) -> Judged {
                 held.clear();
             }
             DataStep::Reset => break,
-            DataStep::Answer(reply) => panic!("an answer on a socket: {reply:?}"),
+            other @ (DataStep::Answer(_) | DataStep::Forward { .. }) => {
+                panic!("no step of a socket's: {other:?}")
+            }
         }
     }
     verdict(sent, &passed)

@@ -1,0 +1,17 @@
+//! A configuration for unit tests.
+
+use super::Config;
+
+/// With the three settings and secrets that are enough.
+pub fn config() -> Config {
+    let environment = |name: &str| {
+        let value = match name {
+            "LICTOR_COOKIE_KEYS" => "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+            _ => "a:b",
+        };
+        (name != "LICTOR_AUTH_REQUEST_SECRET").then(|| value.to_owned())
+    };
+    let text =
+        br#"{"public_url":"https://a.example","issuer":"https://b.example","client_id":"c"}"#;
+    Config::compile(text, &environment).unwrap()
+}

@@ -1,0 +1,103 @@
+//! Requests whose body says what they ask of Prefect: who may have less than they could ask for is judged
+//! by the body. Envoy's buffer filter stands behind Lictor on their routes (`prefect.buffered_routes`) and
+//! holds the head meanwhile.
+
+use super::{Cx, Forwarded, Gate, State, asker_of};
+use crate::asker::Asker;
+use crate::audit::Event;
+use crate::config::Config;
+use crate::decision::{DataStep, Decision, RequestEdit};
+use crate::http::target::Target;
+use crate::limits::JUDGED_BODY;
+use crate::policy::authorize;
+use crate::policy::principal::Identity;
+use crate::prefect::operations::Operation;
+use crate::prefect::upstream;
+use crate::refusal::{Reason, Refusal};
+use crate::reply::Reply;
+
+/// One that waits for its body.
+pub struct Judging {
+    identity: Identity,
+    operation: Operation<'static>,
+    forwarded: Forwarded,
+}
+
+/// The operation to judge with the body, where that makes a difference for whoever asks.
+pub fn hangs_on_body(
+    identity: &Identity,
+    operation: &Operation<'_>,
+    target: &Target<'_>,
+    config: &Config,
+) -> Option<Operation<'static>> {
+    if !config.prefect.buffered_routes {
+        return None;
+    }
+    let operation = operation.hangs_on_body(target)?;
+    let may = |operation| authorize::may(identity, &operation).is_ok();
+    (may(operation.with_body(Some(b""))) && !may(operation)).then_some(operation)
+}
+
+impl Gate {
+    /// Its head is here, and goes no further than the filter behind.
+    pub(super) fn await_body(
+        &mut self,
+        identity: Identity,
+        operation: Operation<'static>,
+        forwarded: Forwarded,
+        edit: RequestEdit,
+    ) -> Decision {
+        self.state = State::JudgedBody(Box::new(Judging { identity, operation, forwarded }));
+        Decision::ReadBody(edit)
+    }
+
+    /// So much of its body is here.
+    pub(super) fn judged_data(
+        &mut self,
+        judging: Box<Judging>,
+        held: &[u8],
+        end: bool,
+        cx: &mut Cx<'_>,
+    ) -> DataStep {
+        if held.len() > JUDGED_BODY {
+            return self.judge_body(*judging, None, Reason::BodyTooLarge, cx);
+        }
+        if end {
+            return self.judge_body(*judging, Some(held), Reason::RoleMissing, cx);
+        }
+        self.state = State::JudgedBody(judging);
+        DataStep::Hold
+    }
+
+    /// The verdict. A body that can't be read counts as one that asks for everything.
+    pub(super) fn judge_body(
+        &mut self,
+        judging: Judging,
+        body: Option<&[u8]>,
+        reason: Reason,
+        cx: &mut Cx<'_>,
+    ) -> DataStep {
+        let Judging { identity, operation, forwarded } = judging;
+        let config = cx.site.config();
+        let parts = &forwarded.asker;
+        let operation = operation.with_body(body);
+        match authorize::identity(identity, &operation, &config.roles) {
+            Ok(permit) => {
+                self.event =
+                    Some(Event::forwarded(&permit).with_request(parts.request_id.as_deref()));
+                let set = upstream::told(&permit, forwarded.injected, &config);
+                self.state = State::Forwarded(forwarded);
+                let edit = RequestEdit { set, ..RequestEdit::default() };
+                DataStep::Forward { permit, edit }
+            }
+            Err(refusal) => {
+                let refusal = Refusal { reason, ..refusal };
+                let request_id = parts.request_id.as_deref();
+                self.event = Some(Event::refused(&refusal).with_request(request_id));
+                let asker = Asker { request_id, ..asker_of(parts.kind, &config) };
+                let cookies = core::mem::take(&mut self.set_cookies);
+                DataStep::Answer(Reply::refusal(&refusal, asker).with_cookies(cookies))
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Whether a request asks for the secrets of blocks, as Prefect would read it: it counts as asked unless
+//! that is plainly not so.
+
+use serde_json::Value;
+
+const NAME: &str = "include_secrets";
+
+/// By the query. Prefect reads names and values with their escapes decoded, and of several the last; some
+/// servers behind us may part a query at `;`, too.
+pub(super) fn asked_by_query(query: &str) -> bool {
+    if query.is_empty() {
+        return false;
+    }
+    let pairs = query.split(['&', ';']).flat_map(|pair| form_urlencoded::parse(pair.as_bytes()));
+    let mut values = pairs.filter(|(name, _)| name.eq_ignore_ascii_case(NAME));
+    match (values.next(), values.next()) {
+        (None, _) => false,
+        (Some((_, value)), None) => !matches!(value.as_ref(), "false" | "False" | "0"),
+        (Some(_), Some(_)) => true,
+    }
+}
+
+/// By the body. Prefect reads JSON in whatever encoding Python finds in it, and of several members of a
+/// name the last: what is not one plain object in UTF-8 counts as asking.
+pub(super) fn asked_by_body(body: &[u8]) -> bool {
+    if body.is_empty() {
+        return false;
+    }
+    let Ok(Value::Object(members)) = crate::json::parse(body) else { return true };
+    let asks = |(name, value): (&String, &Value)| {
+        name.eq_ignore_ascii_case(NAME) && *value != Value::Bool(false)
+    };
+    members.iter().any(asks)
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn a_query_asks_unless_it_plainly_does_not() {
+        for query in [
+            "include_secrets=true",
+            "include_secrets=1",
+            "include_secrets",
+            "include_secrets=",
+            "include%5Fsecrets=t",
+            "%69nclude_secrets=on",
+            "INCLUDE_SECRETS=true",
+            "include_secrets=false&include_secrets=true",
+            "a=b&include_secrets=yes",
+            "a=b;include_secrets=yes",
+            "include_secrets=false;include_secrets=true",
+            "include_secrets=false&include_secrets=false",
+            "include_secrets=false%00",
+            "include_secrets=%66alse&&include_secrets=true",
+        ] {
+            assert!(asked_by_query(query), "{query}");
+        }
+        for query in [
+            "",
+            "limit=5",
+            "include_secrets=false",
+            "include_secrets=0",
+            "include%5Fsecrets=%66alse",
+            "x=include_secrets",
+            "include_secrets_=true",
+        ] {
+            assert!(!asked_by_query(query), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_body_asks_unless_it_plainly_does_not() {
+        let utf_16 =
+            |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+        for body in [
+            r#"{"include_secrets":true}"#.as_bytes(),
+            br#"{"include_secrets":"false"}"#,
+            br#"{"include_secrets":0}"#,
+            br#"{"include_secrets":null}"#,
+            br#"{"include\u005fsecrets":true}"#,
+            br#"{"\u0069nclude_secrets":1}"#,
+            br#"{"include_secrets":true,"include_secrets":false}"#,
+            br#"{"include_secrets":false,"include\u005fsecrets":true}"#,
+            br#"{"include_secrets":false}{"include_secrets":true}"#,
+            br#"{"Include_Secrets":true}"#,
+            br#"[{"include_secrets":false}]"#,
+            b"null",
+            b"{",
+            b"include_secrets=false",
+            b"{\"a\":NaN}",
+            b"\xef\xbb\xbf{}",
+            b"{\"a\":\"\xff\"}",
+            b"\x1f\x8b\x08\x00",
+            &utf_16("{}"),
+            &utf_16(r#"{"include_secrets":true}"#),
+            format!("{}{}", "[".repeat(33), "]".repeat(33)).as_bytes(),
+        ] {
+            assert!(asked_by_body(body), "{}", String::from_utf8_lossy(body));
+        }
+        for body in [
+            "",
+            "{}",
+            r#"{"include_secrets":false}"#,
+            r#"{"limit":5,"block_documents":{"is_anonymous":{"eq_":false}}}"#,
+            r#" {"block_documents":{"name":{"any_":["include_secrets"]}}} "#,
+        ] {
+            assert!(!asked_by_body(body.as_bytes()), "{body}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! `include_secrets` in the body of `POST /block_documents/filter`.
+
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use lictor_core::Gate;
+use lictor_core::decision::{DataStep, Decision};
+use lictor_core::gate::Interest;
+use lictor_core::http::request::RequestView;
+use lictor_core::limits::JUDGED_BODY;
+use lictor_core::policy::role::Role;
+use lictor_core::reply::Reply;
+use serde_json::json;
+
+use crate::world::{AUTH_STRING, World, basic, code};
+use crate::{by, settings};
+
+const PATH: &str = "/api/block_documents/filter";
+
+fn world() -> World {
+    let mut world = World::starting(&settings());
+    world.work();
+    world
+}
+
+/// The head of such a request: held, and without anything that opens Prefect.
+fn begin(world: &mut World, role: Role, path: &str) -> Gate {
+    let headers = by(role, "POST", path);
+    let mut gate = Gate::new(7);
+    let decision = gate.on_request(RequestView { headers: &headers }, &mut world.cx());
+    let Decision::ReadBody(edit) = decision else { panic!("{decision:?}") };
+    assert!(edit.remove.contains(&"x-api-key".to_owned()));
+    let set: Vec<_> = edit.set.iter().map(|(name, _)| *name).collect();
+    assert_eq!(set, [":authority"], "neither a credential nor an identity");
+    assert!(!gate.is_forwarded());
+    assert_eq!(gate.request_data(), Interest::Bytes);
+    gate
+}
+
+fn verdict(world: &mut World, role: Role, body: &[u8]) -> Result<(), Reply> {
+    let mut gate = begin(world, role, PATH);
+    match gate.on_request_data(body, true, &mut world.cx()) {
+        DataStep::Forward { permit, edit } => {
+            assert_eq!(permit.identity().unwrap().1, Some(role));
+            assert!(gate.is_forwarded());
+            let value = |name| edit.set.iter().find(|(n, _)| *n == name).unwrap().1.clone();
+            assert_eq!(value("authorization"), basic(AUTH_STRING).into_bytes());
+            assert_eq!(value("x-auth-request-groups"), role.name().as_bytes());
+            assert_eq!(gate.take_event().unwrap().outcome, "forwarded");
+            Ok(())
+        }
+        DataStep::Answer(reply) => {
+            assert!(!gate.is_forwarded());
+            let event = gate.take_event().unwrap();
+            assert_eq!(event.outcome, "refused");
+            assert!(!event.line.unwrap().contains("planted"));
+            Err(reply)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_body_that_asks_for_secrets_is_refused_for_those_who_may_not() {
+    let mut world = world();
+    for role in [Role::Viewer, Role::Operator] {
+        for body in [
+            r#"{"include_secrets":true,"x":"planted"}"#.as_bytes(),
+            br#"{"include_secrets":false,"include\u005fsecrets":true}"#,
+            b"planted: not JSON",
+            &"{}".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>(),
+        ] {
+            let reply = verdict(&mut world, role, body).unwrap_err();
+            assert_eq!((reply.status, code(&reply).as_str()), (403, "role_missing"));
+            let text = String::from_utf8(reply.body).unwrap();
+            assert!(text.contains("worker or admin"), "{text}");
+        }
+        for body in ["", "{}", r#"{"include_secrets":false}"#] {
+            assert_eq!(verdict(&mut world, role, body.as_bytes()), Ok(()), "{body}");
+        }
+    }
+}
+
+#[test]
+fn a_body_is_judged_whole_whatever_its_pieces() {
+    let mut world = world();
+    let body = json!({"block_documents": {"name": {"any_": ["planted"]}}, "include_secrets": true});
+    let body = body.to_string();
+    let mut gate = begin(&mut world, Role::Viewer, PATH);
+    for end in 0..=body.len() {
+        let step = gate.on_request_data(&body.as_bytes()[..end], false, &mut world.cx());
+        assert_eq!(step, DataStep::Hold, "{end}");
+    }
+    let step = gate.on_request_data(body.as_bytes(), true, &mut world.cx());
+    assert!(matches!(step, DataStep::Answer(_)), "{step:?}");
+    // After the answer nothing goes on.
+    assert_eq!(gate.on_request_data(b"{}", true, &mut world.cx()), DataStep::Hold);
+}
+
+#[test]
+fn a_body_is_bounded_on_both_sides() {
+    let mut world = world();
+    let padded = |length: usize| format!("{{}}{}", " ".repeat(length - 2)).into_bytes();
+    assert_eq!(verdict(&mut world, Role::Viewer, &padded(JUDGED_BODY)), Ok(()));
+    let reply = verdict(&mut world, Role::Viewer, &padded(JUDGED_BODY + 1)).unwrap_err();
+    assert_eq!((reply.status, code(&reply).as_str()), (413, "body_too_large"));
+    // Before it has ended, too.
+    let mut gate = begin(&mut world, Role::Viewer, PATH);
+    let step = gate.on_request_data(&padded(JUDGED_BODY + 1), false, &mut world.cx());
+    assert!(matches!(step, DataStep::Answer(_)), "{step:?}");
+}
+
+#[test]
+fn trailers_are_no_end_that_was_seen() {
+    let mut world = world();
+    let mut gate = begin(&mut world, Role::Viewer, PATH);
+    assert_eq!(gate.on_request_data(b"{}", false, &mut world.cx()), DataStep::Hold);
+    let step = gate.on_request_trailers(&mut world.cx());
+    assert!(matches!(step, DataStep::Answer(_)), "{step:?}");
+}
+
+#[test]
+fn whoever_may_have_secrets_is_not_held_up() {
+    let mut world = world();
+    for role in [Role::Worker, Role::Admin] {
+        world.request(&by(role, "POST", PATH)).1.forwarded();
+    }
+}
+
+/// Without the buffer filter, or where its route would not match, nobody looks into a body.
+#[test]
+fn a_body_that_is_not_read_counts_as_asking() {
+    let mut world = world();
+    for path in ["/api/block_documents/filter/", "/api/block_documents/filte%72"] {
+        let reply = world.request(&by(Role::Viewer, "POST", path)).1.reply();
+        assert_eq!(code(&reply), "role_missing", "{path}");
+    }
+    let mut settings = settings();
+    settings["prefect"]["buffered_routes"] = json!(false);
+    let mut world = World::starting(&settings);
+    world.work();
+    for role in [Role::Viewer, Role::Operator] {
+        assert_eq!(code(&world.request(&by(role, "POST", PATH)).1.reply()), "role_missing");
+    }
+    world.request(&by(Role::Worker, "POST", PATH)).1.forwarded();
+}
+
+#[test]
+fn roles_that_are_only_reported_are_reported_by_the_body() {
+    let mut settings = settings();
+    settings["roles"] = json!({ "report_only": true });
+    let mut world = World::starting(&settings);
+    world.work();
+    for (body, outcome) in [("{}", "forwarded"), (r#"{"include_secrets":true}"#, "reported")] {
+        let mut gate = begin(&mut world, Role::Viewer, PATH);
+        let step = gate.on_request_data(body.as_bytes(), true, &mut world.cx());
+        assert!(matches!(step, DataStep::Forward { .. }), "{step:?}");
+        let event = gate.take_event().unwrap();
+        assert_eq!(event.outcome, outcome, "{body}");
+    }
+}

@@ -1,0 +1,42 @@
+//! Who may do what: the table against lists that others wrote, bodies that ask for secrets, and roles that
+//! are only reported.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
+
+#[path = "../world/mod.rs"]
+mod world;
+
+mod bodies;
+mod report_only;
+
+use lictor_core::crypto::sha256;
+use lictor_core::policy::role::Role;
+use serde_json::{Value, json};
+use world::{Headers, configuration, request};
+
+/// A key of each role, and the sentence that the gate has buffered routes.
+pub fn settings() -> Value {
+    let mut settings = configuration();
+    let keys = Role::ALL.map(|role| {
+        let digest: String =
+            sha256(key(role).as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+        json!({"name": role.name(), "sha256": digest, "role": role.name()})
+    });
+    settings["machines"]["api_keys"] = json!(keys);
+    settings["prefect"] = json!({ "buffered_routes": true });
+    settings
+}
+
+fn key(role: Role) -> String {
+    format!("lk_planted-key-of-{}", role.name())
+}
+
+/// A request by somebody of a role.
+pub fn by(role: Role, method: &str, path: &str) -> Headers {
+    request(method, path, &[("x-api-key", &key(role))])
+}
