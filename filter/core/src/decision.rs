@@ -23,10 +23,19 @@ pub enum Decision {
     Await(Callout),
     /// Nothing yet: the site works for several requests and wakes this one.
     AwaitSite,
-    /// Nothing yet: what is asked stands in the body. The head goes on to the filter behind, which the
-    /// operator says holds it until the body is whole. Nothing of the client's that could pose as somebody
-    /// is in it, and no credential of Prefect's: if nobody held it, it would open nothing.
+    /// Nothing yet: what is asked stands in the body, for an endpoint of our own. The head goes on to
+    /// the filter behind, which the operator says holds it until the body is whole; it never goes
+    /// further, since the answer is ours. Nothing of the client's that could pose as somebody is in it
+    /// all the same.
     ReadBody(RequestEdit),
+    /// As [`Decision::Forward`], but only with a body that has been judged as well. Meanwhile the head is
+    /// held by the filter behind, as the operator says.
+    ForwardWithBody {
+        /// Proof that it may, as far as its head says.
+        permit: Permit,
+        /// What to change first.
+        edit: RequestEdit,
+    },
 }
 
 /// Changes to a request's headers. Removals come first.
@@ -81,13 +90,6 @@ pub enum DataStep {
     Reset,
     /// The request is answered here.
     Answer(Reply),
-    /// The request goes to Prefect, its body as it is, after these edits of its head, which is held.
-    Forward {
-        /// Proof that it may.
-        permit: Permit,
-        /// What to change first.
-        edit: RequestEdit,
-    },
 }
 
 /// Changes to an answer of Prefect's.

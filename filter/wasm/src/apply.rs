@@ -3,7 +3,6 @@
 
 use lictor_core::decision::{CalloutReply, DataStep, Decision, RequestEdit, ResponseEdit};
 use lictor_core::http::request::RequestView;
-use lictor_core::policy::authorize::Permit;
 use lictor_core::reply::Reply;
 use lictor_core::stream::StreamId;
 use proxy_wasm::hostcalls;
@@ -30,10 +29,11 @@ pub fn now(shared: &Shared, stream: StreamId, decision: Option<Decision>, end: b
             }
         }
         // Nothing comes after the head: judged as an empty body.
-        Some(Decision::ReadBody(first)) if end => {
-            match shared.event(stream, |gate, cx| gate.on_request_data(&[], true, cx)) {
-                Some(DataStep::Answer(reply)) => Some(Decision::Reply(reply)),
-                Some(DataStep::Forward { permit, edit }) if edit_request(&first).is_ok() => {
+        Some(decision @ (Decision::ReadBody(_) | Decision::ForwardWithBody { .. })) if end => {
+            let step = shared.event(stream, |gate, cx| gate.on_request_data(&[], true, cx));
+            match (decision, step) {
+                (_, Some(DataStep::Answer(reply))) => Some(Decision::Reply(reply)),
+                (Decision::ForwardWithBody { permit, edit }, Some(DataStep::Pass)) => {
                     Some(Decision::Forward { permit, edit })
                 }
                 _ => None,
@@ -62,8 +62,12 @@ pub fn later(shared: &Shared, stream: StreamId, decision: Option<Decision>) {
 
 fn apply(shared: &Shared, stream: StreamId, decision: Option<Decision>) -> Outcome {
     match decision {
-        // The permit is the proof; it has done its work once the request may go on.
-        Some(Decision::Forward { permit: _permit, edit }) => match edit_request(&edit) {
+        // The permit is the proof; it has done its work once the request may go on. What hangs on the body,
+        // which comes next, is held by the filter behind us until that has been judged.
+        Some(
+            Decision::Forward { permit: _permit, edit }
+            | Decision::ForwardWithBody { permit: _permit, edit },
+        ) => match edit_request(&edit) {
             Ok(()) => Outcome::Continue,
             Err(status) => {
                 log::error!("a request could not be edited ({status:?}): refused");
@@ -157,18 +161,6 @@ pub fn reset() -> Action {
     Action::Pause
 }
 
-/// Lets a request go whose head is held behind us, now that its body has been judged.
-pub fn forward_held(_: &Permit, edit: &RequestEdit) -> Action {
-    match edit_request(edit) {
-        Ok(()) => Action::Continue,
-        Err(status) => {
-            log::error!("a request could not be edited ({status:?}): refused");
-            host::answer(&Reply::unavailable());
-            Action::Pause
-        }
-    }
-}
-
 /// Applies a verdict on body bytes.
 pub fn data(kind: BufferType, size: usize, step: DataStep) -> Action {
     match step {
@@ -179,7 +171,6 @@ pub fn data(kind: BufferType, size: usize, step: DataStep) -> Action {
             Err(_) => reset(),
         },
         DataStep::Reset => reset(),
-        DataStep::Forward { permit, edit } => forward_held(&permit, &edit),
         DataStep::Answer(reply) => {
             host::answer(&reply);
             Action::Pause

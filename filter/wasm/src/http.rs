@@ -70,7 +70,6 @@ impl HttpContext for Http {
                 Action::Pause
             }
             Some(DataStep::Reset) => apply::reset(),
-            Some(DataStep::Forward { permit, edit }) => apply::forward_held(&permit, &edit),
             _ => Action::Pause,
         }
     }

@@ -119,6 +119,18 @@ pub fn add_client(name: &str, edit: impl FnOnce(&mut Value)) -> String {
     secret
 }
 
+/// What [`add_client`] changes for a client with a role of Prefect's.
+pub fn with_role(client: &mut Value, role: &str) {
+    client["protocolMappers"].as_array_mut().unwrap().push(json!({
+        "name": "role", "protocol": "openid-connect",
+        "protocolMapper": "oidc-hardcoded-claim-mapper",
+        "config": {
+            "claim.name": "groups", "claim.value": format!("[\"prefect-{role}\"]"),
+            "jsonType.label": "JSON", "access.token.claim": "true",
+        },
+    }));
+}
+
 /// Lets people log in at a further Envoy.
 #[track_caller]
 pub fn allow_callback(origin: &str) {

@@ -17,6 +17,8 @@ use crate::sockets::{Frame, read_frame, server_frame};
 pub struct Seen {
     /// Request lines and headers, each as it came.
     pub heads: Vec<String>,
+    /// What followed them, by `content-length`.
+    pub bodies: Vec<Vec<u8>>,
     /// What followed an upgrade, unmasked.
     pub frames: Vec<Frame>,
     /// Every byte after the head of an upgrade.
@@ -77,7 +79,7 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Seen>) {
                 return;
             }
         }
-        held.drain(..length);
+        seen.lock().unwrap().bodies.push(held.drain(..length).collect());
         let status = if refuses { "401 Unauthorized\r\nwww-authenticate: Basic" } else { "200 OK" };
         let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 4\r\n\r\ntrue");
         if stream.write_all(answer.as_bytes()).is_err() {

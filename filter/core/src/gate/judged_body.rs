@@ -9,18 +9,17 @@ use crate::config::Config;
 use crate::decision::{DataStep, Decision, RequestEdit};
 use crate::http::target::Target;
 use crate::limits::JUDGED_BODY;
-use crate::policy::authorize;
+use crate::policy::authorize::{self, Permit};
 use crate::policy::principal::Identity;
 use crate::prefect::operations::Operation;
-use crate::prefect::upstream;
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 
 /// One that waits for its body.
 pub struct Judging {
-    identity: Identity,
-    operation: Operation<'static>,
-    forwarded: Forwarded,
+    pub identity: Identity,
+    pub operation: Operation<'static>,
+    pub forwarded: Forwarded,
 }
 
 /// The operation to judge with the body, where that makes a difference for whoever asks.
@@ -35,20 +34,19 @@ pub fn hangs_on_body(
     }
     let operation = operation.hangs_on_body(target)?;
     let may = |operation| authorize::may(identity, &operation).is_ok();
-    (may(operation.with_body(Some(b""))) && !may(operation)).then_some(operation)
+    (may(operation.asking_for_nothing()) && !may(operation)).then_some(operation)
 }
 
 impl Gate {
-    /// Its head is here, and goes no further than the filter behind.
-    pub(super) fn await_body(
+    /// Its head may go, to the filter behind.
+    pub(super) fn forward_with_body(
         &mut self,
-        identity: Identity,
-        operation: Operation<'static>,
-        forwarded: Forwarded,
+        permit: Permit,
         edit: RequestEdit,
+        judging: Judging,
     ) -> Decision {
-        self.state = State::JudgedBody(Box::new(Judging { identity, operation, forwarded }));
-        Decision::ReadBody(edit)
+        self.state = State::JudgedBody(Box::new(judging));
+        Decision::ForwardWithBody { permit, edit }
     }
 
     /// So much of its body is here.
@@ -79,22 +77,17 @@ impl Gate {
     ) -> DataStep {
         let Judging { identity, operation, forwarded } = judging;
         let config = cx.site.config();
-        let parts = &forwarded.asker;
-        let operation = operation.with_body(body);
-        match authorize::identity(identity, &operation, &config.roles) {
+        let request_id = forwarded.asker.request_id.as_deref();
+        match authorize::identity(identity, &operation.with_body(body), &config.roles) {
             Ok(permit) => {
-                self.event =
-                    Some(Event::forwarded(&permit).with_request(parts.request_id.as_deref()));
-                let set = upstream::told(&permit, forwarded.injected, &config);
+                self.event = Some(Event::forwarded(&permit).with_request(request_id));
                 self.state = State::Forwarded(forwarded);
-                let edit = RequestEdit { set, ..RequestEdit::default() };
-                DataStep::Forward { permit, edit }
+                DataStep::Pass
             }
             Err(refusal) => {
                 let refusal = Refusal { reason, ..refusal };
-                let request_id = parts.request_id.as_deref();
                 self.event = Some(Event::refused(&refusal).with_request(request_id));
-                let asker = Asker { request_id, ..asker_of(parts.kind, &config) };
+                let asker = Asker { request_id, ..asker_of(forwarded.asker.kind, &config) };
                 let cookies = core::mem::take(&mut self.set_cookies);
                 DataStep::Answer(Reply::refusal(&refusal, asker).with_cookies(cookies))
             }

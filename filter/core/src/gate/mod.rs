@@ -42,6 +42,7 @@ use crate::ws::pending::Place;
 
 use authenticate::Proof;
 use endpoints::Endpoint;
+use judged_body::Judging;
 use socket::Socket;
 
 /// What every event brings along.
@@ -105,7 +106,7 @@ enum State {
     /// A terminal trades its code for a token; its body, of this type, is on its way.
     Trade(Option<String>),
     /// What it asks of Prefect stands in its body, which is on its way.
-    JudgedBody(Box<judged_body::Judging>),
+    JudgedBody(Box<Judging>),
     /// On its way to Prefect.
     Forwarded(Forwarded),
     /// Answered, refused, or being handled.
@@ -127,17 +128,11 @@ struct Forwarded {
 }
 
 impl Forwarded {
-    /// For a request of a browser's or a machine's, by somebody who is proved or by nobody.
-    fn of(
-        request: RequestView<'_>,
-        target: &Target<'_>,
-        browser: bool,
-        proved: bool,
-        config: &Config,
-    ) -> Self {
+    fn of(request: RequestView<'_>, target: &Target<'_>, permit: &Permit, config: &Config) -> Self {
+        let identity = permit.identity();
         Self {
-            browser,
-            injected: proved && upstream::is_api(target, config),
+            browser: identity.is_none_or(|(principal, _)| principal.method == Method::Session),
+            injected: identity.is_some() && upstream::is_api(target, config),
             asset: target.path().contains("/assets/"),
             ui_settings: ui_settings::is_at(target, config),
             rewriting: false,
@@ -259,23 +254,18 @@ impl Gate {
         match self.authenticate(host, request, &cookies, cx)? {
             Proof::Identity(identity) => {
                 let operation = Operation::of(request, &target, &config);
+                let host = host.authority(&config);
                 let hangs = judged_body::hangs_on_body(&identity, &operation, &target, &config);
                 if let Some(operation) = hangs {
-                    let session = identity.principal.method == Method::Session;
-                    let forwarded = Forwarded::of(request, &target, session, true, &config);
-                    let host = host.authority(&config);
-                    let edit = upstream::cleaned(request, &target, &cookies, host, &config);
-                    return Ok(self.await_body(identity, operation, forwarded, edit));
+                    let cleared = operation.asking_for_nothing();
+                    let permit = authorize::identity(identity.clone(), &cleared, &config.roles)?;
+                    let edit = upstream::edit(request, &target, &cookies, &permit, host, &config);
+                    let forwarded = Forwarded::of(request, &target, &permit, &config);
+                    let judging = Judging { identity, operation, forwarded };
+                    return Ok(self.forward_with_body(permit, edit, judging));
                 }
                 let permit = authorize::identity(identity, &operation, &config.roles)?;
-                Ok(self.forward(
-                    permit,
-                    host.authority(&config),
-                    &target,
-                    request,
-                    &cookies,
-                    &config,
-                ))
+                Ok(self.forward(permit, host, &target, request, &cookies, &config))
             }
             Proof::Wait => Ok(self.wait(cx.now)),
             Proof::Nothing { session_ended } => {
@@ -349,9 +339,7 @@ impl Gate {
         config: &Config,
     ) -> Decision {
         let edit = upstream::edit(request, target, cookies, &permit, host, config);
-        let identity = permit.identity();
-        let browser = identity.is_none_or(|(principal, _)| principal.method == Method::Session);
-        let forwarded = Forwarded::of(request, target, browser, identity.is_some(), config);
+        let forwarded = Forwarded::of(request, target, &permit, config);
         let request_id = forwarded.asker.request_id.as_deref();
         self.event = Some(Event::forwarded(&permit).with_request(request_id));
         self.state = State::Forwarded(forwarded);

@@ -7,7 +7,7 @@ use crate::policy::role::Role;
 use crate::session::personal_token::PersonalToken;
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Hold {
     /// Nothing that could open a socket: a session.
     Nothing,

@@ -77,6 +77,12 @@ impl<'a> Operation<'a> {
         spelled.then_some(Operation { what, secrets: self.secrets })
     }
 
+    /// With a body that asks for no secrets.
+    #[must_use]
+    pub fn asking_for_nothing(self) -> Self {
+        Self { secrets: Secrets::No, ..self }
+    }
+
     /// With its body, `None` for one that can't be read.
     #[must_use]
     pub fn with_body(self, body: Option<&[u8]>) -> Self {
@@ -246,6 +252,45 @@ mod tests {
         for (method, path) in BODIES {
             let entry = OPERATIONS.iter().find(|(m, p, _)| m == method && p == path);
             assert!(entry.is_some_and(|(.., roles)| *roles == EVERYBODY), "{method} {path}");
+        }
+    }
+
+    /// What Prefect's versions describe: method, template, and where it takes `include_secrets`.
+    const DESCRIBED: [&str; 3] = [
+        include_str!("../../tests/data/prefect-operations/3.4.13.txt"),
+        include_str!("../../tests/data/prefect-operations/3.6.29.txt"),
+        include_str!("../../tests/data/prefect-operations/3.8.8.txt"),
+    ];
+    /// What Prefect has and does not describe.
+    const UNDESCRIBED: [&str; 5] =
+        ["/docs", "/docs/oauth2-redirect", "/openapi.json", "/redoc", "/static/{file}"];
+
+    fn described() -> impl Iterator<Item = (&'static str, &'static str, Option<&'static str>)> {
+        DESCRIBED.iter().flat_map(|list| list.lines()).map(|line| {
+            let (method, rest) = line.split_once(' ').unwrap();
+            match rest.split_once(" include_secrets in ") {
+                Some((template, place)) => (method, template, Some(place)),
+                None => (method, rest, None),
+            }
+        })
+    }
+
+    #[test]
+    fn every_operation_that_prefect_describes_is_classified() {
+        for (method, template, secrets) in described() {
+            let classified = OPERATIONS.iter().any(|(m, t, _)| *m == method && *t == template);
+            assert!(classified, "{method} {template}");
+            let by_body = BODIES.contains(&(method, template));
+            assert_eq!(by_body, secrets == Some("body"), "{method} {template}");
+            assert!(matches!(secrets, None | Some("query" | "body")), "{method} {template}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_is_in_the_table() {
+        for (method, template, _) in OPERATIONS {
+            let known = described().any(|(m, t, _)| m == *method && t == *template);
+            assert!(known || UNDESCRIBED.contains(template), "{method} {template}");
         }
     }
 

@@ -73,20 +73,6 @@ pub fn edit(
     host: &str,
     config: &Config,
 ) -> RequestEdit {
-    let mut edit = cleaned(request, target, cookies, host, config);
-    edit.set.extend(told(permit, is_api(target, config), config));
-    edit
-}
-
-/// What is taken from a request whoever asks.
-#[must_use]
-pub fn cleaned(
-    request: RequestView<'_>,
-    target: &Target<'_>,
-    cookies: &Cookies<'_>,
-    host: &str,
-    config: &Config,
-) -> RequestEdit {
     let mut edit = stripped(request);
     match cookies.without(Names::is_ours) {
         Rest::Same => {}
@@ -106,18 +92,17 @@ pub fn cleaned(
             edit.remove.push(name.to_owned());
         }
     }
+    if let Some((principal, role)) = permit.identity() {
+        if is_api(target, config) {
+            let credential = config.secrets.prefect_credential.expose();
+            edit.set.push(("authorization", credential.to_vec()));
+        }
+        if config.prefect.forward_identity {
+            let told = identity_headers(principal, role);
+            edit.set.extend(told.into_iter().map(|(name, value)| (name, value.into_bytes())));
+        }
+    }
     edit
-}
-
-/// What Prefect is told by a permit: its own credential at its API, and who asks.
-#[must_use]
-pub fn told(permit: &Permit, api: bool, config: &Config) -> Vec<(&'static str, Vec<u8>)> {
-    let Some((principal, role)) = permit.identity() else { return Vec::new() };
-    let credential = api.then(|| config.secrets.prefect_credential.expose().to_vec());
-    let credential = credential.map(|credential| ("authorization", credential));
-    let identity = config.prefect.forward_identity.then(|| identity_headers(principal, role));
-    let identity = identity.into_iter().flatten().map(|(name, value)| (name, value.into_bytes()));
-    credential.into_iter().chain(identity).collect()
 }
 
 /// Without everything by which a client might pose as somebody.

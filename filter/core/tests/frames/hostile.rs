@@ -35,9 +35,7 @@ pub fn judged(sent: &[u8], pieces: &[u8]) -> Judged {
                 held.clear();
             }
             DataStep::Reset => break,
-            other @ (DataStep::Answer(_) | DataStep::Forward { .. }) => {
-                panic!("no step of a socket's: {other:?}")
-            }
+            DataStep::Answer(reply) => panic!("an answer on a socket: {reply:?}"),
         }
     }
     verdict(sent, &passed)

@@ -303,7 +303,9 @@ impl World {
                 }
                 Decision::Reply(reply) => return Outcome::Reply(reply),
                 Decision::AwaitSite => return Outcome::Waiting,
-                Decision::ReadBody(_) => return Outcome::Reading,
+                Decision::ReadBody(_) | Decision::ForwardWithBody { .. } => {
+                    return Outcome::Reading;
+                }
                 Decision::Await(callout) => {
                     let answer = self.idp.answer(&callout, self.now);
                     let view = RequestView { headers };

@@ -10,7 +10,7 @@ use super::people::assert_refusal;
 use super::sockets::assert_authenticated;
 use super::story;
 use crate::client::Request;
-use crate::keycloak_admin::{add_client, admin, basic, text};
+use crate::keycloak_admin::{add_client, admin, basic, text, with_role};
 use crate::lane::{Lane, Plan};
 use crate::recorder::Recorder;
 use crate::scripted_idp::{Manner, ScriptedIdp};
@@ -137,14 +137,7 @@ fn revoked() {
 
 /// With the role of a worker, as a hard-coded claim.
 fn as_worker(client: &mut Value) {
-    client["protocolMappers"].as_array_mut().unwrap().push(json!({
-        "name": "role", "protocol": "openid-connect",
-        "protocolMapper": "oidc-hardcoded-claim-mapper",
-        "config": {
-            "claim.name": "groups", "claim.value": "[\"prefect-worker\"]",
-            "jsonType.label": "JSON", "access.token.claim": "true",
-        },
-    }));
+    with_role(client, "worker");
 }
 
 fn guesses() {

@@ -28,6 +28,7 @@ mod paths;
 mod people;
 mod personal_tokens;
 mod prefect_runs;
+mod roles;
 mod sessions;
 mod soak;
 mod socket_ends;
@@ -70,6 +71,7 @@ pub fn all() -> Vec<Trial> {
         certificates::stories(),
         auth_request::stories(),
         hygiene::stories(),
+        roles::stories(),
         sockets::stories(),
         upgrades::stories(),
         socket_ends::stories(),

@@ -1,0 +1,49 @@
+//! What each role may do, through the real Envoy: every operation that Prefect describes, and bodies that
+//! ask for secrets.
+
+mod bodies;
+mod operations;
+
+use libtest_mimic::Trial;
+use lictor_core::policy::role::Role;
+use lictor_integration::process::hex;
+use ring::digest::{SHA256, digest};
+use serde_json::{Value, json};
+
+use crate::client::Request;
+use crate::lane::{Lane, Plan};
+use crate::recorder::Recorder;
+
+const ABOUT: &str = "roles";
+
+pub fn stories() -> Vec<Trial> {
+    operations::stories().into_iter().chain(bodies::stories()).collect()
+}
+
+/// A gate that knows a key of each role, before an upstream that writes down what reaches it.
+struct Scene {
+    lane: Lane,
+    recorder: Recorder,
+}
+
+impl Scene {
+    fn start(name: &'static str, patch: &Value) -> Self {
+        let recorder = Recorder::start();
+        let mut settings = patch.clone();
+        settings["machines"] = json!({ "api_keys": Role::ALL.map(|role| json!({
+            "name": role.name(),
+            "sha256": hex(digest(&SHA256, key(role).as_bytes()).as_ref()),
+            "role": role.name(),
+        })) });
+        let lane = Plan::new(name).prefect(recorder.port).patch(settings).start();
+        Self { lane, recorder }
+    }
+
+    fn by(&self, role: Role, request: Request) -> Request {
+        request.host(self.lane.gate.machine_host()).header("x-api-key", key(role))
+    }
+}
+
+fn key(role: Role) -> String {
+    format!("lk_key-of-{}", role.name())
+}

@@ -1,0 +1,211 @@
+//! Every operation of Prefect's API descriptions, and every socket, by nobody and by each role.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+
+use libtest_mimic::Trial;
+use lictor_core::config::Config;
+use lictor_core::http::request::RequestView;
+use lictor_core::http::target::Target;
+use lictor_core::policy::role::Role;
+use lictor_core::prefect::operations::{Operation, roles_for};
+use lictor_integration::tools::PREFECT_VERSIONS;
+use serde_json::{Value, json};
+
+use super::{ABOUT, Scene, key};
+use crate::client::{Request, Tls, plain};
+use crate::http1::{Answer, exchange};
+use crate::keycloak_admin::basic;
+use crate::prefect_client::server;
+use crate::sockets::upgrade;
+use crate::stories::story;
+use crate::world::{checkout, say, world};
+
+const SOCKETS: [&str; 5] = [
+    "/events/in",
+    "/events/out",
+    "/logs/out",
+    "/task_runs/subscriptions/scheduled",
+    "/work_pools/some/workers/connect",
+];
+
+pub fn stories() -> Vec<Trial> {
+    let each = PREFECT_VERSIONS.into_iter().flat_map(|version| {
+        [
+            story(
+                ABOUT,
+                &format!("the list of Prefect {version}'s operations is its own"),
+                move || {
+                    listed(version);
+                },
+            ),
+            story(
+                ABOUT,
+                &format!("each operation of Prefect {version} follows the table"),
+                move || {
+                    follow(version);
+                },
+            ),
+        ]
+    });
+    each.chain([story(ABOUT, "each socket follows the table", sockets)]).collect()
+}
+
+/// The list that the core's tests read.
+fn list(version: &str) -> PathBuf {
+    checkout().join(format!("filter/core/tests/data/prefect-operations/{version}.txt"))
+}
+
+/// Prefect's description of its API, as lines of method, path and where it takes `include_secrets`.
+fn described(version: &'static str) -> String {
+    let request = Request::get("/api/openapi.json")
+        .header("authorization", basic(&world().secrets.prefect_auth_string));
+    let document = plain(server(version).port, &request).unwrap().expect(200).json();
+    let mut lines: Vec<String> = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let path = path.strip_prefix("/api").unwrap_or(path);
+        let path = path.strip_suffix('/').unwrap_or(path);
+        for (method, operation) in operations.as_object().unwrap() {
+            let secrets = by_query(operation).or_else(|| by_body(operation, &document));
+            let secrets = secrets.map(|place| format!(" include_secrets in {place}"));
+            lines.push(format!("{} {path}{}", method.to_uppercase(), secrets.unwrap_or_default()));
+        }
+    }
+    // The path first: the same order as the table's.
+    lines.sort_by(|a, b| a.split(' ').nth(1).cmp(&b.split(' ').nth(1)).then(a.cmp(b)));
+    lines.join("\n") + "\n"
+}
+
+fn by_query(operation: &Value) -> Option<&'static str> {
+    let parameters = operation["parameters"].as_array()?;
+    parameters.iter().any(|parameter| parameter["name"] == "include_secrets").then_some("query")
+}
+
+/// Whether a body's schema has such a member, at any depth.
+fn by_body(operation: &Value, document: &Value) -> Option<&'static str> {
+    let body = operation.get("requestBody")?;
+    let mut seen = Vec::new();
+    names_secrets(body, document, &mut seen).then_some("body")
+}
+
+fn names_secrets(schema: &Value, document: &Value, seen: &mut Vec<String>) -> bool {
+    match schema {
+        Value::Object(members) => members.iter().any(|(name, value)| {
+            if name == "include_secrets" {
+                return true;
+            }
+            match value.as_str().and_then(|text| text.strip_prefix("#/")) {
+                Some(place) if name == "$ref" && !seen.contains(&place.to_owned()) => {
+                    seen.push(place.to_owned());
+                    let referred = document.pointer(&format!("/{place}")).unwrap();
+                    names_secrets(referred, document, seen)
+                }
+                _ => names_secrets(value, document, seen),
+            }
+        }),
+        Value::Array(items) => items.iter().any(|item| names_secrets(item, document, seen)),
+        _ => false,
+    }
+}
+
+fn listed(version: &'static str) {
+    let (path, described) = (list(version), described(version));
+    if env::var_os("LICTOR_WRITE_OPERATIONS").is_some() {
+        fs::write(&path, described).unwrap();
+        return say(&format!("wrote {}", path.display()));
+    }
+    let known = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        known == described,
+        "Prefect {version} describes its API otherwise than {}: LICTOR_WRITE_OPERATIONS=1 writes it",
+        path.display()
+    );
+}
+
+/// What the table says of a request with a body that asks for no secrets.
+fn may(method: &str, path: &str, role: Role, config: &Config) -> bool {
+    let headers = [(":method".to_owned(), method.as_bytes().to_vec())];
+    let target = Target::parse(path.as_bytes()).unwrap();
+    let operation = Operation::of(RequestView { headers: &headers }, &target, config);
+    let read = operation.hangs_on_body(&target).map(|known| known.with_body(Some(b"{}")));
+    roles_for(&read.unwrap_or(operation)).include(role)
+}
+
+fn config() -> Config {
+    let settings = json!({
+        "public_url": "https://a.example", "issuer": "https://b.example", "client_id": "c",
+    });
+    let environment = |name: &str| match name {
+        "LICTOR_COOKIE_KEYS" => Some(world().secrets.cookie_key.clone()),
+        "LICTOR_AUTH_REQUEST_SECRET" => None,
+        _ => Some("a:b".to_owned()),
+    };
+    Config::compile(settings.to_string().as_bytes(), &environment).unwrap()
+}
+
+/// A connection that is used for many requests; Envoy closes it with some refusals.
+struct Line<'a> {
+    scene: &'a Scene,
+    stream: Tls,
+}
+
+impl Line<'_> {
+    fn ask(&mut self, request: &Request) -> Answer {
+        let host = self.scene.lane.gate.machine_host();
+        let bytes = request.bytes(&host);
+        exchange(&mut self.stream, &bytes, false).unwrap_or_else(|_| {
+            self.stream = self.scene.lane.gate.connect("localhost").unwrap();
+            exchange(&mut self.stream, &bytes, false).unwrap()
+        })
+    }
+}
+
+fn follow(version: &'static str) {
+    let scene = Scene::start(format!("operations-{version}").leak(), &json!({}));
+    let stream = scene.lane.gate.connect("localhost").unwrap();
+    let mut line = Line { scene: &scene, stream };
+    let config = config();
+    let described = described(version);
+    assert!(described.lines().count() > 150, "{described}");
+    for operation in described.lines() {
+        let mut words = operation.split(' ');
+        let (method, template) = (words.next().unwrap(), words.next().unwrap());
+        let path = format!("/api{}", template.replace(['{', '}'], ""));
+        let request = || match method {
+            "GET" | "DELETE" => Request::new(method, &path),
+            _ => Request::new(method, &path).json_body("{}"),
+        };
+        let nobody = line.ask(&request());
+        let open = method == "GET" && matches!(template, "/health" | "/ready");
+        assert_eq!(nobody.status, if open { 200 } else { 401 }, "{operation}");
+        scene.recorder.take();
+        for role in Role::ALL {
+            let answer = line.ask(&request().header("x-api-key", key(role)));
+            let seen = scene.recorder.take().heads;
+            if open || may(method, &path, role, &config) {
+                assert_eq!((answer.status, seen.len()), (200, 1), "{} {operation}", role.name());
+            } else {
+                assert_eq!((answer.status, seen.len()), (403, 0), "{} {operation}", role.name());
+                assert_eq!(answer.code(), "role_missing");
+            }
+        }
+    }
+    scene.lane.admin.assert_vm_alive();
+}
+
+fn sockets() {
+    let scene = Scene::start("socket-roles", &json!({}));
+    for path in SOCKETS {
+        let target = format!("/api{path}");
+        for role in Role::ALL {
+            let needed = Operation::socket(path);
+            let answer = scene.lane.gate.send(&scene.by(role, upgrade(&target)));
+            let wanted = if roles_for(&needed).include(role) { 101 } else { 403 };
+            assert_eq!(answer.status, wanted, "{} {path}", role.name());
+        }
+        let session = upgrade(&target).header("cookie", "__Host-lictor=x");
+        assert_eq!(scene.lane.gate.send(&session).status, 403, "a session opens no socket");
+    }
+    assert_eq!(scene.lane.gate.send(&upgrade("/api/flows/filter")).status, 404);
+}
