@@ -40,6 +40,19 @@ impl Reply {
         }
     }
 
+    /// A script of ours, the same for everybody; `lasting` under an address that no other one will have.
+    #[must_use]
+    pub fn script(text: &str, lasting: bool) -> Self {
+        let body = text.as_bytes().to_vec();
+        let mut reply = Self { status: 200, headers: Vec::new(), body, code: "script" };
+        let caching = if lasting { "public, max-age=31536000, immutable" } else { "no-cache" };
+        reply.push("content-type", "text/javascript; charset=utf-8");
+        reply.push("cache-control", caching);
+        reply.push("x-content-type-options", "nosniff");
+        reply.push("cross-origin-resource-policy", "same-origin");
+        reply
+    }
+
     /// A JSON answer.
     #[must_use]
     pub fn json(status: u16, code: &'static str, body: &serde_json::Value) -> Self {

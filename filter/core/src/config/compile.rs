@@ -77,6 +77,7 @@ fn compile_root(
     let prefect = prefect(root, &prefix);
     let ui = root.section("ui");
     let single_login = ui.flag("single_login", true);
+    let companion = ui.flag("companion", true);
     ui.finish();
     let endpoints = root.section("endpoints");
     let own = path(&endpoints, "prefix", "/oauth2");
@@ -102,6 +103,7 @@ fn compile_root(
         public_paths,
         prefect,
         single_login,
+        companion,
         endpoints: format!("{prefix}{own}"),
         secrets: secrets?,
     })

@@ -59,6 +59,8 @@ pub struct Config {
     pub prefect: Prefect,
     /// Whether Prefect's own login page is kept away.
     pub single_login: bool,
+    /// Whether our script is linked from the pages of Prefect's UI.
+    pub companion: bool,
     /// Path of Lictor's own endpoints, the public URL's path included: `/oauth2`.
     pub endpoints: String,
     /// From the environment.

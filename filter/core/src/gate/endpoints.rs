@@ -9,9 +9,11 @@ use crate::config::Config;
 use crate::decision::Decision;
 use crate::http::client::{ClientKind, is_deliberate_navigation};
 use crate::http::cookies::Cookies;
+use crate::http::query;
 use crate::http::request::RequestView;
 use crate::http::target::Target;
 use crate::login::return_path;
+use crate::prefect::companion;
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 use crate::session::cookie::clear_session;
@@ -37,8 +39,8 @@ pub enum Endpoint {
     BackchannelLogout,
     /// Personal tokens.
     Token,
-    /// Named by the contract, not there yet.
-    NotBuilt,
+    /// The script in Prefect's pages.
+    Companion,
     /// Nothing of that name.
     Unknown,
 }
@@ -60,7 +62,7 @@ impl Endpoint {
             "/auth" => Self::Auth,
             "/backchannel_logout" => Self::BackchannelLogout,
             "/token" => Self::Token,
-            "/companion.js" => Self::NotBuilt,
+            "/companion.js" if config.companion => Self::Companion,
             _ => Self::Unknown,
         })
     }
@@ -86,11 +88,6 @@ impl Gate {
             Endpoint::Unknown => {
                 return Err(Refusal::new(Reason::NotFound).seen("an unknown endpoint"));
             }
-            Endpoint::NotBuilt => {
-                return Err(
-                    Refusal::new(Reason::NotBuilt).seen("an endpoint that is not there yet")
-                );
-            }
             Endpoint::Token if get || request.method() == "POST" => {
                 return self.personal_tokens(host, target, request, cx);
             }
@@ -111,6 +108,9 @@ impl Gate {
         let cookies = Cookies::parse(request).map_err(|_| Refusal::new(Reason::CookiesTooLarge))?;
         if endpoint == Endpoint::Userinfo {
             return self.userinfo(host, request, &cookies, cx);
+        }
+        if endpoint == Endpoint::Companion {
+            return Ok(self.reply(companion_script(target)));
         }
         if !host.is_public() {
             return Err(Refusal::new(Reason::NotFound).seen("a login on a host for machines"));
@@ -177,4 +177,10 @@ impl Gate {
             }
         }
     }
+}
+
+/// It says nothing about anybody, so everybody may have it; under its own version for as long as they like.
+fn companion_script(target: &Target<'_>) -> Reply {
+    let own = query::only(target.query().unwrap_or_default(), "v").ok().flatten();
+    Reply::script(companion::SCRIPT, own.is_some_and(|own| own == companion::version()))
 }

@@ -30,8 +30,9 @@ use crate::machine::certificate::Peer;
 use crate::policy::authorize::{self, Permit};
 use crate::policy::principal::Method;
 use crate::prefect::operations::Operation;
+use crate::prefect::rewrite::Rewrite;
 use crate::prefect::sockets::KnownSocket;
-use crate::prefect::{ui_settings, upstream};
+use crate::prefect::upstream;
 use crate::refusal::{Reason, Refusal};
 use crate::reply::{Reply, request_id};
 use crate::session::model::Session;
@@ -121,8 +122,8 @@ struct Forwarded {
     injected: bool,
     /// A file whose name holds its hash.
     asset: bool,
-    ui_settings: bool,
-    rewriting: bool,
+    /// What is rewritten of the answer: what may be, and once it is there, what is.
+    rewrite: Rewrite,
     socket: Option<Socket>,
     asker: AskerParts,
 }
@@ -134,8 +135,7 @@ impl Forwarded {
             browser: identity.is_none_or(|(principal, _)| principal.method == Method::Session),
             injected: identity.is_some() && upstream::is_api(target, config),
             asset: target.path().contains("/assets/"),
-            ui_settings: ui_settings::is_at(target, config),
-            rewriting: false,
+            rewrite: Rewrite::of(request, target, permit, config),
             socket: None,
             asker: AskerParts {
                 kind: ClientKind::of(request),

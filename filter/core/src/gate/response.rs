@@ -6,7 +6,8 @@ use crate::asker::Asker;
 use crate::audit::Event;
 use crate::decision::{DataStep, ResponseEdit};
 use crate::http::request::ResponseView;
-use crate::prefect::{answer, ui_settings};
+use crate::prefect::answer;
+use crate::prefect::rewrite::{Rewrite, Rewritten};
 use crate::refusal::{Reason, Refusal};
 use crate::reply::Reply;
 
@@ -44,20 +45,21 @@ impl Gate {
         if !cookies.is_empty() && signed_out() {
             cookies.clear();
         }
+        let setting_no_cookie = cookies.is_empty();
         let mut edit = if forwarded.browser {
             answer::for_session(response, &config, forwarded.asset, !cookies.is_empty())
         } else {
             answer::for_machine(response, &config)
         };
         edit.add.extend(cookies.into_iter().map(|value| ("set-cookie", value.into())));
-        forwarded.rewriting = forwarded.ui_settings
-            && status == 200
-            && response.header("content-encoding").is_none_or(|e| e == "identity");
-        if forwarded.rewriting {
+        forwarded.rewrite = forwarded.rewrite.by_answer(response);
+        if let Some(caching) = forwarded.rewrite.caching() {
             // The body changes its length; a stale one would desynchronise the connection.
-            edit.remove.extend(["content-length", "etag", "last-modified"]);
-            edit.set.retain(|(name, _)| *name != "cache-control");
-            edit.set.push(("cache-control", "no-store".into()));
+            edit.remove.extend(["content-length", "etag", "last-modified", "accept-ranges"]);
+            if setting_no_cookie {
+                edit.set.retain(|(name, _)| *name != "cache-control");
+                edit.set.push(("cache-control", caching.into()));
+            }
         }
         edit
     }
@@ -66,8 +68,10 @@ impl Gate {
     #[must_use]
     pub const fn response_data(&self) -> Interest {
         match &self.state {
-            State::Forwarded(Forwarded { rewriting: true, .. }) => Interest::Bytes,
             State::Forwarded(Forwarded { socket: Some(_), .. }) => Interest::Time,
+            State::Forwarded(Forwarded { rewrite: Rewrite::Settings | Rewrite::Page, .. }) => {
+                Interest::Bytes
+            }
             _ => Interest::None,
         }
     }
@@ -80,18 +84,12 @@ impl Gate {
             let over = socket.is_over(self.stream, cx);
             return if over { DataStep::Reset } else { DataStep::Pass };
         }
-        if !forwarded.rewriting {
-            return DataStep::Pass;
-        }
-        if held.len() > crate::limits::REWRITTEN_BODY {
-            // Larger than any settings: it goes on unchanged rather than cut.
-            forwarded.rewriting = false;
-            return DataStep::Pass;
-        }
-        if !end {
-            return DataStep::Hold;
-        }
-        forwarded.rewriting = false;
-        ui_settings::rewrite(held, &cx.site.config()).map_or(DataStep::Pass, DataStep::Replace)
+        let step = match forwarded.rewrite.apply(held, end, &cx.site.config()) {
+            Rewritten::NotYet => return DataStep::Hold,
+            Rewritten::Same => DataStep::Pass,
+            Rewritten::Instead(bytes) => DataStep::Replace(bytes),
+        };
+        forwarded.rewrite = Rewrite::Nothing;
+        step
     }
 }

@@ -8,6 +8,7 @@ use crate::http::target::Target;
 use crate::policy::authorize::Permit;
 use crate::policy::principal::Principal;
 use crate::policy::role::Role;
+use crate::prefect::rewrite::Rewrite;
 use crate::session::cookie::Names;
 
 /// Headers by which someone might pose as somebody at Prefect or behind it, or name another address
@@ -87,10 +88,12 @@ pub fn edit(
         // A compressed frame can't be judged or rewritten.
         edit.remove.push("sec-websocket-extensions".to_owned());
     }
-    if crate::prefect::ui_settings::is_at(target, config) {
-        for name in ["accept-encoding", "if-none-match", "if-modified-since", "range", "if-range"] {
+    if Rewrite::of(request, target, permit, config) != Rewrite::Nothing {
+        // The whole answer, as it is now, in a form that can be read.
+        for name in ["if-none-match", "if-modified-since", "range", "if-range"] {
             edit.remove.push(name.to_owned());
         }
+        edit.set.push(("accept-encoding", b"identity".to_vec()));
     }
     if let Some((principal, role)) = permit.identity() {
         if is_api(target, config) {

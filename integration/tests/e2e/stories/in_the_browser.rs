@@ -71,7 +71,7 @@ fn wait_for_dashboard(browser: &Browser) {
 }
 
 /// A few runs, so that there is something to see: by the API, through the gate.
-fn some_runs(gate: &Gate) {
+pub fn some_runs(gate: &Gate) {
     let key = basic(&world().stack.machine.auth_string);
     let send = |path: &str, body: Value| {
         let request = Request::post(path, &body.to_string()).host(gate.machine_host());

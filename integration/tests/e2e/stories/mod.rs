@@ -8,6 +8,7 @@ mod callbacks;
 mod canary;
 mod certificates;
 mod clients;
+mod companion;
 mod configuration;
 mod cross_site;
 mod exchanges;
@@ -83,6 +84,7 @@ pub fn all() -> Vec<Trial> {
         awkward_browsers::stories(),
         other_sites::stories(),
         in_the_browser::stories(),
+        companion::stories(),
         tokens::late_stories(),
         soak::stories(),
         faults::stories(),

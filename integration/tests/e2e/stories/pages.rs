@@ -163,7 +163,7 @@ fn addresses() {
     let (gate, browser) = (&world().gate, Browser::open());
     for (path, heading) in [
         ("/oauth2/nothing", "Not found"),
-        ("/oauth2/companion.js", "Not found"),
+        ("/oauth2/companion.js.map", "Not found"),
         ("/x/;a/y", "Request refused"),
     ] {
         browser.goto(&format!("{}{path}", gate.origin()));

@@ -1,0 +1,238 @@
+// Lictor's companion in Prefect's pages: who is signed in, a way out, and the way back to the same page
+// when the session has ended. It asks nobody but our own origin.
+(() => {
+  "use strict";
+  const script = document.currentScript;
+  if (!script || window.top !== window.self || window.lictorCompanion) return;
+  window.lictorCompanion = true;
+  const endpoints = new URL(script.src).pathname.replace(/\/[^/]*$/, "");
+  const ask = window.fetch.bind(window);
+
+  // The shared password of the time before: nothing here needs it, and every script of the page could read it.
+  try { localStorage.removeItem("prefect-password"); } catch { /* storage is off */ }
+
+  /* What Prefect's pages are told by the gate. */
+
+  const ours = (url) => { try { return new URL(url, location.href).origin === location.origin; } catch { return false; } };
+  const observe = (status, url, read) => {
+    if (!ours(url)) return;
+    if (status === 401) check();
+    // At once: the page may be about to read the body itself.
+    else if (status === 403) try { Promise.resolve(read()).then(explain, () => {}); } catch { /* no JSON */ }
+  };
+  window.fetch = function (...given) {
+    const answered = ask(...given);
+    answered.then((answer) => observe(answer.status, answer.url, () => answer.clone().json()), () => {});
+    return answered;
+  };
+  const send = XMLHttpRequest.prototype.send;
+  XMLHttpRequest.prototype.send = function (...given) {
+    this.addEventListener("load", () => observe(this.status, this.responseURL, () =>
+      this.responseType === "json" ? this.response : JSON.parse(this.responseText)));
+    return send.apply(this, given);
+  };
+
+  /* The session. */
+
+  const who = async () => {
+    const answer = await ask(`${endpoints}/userinfo`, { cache: "no-store", headers: { accept: "application/json" } });
+    return { status: answer.status, person: answer.ok ? await answer.json() : null };
+  };
+  let checking = false;
+  let over = false;
+  const check = async () => {
+    if (checking || over) return;
+    checking = true;
+    try {
+      const { status, person } = await who();
+      if (status === 401) ended();
+      else if (person) show(person);
+    } catch { /* no network: the next request will tell */ }
+    setTimeout(() => { checking = false; }, 1000);
+  };
+
+  const writing = () => [...document.querySelectorAll("[role=dialog] :is(input, textarea), form :is(input, textarea), [contenteditable=true]")]
+    .some((field) => field.isContentEditable ? field.textContent.trim() !== ""
+      : field.type !== "checkbox" && field.type !== "radio" && field.value !== field.defaultValue);
+  const returns = () => {
+    const now = Date.now();
+    let times = [];
+    try { times = JSON.parse(sessionStorage.getItem("lictor-returns") || "[]").filter((time) => now - time < 120000); } catch { /* none */ }
+    return [times, now];
+  };
+  const ended = () => {
+    over = true;
+    // Other tabs wait until somebody looks at them: each login is one of at most five.
+    if (document.visibilityState !== "visible") {
+      document.addEventListener("visibilitychange", () => { over = false; check(); }, { once: true });
+      return;
+    }
+    const [times, now] = returns();
+    if (times.length >= 3 || writing()) {
+      say("Your session has ended. Sign in again to go on; what you have typed here will be gone.", "Sign in again");
+      return;
+    }
+    try { sessionStorage.setItem("lictor-returns", JSON.stringify([...times, now])); } catch { /* storage is off */ }
+    // Loading the page is what starts a login, and the login ends on it.
+    location.reload();
+  };
+  const look = () => { if (document.visibilityState === "visible") check(); };
+  addEventListener("pageshow", (event) => { if (event.persisted) look(); });
+  document.addEventListener("visibilitychange", look);
+
+  /* What is shown. */
+
+  const make = (name, properties = {}, ...children) => {
+    const element = Object.assign(document.createElement(name), properties);
+    element.append(...children);
+    return element;
+  };
+  const host = make("lictor-companion");
+  const root = host.attachShadow({ mode: "open" });
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(`
+    :host{all:initial;position:fixed;z-index:2147483000;font:13px/1.4 system-ui,sans-serif;color-scheme:light;
+      --ink:#18202c;--soft:#566074;--card:#fff;--line:#cfd6e2;--act:#1d4ed8}
+    :host(.dark){color-scheme:dark;--ink:#e9edf5;--soft:#a5afc2;--card:#171d28;--line:#3a4558;--act:#9dbcff}
+    :host(.away) .chip{visibility:hidden}
+    .chip[hidden],.card[hidden]{display:none!important}
+    *{box-sizing:border-box}
+    button,a{font:inherit;color:inherit;cursor:pointer}
+    :focus-visible{outline:2px solid var(--act);outline-offset:2px}
+    .chip{display:flex;align-items:center;gap:6px;max-width:220px;padding:3px 10px 3px 4px;border:1px solid var(--line);
+      border-radius:999px;background:var(--card);color:var(--ink);box-shadow:0 1px 4px #0003}
+    .chip b{display:grid;place-items:center;flex:none;width:20px;height:20px;border-radius:50%;background:var(--act);color:var(--card);font-size:11px}
+    .chip span{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
+    .chip i{flex:none;color:var(--soft);font-style:normal}
+    :host(.small) .chip{padding:3px}
+    :host(.small) .chip :is(span,i){display:none}
+    .card{position:absolute;min-width:220px;max-width:min(320px,90vw);padding:14px;border:1px solid var(--line);border-radius:10px;
+      background:var(--card);color:var(--ink);box-shadow:0 6px 24px #0004}
+    :host(.bottom) .card{bottom:calc(100% + 8px)} :host(:not(.bottom)) .card{top:calc(100% + 8px)}
+    :host(.right) .card{right:0} :host(:not(.right)) .card{left:0}
+    .card p{margin:0 0 4px;overflow-wrap:anywhere} .card p:first-child{font-weight:600} .card .soft{color:var(--soft)}
+    .card a,.note button{display:block;width:100%;margin-top:12px;padding:7px 12px;border:1px solid var(--line);border-radius:8px;
+      background:none;color:var(--act);font-weight:600;text-align:center;text-decoration:none}
+    .note{position:fixed;left:50%;bottom:56px;transform:translateX(-50%);width:max-content;max-width:min(440px,92vw);padding:12px 16px;
+      border:1px solid var(--line);border-radius:10px;background:var(--card);color:var(--ink);box-shadow:0 6px 24px #0004}
+    .note:empty{display:none}`);
+  root.adoptedStyleSheets = [sheet];
+  const letter = make("b", { ariaHidden: "true" });
+  const name = make("span");
+  const role = make("i");
+  const chip = make("button", { className: "chip", type: "button", hidden: true, ariaHasPopup: "true", ariaExpanded: "false" }, letter, name, role);
+  const card = make("div", { className: "card", hidden: true });
+  card.setAttribute("role", "group");
+  card.setAttribute("aria-label", "Your session");
+  const note = make("div", { className: "note" });
+  note.setAttribute("role", "status");
+  root.append(chip, card, note);
+
+  const show = (person) => {
+    const called = person.preferredUsername || person.email || person.user;
+    const may = person.role || "no role";
+    letter.textContent = called.slice(0, 1).toUpperCase();
+    name.textContent = called;
+    role.textContent = may;
+    chip.title = `Signed in as ${called} (${may})`;
+    chip.setAttribute("aria-label", chip.title);
+    card.replaceChildren(
+      make("p", { textContent: called }),
+      ...(person.email && person.email !== called ? [make("p", { className: "soft", textContent: person.email })] : []),
+      make("p", { className: "soft", textContent: `Role: ${may}` }),
+      make("a", { href: `${endpoints}/sign_out`, textContent: "Sign out" }));
+    chip.hidden = false;
+    place();
+  };
+  const open = (yes) => {
+    card.hidden = !yes;
+    chip.ariaExpanded = String(yes);
+  };
+  chip.addEventListener("click", () => open(card.hidden));
+  root.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || card.hidden) return;
+    open(false);
+    chip.focus();
+    event.stopPropagation();
+  });
+  document.addEventListener("pointerdown", (event) => { if (event.target !== host) open(false); }, true);
+  host.addEventListener("focusout", (event) => { if (!event.relatedTarget || event.relatedTarget !== host) setTimeout(() => { if (!root.activeElement) open(false); }); });
+
+  let fading;
+  const say = (text, action) => {
+    clearTimeout(fading);
+    const again = action ? [make("button", { type: "button", textContent: action, onclick: () => location.reload() })] : [];
+    note.replaceChildren(text, ...again);
+    if (!action) fading = setTimeout(() => note.replaceChildren(), 8000);
+  };
+  // A click that is not allowed: Prefect's pages say little more than that it failed.
+  const explain = (told) => {
+    if (!over && told && /^(role_missing|no_role|csrf|body_too_large)$/.test(told.code)) say(told.detail);
+  };
+
+  /* Where: in a corner where nothing of the page is to be clicked. */
+
+  const CLICKED = "a[href],button,input,select,textarea,label,summary,[role=button],[role=link],[role=tab],[role=menuitem],[role=option],"
+    + "[role=checkbox],[role=switch],[role=slider],[role=combobox],[tabindex]:not([tabindex='-1']),[onclick]";
+  const CORNERS = [["bottom", "right"], ["bottom", "left"], ["top", "right"], ["top", "left"]];
+  const GAP = 8;
+  const put = ([y, x]) => {
+    host.classList.toggle("bottom", y === "bottom");
+    host.classList.toggle("right", x === "right");
+    host.style.inset = `${y === "top" ? GAP + "px" : "auto"} ${x === "right" ? GAP + "px" : "auto"} ${y === "bottom" ? GAP + "px" : "auto"} ${x === "left" ? GAP + "px" : "auto"}`;
+  };
+  const covers = () => {
+    const box = chip.getBoundingClientRect();
+    for (let column = 0; column <= 6; column += 1) {
+      for (let row = 0; row <= 3; row += 1) {
+        const x = box.left - 2 + (box.width + 4) * column / 6;
+        const y = box.top - 2 + (box.height + 4) * row / 3;
+        const under = document.elementsFromPoint(x, y).find((element) => element !== host);
+        if (under && (under.closest(CLICKED) || getComputedStyle(under).cursor === "pointer")) return true;
+      }
+    }
+    return false;
+  };
+  let corner = CORNERS[0];
+  const place = () => {
+    if (chip.hidden || !card.hidden) return;
+    host.classList.remove("away");
+    const kept = [corner, ...CORNERS.filter((other) => other !== corner)];
+    for (const small of [false, true]) {
+      host.classList.toggle("small", small);
+      for (const choice of kept) {
+        put(choice);
+        if (!covers()) {
+          corner = choice;
+          return;
+        }
+      }
+    }
+    // There is no room now; there will be some when the page changes.
+    host.classList.add("away");
+  };
+  let due;
+  const placeSoon = () => { due ??= setTimeout(() => { due = undefined; dress(); place(); }, 200); };
+  const dress = () => {
+    // As the page is, which has a switch of its own.
+    const shade = [document.body, document.documentElement].map((element) => getComputedStyle(element).backgroundColor)
+      .map((color) => color.match(/[\d.]+/g)?.map(Number)).find((parts) => parts && (parts.length < 4 || parts[3] > 0));
+    const dark = shade && /^rgb/.test(getComputedStyle(document.body).backgroundColor)
+      ? (shade[0] * 299 + shade[1] * 587 + shade[2] * 114) / 1000 < 128
+      : document.documentElement.classList.contains("dark") || matchMedia("(prefers-color-scheme: dark)").matches;
+    host.classList.toggle("dark", dark);
+  };
+  const begin = () => {
+    document.body.append(host);
+    new MutationObserver((changes) => {
+      if (!host.isConnected) document.body.append(host);
+      if (changes.some((change) => change.target !== host)) placeSoon();
+    }).observe(document.documentElement, { attributes: true, attributeFilter: ["class", "style"], childList: true, subtree: true });
+    addEventListener("scroll", placeSoon, { capture: true, passive: true });
+    addEventListener("resize", placeSoon);
+    dress();
+    check();
+  };
+  if (document.body) begin();
+  else addEventListener("DOMContentLoaded", begin, { once: true });
+})();

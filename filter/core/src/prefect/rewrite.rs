@@ -1,0 +1,166 @@
+//! Which bodies of Prefect's are rewritten on their way to a browser.
+
+use crate::config::Config;
+use crate::http::request::{RequestView, ResponseView};
+use crate::http::target::Target;
+use crate::limits::REWRITTEN_BODY;
+use crate::policy::authorize::Permit;
+use crate::policy::principal::Method;
+use crate::prefect::{companion, ui_settings};
+
+/// What is rewritten of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewrite {
+    /// Nothing: it passes as it comes.
+    Nothing,
+    /// The settings of the UI, as a whole.
+    Settings,
+    /// A page of the UI: its beginning.
+    Page,
+}
+
+/// What becomes of what is held of a body.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Rewritten {
+    /// More is needed.
+    NotYet,
+    /// It goes on as it is, and so does all that follows.
+    Same,
+    /// This goes on instead, and all that follows as it is.
+    Instead(Vec<u8>),
+}
+
+impl Rewrite {
+    /// What may be rewritten of the answer to a request.
+    #[must_use]
+    pub fn of(
+        request: RequestView<'_>,
+        target: &Target<'_>,
+        permit: &Permit,
+        config: &Config,
+    ) -> Self {
+        let session = permit.method() == Method::Session;
+        if ui_settings::is_at(target, config) {
+            Self::Settings
+        } else if session && companion::may_be_page(request, target, config) {
+            Self::Page
+        } else {
+            Self::Nothing
+        }
+    }
+
+    /// What is rewritten of this answer.
+    #[must_use]
+    pub fn by_answer(self, answer: ResponseView<'_>) -> Self {
+        let readable = match self {
+            Self::Nothing => false,
+            Self::Settings => answer.status() == 200 && companion::is_plain(answer),
+            Self::Page => companion::is_page(answer),
+        };
+        if readable { self } else { Self::Nothing }
+    }
+
+    /// How an answer may be kept that is rewritten: its length, its tag and its date are another's.
+    #[must_use]
+    pub const fn caching(self) -> Option<&'static str> {
+        match self {
+            Self::Nothing => None,
+            Self::Settings => Some("no-store"),
+            Self::Page => Some("private, no-cache"),
+        }
+    }
+
+    /// Rewrites what is held of a body; `end` says whether that is all of it. What is larger than any
+    /// settings, or than the beginning of any page, goes on as it is rather than cut.
+    #[must_use]
+    pub fn apply(self, held: &[u8], end: bool, config: &Config) -> Rewritten {
+        let too_long = held.len() > REWRITTEN_BODY;
+        let instead = match self {
+            Self::Nothing => None,
+            Self::Settings if too_long => None,
+            Self::Settings if !end => return Rewritten::NotYet,
+            Self::Settings => ui_settings::rewrite(held, config),
+            // A long first piece may hold the head of the page all the same.
+            Self::Page => match companion::linked(held, config) {
+                None if !end && !too_long => return Rewritten::NotYet,
+                linked => linked,
+            },
+        };
+        instead.map_or(Rewritten::Same, Rewritten::Instead)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+    use crate::config::example::config;
+
+    /// In pieces of so many bytes: what comes out, whatever the pieces.
+    fn through(rewrite: Rewrite, body: &[u8], piece: usize) -> Vec<u8> {
+        let config = config();
+        let (mut out, mut held, mut done) = (Vec::new(), Vec::new(), false);
+        let count = body.len().div_ceil(piece).max(1);
+        for number in 0..count {
+            let part = body.chunks(piece).nth(number).unwrap_or_default();
+            if done {
+                out.extend_from_slice(part);
+                continue;
+            }
+            held.extend_from_slice(part);
+            match rewrite.apply(&held, number + 1 == count, &config) {
+                Rewritten::NotYet => continue,
+                Rewritten::Same => out.append(&mut held),
+                Rewritten::Instead(bytes) => out.extend(bytes),
+            }
+            done = true;
+        }
+        assert!(done, "something is held for ever");
+        out
+    }
+
+    #[test]
+    fn settings_are_rewritten_whole_or_not_at_all() {
+        for piece in [1, 7, 1 << 20] {
+            let good = br#"{"auth":"BASIC","api_url":"http://127.0.0.1:4200/api","flags":[1]}"#;
+            let told = through(Rewrite::Settings, good, piece);
+            let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
+            let wanted = serde_json::json!({"auth": null, "api_url": "/api", "flags": [1]});
+            assert_eq!(told, wanted);
+            let large = [b"{\"a\":\"", "x".repeat(REWRITTEN_BODY).as_bytes(), b"\"}"].concat();
+            for odd in [
+                b"".as_slice(),
+                b"not JSON",
+                b"[1,2]",
+                b"{\"auth\":\"BASIC\"",
+                b"{\"auth\":1,\"auth\":2}",
+                b"\x1f\x8b\x08\x00\x00",
+                &large,
+            ] {
+                assert_eq!(through(Rewrite::Settings, odd, piece), odd);
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_is_linked_once_whatever_its_pieces() {
+        let page = format!("<!doctype html><html><head>{}<head></html>", "x".repeat(100_000));
+        let whole = through(Rewrite::Page, page.as_bytes(), 1 << 20);
+        let text = String::from_utf8(whole.clone()).unwrap();
+        assert_eq!(text.matches("/companion.js").count(), 1);
+        assert!(text.len() > page.len());
+        for piece in [1, 3, 4096] {
+            assert_eq!(through(Rewrite::Page, page.as_bytes(), piece), whole, "{piece}");
+        }
+    }
+
+    #[test]
+    fn a_page_without_a_head_passes_unchanged() {
+        let headless = "y".repeat(10 * 1024 * 1024);
+        for page in ["", "<p>", headless.as_str()] {
+            assert_eq!(through(Rewrite::Page, page.as_bytes(), 16 * 1024), page.as_bytes());
+        }
+    }
+}
