@@ -215,6 +215,12 @@ impl Browser {
         block(async { self.client.find(Locator::Css(css)).await?.send_keys(text).await }).unwrap();
     }
 
+    /// Presses keys where the focus is, as WebDriver writes them.
+    #[track_caller]
+    pub fn keys(&self, keys: &str) {
+        block(async { self.client.active_element().await?.send_keys(keys).await }).unwrap();
+    }
+
     /// Keycloak's form, which must be there.
     #[track_caller]
     pub fn log_in(&self, user: &str) {

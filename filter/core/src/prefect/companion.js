@@ -170,42 +170,54 @@
     if (!over && told && /^(role_missing|no_role|csrf|body_too_large)$/.test(told.code)) say(told.detail);
   };
 
-  /* Where: in a corner where nothing of the page is to be clicked. */
+  /* Where: in a corner, or else along an edge, where nothing of the page is to be clicked. */
 
   const CLICKED = "a[href],button,input,select,textarea,label,summary,[role=button],[role=link],[role=tab],[role=menuitem],[role=option],"
     + "[role=checkbox],[role=switch],[role=slider],[role=combobox],[tabindex]:not([tabindex='-1']),[onclick]";
-  const CORNERS = [["bottom", "right"], ["bottom", "left"], ["top", "right"], ["top", "left"]];
   const GAP = 8;
-  const put = ([y, x]) => {
-    host.classList.toggle("bottom", y === "bottom");
-    host.classList.toggle("right", x === "right");
-    host.style.inset = `${y === "top" ? GAP + "px" : "auto"} ${x === "right" ? GAP + "px" : "auto"} ${y === "bottom" ? GAP + "px" : "auto"} ${x === "left" ? GAP + "px" : "auto"}`;
+  const STEP = 32;
+  const spots = (width, height) => {
+    const [right, bottom] = [document.documentElement.clientWidth - width - GAP, innerHeight - height - GAP];
+    const steps = (from) => Array.from({ length: Math.max(0, Math.floor((from - GAP) / STEP)) }, (_, number) => from - number * STEP);
+    return [[right, bottom], [GAP, bottom], [right, GAP],
+      ...steps(bottom).map((y) => [GAP, y]), ...steps(right).map((x) => [x, bottom]),
+      ...steps(bottom).map((y) => [right, y]), ...steps(right).map((x) => [x, GAP])];
   };
-  const covers = () => {
-    const box = chip.getBoundingClientRect();
+  const put = ([x, y], width, height) => {
+    // From the nearest edges: a scroll bar that comes later pushes it along.
+    const right = x > innerWidth / 2;
+    const bottom = y > innerHeight / 2;
+    host.style.inset = [bottom ? "auto" : `${y}px`, right ? `${document.documentElement.clientWidth - x - width}px` : "auto",
+      bottom ? `${innerHeight - y - height}px` : "auto", right ? "auto" : `${x}px`].join(" ");
+    host.classList.toggle("bottom", bottom);
+    host.classList.toggle("right", right);
+  };
+  const covers = ([left, top], width, height) => {
+    if (left < 0 || top < 0) return true;
     for (let column = 0; column <= 6; column += 1) {
       for (let row = 0; row <= 3; row += 1) {
-        const x = box.left - 2 + (box.width + 4) * column / 6;
-        const y = box.top - 2 + (box.height + 4) * row / 3;
-        const under = document.elementsFromPoint(x, y).find((element) => element !== host);
+        const under = document.elementsFromPoint(left - 2 + (width + 4) * column / 6, top - 2 + (height + 4) * row / 3)
+          .find((element) => element !== host);
         if (under && (under.closest(CLICKED) || getComputedStyle(under).cursor === "pointer")) return true;
       }
     }
     return false;
   };
-  let corner = CORNERS[0];
+  let spot = [0, 0];
   const place = () => {
-    if (chip.hidden || !card.hidden) return;
+    if (chip.hidden || !card.hidden || root.activeElement) return;
     host.classList.remove("away");
-    const kept = [corner, ...CORNERS.filter((other) => other !== corner)];
     for (const small of [false, true]) {
       host.classList.toggle("small", small);
-      for (const choice of kept) {
-        put(choice);
-        if (!covers()) {
-          corner = choice;
-          return;
-        }
+      const [width, height] = [chip.offsetWidth, chip.offsetHeight];
+      const all = spots(width, height);
+      // It stays where it is as long as that is one of the places, and free.
+      const stays = all.filter(([x, y]) => x === spot[0] && y === spot[1]);
+      const free = [...stays, ...all].find((one) => !covers(one, width, height));
+      if (free) {
+        spot = free;
+        put(spot, width, height);
+        return;
       }
     }
     // There is no room now; there will be some when the page changes.
