@@ -33,8 +33,8 @@ pub fn hangs_on_body(
         return None;
     }
     let operation = operation.hangs_on_body(target)?;
-    let may = |operation| authorize::may(identity, &operation).is_ok();
-    (may(operation.asking_for_nothing()) && !may(operation)).then_some(operation)
+    let may = |operation: &Operation<'_>| authorize::may(identity, operation).is_ok();
+    (may(&operation.at_best()) && !may(&operation)).then_some(operation)
 }
 
 impl Gate {

@@ -257,7 +257,7 @@ impl Gate {
                 let host = host.authority(&config);
                 let hangs = judged_body::hangs_on_body(&identity, &operation, &target, &config);
                 if let Some(operation) = hangs {
-                    let cleared = operation.asking_for_nothing();
+                    let cleared = operation.at_best();
                     let permit = authorize::identity(identity.clone(), &cleared, &config.roles)?;
                     let edit = upstream::edit(request, &target, &cookies, &permit, host, &config);
                     let forwarded = Forwarded::of(request, &target, &permit, &config);

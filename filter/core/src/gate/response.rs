@@ -38,6 +38,7 @@ impl Gate {
                 ..ResponseEdit::default()
             };
         }
+        forwarded.rewrite = forwarded.rewrite.by_answer(response);
         // The person may have signed out while Prefect was answering: that stands.
         let mut signed_out =
             || self.session.as_ref().is_some_and(|session| cx.site.is_ended(session, cx.now));
@@ -52,7 +53,6 @@ impl Gate {
             answer::for_machine(response, &config)
         };
         edit.add.extend(cookies.into_iter().map(|value| ("set-cookie", value.into())));
-        forwarded.rewrite = forwarded.rewrite.by_answer(response);
         if let Some(caching) = forwarded.rewrite.caching() {
             // The body changes its length; a stale one would desynchronise the connection.
             edit.remove.extend(["content-length", "etag", "last-modified", "accept-ranges"]);
@@ -69,9 +69,8 @@ impl Gate {
     pub const fn response_data(&self) -> Interest {
         match &self.state {
             State::Forwarded(Forwarded { socket: Some(_), .. }) => Interest::Time,
-            State::Forwarded(Forwarded { rewrite: Rewrite::Settings | Rewrite::Page, .. }) => {
-                Interest::Bytes
-            }
+            State::Forwarded(Forwarded { rewrite: Rewrite::Nothing, .. }) => Interest::None,
+            State::Forwarded(_) => Interest::Bytes,
             _ => Interest::None,
         }
     }
@@ -88,6 +87,13 @@ impl Gate {
             Rewritten::NotYet => return DataStep::Hold,
             Rewritten::Same => DataStep::Pass,
             Rewritten::Instead(bytes) => DataStep::Replace(bytes),
+            Rewritten::Nothing => {
+                cx.site.notice(format!(
+                    "an answer of Prefect's could not be masked ({} bytes): ended",
+                    held.len()
+                ));
+                DataStep::Reset
+            }
         };
         forwarded.rewrite = Rewrite::Nothing;
         step

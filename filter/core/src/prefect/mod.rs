@@ -1,10 +1,11 @@
 //! What is Prefect's own: its operations, its sockets, its credential, its UI settings.
 
 pub mod answer;
+mod bodies;
 pub mod companion;
+pub mod masks;
 pub mod operations;
 pub mod rewrite;
-mod secrets;
 pub mod sockets;
 mod table;
 pub mod ui_settings;

@@ -2,14 +2,15 @@
 //! says little; what the table does not name needs admin.
 
 use core::fmt;
+use std::borrow::Cow;
 
 use crate::config::Config;
 use crate::http::request::RequestView;
 use crate::http::target::Target;
 use crate::policy::role::Role;
 use crate::policy::role_set::RoleSet;
-use crate::prefect::secrets::{asked_by_body, asked_by_query};
-use crate::prefect::table::{BODIES, OPERATIONS, SOCKETS};
+use crate::prefect::bodies::asked_by_query;
+use crate::prefect::table::{BODIES, ByBody, OPERATIONS, SOCKETS};
 
 /// Who may read secrets of blocks.
 const SECRETS: RoleSet = RoleSet::of(&[Role::Worker]);
@@ -18,25 +19,19 @@ const EVERYBODY: RoleSet = RoleSet::of(&[Role::Viewer, Role::Operator, Role::Wor
 const ADMIN: RoleSet = RoleSet::of(&[]);
 
 /// One thing that a request wants of Prefect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation<'a> {
     what: What<'a>,
-    secrets: Secrets,
+    /// Its query asks for the secrets of blocks.
+    secrets: bool,
+    /// Its body has been read, and is one of those that fewer rights are enough for.
+    harmless: bool,
 }
 
-/// Whether it asks for the secrets of blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Secrets {
-    No,
-    Asked,
-    /// Its body would say so, and nobody has read it: counts as asked.
-    InBody,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum What<'a> {
     /// Method and path below the API's path, escapes decoded, without a trailing slash.
-    Api(&'a str, &'a str),
+    Api(Cow<'a, str>, Cow<'a, str>),
     /// A socket below the API's path.
     Socket(&'a str),
     /// Anything outside the API: pages, scripts, API descriptions.
@@ -44,7 +39,7 @@ enum What<'a> {
 }
 
 impl<'a> Operation<'a> {
-    /// What a request wants.
+    /// What a request wants, as far as its head says.
     #[must_use]
     pub fn of(request: RequestView<'a>, target: &'a Target, config: &Config) -> Self {
         let method = match request.method() {
@@ -53,85 +48,91 @@ impl<'a> Operation<'a> {
         };
         let api = target.decoded().strip_prefix(&config.prefect.api_path);
         let what = match api.filter(|rest| rest.starts_with('/') || rest.is_empty()) {
-            Some(path) => What::Api(method, path.strip_suffix('/').unwrap_or(path)),
+            Some(path) => What::Api(method.into(), path.strip_suffix('/').unwrap_or(path).into()),
             None => What::Ui(method),
         };
-        let secrets = if asked_by_query(target.query().unwrap_or_default()) {
-            Secrets::Asked
-        } else if judged_by_body(what).is_some() {
-            Secrets::InBody
-        } else {
-            Secrets::No
-        };
-        Self { what, secrets }
+        let secrets = asked_by_query(target.query().unwrap_or_default());
+        Self { what, secrets, harmless: false }
     }
 
-    /// The same operation apart from its request, if only its body can say whether it asks for secrets, and
+    /// The same apart from its request, if its body can make it one that fewer rights are enough for, and
     /// its path is spelled as Prefect's API description spells it: only such a path has a route of its own
     /// in Envoy, by which its body is held.
     #[must_use]
     pub fn hangs_on_body(&self, target: &Target<'_>) -> Option<Operation<'static>> {
-        let what = judged_by_body(self.what).filter(|_| self.secrets == Secrets::InBody)?;
-        let What::Api(_, path) = what else { return None };
-        let spelled = target.path() == target.decoded() && target.path().ends_with(path);
-        spelled.then_some(Operation { what, secrets: self.secrets })
+        let What::Api(method, path) = &self.what else { return None };
+        self.by_body()?;
+        let spelled = target.path() == target.decoded() && target.path().ends_with(path.as_ref());
+        let (method, path) = (method.clone().into_owned(), path.clone().into_owned());
+        let what = What::Api(method.into(), path.into());
+        spelled.then_some(Operation { what, secrets: self.secrets, harmless: false })
     }
 
-    /// With a body that asks for no secrets.
+    /// With the best body that it could have.
     #[must_use]
-    pub fn asking_for_nothing(self) -> Self {
-        Self { secrets: Secrets::No, ..self }
+    pub fn at_best(&self) -> Self {
+        Self { harmless: true, ..self.clone() }
     }
 
     /// With its body, `None` for one that can't be read.
     #[must_use]
-    pub fn with_body(self, body: Option<&[u8]>) -> Self {
-        let asked = body.is_none_or(asked_by_body);
-        Self { secrets: if asked { Secrets::Asked } else { Secrets::No }, ..self }
+    pub fn with_body(&self, body: Option<&[u8]>) -> Self {
+        let rule = self.by_body().map(|known| known.rule);
+        let harmless = rule.zip(body).is_some_and(|(rule, body)| rule.allows(body));
+        Self { harmless, ..self.clone() }
     }
 
     /// Opening a socket at a path below the API's.
     #[must_use]
     pub const fn socket(path: &'a str) -> Self {
-        Self { what: What::Socket(path), secrets: Secrets::No }
+        Self { what: What::Socket(path), secrets: false, harmless: false }
+    }
+
+    /// Whether it is this one of the API's.
+    #[must_use]
+    pub fn is(&self, method: &str, template: &str) -> bool {
+        matches!(&self.what, What::Api(m, path) if m == method && fits(template, path))
+    }
+
+    fn by_body(&self) -> Option<&'static ByBody> {
+        let What::Api(method, path) = &self.what else { return None };
+        BODIES.iter().find(|known| known.method == *method && fits(known.template, path))
     }
 }
 
 impl fmt::Display for Operation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.what {
+        match &self.what {
             What::Api(method, path) => write!(f, "{method} {path}")?,
             What::Socket(path) => write!(f, "socket {path}")?,
             What::Ui(method) => write!(f, "{method} of the UI")?,
         }
-        f.write_str(match self.secrets {
-            Secrets::No => "",
-            Secrets::Asked => " with secrets",
-            Secrets::InBody => " with a body that is not read",
-        })
+        if self.secrets {
+            f.write_str(" with secrets")?;
+        }
+        match self.by_body().filter(|_| !self.harmless) {
+            Some(known) => write!(f, " with a body {}", known.rule.unless()),
+            None => Ok(()),
+        }
     }
 }
 
 /// The roles that may do it.
 #[must_use]
 pub fn roles_for(operation: &Operation<'_>) -> RoleSet {
-    let roles = match operation.what {
+    let roles = match &operation.what {
         What::Ui("GET") => EVERYBODY,
         What::Ui(_) => ADMIN,
         What::Socket(path) => lookup(SOCKETS.iter().map(|(p, r)| (*p, *r)), path),
-        What::Api(method, path) => {
-            let of_method = beside(path).iter().filter(|(m, _, _)| *m == method);
-            lookup(of_method.map(|(_, p, r)| (*p, *r)), path)
-        }
+        What::Api(method, path) => match operation.by_body().filter(|_| operation.harmless) {
+            Some(known) => known.roles,
+            None => {
+                let of_method = beside(path).iter().filter(|(m, _, _)| m == method);
+                lookup(of_method.map(|(_, p, r)| (*p, *r)), path)
+            }
+        },
     };
-    if operation.secrets == Secrets::No { roles } else { roles.and(SECRETS) }
-}
-
-/// The operation in the table, if its body can ask for secrets.
-fn judged_by_body(what: What<'_>) -> Option<What<'static>> {
-    let What::Api(method, path) = what else { return None };
-    let known = BODIES.iter().find(|(m, p)| *m == method && *p == path);
-    known.map(|(method, path)| What::Api(method, path))
+    if operation.secrets { roles.and(SECRETS) } else { roles }
 }
 
 /// Whether Prefect has a socket at a path below the API's.
@@ -178,6 +179,7 @@ mod tests {
 
     use super::*;
     use crate::config::example::config;
+    use crate::prefect::bodies::BodyRule;
 
     fn roles(method: &str, path: &str, query: &str) -> RoleSet {
         let target = format!("/api{path}?{query}");
@@ -195,7 +197,7 @@ mod tests {
             ("BREW", "/flows/filter"),
             ("GET", ""),
             ("POST", "/flows/filter/x"),
-            ("PATCH", "/block_documents/1"),
+            ("PUT", "/automations/1"),
         ] {
             assert_eq!(roles(method, path, ""), ADMIN, "{method} {path}");
         }
@@ -223,35 +225,52 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_nobody_reads_counts_as_asking() {
-        let headers = [(":method".to_owned(), b"POST".to_vec())];
-        let request = RequestView { headers: &headers };
+    fn a_body_that_nobody_reads_counts_as_the_worst() {
         let config = config();
-        let path = b"/api/block_documents/filter";
-        let target = Target::parse(path).unwrap();
-        let operation = Operation::of(request, &target, &config);
-        assert!(!roles_for(&operation).include(Role::Viewer));
-        let operation = operation.hangs_on_body(&target).unwrap();
-        assert!(roles_for(&operation.with_body(Some(b"{}"))).include(Role::Viewer));
-        let asks = br#"{"include_secrets": true}"#.as_slice();
-        for body in [None, Some(asks)] {
-            let roles = roles_for(&operation.with_body(body));
-            assert!(!roles.include(Role::Viewer) && !roles.include(Role::Operator));
-            assert!(roles.include(Role::Worker));
-        }
-        for other in ["/filter/", "/filte%72", "/filter?include_secrets=true", "/count"] {
-            let text = format!("/api/block_documents{other}");
+        for (method, path, good, bad) in [
+            ("POST", "/block_documents/filter", "{}", r#"{"include_secrets": true}"#),
+            ("PATCH", "/deployments/1", r#"{"paused": true}"#, r#"{"paused": true, "path": "x"}"#),
+        ] {
+            let headers = [(":method".to_owned(), method.as_bytes().to_vec())];
+            let request = RequestView { headers: &headers };
+            let text = format!("/api{path}");
             let target = Target::parse(text.as_bytes()).unwrap();
             let operation = Operation::of(request, &target, &config);
-            assert_eq!(operation.hangs_on_body(&target), None, "{other}");
+            assert!(!roles_for(&operation).include(Role::Operator), "{path}");
+            let operation = operation.hangs_on_body(&target).unwrap();
+            assert!(roles_for(&operation.with_body(Some(good.as_bytes()))).include(Role::Operator));
+            for body in [None, Some(bad.as_bytes())] {
+                let roles = roles_for(&operation.with_body(body));
+                assert!(!roles.include(Role::Viewer) && !roles.include(Role::Operator), "{path}");
+                assert!(roles.include(Role::Worker));
+            }
+            for other in [format!("{text}/"), text.replace("e", "%65"), format!("{text}/x")] {
+                let target = Target::parse(other.as_bytes()).unwrap();
+                let operation = Operation::of(request, &target, &config);
+                assert_eq!(operation.hangs_on_body(&target), None, "{other}");
+            }
         }
     }
 
     #[test]
-    fn operations_whose_body_is_judged_are_in_the_table_as_reads() {
-        for (method, path) in BODIES {
-            let entry = OPERATIONS.iter().find(|(m, p, _)| m == method && p == path);
-            assert!(entry.is_some_and(|(.., roles)| *roles == EVERYBODY), "{method} {path}");
+    fn a_good_body_makes_up_for_no_query() {
+        let config = config();
+        let headers = [(":method".to_owned(), b"POST".to_vec())];
+        let target = b"/api/block_documents/filter?include_secrets=true";
+        let target = Target::parse(target).unwrap();
+        let operation = Operation::of(RequestView { headers: &headers }, &target, &config);
+        let best = operation.hangs_on_body(&target).unwrap().at_best();
+        assert!(!roles_for(&best).include(Role::Operator));
+    }
+
+    #[test]
+    fn a_good_body_widens_what_is_in_the_table() {
+        for known in BODIES {
+            let same =
+                |(m, t, _): &&(&str, &str, RoleSet)| *m == known.method && *t == known.template;
+            let (.., roles) = OPERATIONS.iter().find(same).unwrap();
+            assert_eq!(roles.and(known.roles), *roles, "{}", known.template);
+            assert_ne!(*roles, known.roles, "{}", known.template);
         }
     }
 
@@ -280,7 +299,10 @@ mod tests {
         for (method, template, secrets) in described() {
             let classified = OPERATIONS.iter().any(|(m, t, _)| *m == method && *t == template);
             assert!(classified, "{method} {template}");
-            let by_body = BODIES.contains(&(method, template));
+            let by_body = BODIES.iter().any(|known| {
+                (known.method, known.template, known.rule)
+                    == (method, template, BodyRule::AsksForNoSecrets)
+            });
             assert_eq!(by_body, secrets == Some("body"), "{method} {template}");
             assert!(matches!(secrets, None | Some("query" | "body")), "{method} {template}");
         }
@@ -310,9 +332,7 @@ mod tests {
             let path = template.replace(['{', '}'], "");
             let expected = OPERATIONS.iter().find(|(m, t, _)| m == method && fits(t, &path));
             assert_eq!(Some(*roles), expected.map(|(_, _, roles)| *roles), "{method} {template}");
-            let of_body = BODIES.iter().any(|(m, p)| m == method && p == template);
-            let wanted = if of_body { roles.and(SECRETS) } else { *roles };
-            assert_eq!(self::roles(method, &path, ""), wanted, "{method} {path}");
+            assert_eq!(self::roles(method, &path, ""), *roles, "{method} {path}");
         }
     }
 

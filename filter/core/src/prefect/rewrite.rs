@@ -3,9 +3,11 @@
 use crate::config::Config;
 use crate::http::request::{RequestView, ResponseView};
 use crate::http::target::Target;
-use crate::limits::REWRITTEN_BODY;
+use crate::limits::{MASKED_BODY, REWRITTEN_BODY};
 use crate::policy::authorize::Permit;
 use crate::policy::principal::Method;
+use crate::prefect::masks::Mask;
+use crate::prefect::operations::Operation;
 use crate::prefect::{companion, ui_settings};
 
 /// What is rewritten of an answer.
@@ -17,6 +19,8 @@ pub enum Rewrite {
     Settings,
     /// A page of the UI: its beginning.
     Page,
+    /// An answer of the API that holds more than whoever asks may have.
+    Masked(Mask),
 }
 
 /// What becomes of what is held of a body.
@@ -28,6 +32,8 @@ pub enum Rewritten {
     Same,
     /// This goes on instead, and all that follows as it is.
     Instead(Vec<u8>),
+    /// Nothing goes on.
+    Nothing,
 }
 
 impl Rewrite {
@@ -40,7 +46,9 @@ impl Rewrite {
         config: &Config,
     ) -> Self {
         let session = permit.method() == Method::Session;
-        if ui_settings::is_at(target, config) {
+        if let Some(mask) = Mask::of(&Operation::of(request, target, config), permit, config) {
+            Self::Masked(mask)
+        } else if ui_settings::is_at(target, config) {
             Self::Settings
         } else if session && companion::may_be_page(request, target, config) {
             Self::Page
@@ -56,6 +64,8 @@ impl Rewrite {
             Self::Nothing => false,
             Self::Settings => answer.status() == 200 && companion::is_plain(answer),
             Self::Page => companion::is_page(answer),
+            // Whatever it is: one that can't be read does not go on. Errors hold nothing of the kind.
+            Self::Masked(_) => (200..300).contains(&answer.status()),
         };
         if readable { self } else { Self::Nothing }
     }
@@ -65,7 +75,7 @@ impl Rewrite {
     pub const fn caching(self) -> Option<&'static str> {
         match self {
             Self::Nothing => None,
-            Self::Settings => Some("no-store"),
+            Self::Settings | Self::Masked(_) => Some("no-store"),
             Self::Page => Some("private, no-cache"),
         }
     }
@@ -74,9 +84,16 @@ impl Rewrite {
     /// settings, or than the beginning of any page, goes on as it is rather than cut.
     #[must_use]
     pub fn apply(self, held: &[u8], end: bool, config: &Config) -> Rewritten {
+        if let Self::Masked(mask) = self {
+            return match held.len() {
+                length if length > MASKED_BODY => Rewritten::Nothing,
+                _ if !end => Rewritten::NotYet,
+                _ => mask.apply(held).map_or(Rewritten::Nothing, Rewritten::Instead),
+            };
+        }
         let too_long = held.len() > REWRITTEN_BODY;
         let instead = match self {
-            Self::Nothing => None,
+            Self::Nothing | Self::Masked(_) => None,
             Self::Settings if too_long => None,
             Self::Settings if !end => return Rewritten::NotYet,
             Self::Settings => ui_settings::rewrite(held, config),
@@ -114,6 +131,7 @@ mod tests {
                 Rewritten::NotYet => continue,
                 Rewritten::Same => out.append(&mut held),
                 Rewritten::Instead(bytes) => out.extend(bytes),
+                Rewritten::Nothing => panic!("cut"),
             }
             done = true;
         }

@@ -4,6 +4,7 @@
 
 use crate::policy::role::Role;
 use crate::policy::role_set::RoleSet;
+use crate::prefect::bodies::BodyRule;
 
 /// Reading: everybody with a role.
 const READ: RoleSet = RoleSet::of(&[Role::Viewer, Role::Operator, Role::Worker]);
@@ -26,7 +27,7 @@ pub const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("POST", "/admin/database/drop", ADMIN),
     ("GET", "/admin/settings", PEOPLE),
     ("DELETE", "/admin/storage", ADMIN),
-    ("GET", "/admin/storage", WORK),
+    ("GET", "/admin/storage", READ),
     ("PUT", "/admin/storage", ADMIN),
     ("GET", "/admin/version", READ),
     ("POST", "/artifacts", WORK),
@@ -51,10 +52,10 @@ pub const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("GET", "/block_capabilities", READ),
     ("POST", "/block_documents", WORK),
     ("POST", "/block_documents/count", READ),
-    ("POST", "/block_documents/filter", READ),
+    ("POST", "/block_documents/filter", WORK),
     ("DELETE", "/block_documents/{id}", ADMIN),
     ("GET", "/block_documents/{id}", READ),
-    ("PATCH", "/block_documents/{id}", ADMIN),
+    ("PATCH", "/block_documents/{id}", WORK),
     ("POST", "/block_schemas", WORK),
     ("GET", "/block_schemas/checksum/{checksum}", READ),
     ("POST", "/block_schemas/filter", READ),
@@ -62,7 +63,7 @@ pub const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("GET", "/block_schemas/{id}", READ),
     ("POST", "/block_types", WORK),
     ("POST", "/block_types/filter", READ),
-    ("POST", "/block_types/install_system_block_types", WORK),
+    ("POST", "/block_types/install_system_block_types", ADMIN),
     ("GET", "/block_types/slug/{slug}", READ),
     ("GET", "/block_types/slug/{slug}/block_documents", READ),
     ("GET", "/block_types/slug/{slug}/block_documents/name/{block_document_name}", READ),
@@ -84,7 +85,8 @@ pub const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("POST", "/deployments/bulk_delete", ADMIN),
     ("POST", "/deployments/count", READ),
     ("POST", "/deployments/filter", READ),
-    ("POST", "/deployments/get_scheduled_flow_runs", READ),
+    // It marks deployments as ready.
+    ("POST", "/deployments/get_scheduled_flow_runs", WORK),
     ("GET", "/deployments/name/{flow_name}/{deployment_name}", READ),
     ("POST", "/deployments/paginate", READ),
     ("DELETE", "/deployments/{id}", ADMIN),
@@ -167,7 +169,8 @@ pub const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("POST", "/ui/flow_runs/history", READ),
     ("POST", "/ui/flows/count-deployments", READ),
     ("POST", "/ui/flows/next-runs", READ),
-    ("POST", "/ui/schemas/validate", READ),
+    // Prefect before 3.8 opens whatever address stands in the schema.
+    ("POST", "/ui/schemas/validate", OPERATE),
     ("POST", "/ui/task_runs/count", READ),
     ("POST", "/ui/task_runs/dashboard/counts", READ),
     ("GET", "/ui/task_runs/{id}", READ),
@@ -184,7 +187,7 @@ pub const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("POST", "/variables", WORK),
     ("POST", "/variables/count", READ),
     ("POST", "/variables/filter", READ),
-    ("DELETE", "/variables/name/{name}", ADMIN),
+    ("DELETE", "/variables/name/{name}", WORK),
     ("GET", "/variables/name/{name}", READ),
     ("PATCH", "/variables/name/{name}", WORK),
     ("DELETE", "/variables/{id}", ADMIN),
@@ -218,12 +221,39 @@ pub const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("GET", "/work_queues/{id}/status", READ),
 ];
 
-/// Operations that ask for the secrets of blocks by a member `include_secrets` of their body.
-pub const BODIES: &[(&str, &str)] = &[("POST", "/block_documents/filter")];
+/// An operation that more roles may call with a body of some kind.
+pub struct ByBody {
+    /// Its method,
+    pub method: &'static str,
+    /// and path template.
+    pub template: &'static str,
+    /// What the body must be,
+    pub rule: BodyRule,
+    /// and for whom that is enough.
+    pub roles: RoleSet,
+}
+
+/// All of them; with any other body [`OPERATIONS`] counts.
+pub const BODIES: &[ByBody] = &[
+    ByBody {
+        method: "POST",
+        template: "/block_documents/filter",
+        rule: BodyRule::AsksForNoSecrets,
+        roles: READ,
+    },
+    // Both UIs pause and resume deployments so; what else stands there is code.
+    ByBody {
+        method: "PATCH",
+        template: "/deployments/{id}",
+        rule: BodyRule::OnlyPauses,
+        roles: RUN,
+    },
+];
 
 /// Socket path template, roles.
 pub const SOCKETS: &[(&str, RoleSet)] = &[
-    ("/events/in", RUN),
+    // An event can write task runs, and set off automations.
+    ("/events/in", WORK),
     ("/events/out", READ),
     ("/logs/out", READ),
     ("/task_runs/subscriptions/scheduled", WORK),

@@ -1,5 +1,4 @@
-//! Whether a request asks for the secrets of blocks, as Prefect would read it: it counts as asked unless
-//! that is plainly not so.
+//! What a query or a body asks for, as Prefect would read it: the worst, unless that is plainly not so.
 
 use serde_json::Value;
 
@@ -20,17 +19,40 @@ pub(super) fn asked_by_query(query: &str) -> bool {
     }
 }
 
-/// By the body. Prefect reads JSON in whatever encoding Python finds in it, and of several members of a
-/// name the last: what is not one plain object in UTF-8 counts as asking.
-pub(super) fn asked_by_body(body: &[u8]) -> bool {
-    if body.is_empty() {
-        return false;
+/// What a body must be for fewer rights to be enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyRule {
+    /// It does not ask for the secrets of blocks.
+    AsksForNoSecrets,
+    /// It pauses or resumes, and changes nothing else.
+    OnlyPauses,
+}
+
+impl BodyRule {
+    /// Whether a body is so. Prefect reads JSON in whatever encoding Python finds in it, and of several
+    /// members of a name the last: what is not one plain object in UTF-8 is not.
+    pub(super) fn allows(self, body: &[u8]) -> bool {
+        if body.is_empty() {
+            return self == Self::AsksForNoSecrets;
+        }
+        let Ok(Value::Object(members)) = crate::json::parse(body) else { return false };
+        match self {
+            Self::AsksForNoSecrets => !members.iter().any(|(name, value)| {
+                name.eq_ignore_ascii_case(NAME) && *value != Value::Bool(false)
+            }),
+            Self::OnlyPauses => {
+                members.len() == 1 && members.get("paused").is_some_and(Value::is_boolean)
+            }
+        }
     }
-    let Ok(Value::Object(members)) = crate::json::parse(body) else { return true };
-    let asks = |(name, value): (&String, &Value)| {
-        name.eq_ignore_ascii_case(NAME) && *value != Value::Bool(false)
-    };
-    members.iter().any(asks)
+
+    /// What a body does that is not so, for logs.
+    pub(super) const fn unless(self) -> &'static str {
+        match self {
+            Self::AsksForNoSecrets => "that may ask for secrets",
+            Self::OnlyPauses => "that may do more than pause",
+        }
+    }
 }
 
 #[cfg(test)]
@@ -74,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_asks_unless_it_plainly_does_not() {
+    fn a_body_asks_for_secrets_unless_it_plainly_does_not() {
         let utf_16 =
             |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
         for body in [
@@ -100,7 +122,7 @@ mod tests {
             &utf_16(r#"{"include_secrets":true}"#),
             format!("{}{}", "[".repeat(33), "]".repeat(33)).as_bytes(),
         ] {
-            assert!(asked_by_body(body), "{}", String::from_utf8_lossy(body));
+            assert!(!BodyRule::AsksForNoSecrets.allows(body), "{}", String::from_utf8_lossy(body));
         }
         for body in [
             "",
@@ -109,7 +131,28 @@ mod tests {
             r#"{"limit":5,"block_documents":{"is_anonymous":{"eq_":false}}}"#,
             r#" {"block_documents":{"name":{"any_":["include_secrets"]}}} "#,
         ] {
-            assert!(!asked_by_body(body.as_bytes()), "{body}");
+            assert!(BodyRule::AsksForNoSecrets.allows(body.as_bytes()), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_body_pauses_and_does_nothing_else() {
+        for body in [r#"{"paused":true}"#, r#" {"paused": false} "#, r#"{"\u0070aused":true}"#] {
+            assert!(BodyRule::OnlyPauses.allows(body.as_bytes()), "{body}");
+        }
+        for body in [
+            "",
+            "{}",
+            "true",
+            r#"{"paused":1}"#,
+            r#"{"paused":null}"#,
+            r#"{"paused":"true"}"#,
+            r#"{"Paused":true}"#,
+            r#"{"paused":true,"path":"/x"}"#,
+            r#"{"paused":true,"paused":false}"#,
+            r#"{"paused":true} {"path":"/x"}"#,
+        ] {
+            assert!(!BodyRule::OnlyPauses.allows(body.as_bytes()), "{body}");
         }
     }
 }

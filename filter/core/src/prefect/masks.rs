@@ -1,0 +1,140 @@
+//! What Prefect shows of secrets without being asked: it hides only what a block's class names by a plain
+//! key, and only those settings whose type is secret. Whoever may have no secrets gets these answers without
+//! the values.
+
+use serde_json::{Map, Value};
+
+use crate::config::Config;
+use crate::policy::authorize::Permit;
+use crate::policy::role::Role;
+use crate::policy::role_set::RoleSet;
+use crate::prefect::operations::Operation;
+
+/// What is taken out of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mask {
+    /// The data of block documents.
+    BlockData,
+    /// The texts of the server's settings: addresses and headers may hold passwords.
+    Settings,
+}
+
+/// Method, path template, what is masked, and who gets it as it is.
+const MASKED: &[(&str, &str, Mask, RoleSet)] = &[
+    ("GET", "/admin/settings", Mask::Settings, RoleSet::of(&[])),
+    ("POST", "/block_documents/filter", Mask::BlockData, RoleSet::of(&[Role::Worker])),
+    ("GET", "/block_documents/{id}", Mask::BlockData, RoleSet::of(&[Role::Worker])),
+    (
+        "GET",
+        "/block_types/slug/{slug}/block_documents",
+        Mask::BlockData,
+        RoleSet::of(&[Role::Worker]),
+    ),
+    (
+        "GET",
+        "/block_types/slug/{slug}/block_documents/name/{block_document_name}",
+        Mask::BlockData,
+        RoleSet::of(&[Role::Worker]),
+    ),
+];
+
+/// Stands in the place of a text.
+const HIDDEN: &str = "(shown to admins)";
+
+impl Mask {
+    /// What is to be taken out of the answer to an operation. Nothing where roles are only reported.
+    #[must_use]
+    pub fn of(operation: &Operation<'_>, permit: &Permit, config: &Config) -> Option<Self> {
+        let (_, role) = permit.identity()?;
+        let (.., mask, open) = MASKED.iter().find(|(m, t, ..)| operation.is(m, t))?;
+        let open = config.roles.report_only || role.is_some_and(|role| open.include(role));
+        (!open).then_some(*mask)
+    }
+
+    /// An answer without the values; `None` for one that can't be read, which nobody gets then.
+    #[must_use]
+    pub fn apply(self, body: &[u8]) -> Option<Vec<u8>> {
+        let mut answer = crate::json::parse(body).ok()?;
+        match self {
+            Self::BlockData => without_data(&mut answer),
+            Self::Settings => without_texts(&mut answer),
+        }
+        serde_json::to_vec(&answer).ok()
+    }
+}
+
+/// Depth is bounded by the reader.
+fn without_data(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            if members.contains_key("block_type_id") && members.contains_key("data") {
+                members.insert("data".to_owned(), Value::Object(Map::new()));
+            }
+            members.values_mut().for_each(without_data);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_data),
+        _ => {}
+    }
+}
+
+fn without_texts(value: &mut Value) {
+    match value {
+        Value::Object(members) => members.values_mut().for_each(without_texts),
+        Value::Array(items) => items.iter_mut().for_each(without_texts),
+        Value::String(text) => HIDDEN.clone_into(text),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn masked(mask: Mask, answer: &Value) -> Value {
+        serde_json::from_slice(&mask.apply(answer.to_string().as_bytes()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn block_documents_lose_their_data_at_any_depth() {
+        let document = |data: Value| {
+            json!({
+                "id": "1", "name": "db", "block_type_id": "2", "data": data,
+                "block_schema": {"fields": {"properties": {"data": {"type": "string"}}}},
+                "block_document_references": {"inner": {"block_document": {
+                    "name": "in", "block_type_id": "3", "data": {"planted": 1},
+                }}},
+            })
+        };
+        let answer = json!([
+            document(json!({"value": {"password": "planted"}})),
+            document(json!("planted"))
+        ]);
+        let masked = masked(Mask::BlockData, &answer);
+        assert!(!masked.to_string().contains("planted"), "{masked}");
+        assert_eq!(masked[0]["data"], json!({}));
+        assert_eq!(masked[1]["name"], "db");
+        assert_eq!(masked[0]["block_schema"]["fields"]["properties"]["data"]["type"], "string");
+    }
+
+    #[test]
+    fn settings_keep_what_is_no_text() {
+        let settings = json!({"server": {"docket": {"url": "redis://:planted@h"}, "port": 4200}, "on": true,
+            "client": {"custom_headers": {"Authorization": "Bearer planted"}}, "list": ["planted"]});
+        let masked = masked(Mask::Settings, &settings);
+        assert!(!masked.to_string().contains("planted"), "{masked}");
+        assert_eq!((&masked["server"]["port"], &masked["on"]), (&json!(4200), &json!(true)));
+        assert_eq!(masked["client"]["custom_headers"]["Authorization"], HIDDEN);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_nobody_s() {
+        for body in ["", "[", "{\"data\":1,\"data\":2}", "\u{feff}[]", "planted"] {
+            assert_eq!(Mask::BlockData.apply(body.as_bytes()), None, "{body}");
+        }
+    }
+}
