@@ -32,7 +32,7 @@ use crate::policy::principal::Method;
 use crate::prefect::operations::Operation;
 use crate::prefect::rewrite::Rewrite;
 use crate::prefect::sockets::KnownSocket;
-use crate::prefect::upstream;
+use crate::prefect::{answer, upstream};
 use crate::refusal::{Reason, Refusal};
 use crate::reply::{Reply, request_id};
 use crate::session::model::Session;
@@ -120,8 +120,7 @@ struct Forwarded {
     browser: bool,
     /// Prefect's credential went along.
     injected: bool,
-    /// A file whose name holds its hash.
-    asset: bool,
+    kind: answer::Kind,
     /// What is rewritten of the answer: what may be, and once it is there, what is.
     rewrite: Rewrite,
     socket: Option<Socket>,
@@ -134,7 +133,7 @@ impl Forwarded {
         Self {
             browser: identity.is_none_or(|(principal, _)| principal.method == Method::Session),
             injected: identity.is_some() && upstream::is_api(target, config),
-            asset: target.path().contains("/assets/"),
+            kind: answer::Kind::of(target, config),
             rewrite: Rewrite::of(request, target, permit, config),
             socket: None,
             asker: AskerParts {

@@ -48,7 +48,7 @@ impl Gate {
         }
         let setting_no_cookie = cookies.is_empty();
         let mut edit = if forwarded.browser {
-            answer::for_session(response, &config, forwarded.asset, !cookies.is_empty())
+            answer::for_session(response, &config, forwarded.kind, !cookies.is_empty())
         } else {
             answer::for_machine(response, &config)
         };

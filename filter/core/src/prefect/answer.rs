@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::config::Config;
 use crate::decision::ResponseEdit;
 use crate::http::request::ResponseView;
+use crate::http::target::Target;
 
 /// Headers by which Prefect would let other origins read (its default allows every origin), and the
 /// one by which it would ask for a password.
@@ -18,13 +19,41 @@ const REMOVED: [&str; 7] = [
     "www-authenticate",
 ];
 
+/// What is asked for outside the API, as far as hygiene goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A file whose name holds its hash: everybody gets it alike.
+    Asset,
+    /// A description of the API for people: its page loads scripts from elsewhere.
+    Description,
+    /// Anything else.
+    Other,
+}
+
+impl Kind {
+    /// By the path.
+    #[must_use]
+    pub fn of(target: &Target<'_>, config: &Config) -> Self {
+        let path = target.decoded();
+        let below = |base: &str| path.strip_prefix(base).map(|rest| rest.trim_matches('/'));
+        let described = |rest: &str| matches!(rest, "docs" | "docs/oauth2-redirect" | "redoc");
+        let bases = ["/", &config.prefect.ui_path, &config.prefect.api_path];
+        if bases.into_iter().filter_map(below).any(described) {
+            Self::Description
+        } else if target.path().contains("/assets/") {
+            Self::Asset
+        } else {
+            Self::Other
+        }
+    }
+}
+
 /// Hygiene for an answer to a session: not for shared caches, not for frames elsewhere.
-/// `asset` are hashed files, which everybody gets alike.
 #[must_use]
 pub fn for_session(
     answer: ResponseView<'_>,
     config: &Config,
-    asset: bool,
+    kind: Kind,
     cookie: bool,
 ) -> ResponseEdit {
     let mut edit = for_machine(answer, config);
@@ -34,14 +63,31 @@ pub fn for_session(
     } else if !caching.contains("private") && !caching.contains("no-store") {
         edit.set.push(("cache-control", private(caching)));
     }
-    if !asset {
+    if kind != Kind::Asset {
         edit.add.push(("vary", "Cookie, Authorization".into()));
+    }
+    if kind == Kind::Description {
+        // Foreign scripts, from whom nobody vouches for, would act as the person who looks at it.
+        edit.add.push(("content-security-policy", "sandbox allow-scripts".into()));
     }
     if !answer.header("content-security-policy").is_some_and(|csp| csp.contains("frame-ancestors"))
     {
         edit.add.push(("content-security-policy", "frame-ancestors 'self'".into()));
     }
     edit
+}
+
+/// Where Prefect sends the client: it makes absolute addresses of the host that it was asked by, and of
+/// `http` unless it believes whoever is in front of it.
+fn location(answer: ResponseView<'_>, config: &Config) -> Option<String> {
+    if !config.public.https {
+        return None;
+    }
+    let rest = answer.header("location")?.strip_prefix("http://")?;
+    let host = rest.split(['/', '?', '#']).next()?;
+    let ours =
+        host == config.public.authority || config.machines.hosts.iter().any(|own| own == host);
+    ours.then(|| format!("https://{rest}"))
 }
 
 /// `public` and `s-maxage` are dropped; the rest stays.
@@ -63,6 +109,9 @@ pub fn for_machine(answer: ResponseView<'_>, config: &Config) -> ResponseEdit {
     // Taking away what is not there costs a call of the host's for each name.
     let remove = REMOVED.into_iter().filter(|name| answer.has(name)).collect();
     let mut edit = ResponseEdit { remove, ..ResponseEdit::default() };
+    if let Some(location) = location(answer, config) {
+        edit.set.push(("location", location.into()));
+    }
     if config.hsts() {
         edit.set.push(("strict-transport-security", "max-age=31536000".into()));
     }
@@ -86,5 +135,32 @@ mod tests {
         ];
         let edit = for_machine(ResponseView { headers: &headers }, &config);
         assert_eq!(edit.remove, ["access-control-allow-origin", "www-authenticate"]);
+    }
+
+    #[test]
+    fn prefect_s_redirects_fit_the_client() {
+        let config = crate::config::example::config();
+        let location = |value: &str| {
+            let headers = [("location".to_owned(), value.as_bytes().to_vec())];
+            location(ResponseView { headers: &headers }, &config)
+        };
+        let fits = "https://a.example/api/flows/filter".to_owned();
+        assert_eq!(location("http://a.example/api/flows/filter"), Some(fits));
+        for other in ["/v2/", "https://a.example/", "http://a.example.evil/", "http://b.example/"] {
+            assert_eq!(location(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn descriptions_of_the_api_are_told_from_pages() {
+        let config = crate::config::example::config();
+        let kind = |path: &str| Kind::of(&Target::parse(path.as_bytes()).unwrap(), &config);
+        for path in ["/docs", "/redoc", "/api/docs", "/api/redoc/", "/docs/oauth2-redirect"] {
+            assert_eq!(kind(path), Kind::Description, "{path}");
+        }
+        for path in ["/", "/v2/", "/openapi.json", "/flows/docs", "/api/flows/1"] {
+            assert_eq!(kind(path), Kind::Other, "{path}");
+        }
+        assert_eq!(kind("/v2/assets/index-1.js"), Kind::Asset);
     }
 }

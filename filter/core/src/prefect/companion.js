@@ -165,9 +165,10 @@
     note.replaceChildren(text, ...again);
     if (!action) fading = setTimeout(() => note.replaceChildren(), 8000);
   };
-  // A click that is not allowed: Prefect's pages say little more than that it failed.
+  // A click that is not allowed: some of Prefect's pages say no more than that it failed.
   const explain = (told) => {
-    if (!over && told && /^(role_missing|no_role|csrf|body_too_large)$/.test(told.code)) say(told.detail);
+    if (over || !told || !/^(role_missing|no_role|csrf|body_too_large)$/.test(told.code)) return;
+    setTimeout(() => { if (!over && !document.body.innerText.includes(told.detail)) say(told.detail); }, 700);
   };
 
   /* Where: in a corner, or else along an edge, where nothing of the page is to be clicked. */

@@ -12,6 +12,8 @@
 mod world;
 
 mod bodies;
+mod lists;
+mod masks;
 mod report_only;
 
 use lictor_core::crypto::sha256;

@@ -1,0 +1,114 @@
+//! The table against lists that somebody wrote who had not seen it, and against recorded traffic.
+
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use lictor_core::decision::DataStep;
+use lictor_core::policy::role::Role;
+use serde_json::Value;
+
+use crate::world::{Headers, Outcome, World, request};
+use crate::{by, settings};
+
+const DANGEROUS: &str = include_str!("../data/prefect-roles/dangerous.tsv");
+const VIEWER: &str = include_str!("../data/prefect-roles/viewer.tsv");
+const OPERATOR: &str = include_str!("../data/prefect-roles/operator.tsv");
+const BODIES: &str = include_str!("../data/prefect-roles/bodies.tsv");
+
+fn rows(list: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
+    list.lines().map(|line| line.split('\t').collect())
+}
+
+fn world() -> World {
+    let mut world = World::starting(&settings());
+    world.work();
+    world
+}
+
+fn asks(role: Role, method: &str, path: &str) -> Headers {
+    let path = format!("/api{path}");
+    if method == "SOCKET" {
+        let key = format!("lk_planted-key-of-{}", role.name());
+        let upgrade = [("upgrade", "websocket"), ("connection", "Upgrade"), ("x-api-key", &key)];
+        return request("GET", &path, &upgrade);
+    }
+    by(role, method, &path)
+}
+
+/// Whether it may, with this body.
+fn passes(world: &mut World, role: Role, method: &str, path: &str, body: &str) -> bool {
+    let (mut gate, outcome) = world.request(&asks(role, method, path));
+    match outcome {
+        Outcome::Forwarded(_) => true,
+        Outcome::Reply(reply) => {
+            let named = matches!(reply.status, 400 | 403 | 404 | 405);
+            assert!(named, "{method} {path}: {}", reply.status);
+            if reply.status == 403 {
+                let body: Value = serde_json::from_slice(&reply.body).unwrap();
+                assert!(body["detail"].as_str().unwrap().contains("Needed: "), "{body}");
+            }
+            false
+        }
+        Outcome::Reading => {
+            gate.on_request_data(body.as_bytes(), true, &mut world.cx()) == DataStep::Pass
+        }
+        Outcome::Waiting => panic!("{method} {path} waits"),
+    }
+}
+
+#[test]
+fn what_is_dangerous_is_refused_for_people() {
+    let mut world = world();
+    let mut count = 0;
+    for row in rows(DANGEROUS) {
+        let [method, path, why] = row[..] else { panic!("{row:?}") };
+        for role in [Role::Viewer, Role::Operator] {
+            // Any body but the mildest: the body of the list's row would be a long one.
+            let mildest = (method, path) == ("POST", "/block_documents/filter");
+            let body = if mildest { "{}" } else { r#"{"name":"x","include_secrets":true}"# };
+            let passes = passes(&mut world, role, method, path, body);
+            assert!(!passes, "{} may {method} {path}: {why}", role.name());
+        }
+        count += 1;
+    }
+    assert!(count >= 100, "{count}");
+}
+
+#[test]
+fn what_the_uis_read_is_a_viewer_s() {
+    let mut world = world();
+    for row in rows(VIEWER) {
+        let [method, path, who] = row[..] else { panic!("{row:?}") };
+        for role in [Role::Viewer, Role::Operator, Role::Admin] {
+            assert!(passes(&mut world, role, method, path, "{}"), "{method} {path} for {who}");
+        }
+    }
+}
+
+#[test]
+fn what_runs_is_an_operator_s() {
+    let mut world = world();
+    for row in rows(OPERATOR) {
+        let [method, path, what] = row[..] else { panic!("{row:?}") };
+        assert!(passes(&mut world, Role::Operator, method, path, "{}"), "{method} {path}: {what}");
+        let viewer = passes(&mut world, Role::Viewer, method, path, "{}");
+        let reads = method == "GET" || path.ends_with("/filter") || path.ends_with("/count");
+        assert_eq!(viewer, reads, "{method} {path}: {what}");
+    }
+    for paused in [r#"{"paused":true}"#, r#"{"paused":false}"#] {
+        assert!(passes(&mut world, Role::Operator, "PATCH", "/deployments/1", paused));
+        assert!(!passes(&mut world, Role::Viewer, "PATCH", "/deployments/1", paused));
+    }
+}
+
+#[test]
+fn bodies_that_prefect_reads_as_asking_are_refused() {
+    let mut world = world();
+    for row in rows(BODIES) {
+        let [method, path, body, why] = row[..] else { panic!("{row:?}") };
+        for role in [Role::Viewer, Role::Operator] {
+            assert!(!passes(&mut world, role, method, path, body), "{body}: {why}");
+        }
+        assert!(passes(&mut world, Role::Worker, method, path, body), "{body}");
+    }
+}

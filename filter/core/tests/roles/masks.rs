@@ -1,0 +1,108 @@
+//! What Prefect shows of secrets unasked, on its way to people.
+
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use lictor_core::decision::DataStep;
+use lictor_core::http::request::ResponseView;
+use lictor_core::limits::MASKED_BODY;
+use lictor_core::policy::role::Role;
+use serde_json::{Value, json};
+
+use crate::world::{World, header};
+use crate::{by, settings};
+
+const DOCUMENT: &str = "/api/block_documents/1";
+
+fn world() -> World {
+    let mut world = World::starting(&settings());
+    world.work();
+    world
+}
+
+/// What somebody gets of an answer; `None` for nothing.
+fn answered(
+    world: &mut World,
+    role: Role,
+    path: &str,
+    status: &str,
+    body: &[u8],
+) -> Option<Vec<u8>> {
+    let (mut gate, outcome) = world.request(&by(role, "GET", path));
+    let sent = outcome.forwarded();
+    let answer =
+        [(":status".to_owned(), status.as_bytes().to_vec()), ("etag".to_owned(), b"x".to_vec())];
+    let edit = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
+    if !gate.response_data().wants_bytes() {
+        return Some(body.to_vec());
+    }
+    assert_eq!(header(&sent, "accept-encoding"), Some("identity"));
+    assert!(edit.remove.contains(&"content-length") && edit.remove.contains(&"etag"));
+    let half = &body[..body.len() / 2];
+    assert_eq!(gate.on_response_data(half, false, &mut world.cx()), DataStep::Hold);
+    match gate.on_response_data(body, true, &mut world.cx()) {
+        DataStep::Replace(bytes) => Some(bytes),
+        DataStep::Reset => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn people_without_secrets_get_blocks_without_data() {
+    let mut world = world();
+    // Prefect's own `Secret` block with an object in it.
+    let document = json!({"id": "1", "name": "db", "block_type_id": "2",
+        "data": {"value": {"user": "u", "password": "planted"}}});
+    let body = document.to_string().into_bytes();
+    for role in Role::ALL {
+        let got = answered(&mut world, role, DOCUMENT, "200", &body).unwrap();
+        let got: Value = serde_json::from_slice(&got).unwrap();
+        assert_eq!(got["name"], "db");
+        let whole = matches!(role, Role::Worker | Role::Admin);
+        assert_eq!(got["data"] == document["data"], whole, "{}", role.name());
+    }
+}
+
+#[test]
+fn settings_are_for_admins() {
+    let mut world = world();
+    let body = json!({"server": {"docket": {"url": "redis://:planted@h"}}}).to_string();
+    for role in [Role::Viewer, Role::Operator, Role::Admin] {
+        let got = answered(&mut world, role, "/api/admin/settings", "200", body.as_bytes());
+        let shown = String::from_utf8(got.unwrap()).unwrap().contains("planted");
+        assert_eq!(shown, role == Role::Admin, "{}", role.name());
+    }
+}
+
+#[test]
+fn what_cannot_be_masked_is_not_sent() {
+    let mut world = world();
+    let large = format!("[{}1]", "1,".repeat(MASKED_BODY / 2));
+    for body in [b"planted".as_slice(), b"\x1f\x8b\x08", b"{\"a\":1", large.as_bytes()] {
+        assert_eq!(answered(&mut world, Role::Viewer, DOCUMENT, "200", body), None);
+        assert_eq!(
+            answered(&mut world, Role::Worker, DOCUMENT, "200", body).as_deref(),
+            Some(body)
+        );
+    }
+    assert!(!world.log.join("").contains("planted"));
+}
+
+#[test]
+fn errors_pass_as_they_are() {
+    let mut world = world();
+    for status in ["404", "422", "503"] {
+        let got = answered(&mut world, Role::Viewer, DOCUMENT, status, b"no JSON");
+        assert_eq!(got.as_deref(), Some(b"no JSON".as_slice()), "{status}");
+    }
+}
+
+#[test]
+fn nothing_is_masked_where_roles_are_only_reported() {
+    let mut settings = settings();
+    settings["roles"] = json!({ "report_only": true });
+    let mut world = World::starting(&settings);
+    world.work();
+    let got = answered(&mut world, Role::Viewer, DOCUMENT, "200", b"{\"planted\":1}");
+    assert_eq!(got.as_deref(), Some(b"{\"planted\":1}".as_slice()));
+}
