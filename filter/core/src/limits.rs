@@ -91,7 +91,7 @@ pub const QUEUED_SOCKETS_PER_ADDRESS: usize = 128;
 /// default buffer limit of 32 KiB, since a longer held body would be cut.
 pub const REWRITTEN_BODY: usize = 24 * 1024;
 /// An answer of Prefect's that is masked, in bytes; what is longer nobody gets unmasked.
-pub const MASKED_BODY: usize = 768 * 1024;
+pub const MASKED_BODY: usize = 1_000_000;
 /// A return path, in bytes: it travels in the login cookie.
 pub const RETURN_PATH: usize = 2048;
 /// Text of a token or header that is shown in a log line, in characters.

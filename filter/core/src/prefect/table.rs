@@ -123,7 +123,7 @@ pub const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("PATCH", "/flow_runs/{id}", RUN),
     ("GET", "/flow_runs/{id}/graph", READ),
     ("GET", "/flow_runs/{id}/graph-v2", READ),
-    ("POST", "/flow_runs/{id}/input", RUN),
+    ("POST", "/flow_runs/{id}/input", WORK),
     ("POST", "/flow_runs/{id}/input/filter", READ),
     ("DELETE", "/flow_runs/{id}/input/{key}", WORK),
     ("GET", "/flow_runs/{id}/input/{key}", READ),
@@ -159,7 +159,8 @@ pub const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("POST", "/task_runs/filter", READ),
     ("POST", "/task_runs/history", READ),
     ("POST", "/task_runs/paginate", READ),
-    ("DELETE", "/task_runs/{id}", ADMIN),
+    // Task workers give back what they could not begin.
+    ("DELETE", "/task_runs/{id}", WORK),
     ("GET", "/task_runs/{id}", READ),
     ("PATCH", "/task_runs/{id}", WORK),
     ("POST", "/task_runs/{id}/set_state", RUN),

@@ -13,7 +13,7 @@ use crate::session::cookie::Names;
 
 /// Headers by which someone might pose as somebody at Prefect or behind it, or name another address
 /// or method than the one that is judged, in folded form (RFC 9700 §4.13).
-const IDENTITY: [&str; 29] = [
+const IDENTITY: [&str; 31] = [
     "authorization",
     "proxy-authorization",
     "x-api-key",
@@ -43,6 +43,9 @@ const IDENTITY: [&str; 29] = [
     "x-original-url",
     "x-rewrite-url",
     "x-http-method-override",
+    // By these Prefect knows what its own automations do.
+    "prefect-automation-id",
+    "prefect-automation-name",
 ];
 
 /// Whether a client may never send this header on. Names are compared with `-`, `_` and `.`
