@@ -64,15 +64,9 @@ impl Ports {
     /// The system has none to give.
     pub fn unused() -> Result<Self> {
         let mut ports = Self::default();
-        // All held until the end, so that none is given out twice.
-        let mut held = Vec::new();
-        for (name, port) in ports.named_mut() {
-            let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-                .and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
-            let (number, listener) =
-                bound.map_err(|cause| Error::new(format!("no free port for {name}: {cause}")))?;
+        let numbers = unused::<5>()?;
+        for ((_, port), number) in ports.named_mut().into_iter().zip(numbers) {
             *port = number;
-            held.push(listener);
         }
         Ok(ports)
     }
@@ -117,6 +111,25 @@ impl Ports {
                 ))),
         }
     }
+}
+
+/// Loopback ports that nobody listens on right now.
+///
+/// # Errors
+/// The system has none to give.
+pub fn unused<const N: usize>() -> Result<[u16; N]> {
+    let mut ports = [0; N];
+    // All held until the end, so that none is given out twice.
+    let mut held = Vec::new();
+    for port in &mut ports {
+        let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
+        let (number, listener) =
+            bound.map_err(|cause| Error::new(format!("no free port: {cause}")))?;
+        *port = number;
+        held.push(listener);
+    }
+    Ok(ports)
 }
 
 /// Whether this machine has the IPv6 loopback address.

@@ -37,9 +37,30 @@ pub fn data_folder(layout: &Layout, version: &str) -> PathBuf {
 pub fn launch(layout: &Layout, venv: &Path, version: &str, secrets: &Secrets) -> Result<Launch> {
     let folder = data_folder(layout, version);
     make_dir(&folder)?;
-    let home = folder.to_string_lossy().into_owned();
     let database = format!("sqlite+aiosqlite:///{}", folder.join("prefect.db").display());
-    let env = [
+    Ok(Launch {
+        part: PART,
+        program: venv.join("bin/python"),
+        args: ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([layout.ports.prefect.to_string()])
+            .collect(),
+        env: environment(&folder, database, secrets),
+        // Prefect reads .env, prefect.toml and pyproject.toml of its working folder.
+        folder,
+        inputs: vec![version.to_owned()],
+    })
+}
+
+/// What every process of the server's finds in its environment. `folder` is that process's own.
+pub(crate) fn environment(
+    folder: &Path,
+    database: String,
+    secrets: &Secrets,
+) -> Vec<(String, String)> {
+    let home = folder.to_string_lossy().into_owned();
+    [
         // Not the user's: it may hold profiles, and Prefect writes there.
         ("HOME", home.clone()),
         ("PREFECT_HOME", home.clone()),
@@ -53,20 +74,8 @@ pub fn launch(layout: &Layout, venv: &Path, version: &str, secrets: &Secrets) ->
         ("PREFECT_SERVER_LOGS_STREAM_PUBLISHING_ENABLED", "true".to_owned()),
         ("NO_COLOR", "1".to_owned()),
     ]
-    .map(|(name, value)| (name.to_owned(), value));
-    Ok(Launch {
-        part: PART,
-        program: venv.join("bin/python"),
-        args: ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port"]
-            .map(str::to_owned)
-            .into_iter()
-            .chain([layout.ports.prefect.to_string()])
-            .collect(),
-        env: env.to_vec(),
-        // Prefect reads .env, prefect.toml and pyproject.toml of its working folder.
-        folder,
-        inputs: vec![version.to_owned()],
-    })
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
 }
 
 /// Waits until Prefect answers, takes its secret and is the wanted version.

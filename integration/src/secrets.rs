@@ -78,7 +78,11 @@ impl Secrets {
 /// Name of the machine in Lictor's configuration.
 pub const MACHINE: &str = "etl";
 
-fn token() -> Result<String> {
+/// 32 random bytes in base64url.
+///
+/// # Errors
+/// The system gives no randomness.
+pub fn token() -> Result<String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)
         .map_err(|cause| Error::new(format!("the system gives no randomness: {cause}")))?;

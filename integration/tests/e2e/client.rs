@@ -28,7 +28,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Gate {
     tls: Arc<ClientConfig>,
+    /// The port in its public names.
     pub port: u16,
+    /// Where it is: another port if this is one of several behind one name.
+    entrance: u16,
     /// The address that it comes from.
     source: Ipv4Addr,
 }
@@ -57,12 +60,17 @@ impl Gate {
             Some((chain, key)) => config.with_client_auth_cert(chain, key).unwrap(),
             None => config.with_no_client_auth(),
         };
-        Self { tls: Arc::new(config), port, source: Ipv4Addr::LOCALHOST }
+        Self { tls: Arc::new(config), port, entrance: port, source: Ipv4Addr::LOCALHOST }
     }
 
     /// The same from another address of this computer's own.
     pub fn from(&self, last: u8) -> Self {
         Self { source: Ipv4Addr::new(127, 0, 0, last), ..self.clone() }
+    }
+
+    /// One of several Envoys behind these public names, past whatever shares them out.
+    pub fn replica(&self, entrance: u16) -> Self {
+        Self { entrance, ..self.clone() }
     }
 
     /// The same by HTTP/2.
@@ -93,7 +101,7 @@ impl Gate {
         let name = ServerName::try_from(sni.to_owned()).map_err(io::Error::other)?;
         let session =
             ClientConnection::new(Arc::clone(&self.tls), name).map_err(io::Error::other)?;
-        Ok(StreamOwned::new(session, connect_from(self.source, self.port)?))
+        Ok(StreamOwned::new(session, connect_from(self.source, self.entrance)?))
     }
 
     /// Sends a request on a connection of its own.

@@ -38,6 +38,8 @@ pub struct Plan {
     reloadable: bool,
     /// What Envoy finds in its environment beside the secrets.
     environment: Vec<(String, String)>,
+    /// Arguments beside the usual ones.
+    arguments: &'static [&'static str],
 }
 
 impl Plan {
@@ -55,6 +57,7 @@ impl Plan {
             envoy: Vec::new(),
             reloadable: false,
             environment: Vec::new(),
+            arguments: &[],
         }
     }
 
@@ -75,6 +78,12 @@ impl Plan {
         let last = "LICTOR_PREFECT_AUTH_STRING]";
         self.envoy.push((last.to_owned(), format!("LICTOR_PREFECT_AUTH_STRING, {name}]")));
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Gives Envoy more arguments.
+    pub fn arguments(mut self, arguments: &'static [&'static str]) -> Self {
+        self.arguments = arguments;
         self
     }
 
@@ -156,6 +165,7 @@ impl Plan {
             fs::write(&file, reload::split(layout, &text)).unwrap();
         }
         launch.env.extend(self.environment.iter().cloned());
+        launch.args.extend(self.arguments.iter().map(|argument| (*argument).to_owned()));
         let at = launch.args.iter().position(|arg| arg == "--concurrency").unwrap();
         launch.args[at + 1] = self.workers.to_string();
         launch

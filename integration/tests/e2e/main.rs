@@ -22,6 +22,7 @@
     reason = "this whole crate is tests"
 )]
 
+mod balancer;
 mod browser;
 mod canary;
 mod client;
@@ -35,6 +36,7 @@ mod keycloaks;
 mod lane;
 mod oidc_provider;
 mod prefect_client;
+mod production;
 mod recorder;
 mod reload;
 mod scripted_idp;

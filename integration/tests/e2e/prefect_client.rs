@@ -107,7 +107,7 @@ impl Credential {
     }
 
     /// `name:secret`.
-    fn pair(self) -> String {
+    pub fn pair(self) -> String {
         let world = world();
         match self {
             Self::ApiKey => world.stack.machine.auth_string.clone(),

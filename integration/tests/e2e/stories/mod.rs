@@ -29,6 +29,7 @@ mod paths;
 mod people;
 mod personal_tokens;
 mod prefect_runs;
+mod production;
 mod roles;
 mod sessions;
 mod soak;
@@ -85,6 +86,7 @@ pub fn all() -> Vec<Trial> {
         other_sites::stories(),
         in_the_browser::stories(),
         companion::stories(),
+        production::stories(),
         tokens::late_stories(),
         soak::stories(),
         faults::stories(),

@@ -83,7 +83,7 @@ fn refusals() {
 
 /// Nothing that Prefect's clients say when a socket or the API fails.
 #[track_caller]
-fn assert_connected(log: &str) {
+pub fn assert_connected(log: &str) {
     for failure in [
         "Unable to connect to",
         "Unable to authenticate",
@@ -109,7 +109,7 @@ fn flow(setup: Setup, gate: &Gate) {
 
 /// Events travel on a socket, and Prefect stores them in batches.
 #[track_caller]
-fn assert_events(gate: &Gate, run: &Value) {
+pub fn assert_events(gate: &Gate, run: &Value) {
     let resource = format!("prefect.flow-run.{}", run["id"].as_str().unwrap());
     let filter = json!({"filter": {"any_resource": {"id": [resource]}}, "limit": 50});
     let wanted =
@@ -121,7 +121,7 @@ fn assert_events(gate: &Gate, run: &Value) {
 }
 
 #[track_caller]
-fn assert_logs(gate: &Gate, run: &Value) {
+pub fn assert_logs(gate: &Gate, run: &Value) {
     let filter = json!({"logs": {"flow_run_id": {"any_": [run["id"]]}}});
     eventually("the logs are stored", Duration::from_secs(30), || {
         ask(gate, "/api/logs/filter", &filter)

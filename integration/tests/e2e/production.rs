@@ -1,0 +1,289 @@
+//! Prefect in production's whole shape: PostgreSQL, Redis, two replicas of the API, one process of
+//! services; in front of it two Envoys with the same keys behind one name, workers and applications.
+
+use std::fs;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use lictor_integration::envoy;
+use lictor_integration::layout::Layout;
+use lictor_integration::ports::{self, Ports};
+use lictor_integration::postgres::Postgres;
+use lictor_integration::prefect;
+use lictor_integration::prefect_replicas::Replicas;
+use lictor_integration::process::Running;
+use lictor_integration::redis::Redis;
+use serde_json::{Value, json};
+
+use crate::balancer::Balancer;
+use crate::client::{Gate, Request, connect, plain};
+use crate::keycloak_admin::allow_callback;
+use crate::lane::{Lane, Plan};
+use crate::prefect_client::{Client, Credential, Setup, newest};
+use crate::world::{checkout, eventually, new_layout, progress, world};
+
+/// How long a decision counts.
+pub const RECHECK: Duration = Duration::from_secs(3);
+/// What each Envoy is told beside the usual: how long it goes on once it is to leave, and that it
+/// asks every client at once to come anew elsewhere.
+const DRAIN: &[&str] = &["--drain-time-s", "3", "--drain-strategy", "immediate"];
+
+/// The whole of it. Dropping it ends it.
+pub struct Production {
+    /// In the order in which they end: who asks before who is asked.
+    pub workers: Vec<Worker>,
+    pub envoys: [Lane; 2],
+    pub prefects: Prefects,
+    balancer: Balancer,
+    /// Either Envoy, by the balancer.
+    pub gate: Gate,
+}
+
+/// A worker, with a pool and a deployment of its own name.
+pub struct Worker {
+    name: &'static str,
+    client: Client,
+    running: Running,
+}
+
+/// The server's processes.
+pub struct Prefects {
+    /// Ports of the replicas.
+    pub ports: [u16; 2],
+    /// Those of PostgreSQL and Redis.
+    storage: [u16; 2],
+    /// Replicas and services, then what they store in.
+    running: Vec<Running>,
+}
+
+static PRODUCTION: Mutex<Option<Production>> = Mutex::new(None);
+
+/// Tells something about the one that all stories share, which is started when the first needs it.
+pub fn in_production(proof: fn(&mut Production)) {
+    let mut shared = PRODUCTION.lock().unwrap_or_else(PoisonError::into_inner);
+    proof(shared.get_or_insert_with(Production::start));
+}
+
+/// Ends it, if it was started: other stories need the computer. Gives the ports that it listened on.
+pub fn end() -> Vec<u16> {
+    let ended = PRODUCTION.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let ports = |production: Production| {
+        let envoys = production.envoys.each_ref().map(|lane| lane.layout.ports.https);
+        let Prefects { ports, storage, .. } = &production.prefects;
+        [envoys, *ports, *storage].concat()
+    };
+    ended.map(ports).unwrap_or_default()
+}
+
+impl Production {
+    fn start() -> Self {
+        let prefects = Prefects::start();
+        let balancer = Balancer::start();
+        let gate = Gate::new(&world().pki.ca, balancer.port);
+        allow_callback(&gate.origin());
+        let envoys = ["production-1", "production-2"].map(|name| {
+            let lane = plan(name, &prefects, &gate).start();
+            balancer.add(lane.layout.ports.https);
+            lane
+        });
+        let workers = [
+            Worker::start("by-api-key", Credential::ApiKey, &gate),
+            Worker::start("by-client-credentials", Credential::OfClient, &gate),
+        ];
+        Self { workers: workers.into(), envoys, prefects, balancer, gate }
+    }
+
+    /// One of the Envoys, under the public name.
+    pub fn replica(&self, number: usize) -> Gate {
+        self.gate.replica(self.envoys[number].layout.ports.https)
+    }
+
+    /// What the workers run.
+    pub fn deployments(&self) -> Vec<String> {
+        self.workers.iter().map(|worker| format!("hello/{}", worker.name)).collect()
+    }
+
+    /// A client of Prefect's that is configured as the workers are.
+    pub fn client(&self, name: &str, credential: Credential) -> Client {
+        Client::new(name, setup(&self.gate, credential))
+    }
+
+    /// Rolls one Envoy over, as `docs/operations.md` says.
+    pub fn roll(&mut self, number: usize) {
+        let lane = &mut self.envoys[number];
+        let port = lane.layout.ports.https;
+        self.balancer.take_out(port);
+        let drain = Request::new("POST", "/drain_listeners?graceful&skip_exit");
+        plain(lane.admin.0, &drain).unwrap().expect(200);
+        eventually("the drained Envoy listens no more", Duration::from_secs(30), || {
+            connect(port).is_err().then_some(())
+        });
+        lane.restart();
+        envoy::wait_ready(&lane.layout, &lane.running, &world().pki, &progress())
+            .unwrap_or_else(|e| panic!("{e}"));
+        self.balancer.add(port);
+    }
+
+    /// Lines of both Envoys' access logs.
+    pub fn access_log(&self) -> Vec<Value> {
+        let of = |lane: &Lane| fs::read_to_string(lane.layout.log("access")).unwrap_or_default();
+        let text = self.envoys.each_ref().map(of).concat();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+}
+
+fn setup(gate: &Gate, credential: Credential) -> Setup {
+    let api_url = format!("https://{}/api", gate.machine_host());
+    Setup { api_url, ..newest() }.with(&credential.pair())
+}
+
+impl Worker {
+    fn start(name: &'static str, credential: Credential, gate: &Gate) -> Self {
+        let client = Client::new(name, setup(gate, credential));
+        let deploy = client.folder().join("deploy.py");
+        let flows = checkout().join("integration/flows");
+        let text = format!(
+            "from prefect import flow\n\
+             flow.from_source(source={flows:?}, entrypoint='hello.py:hello')\
+             .deploy(name={name:?}, work_pool_name={name:?}, ignore_warnings=True)\n"
+        );
+        fs::write(&deploy, text).unwrap();
+        client.prefect(&["work-pool", "create", name, "--type", "process"]).expect_success();
+        client.python(&[&deploy.to_string_lossy()]).expect_success();
+        let arguments = ["worker", "start", "--pool", name, "--type", "process"];
+        let running = client.start("worker", &arguments);
+        Self { name, client, running }
+    }
+
+    pub fn log(&self) -> String {
+        self.client.log("worker")
+    }
+
+    pub fn is_alive(&self) -> bool {
+        self.running.is_alive()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        stop(&self.running);
+    }
+}
+
+impl Prefects {
+    fn start() -> Self {
+        let (world, progress) = (world(), progress());
+        // The folder that was made first is the last to be ended, should this not come to its end.
+        let storage = new_layout("production-storage", Ports::unused().unwrap());
+        let [postgres_port, redis_port, one, two] = ports::unused().unwrap();
+        let start = || {
+            let redis = Redis::new(redis_port)?;
+            let redis_running = redis.launch(&storage)?.start(&storage)?;
+            let postgres = Postgres::create(&storage, postgres_port, &progress)?;
+            let postgres_running = postgres.launch().start(&storage)?;
+            postgres.wait_ready(&postgres_running, &progress)?;
+            redis.wait_ready(&redis_running, &progress)?;
+            let layout = new_layout("production-prefect", Ports::unused()?);
+            let (venv, secrets) = (&world.installed.prefect, &world.secrets);
+            let replicas = Replicas { venv, postgres: &postgres, redis: &redis, secrets };
+            replicas.migrate(&layout, &progress)?;
+            let at =
+                |port| Layout { ports: Ports { prefect: port, ..layout.ports }, ..layout.clone() };
+            let layouts = [at(one), at(two)];
+            let parts = [
+                replicas.api(&layouts[0], "prefect-1")?.start(&layout)?,
+                replicas.api(&layouts[1], "prefect-2")?.start(&layout)?,
+                replicas.services(&layout)?.start(&layout)?,
+            ];
+            let version = &world.stack.prefect.version;
+            for (layout, part) in layouts.iter().zip(&parts) {
+                prefect::wait_ready(layout, part, version, secrets, &progress)?;
+            }
+            let running = parts.into_iter().chain([redis_running, postgres_running]).collect();
+            Ok(Self { ports: [one, two], storage: [postgres_port, redis_port], running })
+        };
+        let started: lictor_integration::error::Result<Self> = start();
+        started.unwrap_or_else(|e| panic!("{e}"))
+    }
+}
+
+impl Drop for Prefects {
+    fn drop(&mut self) {
+        self.running.iter().for_each(stop);
+    }
+}
+
+fn stop(running: &Running) {
+    if let Err(error) = running.stop() {
+        crate::world::say(&error.to_string());
+    }
+}
+
+/// An Envoy behind the balancer, with both replicas of Prefect behind it.
+fn plan(name: &'static str, prefects: &Prefects, gate: &Gate) -> Plan {
+    let [one, two] = prefects.ports;
+    let endpoint = |port: u16| {
+        format!(
+            "endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }} }}"
+        )
+    };
+    let endpoints = |cluster: &str, more: &str| {
+        let first = endpoint(one);
+        format!("{cluster}\n      endpoints:\n      - lb_endpoints:\n        - {first}{more}\n")
+    };
+    let both = format!("\n        - {}", endpoint(two));
+    let standby =
+        format!("\n      - priority: 1\n        lb_endpoints:\n        - {}", endpoint(two));
+    let tasks = endpoints("cluster_name: prefect_tasks", &standby);
+    let sockets = "max_connections: 80, max_pending_requests: 80, max_requests: 80";
+    let settings = json!({
+        "public_url": gate.origin(),
+        "machines": { "hosts": [gate.machine_host()] },
+        "session": { "recheck": format!("{}s", RECHECK.as_secs()) },
+    });
+    let prefect = "cluster_name: prefect";
+    let prefect_ws = "cluster_name: prefect_ws";
+    Plan::new(name)
+        .prefect(one)
+        .patch(settings)
+        .arguments(DRAIN)
+        .envoy(endpoints(prefect, ""), endpoints(prefect, &both))
+        .envoy(endpoints(prefect_ws, ""), endpoints(prefect_ws, &both))
+        .envoy(sockets, sockets.replace("80", "1024"))
+        .envoy(BEFORE_ROUTES, format!("{TASK_ROUTES}{BEFORE_ROUTES}"))
+        .envoy(
+            BEFORE_CLUSTERS,
+            format!("{TASK_CLUSTER}    load_assignment:\n      {tasks}{BEFORE_CLUSTERS}"),
+        )
+}
+
+const BEFORE_ROUTES: &str = "              # Sockets live for hours";
+const BEFORE_CLUSTERS: &str = "\n  # What Lictor asks";
+
+/// Runs of tasks are queued in one replica's memory: all that is about them goes to the same one.
+const TASK_ROUTES: &str = "              - match:
+                  prefix: /api/task_runs/
+                  headers:
+                  - { name: upgrade, string_match: { exact: websocket, ignore_case: true } }
+                route: { cluster: prefect_tasks, timeout: 0s, idle_timeout: 3600s }
+              - match: { prefix: /api/task_runs/ }
+                route: { cluster: prefect_tasks, timeout: 0s, idle_timeout: 120s }
+";
+
+const TASK_CLUSTER: &str = "
+  - name: prefect_tasks
+    type: STATIC
+    connect_timeout: 2s
+    per_connection_buffer_limit_bytes: 1048576
+    typed_extension_protocol_options: *prefect_protocol
+    upstream_connection_options: *keepalive
+    circuit_breakers:
+      thresholds: [{ max_connections: 1024, max_pending_requests: 1024, max_requests: 1024, max_retries: 0 }]
+    health_checks:
+    - timeout: 2s
+      interval: 5s
+      no_traffic_interval: 5s
+      unhealthy_threshold: 2
+      healthy_threshold: 1
+      http_health_check: { path: /api/health }
+";
