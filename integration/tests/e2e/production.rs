@@ -108,15 +108,25 @@ impl Production {
         Client::new(name, setup(&self.gate, credential))
     }
 
+    /// A client that goes straight to a replica of Prefect's.
+    pub fn client_of_replica(&self, name: &str, number: usize) -> Client {
+        let api_url = format!("http://127.0.0.1:{}/api", self.prefects.ports[number]);
+        let setup = Setup { api_url, ..newest() };
+        Client::new(name, setup.with(&world().secrets.prefect_auth_string))
+    }
+
     /// Rolls one Envoy over, as `docs/operations.md` says.
     pub fn roll(&mut self, number: usize) {
         let lane = &mut self.envoys[number];
         let port = lane.layout.ports.https;
         self.balancer.take_out(port);
-        let drain = Request::new("POST", "/drain_listeners?graceful&skip_exit");
+        let drain = Request::new("POST", "/drain_listeners?graceful");
         plain(lane.admin.0, &drain).unwrap().expect(200);
         eventually("the drained Envoy listens no more", Duration::from_secs(30), || {
             connect(port).is_err().then_some(())
+        });
+        eventually("its last requests are answered", Duration::from_secs(30), || {
+            (lane.admin.counter("cluster.prefect.upstream_rq_active") == 0).then_some(())
         });
         lane.restart();
         envoy::wait_ready(&lane.layout, &lane.running, &world().pki, &progress())
@@ -124,11 +134,25 @@ impl Production {
         self.balancer.add(port);
     }
 
-    /// Lines of both Envoys' access logs.
-    pub fn access_log(&self) -> Vec<Value> {
-        let of = |lane: &Lane| fs::read_to_string(lane.layout.log("access")).unwrap_or_default();
-        let text = self.envoys.each_ref().map(of).concat();
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    /// What each Envoy has logged of its requests, without those of the tests' own that wait for it.
+    pub fn access_logs(&self) -> [Vec<Value>; 2] {
+        // It is written in batches: what comes before a last word of our own is complete.
+        const LAST: &str = "/last-word";
+        [0, 1].map(|number| {
+            let file = self.envoys[number].layout.log("access");
+            let lines = || -> Vec<Value> {
+                let text = fs::read_to_string(&file).unwrap_or_default();
+                text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+            };
+            let words = || lines().iter().filter(|line| line["path"] == LAST).count();
+            let before = words();
+            self.replica(number).send(&Request::get(LAST));
+            eventually("the last word is logged", Duration::from_secs(10), || {
+                (words() > before).then_some(())
+            });
+            let own = [LAST, envoy::READY_PATH];
+            lines().into_iter().filter(|line| own.iter().all(|own| line["path"] != *own)).collect()
+        })
     }
 }
 
@@ -190,14 +214,14 @@ impl Prefects {
             let at =
                 |port| Layout { ports: Ports { prefect: port, ..layout.ports }, ..layout.clone() };
             let layouts = [at(one), at(two)];
-            let parts = [
-                replicas.api(&layouts[0], "prefect-1")?.start(&layout)?,
-                replicas.api(&layouts[1], "prefect-2")?.start(&layout)?,
-                replicas.services(&layout)?.start(&layout)?,
-            ];
             let version = &world.stack.prefect.version;
-            for (layout, part) in layouts.iter().zip(&parts) {
-                prefect::wait_ready(layout, part, version, secrets, &progress)?;
+            let services = replicas.services(&layout)?.start(&layout)?;
+            let mut parts = vec![services];
+            // One after the other: in an empty database both would write down the same block types.
+            for (layout, name) in layouts.iter().zip(["prefect-1", "prefect-2"]) {
+                let part = replicas.api(layout, name)?.start(layout)?;
+                prefect::wait_ready(layout, &part, version, secrets, &progress)?;
+                parts.push(part);
             }
             let running = parts.into_iter().chain([redis_running, postgres_running]).collect();
             Ok(Self { ports: [one, two], storage: [postgres_port, redis_port], running })
@@ -232,9 +256,7 @@ fn plan(name: &'static str, prefects: &Prefects, gate: &Gate) -> Plan {
         format!("{cluster}\n      endpoints:\n      - lb_endpoints:\n        - {first}{more}\n")
     };
     let both = format!("\n        - {}", endpoint(two));
-    let standby =
-        format!("\n      - priority: 1\n        lb_endpoints:\n        - {}", endpoint(two));
-    let tasks = endpoints("cluster_name: prefect_tasks", &standby);
+    let tasks = endpoints("cluster_name: prefect_tasks", "");
     let sockets = "max_connections: 80, max_pending_requests: 80, max_requests: 80";
     let settings = json!({
         "public_url": gate.origin(),
@@ -265,7 +287,11 @@ const TASK_ROUTES: &str = "              - match:
                   prefix: /api/task_runs/
                   headers:
                   - { name: upgrade, string_match: { exact: websocket, ignore_case: true } }
-                route: { cluster: prefect_tasks, timeout: 0s, idle_timeout: 3600s }
+                route:
+                  cluster: prefect_tasks
+                  timeout: 0s
+                  idle_timeout: 3600s
+                  max_stream_duration: { max_stream_duration: 43200s }
               - match: { prefix: /api/task_runs/ }
                 route: { cluster: prefect_tasks, timeout: 0s, idle_timeout: 120s }
 ";
@@ -279,11 +305,4 @@ const TASK_CLUSTER: &str = "
     upstream_connection_options: *keepalive
     circuit_breakers:
       thresholds: [{ max_connections: 1024, max_pending_requests: 1024, max_requests: 1024, max_retries: 0 }]
-    health_checks:
-    - timeout: 2s
-      interval: 5s
-      no_traffic_interval: 5s
-      unhealthy_threshold: 2
-      healthy_threshold: 1
-      http_health_check: { path: /api/health }
 ";
