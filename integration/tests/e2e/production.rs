@@ -64,15 +64,19 @@ pub fn in_production(proof: fn(&mut Production)) {
     proof(shared.get_or_insert_with(Production::start));
 }
 
-/// Ends it, if it was started: other stories need the computer. Gives the ports that it listened on.
+/// Ends it, if it was started: other stories need the computer. Fails if a process of it is left;
+/// gives the ports that it listened on.
 pub fn end() -> Vec<u16> {
     let ended = PRODUCTION.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let ports = |production: Production| {
-        let envoys = production.envoys.each_ref().map(|lane| lane.layout.ports.https);
-        let Prefects { ports, storage, .. } = &production.prefects;
-        [envoys, *ports, *storage].concat()
-    };
-    ended.map(ports).unwrap_or_default()
+    let Some(production) = ended else { return Vec::new() };
+    let envoys = production.envoys.each_ref();
+    let workers = production.workers.iter().map(|worker| &worker.running);
+    let parts = workers.chain(envoys.map(|lane| &lane.running)).chain(&production.prefects.running);
+    for part in parts {
+        part.stop().unwrap_or_else(|e| panic!("{e}"));
+    }
+    let Prefects { ports, storage, .. } = &production.prefects;
+    [envoys.map(|lane| lane.layout.ports.https), *ports, *storage].concat()
 }
 
 impl Production {
