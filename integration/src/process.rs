@@ -262,6 +262,25 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_another_account_is_stopped_with_its_children() {
+        if !rustix::process::geteuid().is_root() {
+            return; // Nobody else can become somebody else.
+        }
+        let layout = layout("account");
+        let script = "exec setpriv --reuid=65534 --regid=65534 --clear-groups -- \
+            sh -c 'sleep 100 & sleep 100 & wait'";
+        let part =
+            Launch { folder: "/".into(), ..sleeper(&layout, script) }.start(&layout).unwrap();
+        while part.members().len() < 3 {
+            assert!(part.is_alive(), "it has ended by itself");
+            thread::sleep(POLL);
+        }
+        part.stop().unwrap();
+        assert!(part.members().is_empty() && !part.is_alive());
+        fs::remove_dir_all(&layout.state).unwrap();
+    }
+
+    #[test]
     fn a_reused_pid_is_neither_alive_nor_stopped() {
         let layout = layout("reused");
         let mut other = Command::new("sleep").arg("100").process_group(0).spawn().unwrap();
