@@ -215,10 +215,23 @@ impl Browser {
         block(async { self.client.find(Locator::Css(css)).await?.send_keys(text).await }).unwrap();
     }
 
-    /// Presses keys where the focus is, as WebDriver writes them.
+    /// Presses a button, or an entry of a menu, by what stands on it.
     #[track_caller]
-    pub fn keys(&self, keys: &str) {
-        block(async { self.client.active_element().await?.send_keys(keys).await }).unwrap();
+    pub fn click_on(&self, label: &str) {
+        let path = format!(
+            "//*[self::button or @role='menuitem' or @role='button'][normalize-space()='{label}']"
+        );
+        let found = || async {
+            let mut all = self.client.find_all(Locator::XPath(&path)).await?;
+            // Of a menu and a question behind it, the one in front.
+            while let Some(one) = all.pop() {
+                if one.is_displayed().await? && one.click().await.is_ok() {
+                    return Ok::<_, fantoccini::error::CmdError>(true);
+                }
+            }
+            Ok(false)
+        };
+        self.wait(label, |_| block(found()).unwrap_or(false));
     }
 
     /// Keycloak's form, which must be there.

@@ -38,11 +38,12 @@ impl Browser {
         self.cdp("Emulation.setScriptExecutionDisabled", &json!({ "value": !allowed }));
     }
 
-    /// One press of a key that moves or acts: `Tab`, `Enter`.
+    /// One press of a key that moves, acts or leaves: `Tab`, `Enter`, `Escape`.
     pub fn press(&self, key: &str) {
         let (code, text) = match key {
             "Tab" => (9, ""),
             "Enter" => (13, "\r"),
+            "Escape" => (27, ""),
             other => panic!("no key {other}"),
         };
         let event = |kind: &str| json!({ "type": kind, "key": key, "code": key, "text": text, "windowsVirtualKeyCode": code });

@@ -150,16 +150,16 @@ fn keyboard() {
     browser.goto(&format!("{origin}/v2/settings"));
     wait_for_chip(&browser, "Signed in as carol (viewer)");
     look(&browser, "chip.focus()");
-    browser.keys("\u{e007}");
+    browser.press("Enter");
     let state = "return [card.hidden, chip.ariaExpanded, root.activeElement?.textContent]";
     browser.wait("the card", |browser| look(browser, state)[0] == false);
     assert!(look(&browser, "return card.innerText").to_string().contains("Role: viewer"));
-    browser.keys("\u{e00c}");
+    browser.press("Escape");
     browser.wait("the card is closed", |browser| look(browser, state)[0] == true);
-    browser.keys("\u{e007}");
-    browser.keys("\u{e004}");
+    browser.press("Enter");
+    browser.press("Tab");
     browser.wait("the way out", |browser| look(browser, state)[2] == "Sign out");
-    browser.keys("\u{e007}");
+    browser.press("Enter");
     browser.wait_text("Signed out");
 }
 

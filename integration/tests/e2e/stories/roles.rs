@@ -2,6 +2,7 @@
 //! ask for secrets.
 
 mod bodies;
+mod in_the_ui;
 mod operations;
 
 use libtest_mimic::Trial;
@@ -17,7 +18,7 @@ use crate::recorder::Recorder;
 const ABOUT: &str = "roles";
 
 pub fn stories() -> Vec<Trial> {
-    operations::stories().into_iter().chain(bodies::stories()).collect()
+    [operations::stories(), bodies::stories(), in_the_ui::stories()].into_iter().flatten().collect()
 }
 
 /// A gate that knows a key of each role, before an upstream that writes down what reaches it.

@@ -1,0 +1,313 @@
+//! Each role in Prefect's real pages: who looks at everything is never refused, who does what is not his is
+//! told so, who may does it.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+use lictor_integration::tools::PREFECT_VERSIONS;
+use serde_json::{Value, json};
+
+use super::ABOUT;
+use crate::browser::Browser;
+use crate::client::{Request, plain};
+use crate::keycloak_admin::{allow_callback, basic};
+use crate::lane::{Lane, Plan};
+use crate::prefect_client::server;
+use crate::stories::in_the_browser::assert_inside;
+use crate::stories::story;
+use crate::world::{eventually, world};
+
+const TOLD: &str = "Your role does not allow this. Needed: ";
+const SOON: Duration = Duration::from_secs(20);
+/// Longer than the first requests of a page take.
+const POLLS: Duration = Duration::from_secs(6);
+/// Every page of the menus.
+const V1: &[&str] = &[
+    "/dashboard",
+    "/runs",
+    "/flows",
+    "/deployments",
+    "/work-pools",
+    "/blocks",
+    "/blocks/catalog",
+    "/variables",
+    "/automations",
+    "/events",
+    "/concurrency-limits",
+    "/settings",
+];
+
+pub fn stories() -> Vec<Trial> {
+    vec![
+        story(ABOUT, "a viewer looks at every page of both UIs, and is refused nothing", viewer),
+        story(ABOUT, "a viewer of Prefect 3.4.13, too", viewer_of_old),
+        story(ABOUT, "a viewer who clicks what is not his is told so in words", forbidden),
+        story(ABOUT, "an operator runs, cancels and pauses by clicks", operator),
+        story(ABOUT, "blocks are whole for an admin, and without their data for others", blocks),
+        story(ABOUT, "somebody without a role is told which ones would do", roleless),
+    ]
+}
+
+/// Something of everything, made at Prefect itself.
+struct Things {
+    port: u16,
+    flow: String,
+    deployment: String,
+    run: String,
+}
+
+impl Things {
+    fn make(port: u16) -> Self {
+        let mut things =
+            Self { port, flow: String::new(), deployment: String::new(), run: String::new() };
+        things.flow = things.post("/flows/", &json!({ "name": "clicked" }));
+        let deployment = json!({ "name": "nightly", "flow_id": things.flow, "entrypoint": "x.py:f", "enforce_parameter_schema": false });
+        things.deployment = things.post("/deployments/", &deployment);
+        things.run = things.running();
+        things
+    }
+
+    /// A run of the deployment that goes on until somebody stops it.
+    fn running(&self) -> String {
+        let path = format!("/deployments/{}/create_flow_run", self.deployment);
+        let run = self.post(&path, &json!({ "state": { "type": "SCHEDULED" } }));
+        for state in ["PENDING", "RUNNING"] {
+            let change = json!({ "state": { "type": state }, "force": true });
+            self.ask("POST", &format!("/flow_runs/{run}/set_state"), Some(&change));
+        }
+        run
+    }
+
+    fn post(&self, path: &str, body: &Value) -> String {
+        self.ask("POST", path, Some(body))["id"].as_str().unwrap().to_owned()
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let request = Request::new(method, format!("/api{path}"))
+            .header("authorization", basic(&world().secrets.prefect_auth_string));
+        let request = match body {
+            Some(body) => request.json_body(&body.to_string()),
+            None => request,
+        };
+        // SQLite is busy now and then.
+        eventually("Prefect's answer", SOON, || {
+            let answer = plain(self.port, &request).ok()?;
+            assert!(answer.status < 300 || answer.status == 503, "{path}: {}", answer.text());
+            (answer.status < 300).then(|| answer.json())
+        })
+    }
+
+    fn state_of(&self, run: &str) -> String {
+        self.ask("GET", &format!("/flow_runs/{run}"), None)["state_type"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+}
+
+fn enter(name: &'static str, port: u16, user: &str) -> (Lane, Browser, String) {
+    let lane = Plan::new(name).prefect(port).start();
+    let origin = lane.gate.origin();
+    allow_callback(&origin);
+    let browser = Browser::open();
+    browser.goto(&origin);
+    browser.log_in(user);
+    browser.wait("back at Prefect", |browser| browser.url().starts_with(&origin));
+    (lane, browser, origin)
+}
+
+fn choose_ui(browser: &Browser, ui: &str) {
+    browser.script(&format!("document.cookie = 'prefect_ui_version={ui}; path=/'"));
+}
+
+/// Refusals for a role, as the gate has logged them.
+fn refusals(lane: &Lane) -> Vec<String> {
+    let log = fs::read_to_string(lane.layout.log("envoy")).unwrap();
+    let refused = log.lines().filter(|line| line.contains("refused reason=role_missing"));
+    refused.map(str::to_owned).collect()
+}
+
+/// Until a page has asked for all that it wants, or polls.
+fn settle(browser: &Browser) {
+    let script = "return performance.getEntriesByType('resource').length";
+    let began = Instant::now();
+    let mut last = (Value::Null, 0);
+    browser.wait("the page has settled", |browser| {
+        let now = browser.script(script);
+        last = if now == last.0 { (now, last.1 + 1) } else { (now, 0) };
+        last.1 >= 8 || began.elapsed() > POLLS
+    });
+}
+
+fn browse(browser: &Browser, lane: &Lane, origin: &str, pages: &[String]) {
+    for page in pages {
+        browser.goto(&format!("{origin}{page}"));
+        settle(browser);
+        assert_inside(browser, origin);
+        assert!(!browser.text().contains(TOLD), "{page}: {}", browser.text());
+        assert_eq!(refusals(lane), [""; 0], "{page}");
+    }
+}
+
+fn pages_of(things: &Things, prefix: &str) -> Vec<String> {
+    let menu = V1.iter().map(|page| format!("{prefix}{page}"));
+    let some = [
+        format!("{prefix}/runs/flow-run/{}", things.run),
+        format!("{prefix}/flows/flow/{}", things.flow),
+        format!("{prefix}/deployments/deployment/{}", things.deployment),
+    ];
+    menu.chain(some).collect()
+}
+
+fn viewer() {
+    let port = world().layout.ports.prefect;
+    let things = Things::make(port);
+    let (lane, browser, origin) = enter("viewer", port, "carol");
+    for (ui, prefix) in [("v2", "/v2"), ("v1", "")] {
+        choose_ui(&browser, ui);
+        browse(&browser, &lane, &origin, &pages_of(&things, prefix));
+    }
+    lane.admin.assert_vm_alive();
+}
+
+fn viewer_of_old() {
+    let port = server(PREFECT_VERSIONS[0]).port;
+    let things = Things::make(port);
+    let (lane, browser, origin) = enter("viewer-of-old", port, "carol");
+    browse(&browser, &lane, &origin, &pages_of(&things, ""));
+}
+
+/// What the companion, or the page itself, says.
+fn wait_until_told(browser: &Browser) {
+    browser.wait("a message", |browser| {
+        let note = "return document.querySelector('lictor-companion').shadowRoot.textContent";
+        browser.text().contains(TOLD) || browser.script(note).to_string().contains(TOLD)
+    });
+}
+
+fn forbidden() {
+    let port = world().layout.ports.prefect;
+    let things = Things::make(port);
+    let (lane, browser, origin) = enter("forbidden", port, "carol");
+    choose_ui(&browser, "v2");
+    browser.goto(&format!("{origin}/v2/deployments/deployment/{}", things.deployment));
+    browser.click_on("Run");
+    browser.click_on("Quick run");
+    wait_until_told(&browser);
+    browser.picture("viewer-v2");
+    browser.goto(&format!("{origin}/v2/runs/flow-run/{}", things.run));
+    browser.click_on("Open menu");
+    browser.click_on("Cancel");
+    browser.click_on("Cancel Flow Run");
+    wait_until_told(&browser);
+    choose_ui(&browser, "v1");
+    browser.goto(&format!("{origin}/runs/flow-run/{}", things.run));
+    browser.click_on("Cancel");
+    browser.click_on("Confirm");
+    wait_until_told(&browser);
+    browser.picture("viewer-v1");
+    assert_eq!(things.state_of(&things.run), "RUNNING");
+    assert!(refusals(&lane).len() >= 3);
+}
+
+fn operator() {
+    let port = world().layout.ports.prefect;
+    let things = Things::make(port);
+    let (lane, browser, origin) = enter("operator", port, "bob");
+    let runs = || {
+        let filter = json!({ "deployments": { "id": { "any_": [things.deployment] } } });
+        things.ask("POST", "/flow_runs/count", Some(&filter)).as_u64().unwrap()
+    };
+    let paused = || {
+        things.ask("GET", &format!("/deployments/{}", things.deployment), None)["paused"]
+            .as_bool()
+            .unwrap()
+    };
+    for (ui, prefix) in [("v2", "/v2"), ("v1", "")] {
+        choose_ui(&browser, ui);
+        let before = runs();
+        browser.goto(&format!("{origin}{prefix}/deployments/deployment/{}", things.deployment));
+        browser.click_on("Run");
+        browser.click_on("Quick run");
+        eventually("one run more", SOON, || (runs() > before).then_some(()));
+        let run = things.running();
+        browser.goto(&format!("{origin}{prefix}/runs/flow-run/{run}"));
+        if ui == "v2" {
+            browser.click_on("Open menu");
+            browser.click_on("Cancel");
+            browser.click_on("Cancel Flow Run");
+        } else {
+            browser.click_on("Cancel");
+            browser.click_on("Confirm");
+        }
+        eventually("the run is cancelled", SOON, || {
+            things.state_of(&run).starts_with("CANCELL").then_some(())
+        });
+        // What the switches of both UIs send.
+        for pause in [true, false] {
+            browser.script(&format!(
+                "fetch('/api/deployments/{}', {{method: 'PATCH', body: JSON.stringify({{paused: {pause}}}), \
+                 headers: {{'content-type': 'application/json'}}}})",
+                things.deployment
+            ));
+            eventually("the deployment is paused, or goes on", SOON, || {
+                (paused() == pause).then_some(())
+            });
+        }
+    }
+    assert_eq!(refusals(&lane), [""; 0]);
+}
+
+fn blocks() {
+    let port = world().layout.ports.prefect;
+    let things = Things::make(port);
+    let kind = things.ask("GET", "/block_types/slug/secret", None)["id"].take();
+    let filter = json!({ "block_schemas": { "block_type_id": { "any_": [kind] } } });
+    let schema = things.ask("POST", "/block_schemas/filter", Some(&filter))[0]["id"].take();
+    // Prefect hides a secret text, and shows a secret object.
+    let block = things.post(
+        "/block_documents/",
+        &json!({
+            "name": format!("db-{}", std::process::id()), "block_type_id": kind, "block_schema_id": schema,
+            "data": { "value": { "user": "u", "password": "in-clear-in-the-answer" } },
+        }),
+    );
+    for (user, shown) in [("alice", true), ("bob", false), ("carol", false)] {
+        let (lane, browser, origin) = enter("blocks", port, user);
+        for (ui, prefix) in [("v2", "/v2"), ("v1", "")] {
+            choose_ui(&browser, ui);
+            browser.goto(&format!("{origin}{prefix}/blocks"));
+            browser.wait_text(&format!("db-{}", std::process::id()));
+            browser.goto(&format!("{origin}{prefix}/blocks/block/{block}"));
+            browser.wait_text(&format!("db-{}", std::process::id()));
+            settle(&browser);
+            assert!(!browser.text().contains("in-clear-in-the-answer") || shown, "{user} {ui}");
+        }
+        assert_eq!(refusals(&lane), [""; 0]);
+        for path in [
+            format!("/api/block_documents/{block}"),
+            "/api/block_types/slug/secret/block_documents".to_owned(),
+            format!("/api/block_documents/{block}?include_secrets=true"),
+        ] {
+            let script = format!("return fetch('{path}').then((a) => a.text())");
+            let text = browser.script(&script).to_string();
+            assert_eq!(text.contains("in-clear-in-the-answer"), shown, "{user} {path}: {text}");
+        }
+        let script = "return fetch('/api/block_documents/filter', {method: 'POST', body: '{}'}).then((a) => a.text())";
+        let text = browser.script(script).to_string();
+        assert_eq!(text.contains("in-clear-in-the-answer"), shown, "{user} by filter");
+        assert!(text.contains(&block), "{user} sees that it is there");
+    }
+}
+
+fn roleless() {
+    let origin = world().gate.origin();
+    let browser = Browser::open();
+    browser.goto(&format!("{origin}/v2/dashboard"));
+    browser.log_in("dave");
+    browser.wait_text("Not allowed");
+    let text = browser.text();
+    assert!(text.contains("dave") && text.contains("viewer, operator, worker or admin"), "{text}");
+    assert!(text.contains("Sign out"), "{text}");
+}
