@@ -30,6 +30,7 @@ mod people;
 mod personal_tokens;
 mod prefect_runs;
 mod production;
+mod rewriting;
 mod roles;
 mod sessions;
 mod soak;
@@ -56,6 +57,7 @@ pub fn all() -> Vec<Trial> {
         header_bytes::stories(),
         people::stories(),
         ui_settings::stories(),
+        rewriting::stories(),
         callbacks::stories(),
         backchannel_logout::stories(),
         sessions::stories(),

@@ -1,0 +1,265 @@
+//! What is rewritten of Prefect's answers, whatever an upstream sends: whole or not at all, and the
+//! connection stays in step.
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+
+use libtest_mimic::Trial;
+use lictor_core::prefect::companion;
+use serde_json::json;
+
+use super::story;
+use crate::client::Request;
+use crate::http1::exchange;
+use crate::keycloak_admin::allow_callback;
+use crate::keycloak_login::{log_in, logged_in};
+use crate::lane::{Lane, Plan};
+use crate::recorder::read_head;
+use crate::visitor::Visitor;
+use crate::world::world;
+
+const ABOUT: &str = "rewriting";
+const PAGE: &str = "<!doctype html><html><head><title>x</title></head><body></body></html>";
+
+pub fn stories() -> Vec<Trial> {
+    vec![
+        story(ABOUT, "settings that are none pass unchanged, and the connection goes on", settings),
+        story(ABOUT, "pages are linked to the companion, whatever their length and coding", pages),
+        story(ABOUT, "HEAD and conditions of a page are dealt with", conditions),
+        story(ABOUT, "Prefect's real pages have it, its files and scripts do not", real),
+        story(ABOUT, "hashed files are kept by browsers", assets),
+        story(
+            ABOUT,
+            "Prefect's redirects and next pages fit the name that the client used",
+            addresses,
+        ),
+    ]
+}
+
+/// An upstream that answers each path with bytes that a test has written.
+fn upstream(answers: Vec<(&'static str, Vec<u8>)>) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let answers = Arc::new(answers);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answers = Arc::clone(&answers);
+            thread::spawn(move || serve(stream, &answers));
+        }
+    });
+    port
+}
+
+fn serve(mut stream: TcpStream, answers: &[(&str, Vec<u8>)]) {
+    let mut held = Vec::new();
+    while let Some(head) = read_head(&mut stream, &mut held) {
+        let mut words = head.split(' ');
+        let (method, path) = (words.next().unwrap(), words.next().unwrap());
+        let known = answers.iter().find(|(known, _)| *known == path);
+        let plain = answer("application/json", "", b"true");
+        let bytes = known.map_or(plain.as_slice(), |(_, bytes)| bytes);
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        let bytes = if method == "HEAD" { &bytes[..end] } else { bytes };
+        if stream.write_all(bytes).is_err() {
+            return;
+        }
+    }
+}
+
+fn answer(kind: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n{headers}content-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+fn chunked(kind: &str, body: &[u8], piece: usize) -> Vec<u8> {
+    let mut bytes =
+        format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n")
+            .into_bytes();
+    for part in body.chunks(piece) {
+        bytes.extend(format!("{:x}\r\n", part.len()).into_bytes());
+        bytes.extend([part, b"\r\n"].concat());
+    }
+    bytes.extend(b"0\r\n\r\n");
+    bytes
+}
+
+fn scene(name: &'static str, answers: Vec<(&'static str, Vec<u8>)>) -> (Lane, Visitor) {
+    let lane = Plan::new(name).prefect(upstream(answers)).start();
+    allow_callback(&lane.gate.origin());
+    let mut alice = Visitor::new(&lane.gate);
+    log_in(&mut alice, "/", "alice");
+    (lane, alice)
+}
+
+/// Asks twice on one connection: what comes behind a rewritten body is in order.
+#[track_caller]
+fn body_of(lane: &Lane, alice: &Visitor, request: Request) -> (Vec<u8>, Vec<(String, String)>) {
+    let cookie = alice.jar.header().unwrap();
+    let host = lane.gate.public_host();
+    let mut stream = lane.gate.connect("prefect.localhost").unwrap();
+    let first = request.header("cookie", &cookie).bytes(&host);
+    let first = exchange(&mut stream, &first, false).unwrap().expect(200);
+    let second = Request::get("/api/admin/version").fetch().header("cookie", &cookie).bytes(&host);
+    let second = exchange(&mut stream, &second, false).unwrap().expect(200);
+    assert_eq!(second.text(), "true", "out of step");
+    (first.body, first.headers)
+}
+
+fn settings() {
+    let large = format!("{{\"auth\":\"BASIC\",\"x\":\"{}\"}}", "y".repeat(100_000));
+    for (number, (body, sent)) in [
+        (b"no JSON".to_vec(), answer("application/json", "", b"no JSON")),
+        (b"{\"auth\":".to_vec(), answer("application/json", "", b"{\"auth\":")),
+        (b"[]".to_vec(), answer("application/json", "", b"[]")),
+        (
+            b"{\"auth\":1}".to_vec(),
+            answer("application/json", "content-encoding: gzip\r\n", b"{\"auth\":1}"),
+        ),
+        (large.clone().into_bytes(), chunked("application/json", large.as_bytes(), 1000)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("odd-settings-{number}").leak();
+        let (lane, alice) = scene(name, vec![("/ui-settings", sent)]);
+        let (got, _) = body_of(&lane, &alice, Request::get("/ui-settings").fetch());
+        assert!(got == body, "{number}: {}", String::from_utf8_lossy(&got[..got.len().min(200)]));
+        lane.admin.assert_vm_alive();
+    }
+    let good = br#"{"auth":"BASIC","api_url":"http://x/api","a":1}"#;
+    for piece in [1, 20] {
+        let sent = chunked("application/json", good, piece);
+        let name = format!("good-settings-{piece}").leak();
+        let (lane, alice) = scene(name, vec![("/ui-settings", sent)]);
+        let (got, _) = body_of(&lane, &alice, Request::get("/ui-settings").fetch());
+        let got: serde_json::Value = serde_json::from_slice(&got).unwrap();
+        assert_eq!(got, json!({"auth": null, "api_url": "/api", "a": 1}));
+    }
+}
+
+fn pages() {
+    let link = format!(
+        "<head><script defer src=\"/oauth2/companion.js?v={}\"></script>",
+        companion::version()
+    );
+    let linked = PAGE.replace("<head>", &link).into_bytes();
+    let large = [PAGE.as_bytes(), &b"z".repeat(10 * 1024 * 1024)].concat();
+    let large_linked = [linked.as_slice(), &b"z".repeat(10 * 1024 * 1024)].concat();
+    let headless = b"w".repeat(10 * 1024 * 1024);
+    let (lane, alice) = scene(
+        "pages",
+        vec![
+            ("/plain", answer("text/html; charset=utf-8", "etag: \"1\"\r\n", PAGE.as_bytes())),
+            ("/bytes", chunked("text/html", PAGE.as_bytes(), 1)),
+            ("/large", answer("text/html", "", &large)),
+            ("/headless", chunked("text/html", &headless, 70_000)),
+            ("/lie", answer("text/html", "content-encoding: gzip\r\n", PAGE.as_bytes())),
+            ("/other", answer("text/plain", "etag: \"1\"\r\n", PAGE.as_bytes())),
+        ],
+    );
+    for (path, wanted) in [
+        ("/plain", &linked),
+        ("/bytes", &linked),
+        ("/large", &large_linked),
+        ("/headless", &headless),
+        ("/lie", &PAGE.as_bytes().to_vec()),
+        ("/other", &PAGE.as_bytes().to_vec()),
+    ] {
+        let request = Request::get(path).navigation_from("same-origin");
+        let (got, headers) = body_of(&lane, &alice, request);
+        assert!(got == *wanted, "{path}: {} bytes for {}", got.len(), wanted.len());
+        let has = |name: &str| headers.iter().any(|(n, _)| n == name);
+        assert_eq!(has("etag"), path == "/other", "{path}");
+    }
+    // A script that asks for the same gets it as it is.
+    let (got, _) = body_of(&lane, &alice, Request::get("/plain").fetch());
+    assert_eq!(got, PAGE.as_bytes());
+    lane.admin.assert_vm_alive();
+}
+
+fn conditions() {
+    let page = answer("text/html", "etag: \"1\"\r\nlast-modified: x\r\n", PAGE.as_bytes());
+    let (lane, mut alice) = scene("conditions", vec![("/page", page)]);
+    let head = alice.send(Request::new("HEAD", "/page").header("sec-fetch-site", "same-origin"));
+    assert_eq!(head.status, 200);
+    assert!(!head.has("content-length") && !head.has("etag") && head.body.is_empty(), "{head:?}");
+    for condition in [("if-none-match", "\"1\""), ("range", "bytes=0-3"), ("if-range", "\"1\"")] {
+        let request = Request::get("/page").navigation_from("same-origin").headers(&[condition]);
+        let (got, _) = body_of(&lane, &alice, request);
+        assert!(String::from_utf8_lossy(&got).contains("/companion.js"), "{condition:?}");
+    }
+}
+
+fn real() {
+    let mut alice = logged_in("alice");
+    for page in ["/", "/v2/dashboard", "/dashboard"] {
+        let mut answer = alice.navigate(page);
+        if answer.status == 307 {
+            let to = answer.location().to_owned();
+            answer = alice.navigate(to.strip_prefix(&world().gate.origin()).unwrap_or(&to));
+        }
+        let answer = answer.expect(200);
+        assert_eq!(answer.text().matches("/oauth2/companion.js?v=").count(), 1, "{page}");
+        assert_eq!(answer.header("cache-control"), Some("private, no-cache"), "{page}");
+        assert!(!answer.has("content-encoding") && !answer.has("etag"), "{page}");
+    }
+    for path in ["/robots.txt", "/api/docs", "/openapi.json"] {
+        let answer = alice.fetch(path);
+        assert!(!answer.text().contains("companion.js"), "{path}");
+    }
+    let docs = alice.navigate("/docs").expect(200);
+    let policies: Vec<&str> = docs.all("content-security-policy").collect();
+    assert!(policies.contains(&"sandbox allow-scripts"), "{policies:?}");
+    let script = alice.fetch(&format!("/oauth2/companion.js?v={}", companion::version()));
+    let script = script.expect(200);
+    assert_eq!(script.text(), companion::SCRIPT);
+    assert_eq!(script.header("cache-control"), Some("public, max-age=31536000, immutable"));
+    let other = alice.fetch("/oauth2/companion.js?v=other").expect(200);
+    assert_eq!(other.header("cache-control"), Some("no-cache"));
+}
+
+/// The address of a script of the UI's pages.
+fn script_of(page: &str) -> String {
+    let sources = page.split("src=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let own = sources.filter(|source| source.contains("/assets/") && source.ends_with(".js"));
+    own.last().expect("a script").to_owned()
+}
+
+fn assets() {
+    let mut alice = logged_in("alice");
+    let path = script_of(&alice.navigate("/v2/dashboard").expect(200).text());
+    let answer = alice.send(Request::get(&path).fetch().header("accept-encoding", "gzip"));
+    let answer = answer.expect(200);
+    let caching = answer.header("cache-control").unwrap_or_default();
+    assert!(caching.contains("private") && !caching.contains("no-store"), "{caching}");
+    assert!(!answer.all("vary").any(|vary| vary.contains("Cookie")), "kept apart for each session");
+    let tag = answer.header("etag").expect("something to ask by").to_owned();
+    let again = alice.send(Request::get(&path).fetch().header("if-none-match", tag));
+    assert_eq!((again.status, again.body.len()), (304, 0));
+}
+
+fn addresses() {
+    let world = world();
+    let mut alice = logged_in("alice");
+    let moved = alice.post("/api/flows/filter/", "{}");
+    if moved.status == 307 {
+        assert_eq!(moved.location(), format!("{}/api/flows/filter", world.gate.origin()));
+    }
+    let moved = alice.send(Request::get("/v2").navigation_from("same-origin"));
+    if moved.status == 307 {
+        let to = moved.location();
+        let fits = to.starts_with('/') || to.starts_with(&world.gate.origin());
+        assert!(fits, "{to}");
+    }
+    let events = alice.post("/api/events/filter", r#"{"limit":1}"#).expect(200).json();
+    if let Some(next) = events["next_page"].as_str() {
+        assert!(next.starts_with(&format!("{}/api/events/filter", world.gate.origin())), "{next}");
+    } else {
+        assert_eq!(events["total"].as_u64().map(|total| total <= 1), Some(true), "{events}");
+    }
+}
