@@ -42,6 +42,7 @@ mod reload;
 mod scripted_idp;
 mod sockets;
 mod stories;
+mod things;
 mod visitor;
 mod world;
 

@@ -13,6 +13,7 @@ use lictor_integration::process::Running;
 use lictor_integration::stack::Installed;
 use lictor_integration::tools::PREFECT_VERSIONS;
 
+use crate::client::{Request, plain};
 use crate::keycloak_admin::basic;
 use crate::lane::{Lane, Plan};
 use crate::world::{eventually, new_layout, progress, world};
@@ -69,6 +70,25 @@ pub fn server(version: &'static str) -> &'static Server {
             .unwrap_or_else(|e| panic!("{e}"));
         Server { port: layout.ports.prefect, python: venv.join("bin/python") }
     })
+}
+
+/// One of the newest version with settings of its own; where its API is then.
+pub fn server_with(name: &str, settings: &[(&str, &str)], api: &str) -> u16 {
+    let (progress, secrets, stack) = (progress(), &world().secrets, &world().stack);
+    let layout = new_layout(name, Ports::unused().unwrap());
+    let version = &stack.prefect.version;
+    let venv =
+        Installed::fetch(&layout, version, &progress).unwrap_or_else(|e| panic!("{e}")).prefect;
+    let mut launch = prefect::launch(&layout, &venv, version, secrets).unwrap();
+    let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    launch.env.extend(settings);
+    let running = launch.start(&layout).unwrap();
+    eventually("Prefect with other settings", LIMIT, || {
+        assert!(running.is_alive(), "Prefect has ended");
+        let health = plain(layout.ports.prefect, &Request::get(format!("{api}/health")));
+        health.ok().filter(|answer| answer.status == 200)
+    });
+    layout.ports.prefect
 }
 
 /// A Prefect of some version, with a gate of its own and the shared Keycloak.

@@ -29,6 +29,7 @@ mod paths;
 mod people;
 mod personal_tokens;
 mod prefect_runs;
+mod prefixes;
 mod production;
 mod rewriting;
 mod roles;
@@ -88,6 +89,7 @@ pub fn all() -> Vec<Trial> {
         other_sites::stories(),
         in_the_browser::stories(),
         companion::stories(),
+        prefixes::stories(),
         production::stories(),
         tokens::late_stories(),
         soak::stories(),

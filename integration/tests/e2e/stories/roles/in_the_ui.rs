@@ -10,16 +10,15 @@ use serde_json::{Value, json};
 
 use super::ABOUT;
 use crate::browser::Browser;
-use crate::client::{Request, plain};
-use crate::keycloak_admin::{allow_callback, basic};
+use crate::keycloak_admin::allow_callback;
 use crate::lane::{Lane, Plan};
 use crate::prefect_client::server;
 use crate::stories::in_the_browser::assert_inside;
 use crate::stories::story;
+use crate::things::{SOON, Things};
 use crate::world::{eventually, world};
 
 const TOLD: &str = "Your role does not allow this. Needed: ";
-const SOON: Duration = Duration::from_secs(20);
 /// Longer than the first requests of a page take.
 const POLLS: Duration = Duration::from_secs(6);
 /// Every page of the menus.
@@ -47,63 +46,6 @@ pub fn stories() -> Vec<Trial> {
         story(ABOUT, "blocks are whole for an admin, and without their data for others", blocks),
         story(ABOUT, "somebody without a role is told which ones would do", roleless),
     ]
-}
-
-/// Something of everything, made at Prefect itself.
-struct Things {
-    port: u16,
-    flow: String,
-    deployment: String,
-    run: String,
-}
-
-impl Things {
-    fn make(port: u16) -> Self {
-        let mut things =
-            Self { port, flow: String::new(), deployment: String::new(), run: String::new() };
-        things.flow = things.post("/flows/", &json!({ "name": "clicked" }));
-        let deployment = json!({ "name": "nightly", "flow_id": things.flow, "entrypoint": "x.py:f", "enforce_parameter_schema": false });
-        things.deployment = things.post("/deployments/", &deployment);
-        things.run = things.running();
-        things
-    }
-
-    /// A run of the deployment that goes on until somebody stops it.
-    fn running(&self) -> String {
-        let path = format!("/deployments/{}/create_flow_run", self.deployment);
-        let run = self.post(&path, &json!({ "state": { "type": "SCHEDULED" } }));
-        for state in ["PENDING", "RUNNING"] {
-            let change = json!({ "state": { "type": state }, "force": true });
-            self.ask("POST", &format!("/flow_runs/{run}/set_state"), Some(&change));
-        }
-        run
-    }
-
-    fn post(&self, path: &str, body: &Value) -> String {
-        self.ask("POST", path, Some(body))["id"].as_str().unwrap().to_owned()
-    }
-
-    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
-        let request = Request::new(method, format!("/api{path}"))
-            .header("authorization", basic(&world().secrets.prefect_auth_string));
-        let request = match body {
-            Some(body) => request.json_body(&body.to_string()),
-            None => request,
-        };
-        // SQLite is busy now and then.
-        eventually("Prefect's answer", SOON, || {
-            let answer = plain(self.port, &request).ok()?;
-            assert!(answer.status < 300 || answer.status == 503, "{path}: {}", answer.text());
-            (answer.status < 300).then(|| answer.json())
-        })
-    }
-
-    fn state_of(&self, run: &str) -> String {
-        self.ask("GET", &format!("/flow_runs/{run}"), None)["state_type"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
-    }
 }
 
 fn enter(name: &'static str, port: u16, user: &str) -> (Lane, Browser, String) {

@@ -1,0 +1,93 @@
+//! Prefect below a path of its own, with its own protection against cross-site requests switched on.
+
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+
+use super::in_the_browser::assert_inside;
+use super::story;
+use crate::browser::Browser;
+use crate::client::Request;
+use crate::keycloak_admin::{allow_callback, basic};
+use crate::lane::Plan;
+use crate::prefect_client::{Client, newest, server_with};
+use crate::things::{SOON, Things};
+use crate::world::{checkout, eventually, world};
+
+const ABOUT: &str = "prefixes";
+const API: &str = "/prefect/api";
+
+pub fn stories() -> Vec<Trial> {
+    vec![story(
+        ABOUT,
+        "both UIs and clients work below /prefect, with Prefect's CSRF protection",
+        below,
+    )]
+}
+
+fn below() {
+    let port = server_with(
+        "prefect-below",
+        &[
+            ("PREFECT_SERVER_API_BASE_PATH", API),
+            ("PREFECT_UI_SERVE_BASE", "/prefect"),
+            ("PREFECT_SERVER_CSRF_PROTECTION_ENABLED", "true"),
+        ],
+        API,
+    );
+    let mut plan = Plan::new("below").prefect(port);
+    plan.settings = |settings: &mut Value| {
+        let origin = settings["public_url"].as_str().unwrap().to_owned();
+        settings["public_url"] = json!(format!("{origin}/prefect"));
+    };
+    let lane = plan.start_unready();
+    let origin = lane.gate.origin();
+    allow_callback(&format!("{origin}/prefect"));
+    eventually("the gate below a path", Duration::from_secs(30), || {
+        let ready = lane.gate.try_send(&Request::get("/prefect/oauth2/ready"));
+        ready.ok().filter(|answer| answer.status == 200)
+    });
+    let things = Things::make_at(port, API);
+    let runs = || {
+        let filter = json!({ "deployments": { "id": { "any_": [things.deployment] } } });
+        things.ask("POST", "/flow_runs/count", Some(&filter)).as_u64().unwrap()
+    };
+    let browser = Browser::open();
+    browser.goto(&format!("{origin}/prefect/"));
+    browser.log_in("bob");
+    browser.wait("back at Prefect", |browser| {
+        browser.url().starts_with(&format!("{origin}/prefect/"))
+    });
+    for (ui, prefix) in [("v2", "/prefect/v2"), ("v1", "/prefect")] {
+        browser.script(&format!("document.cookie = 'prefect_ui_version={ui}; path=/'"));
+        browser.goto(&format!("{origin}{prefix}/deployments/deployment/{}", things.deployment));
+        browser.wait("the chip", |browser| {
+            let chip = "return document.querySelector('lictor-companion')?.shadowRoot.querySelector('.chip').title";
+            browser.script(chip) == "Signed in as bob (operator)"
+        });
+        let before = runs();
+        browser.click_on("Run");
+        browser.click_on("Quick run");
+        eventually("one run more", SOON, || (runs() > before).then_some(()));
+        assert_inside(&browser, &origin);
+    }
+    // What is not below the path is nobody's.
+    lane.gate.get("/api/health").expect(401);
+    lane.gate.get(format!("{API}/health").as_str()).expect(200);
+    let moved = lane.gate.send(
+        &Request::post(format!("{API}/flows/filter/"), "{}")
+            .host(lane.gate.machine_host())
+            .header("authorization", basic(&world().stack.machine.auth_string)),
+    );
+    if moved.status == 307 {
+        let wanted = format!("https://{}{API}/flows/filter", lane.gate.machine_host());
+        assert_eq!(moved.location(), wanted);
+    }
+    let mut setup = newest();
+    setup.api_url = format!("https://{}{API}", lane.gate.machine_host());
+    let script = checkout().join("integration/flows/hello.py");
+    let client = Client::new("below", setup);
+    client.python(&[&script.to_string_lossy()]).expect_success();
+    lane.admin.assert_vm_alive();
+}
