@@ -297,6 +297,13 @@ impl Browser {
         self.cdp("Emulation.setEmulatedMedia", &json!({ "features": [feature] }));
     }
 
+    /// From now on nothing comes out of the browser's cache. With a certificate of our own CA nothing would
+    /// in any case.
+    pub fn without_cache(&self) {
+        self.cdp("Network.enable", &json!({}));
+        self.cdp("Network.setCacheDisabled", &json!({ "cacheDisabled": true }));
+    }
+
     /// A command of Chromium's own protocol, for the tab in front.
     #[track_caller]
     fn cdp(&self, command: &str, parameters: &Value) -> Value {

@@ -11,6 +11,7 @@ mod clients;
 mod companion;
 mod configuration;
 mod cross_site;
+mod dashboard;
 mod exchanges;
 mod faults;
 mod floods;
@@ -90,6 +91,7 @@ pub fn all() -> Vec<Trial> {
         in_the_browser::stories(),
         companion::stories(),
         prefixes::stories(),
+        dashboard::stories(),
         production::stories(),
         tokens::late_stories(),
         soak::stories(),

@@ -36,8 +36,25 @@ pub fn stories() -> Vec<Trial> {
     let others = [
         story(ABOUT, "a refusal is said in words", refusals),
         story(ABOUT, "a flow takes as long through the gate as without it", no_slower),
+        story(ABOUT, "nothing that any of them did was refused for a role", refused_nothing),
     ];
     each.chain(others).collect()
+}
+
+/// The oracle for the worker's role: all that the stories above have done at each version.
+fn refused_nothing() {
+    for version in PREFECT_VERSIONS {
+        let lane = &gated(version).lane;
+        let log = fs::read_to_string(lane.layout.log("envoy")).unwrap();
+        let refused = log.lines().filter(|line| line.contains("refused reason=role_missing"));
+        // It reads the server's settings for its own statistics, and does without them.
+        let refused: Vec<&str> =
+            refused.filter(|line| !line.contains("GET /admin/settings")).collect();
+        assert_eq!(refused, [""; 0], "{version}");
+        let access = fs::read_to_string(lane.layout.logs().join("access.log")).unwrap();
+        let as_worker = access.lines().filter(|line| line.contains("\"role\":\"worker\""));
+        assert!(as_worker.count() > 100, "{version}: they did little");
+    }
 }
 
 /// Of the API through the gate, as the machine.
