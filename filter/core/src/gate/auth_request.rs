@@ -17,6 +17,7 @@ use crate::machine::certificate::{Certificate, Peer};
 use crate::policy::authorize;
 use crate::policy::principal::Identity;
 use crate::policy::role::Role;
+use crate::prefect::masks::Mask;
 use crate::prefect::operations::Operation;
 use crate::prefect::sockets::KnownSocket;
 use crate::prefect::upstream::identity_headers;
@@ -97,6 +98,13 @@ impl Gate {
             let operation = Operation::of(view, &original.target, &config);
             // Nothing is forwarded here: what counts is that there would be a permit.
             let permit = authorize::identity(identity.clone(), &operation, &config.roles)?;
+            // Another proxy would hand on what we would take out of the answer.
+            if let Some(mask) = Mask::of(&operation, &permit, &config) {
+                return Err(Refusal::new(Reason::RoleMissing)
+                    .seen(format!("{operation}, whose answer would have to be masked"))
+                    .wanted(mask.roles().names())
+                    .by(identity.principal.clone()));
+            }
             self.event = permit.reported().map(Event::reported);
         }
         let headers = identity_headers(&identity.principal, identity.role);

@@ -20,6 +20,8 @@ pub struct Judging {
     pub identity: Identity,
     pub operation: Operation<'static>,
     pub forwarded: Forwarded,
+    /// Its head says that there is none.
+    pub empty: bool,
 }
 
 /// The operation to judge with the body, where that makes a difference for whoever asks.
@@ -67,6 +69,28 @@ impl Gate {
         DataStep::Hold
     }
 
+    /// Prefect answers, and no body has been seen. One that waited and has none is told so by nobody; any
+    /// other must not get this answer. Errors pass: Envoy itself makes them, of a body that stops coming,
+    /// and they hold nothing.
+    pub(super) fn answered_before_verdict(
+        &mut self,
+        status: u16,
+        cx: &mut Cx<'_>,
+    ) -> Option<Reply> {
+        if status >= 400 || !matches!(self.state, State::JudgedBody(_)) {
+            return None;
+        }
+        let State::JudgedBody(judging) = core::mem::replace(&mut self.state, State::Over) else {
+            return None;
+        };
+        let body = judging.empty.then_some(b"".as_slice());
+        match self.judge_body(*judging, body, Reason::Internal, cx) {
+            DataStep::Pass => None,
+            DataStep::Answer(reply) => Some(reply),
+            _ => Some(Reply::unavailable()),
+        }
+    }
+
     /// The verdict. A body that can't be read counts as one that asks for everything.
     pub(super) fn judge_body(
         &mut self,
@@ -75,7 +99,7 @@ impl Gate {
         reason: Reason,
         cx: &mut Cx<'_>,
     ) -> DataStep {
-        let Judging { identity, operation, forwarded } = judging;
+        let Judging { identity, operation, forwarded, .. } = judging;
         let config = cx.site.config();
         let request_id = forwarded.asker.request_id.as_deref();
         match authorize::identity(identity, &operation.with_body(body), &config.roles) {

@@ -260,7 +260,8 @@ impl Gate {
                     let permit = authorize::identity(identity.clone(), &cleared, &config.roles)?;
                     let edit = upstream::edit(request, &target, &cookies, &permit, host, &config);
                     let forwarded = Forwarded::of(request, &target, &permit, &config);
-                    let judging = Judging { identity, operation, forwarded };
+                    let empty = request.text("content-length") == Some("0");
+                    let judging = Judging { identity, operation, forwarded, empty };
                     return Ok(self.forward_with_body(permit, edit, judging));
                 }
                 let permit = authorize::identity(identity, &operation, &config.roles)?;
@@ -406,7 +407,7 @@ impl Gate {
     /// Whether it is on its way to Prefect; only then Prefect's answer is looked at.
     #[must_use]
     pub const fn is_forwarded(&self) -> bool {
-        matches!(self.state, State::Forwarded(_))
+        matches!(self.state, State::Forwarded(_) | State::JudgedBody(_))
     }
 
     /// Whether the site owes it a wake; a wake that comes late finds it decided, and is dropped.

@@ -14,6 +14,9 @@ use crate::reply::Reply;
 impl Gate {
     /// Prefect's answer begins.
     pub fn on_response(&mut self, response: ResponseView<'_>, cx: &mut Cx<'_>) -> ResponseEdit {
+        if let Some(reply) = self.answered_before_verdict(response.status(), cx) {
+            return ResponseEdit { replace: Some(reply), ..ResponseEdit::default() };
+        }
         let State::Forwarded(forwarded) = &mut self.state else { return ResponseEdit::default() };
         let config = cx.site.config();
         let status = response.status();

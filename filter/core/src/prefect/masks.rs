@@ -19,23 +19,13 @@ pub enum Mask {
     Settings,
 }
 
-/// Method, path template, what is masked, and who gets it as it is.
-const MASKED: &[(&str, &str, Mask, RoleSet)] = &[
-    ("GET", "/admin/settings", Mask::Settings, RoleSet::of(&[])),
-    ("POST", "/block_documents/filter", Mask::BlockData, RoleSet::of(&[Role::Worker])),
-    ("GET", "/block_documents/{id}", Mask::BlockData, RoleSet::of(&[Role::Worker])),
-    (
-        "GET",
-        "/block_types/slug/{slug}/block_documents",
-        Mask::BlockData,
-        RoleSet::of(&[Role::Worker]),
-    ),
-    (
-        "GET",
-        "/block_types/slug/{slug}/block_documents/name/{block_document_name}",
-        Mask::BlockData,
-        RoleSet::of(&[Role::Worker]),
-    ),
+/// Method, path template, and what is masked.
+const MASKED: &[(&str, &str, Mask)] = &[
+    ("GET", "/admin/settings", Mask::Settings),
+    ("POST", "/block_documents/filter", Mask::BlockData),
+    ("GET", "/block_documents/{id}", Mask::BlockData),
+    ("GET", "/block_types/slug/{slug}/block_documents", Mask::BlockData),
+    ("GET", "/block_types/slug/{slug}/block_documents/name/{block_document_name}", Mask::BlockData),
 ];
 
 /// Stands in the place of a text.
@@ -46,9 +36,18 @@ impl Mask {
     #[must_use]
     pub fn of(operation: &Operation<'_>, permit: &Permit, config: &Config) -> Option<Self> {
         let (_, role) = permit.identity()?;
-        let (.., mask, open) = MASKED.iter().find(|(m, t, ..)| operation.is(m, t))?;
-        let open = config.roles.report_only || role.is_some_and(|role| open.include(role));
-        (!open).then_some(*mask)
+        let (.., mask) = MASKED.iter().find(|(m, t, _)| operation.is(m, t))?;
+        let open = role.is_some_and(|role| mask.roles().include(role));
+        (!open && !config.roles.report_only).then_some(*mask)
+    }
+
+    /// Who gets such an answer as it is.
+    #[must_use]
+    pub const fn roles(self) -> RoleSet {
+        match self {
+            Self::BlockData => RoleSet::of(&[Role::Worker]),
+            Self::Settings => RoleSet::of(&[]),
+        }
     }
 
     /// An answer without the values; `None` for one that can't be read, which nobody gets then.

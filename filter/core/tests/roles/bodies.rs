@@ -6,7 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use lictor_core::Gate;
 use lictor_core::decision::{DataStep, Decision};
 use lictor_core::gate::Interest;
-use lictor_core::http::request::RequestView;
+use lictor_core::http::request::{RequestView, ResponseView};
 use lictor_core::limits::JUDGED_BODY;
 use lictor_core::policy::role::Role;
 use lictor_core::reply::Reply;
@@ -31,7 +31,6 @@ fn begin(world: &mut World, role: Role, path: &str) -> Gate {
     let Decision::ForwardWithBody { permit, edit } = decision else { panic!("{decision:?}") };
     assert_eq!(permit.identity().unwrap().1, Some(role));
     assert!(edit.remove.contains(&"x-api-key".to_owned()));
-    assert!(!gate.is_forwarded());
     assert!(gate.take_event().is_none(), "nothing is decided");
     assert_eq!(gate.request_data(), Interest::Bytes);
     gate
@@ -46,7 +45,7 @@ fn verdict(world: &mut World, role: Role, body: &[u8]) -> Result<(), Reply> {
             Ok(())
         }
         DataStep::Answer(reply) => {
-            assert!(!gate.is_forwarded());
+            assert!(!gate.is_forwarded(), "answered, and on its way");
             let event = gate.take_event().unwrap();
             assert_eq!(event.outcome, "refused");
             assert!(!event.line.unwrap().contains("planted"));
@@ -104,6 +103,29 @@ fn a_body_is_bounded_on_both_sides() {
     let mut gate = begin(&mut world, Role::Viewer, PATH);
     let step = gate.on_request_data(&padded(JUDGED_BODY + 1), false, &mut world.cx());
     assert!(matches!(step, DataStep::Answer(_)), "{step:?}");
+}
+
+/// A head that waited for the provider is not told that nothing follows it.
+#[test]
+fn an_answer_before_the_verdict_reaches_nobody_but_who_sent_no_body() {
+    let mut world = world();
+    let answer = [(":status".to_owned(), b"200".to_vec())];
+    for (length, passes) in [(Some("0"), true), (Some("2"), false), (None, false)] {
+        let mut headers = by(Role::Viewer, "POST", PATH);
+        headers.extend(length.map(|length| ("content-length".into(), length.as_bytes().to_vec())));
+        let mut gate = Gate::new(7);
+        let decision = gate.on_request(RequestView { headers: &headers }, &mut world.cx());
+        assert!(matches!(decision, Decision::ForwardWithBody { .. }));
+        let edit = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
+        assert_eq!(edit.replace.is_none(), passes, "{length:?}");
+        // It is masked all the same.
+        assert_eq!(gate.response_data().wants_bytes(), passes);
+    }
+    // Envoy's own word about a body that does not come.
+    let mut gate = begin(&mut world, Role::Viewer, PATH);
+    let timeout = [(":status".to_owned(), b"408".to_vec())];
+    let edit = gate.on_response(ResponseView { headers: &timeout }, &mut world.cx());
+    assert!(edit.replace.is_none());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use lictor_core::limits::MASKED_BODY;
 use lictor_core::policy::role::Role;
 use serde_json::{Value, json};
 
-use crate::world::{World, header};
+use crate::world::{AUTH_REQUEST_SECRET, World, header, request};
 use crate::{by, settings};
 
 const DOCUMENT: &str = "/api/block_documents/1";
@@ -86,6 +86,32 @@ fn what_cannot_be_masked_is_not_sent() {
         );
     }
     assert!(!world.log.join("").contains("planted"));
+}
+
+/// Nobody masks what another proxy hands on.
+#[test]
+fn a_verdict_for_another_proxy_is_no_for_what_would_be_masked() {
+    let mut world = world();
+    for (role, method, path, status) in [
+        (Role::Viewer, "GET", DOCUMENT, 403),
+        (Role::Operator, "GET", "/api/admin/settings", 403),
+        (Role::Worker, "GET", DOCUMENT, 202),
+        (Role::Viewer, "GET", "/api/flows/1", 202),
+    ] {
+        let key = format!("lk_planted-key-of-{}", role.name());
+        let headers = request(
+            "GET",
+            "/oauth2/auth",
+            &[
+                ("x-api-key", &key),
+                ("x-lictor-auth-request-secret", AUTH_REQUEST_SECRET),
+                ("x-original-method", method),
+                ("x-original-uri", path),
+            ],
+        );
+        let reply = world.request(&headers).1.reply();
+        assert_eq!(reply.status, status, "{} {path}", role.name());
+    }
 }
 
 #[test]
