@@ -7,6 +7,8 @@
 //! | `PREFECT` | version of the shared stack; default the newest prepared |
 //! | `LICTOR_SCREENSHOTS=1` | pictures go to `docs/images`, not to a temporary folder |
 //! | `LICTOR_WRITE_CLIENTS=1` | the story `clients.md` writes `docs/clients.md` |
+//! | `LICTOR_WRITE_OPERATIONS=1` | the stories `roles: the list of …` write the lists of Prefect's operations |
+//! | `LICTOR_WRITE_TRAFFIC=1` | what each role has asked for is added to the core's lists |
 //! | `LICTOR_SOAK=1` | the story `soak` runs a hundred flow runs, not twelve |
 //! | `LICTOR_KEEP=1` | folders with logs stay when the tests are over |
 
@@ -43,6 +45,7 @@ mod scripted_idp;
 mod sockets;
 mod stories;
 mod things;
+mod traffic;
 mod visitor;
 mod world;
 

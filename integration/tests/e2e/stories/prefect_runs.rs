@@ -12,6 +12,7 @@ use super::story;
 use crate::client::{Gate, Request};
 use crate::keycloak_admin::{add_client, basic, client_token};
 use crate::prefect_client::{Client, Credential, Setup, gated, newest};
+use crate::traffic;
 use crate::world::{checkout, eventually, say, world};
 
 const ABOUT: &str = "Prefect's client";
@@ -51,9 +52,8 @@ fn refused_nothing() {
         let refused: Vec<&str> =
             refused.filter(|line| !line.contains("GET /admin/settings")).collect();
         assert_eq!(refused, [""; 0], "{version}");
-        let access = fs::read_to_string(lane.layout.logs().join("access.log")).unwrap();
-        let as_worker = access.lines().filter(|line| line.contains("\"role\":\"worker\""));
-        assert!(as_worker.count() > 100, "{version}: they did little");
+        let asked = traffic::record(lane, "worker");
+        assert!(asked > 20, "{version}: they asked for {asked} things");
     }
 }
 

@@ -16,6 +16,7 @@ use crate::prefect_client::server;
 use crate::stories::in_the_browser::assert_inside;
 use crate::stories::story;
 use crate::things::{SOON, Things};
+use crate::traffic;
 use crate::world::{eventually, world};
 
 const TOLD: &str = "Your role does not allow this. Needed: ";
@@ -110,6 +111,7 @@ fn viewer() {
         choose_ui(&browser, ui);
         browse(&browser, &lane, &origin, &pages_of(&things, prefix));
     }
+    assert!(traffic::record(&lane, "viewer") > 40);
     lane.admin.assert_vm_alive();
 }
 
@@ -118,6 +120,7 @@ fn viewer_of_old() {
     let things = Things::make(port);
     let (lane, browser, origin) = enter("viewer-of-old", port, "carol");
     browse(&browser, &lane, &origin, &pages_of(&things, ""));
+    assert!(traffic::record(&lane, "viewer") > 30);
 }
 
 /// What the companion, or the page itself, says.
@@ -199,6 +202,7 @@ fn operator() {
         }
     }
     assert_eq!(refusals(&lane), [""; 0]);
+    assert!(traffic::record(&lane, "operator") > 20);
 }
 
 fn blocks() {
