@@ -74,7 +74,6 @@ compose-test: wasm parts ## Check the compose stack; run it where a Docker engin
 screenshots: wasm ## Make the pictures in docs/images anew
 	LICTOR_SCREENSHOTS=1 cargo test --locked -p lictor-integration --test e2e -- browser
 	LICTOR_SCREENSHOTS=1 cargo test --locked -p lictor-integration --test e2e -- "companion: it says"
-	LICTOR_SCREENSHOTS=1 cargo test --locked -p lictor-integration --test e2e -- "roles: a viewer who clicks"
 
 setup: ## Install what the tests need and is not there
 	@scripts/setup

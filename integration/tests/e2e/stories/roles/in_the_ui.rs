@@ -140,7 +140,6 @@ fn forbidden() {
     browser.click_on("Run");
     browser.click_on("Quick run");
     wait_until_told(&browser);
-    browser.picture("viewer-v2");
     browser.goto(&format!("{origin}/v2/runs/flow-run/{}", things.run));
     browser.click_on("Open menu");
     browser.click_on("Cancel");
@@ -151,7 +150,6 @@ fn forbidden() {
     browser.click_on("Cancel");
     browser.click_on("Confirm");
     wait_until_told(&browser);
-    browser.picture("viewer-v1");
     assert_eq!(things.state_of(&things.run), "RUNNING");
     assert!(refusals(&lane).len() >= 3);
 }
