@@ -69,19 +69,21 @@ impl Gate {
         DataStep::Hold
     }
 
-    /// Prefect answers, and no body has been seen. One that waited and has none is told so by nobody; any
-    /// other must not get this answer. Errors pass: Envoy itself makes them, of a body that stops coming,
-    /// and they hold nothing.
+    /// Prefect answers, and no body has been seen. A head that waited, and behind which there is none, is
+    /// told so by nobody: it is judged now. Any other must not get this answer. Errors pass without a
+    /// verdict: Envoy itself makes them, of a body that stops coming, and they hold nothing.
     pub(super) fn answered_before_verdict(
         &mut self,
         status: u16,
         cx: &mut Cx<'_>,
     ) -> Option<Reply> {
-        if status >= 400 || !matches!(self.state, State::JudgedBody(_)) {
-            return None;
-        }
-        let State::JudgedBody(judging) = core::mem::replace(&mut self.state, State::Over) else {
-            return None;
+        let state = core::mem::replace(&mut self.state, State::Over);
+        let judging = match state {
+            State::JudgedBody(judging) if judging.empty || status < 400 => judging,
+            other => {
+                self.state = other;
+                return None;
+            }
         };
         let body = judging.empty.then_some(b"".as_slice());
         match self.judge_body(*judging, body, Reason::Internal, cx) {

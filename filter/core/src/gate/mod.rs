@@ -21,7 +21,7 @@ use crate::asker::Asker;
 use crate::audit::Event;
 use crate::config::Config;
 use crate::crypto::Entropy;
-use crate::decision::{CalloutReply, Decision};
+use crate::decision::{CalloutReply, Decision, RequestEdit};
 use crate::http::client::ClientKind;
 use crate::http::cookies::Cookies;
 use crate::http::request::RequestView;
@@ -128,19 +128,31 @@ struct Forwarded {
 }
 
 impl Forwarded {
-    fn of(request: RequestView<'_>, target: &Target<'_>, permit: &Permit, config: &Config) -> Self {
+    /// What a permitted request needs: to be edited, and remembered until its answer. `host` is the
+    /// configured name that the client used.
+    fn begin(
+        request: RequestView<'_>,
+        target: &Target<'_>,
+        cookies: &Cookies<'_>,
+        permit: &Permit,
+        host: &str,
+        config: &Config,
+    ) -> (Self, RequestEdit) {
+        let rewrite = Rewrite::of(request, target, permit, config);
+        let edit = upstream::edit(request, target, cookies, permit, host, rewrite, config);
         let identity = permit.identity();
-        Self {
+        let forwarded = Self {
             browser: identity.is_none_or(|(principal, _)| principal.method == Method::Session),
             injected: identity.is_some() && upstream::is_api(target, config),
             kind: answer::Kind::of(target, config),
-            rewrite: Rewrite::of(request, target, permit, config),
+            rewrite,
             socket: None,
             asker: AskerParts {
                 kind: ClientKind::of(request),
                 request_id: request_id(request.text("x-request-id")).map(str::to_owned),
             },
-        }
+        };
+        (forwarded, edit)
     }
 }
 
@@ -258,8 +270,8 @@ impl Gate {
                 if let Some(operation) = hangs {
                     let cleared = operation.at_best();
                     let permit = authorize::identity(identity.clone(), &cleared, &config.roles)?;
-                    let edit = upstream::edit(request, &target, &cookies, &permit, host, &config);
-                    let forwarded = Forwarded::of(request, &target, &permit, &config);
+                    let (forwarded, edit) =
+                        Forwarded::begin(request, &target, &cookies, &permit, host, &config);
                     let empty = request.text("content-length") == Some("0");
                     let judging = Judging { identity, operation, forwarded, empty };
                     return Ok(self.forward_with_body(permit, edit, judging));
@@ -338,8 +350,7 @@ impl Gate {
         cookies: &Cookies<'_>,
         config: &Config,
     ) -> Decision {
-        let edit = upstream::edit(request, target, cookies, &permit, host, config);
-        let forwarded = Forwarded::of(request, target, &permit, config);
+        let (forwarded, edit) = Forwarded::begin(request, target, cookies, &permit, host, config);
         let request_id = forwarded.asker.request_id.as_deref();
         self.event = Some(Event::forwarded(&permit).with_request(request_id));
         self.state = State::Forwarded(forwarded);

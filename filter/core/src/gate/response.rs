@@ -17,7 +17,12 @@ impl Gate {
         if let Some(reply) = self.answered_before_verdict(response.status(), cx) {
             return ResponseEdit { replace: Some(reply), ..ResponseEdit::default() };
         }
-        let State::Forwarded(forwarded) = &mut self.state else { return ResponseEdit::default() };
+        let forwarded = match &mut self.state {
+            State::Forwarded(forwarded) => forwarded,
+            // An error: nobody's request goes on, but what the client sees is as clean as any answer.
+            State::JudgedBody(judging) => &mut judging.forwarded,
+            _ => return ResponseEdit::default(),
+        };
         let config = cx.site.config();
         let status = response.status();
         if let Some(socket) = &mut forwarded.socket {

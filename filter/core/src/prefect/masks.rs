@@ -6,9 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::config::Config;
 use crate::policy::authorize::Permit;
-use crate::policy::role::Role;
 use crate::policy::role_set::RoleSet;
-use crate::prefect::operations::Operation;
+use crate::prefect::operations::{Operation, SECRETS};
 
 /// What is taken out of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +44,7 @@ impl Mask {
     #[must_use]
     pub const fn roles(self) -> RoleSet {
         match self {
-            Self::BlockData => RoleSet::of(&[Role::Worker]),
+            Self::BlockData => SECRETS,
             Self::Settings => RoleSet::of(&[]),
         }
     }

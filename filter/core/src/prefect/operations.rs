@@ -13,7 +13,7 @@ use crate::prefect::bodies::asked_by_query;
 use crate::prefect::table::{BODIES, ByBody, OPERATIONS, SOCKETS};
 
 /// Who may read secrets of blocks.
-const SECRETS: RoleSet = RoleSet::of(&[Role::Worker]);
+pub(super) const SECRETS: RoleSet = RoleSet::of(&[Role::Worker]);
 /// Everybody with a role.
 const EVERYBODY: RoleSet = RoleSet::of(&[Role::Viewer, Role::Operator, Role::Worker]);
 const ADMIN: RoleSet = RoleSet::of(&[]);

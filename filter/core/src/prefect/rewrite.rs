@@ -62,8 +62,8 @@ impl Rewrite {
     pub fn by_answer(self, answer: ResponseView<'_>) -> Self {
         let readable = match self {
             Self::Nothing => false,
-            Self::Settings => answer.status() == 200 && companion::is_plain(answer),
-            Self::Page => companion::is_page(answer),
+            Self::Settings => answer.status() == 200 && is_plain(answer),
+            Self::Page => answer.status() == 200 && companion::is_page(answer) && is_plain(answer),
             // Whatever it is: one that can't be read does not go on. Errors hold nothing of the kind.
             Self::Masked(_) => (200..300).contains(&answer.status()),
         };
@@ -105,6 +105,13 @@ impl Rewrite {
         };
         instead.map_or(Rewritten::Same, Rewritten::Instead)
     }
+}
+
+/// Whether a body is not compressed. We ask for none that is; whoever sends one all the same is left alone.
+fn is_plain(answer: ResponseView<'_>) -> bool {
+    answer.header("content-encoding").map_or(!answer.has("content-encoding"), |coding| {
+        coding.is_empty() || coding.eq_ignore_ascii_case("identity")
+    })
 }
 
 #[cfg(test)]
@@ -180,5 +187,45 @@ mod tests {
         for page in ["", "<p>", headless.as_str()] {
             assert_eq!(through(Rewrite::Page, page.as_bytes(), 16 * 1024), page.as_bytes());
         }
+    }
+
+    #[test]
+    fn only_answers_that_can_be_read_are_rewritten() {
+        let by = |rewrite: Rewrite, lines: &[(&str, &str)]| {
+            let headers: Vec<_> = lines
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+                .collect();
+            rewrite.by_answer(ResponseView { headers: &headers }) == rewrite
+        };
+        let ok = (":status", "200");
+        let html = ("content-type", "text/html; charset=utf-8");
+        let gzip = ("content-encoding", "gzip");
+        assert!(by(Rewrite::Page, &[ok, html]));
+        assert!(by(
+            Rewrite::Page,
+            &[ok, ("content-type", "TEXT/HTML"), ("content-encoding", "identity")]
+        ));
+        for lines in [
+            vec![ok],
+            vec![(":status", "304"), html],
+            vec![(":status", "206"), html],
+            vec![(":status", "404"), html],
+            vec![ok, ("content-type", "text/htmlx")],
+            vec![ok, ("content-type", "application/json")],
+            vec![ok, html, gzip],
+            vec![ok, html, ("content-encoding", "br, identity")],
+        ] {
+            assert!(!by(Rewrite::Page, &lines), "{lines:?}");
+        }
+        assert!(by(Rewrite::Settings, &[ok]));
+        assert!(
+            !by(Rewrite::Settings, &[ok, gzip]) && !by(Rewrite::Settings, &[(":status", "404")])
+        );
+        // What must be masked is looked at, whatever it says of itself.
+        for lines in [vec![ok], vec![ok, gzip], vec![(":status", "206"), html]] {
+            assert!(by(Rewrite::Masked(Mask::BlockData), &lines), "{lines:?}");
+        }
+        assert!(!by(Rewrite::Masked(Mask::BlockData), &[(":status", "404")]));
     }
 }

@@ -75,6 +75,7 @@ pub fn edit(
     cookies: &Cookies<'_>,
     permit: &Permit,
     host: &str,
+    rewrite: Rewrite,
     config: &Config,
 ) -> RequestEdit {
     let mut edit = stripped(request);
@@ -91,7 +92,7 @@ pub fn edit(
         // A compressed frame can't be judged or rewritten.
         edit.remove.push("sec-websocket-extensions".to_owned());
     }
-    if Rewrite::of(request, target, permit, config) != Rewrite::Nothing {
+    if rewrite != Rewrite::Nothing {
         // The whole answer, as it is now, in a form that can be read.
         for name in ["if-none-match", "if-modified-since", "range", "if-range"] {
             edit.remove.push(name.to_owned());

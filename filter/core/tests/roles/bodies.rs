@@ -121,11 +121,22 @@ fn an_answer_before_the_verdict_reaches_nobody_but_who_sent_no_body() {
         // It is masked all the same.
         assert_eq!(gate.response_data().wants_bytes(), passes);
     }
-    // Envoy's own word about a body that does not come.
+    // Envoy's own word about a body that does not come is as clean as any answer, and lets nothing go on.
     let mut gate = begin(&mut world, Role::Viewer, PATH);
-    let timeout = [(":status".to_owned(), b"408".to_vec())];
+    let timeout = [
+        (":status".to_owned(), b"408".to_vec()),
+        ("access-control-allow-origin".to_owned(), b"*".to_vec()),
+    ];
     let edit = gate.on_response(ResponseView { headers: &timeout }, &mut world.cx());
     assert!(edit.replace.is_none());
+    assert_eq!(edit.remove, ["access-control-allow-origin"]);
+    let step = gate.on_request_data(br#"{"include_secrets":true}"#, true, &mut world.cx());
+    assert!(matches!(step, DataStep::Answer(_)), "{step:?}");
+    // Prefect's own 401 is ours, here too.
+    let mut gate = begin(&mut world, Role::Viewer, PATH);
+    let refused = [(":status".to_owned(), b"401".to_vec())];
+    let edit = gate.on_response(ResponseView { headers: &refused }, &mut world.cx());
+    assert_eq!(edit.replace.map(|reply| reply.status), Some(502));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use lictor_core::policy::role::Role;
+use lictor_core::site::Fate;
 use serde_json::json;
 
 use crate::world::browser::Browser;
@@ -74,6 +75,22 @@ fn nothing_is_opened_that_needs_somebody() {
     browser.log_in(&mut world, "/");
     let headers = browser.headers("POST", "/api/flows/filter", &[("sec-fetch-site", "cross-site")]);
     assert_eq!(world.request(&headers).1.reply().status, 403);
+}
+
+/// A socket that only a report let in ends when roles count.
+#[test]
+fn a_socket_does_not_outlive_the_reports() {
+    let mut reporting = world();
+    let key = "lk_planted-key-of-viewer";
+    let upgrade = [("upgrade", "websocket"), ("connection", "Upgrade"), ("x-api-key", key)];
+    let (gate, outcome) = reporting.request(&request("GET", "/api/events/in", &upgrade));
+    outcome.forwarded();
+    assert!(reporting.log.join("\n").contains("reported reason=role_missing"));
+    let (_, open) = reporting.site.sockets.to_be_judged(true, reporting.now).remove(0);
+    assert_ne!(reporting.site.fate(&open, reporting.now), Fate::Ends);
+    let mut enforcing = World::starting(&settings());
+    assert_eq!(enforcing.site.fate(&open, enforcing.now), Fate::Ends);
+    drop(gate);
 }
 
 #[test]
