@@ -13,6 +13,8 @@ use crate::world::{checkout, eventually, say};
 /// Method and path of each request of a role's that went on to Prefect, identities and names of this run
 /// apart. Written to the list that the core's tests read when `LICTOR_WRITE_TRAFFIC` is set, beside what is
 /// there.
+///
+/// Gives how many different ones there were.
 pub fn record(lane: &Lane, role: &str) -> usize {
     let log = lane.layout.logs().join("access.log");
     // Envoy writes it a moment later.

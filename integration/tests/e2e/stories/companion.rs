@@ -1,13 +1,10 @@
 //! The companion in the real pages of both UIs.
 
-use std::thread;
-use std::time::Duration;
-
 use libtest_mimic::Trial;
 use lictor_integration::tools::PREFECT_VERSIONS;
 use serde_json::{Value, json};
 
-use super::in_the_browser::{assert_inside, inside, some_runs};
+use super::in_the_browser::{assert_inside, choose_ui, inside, inside_at, some_runs};
 use super::story;
 use crate::browser::Browser;
 use crate::keycloak_admin::allow_callback;
@@ -53,7 +50,8 @@ fn look(browser: &Browser, script: &str) -> Value {
     ))
 }
 
-fn wait_for_chip(browser: &Browser, person: &str) {
+/// Waits until the chip says so.
+pub fn wait_for_chip(browser: &Browser, person: &str) {
     browser.wait("the chip", |browser| {
         look(browser, "return chip && !chip.hidden && chip.title") == person
     });
@@ -78,20 +76,11 @@ const COVERED: &str = "
 #[track_caller]
 fn assert_covers_nothing(browser: &Browser, place: &str) {
     // The page may move under it; it moves away within a moment.
-    let mut last = Value::Null;
-    let free = (0..30).any(|_| {
-        last = look(browser, COVERED);
-        let free = last["over"].as_array().is_some_and(Vec::is_empty) && last["inside"] == true;
-        if !free {
-            thread::sleep(Duration::from_millis(100));
-        }
-        free
+    browser.wait(&format!("a place for the chip: {place}"), |browser| {
+        let seen = look(browser, COVERED);
+        let free = seen["over"].as_array().is_some_and(Vec::is_empty);
+        free && seen["inside"] == true && seen["seen"] == true
     });
-    assert!(
-        free && last["seen"] == true,
-        "{place}: {last} ({})",
-        browser.picture("covered").display()
-    );
 }
 
 fn chip() {
@@ -99,7 +88,7 @@ fn chip() {
     let origin = world().gate.origin();
     let browser = inside("alice");
     for (ui, pages) in PAGES {
-        browser.script(&format!("document.cookie = 'prefect_ui_version={ui}; path=/'"));
+        choose_ui(&browser, ui);
         for path in pages {
             browser.goto(&format!("{origin}{path}"));
             wait_for_chip(&browser, "Signed in as alice (admin)");
@@ -134,10 +123,9 @@ fn oldest() {
     let old = gated(PREFECT_VERSIONS[0]);
     let origin = old.lane.gate.origin();
     allow_callback(&origin);
-    let browser = Browser::open();
+    let browser = inside_at(&origin, "/", "bob");
     for path in ["/dashboard", "/flow-runs", "/settings"] {
         browser.goto(&format!("{origin}{path}"));
-        browser.try_log_in("bob");
         wait_for_chip(&browser, "Signed in as bob (operator)");
         assert_covers_nothing(&browser, path);
     }
@@ -163,12 +151,12 @@ fn keyboard() {
     browser.wait_text("Signed out");
 }
 
-/// A gate whose sessions end as soon as nobody uses them.
-fn short_lived(name: &'static str) -> (Lane, Browser, String) {
-    let lane = Plan::new(name).start();
+/// A gate of its own, and somebody on one of its pages.
+fn on_page(name: &'static str, path: &str, settings: &Value) -> (Lane, Browser, String) {
+    let lane = Plan::new(name).patch(settings.clone()).start();
     let origin = lane.gate.origin();
     allow_callback(&origin);
-    let browser = Browser::open();
+    let browser = inside_at(&origin, path, "alice");
     (lane, browser, origin)
 }
 
@@ -178,12 +166,9 @@ fn end_session(browser: &Browser, origin: &str) {
 }
 
 fn ended() {
-    let (lane, browser, origin) = short_lived("companion-ended");
+    let (lane, browser, origin) = on_page("companion-ended", "/", &json!({}));
     for (ui, path) in [("v2", "/v2/runs?flow-run-state=Failed"), ("v1", "/runs?state=Failed")] {
-        browser.goto(&format!("{origin}{path}"));
-        browser.try_log_in("alice");
-        browser.wait("the page", |browser| browser.url().starts_with(&origin));
-        browser.script(&format!("document.cookie = 'prefect_ui_version={ui}; path=/'"));
+        choose_ui(&browser, ui);
         browser.goto(&format!("{origin}{path}"));
         wait_for_chip(&browser, "Signed in as alice (admin)");
         browser.script("window.before = true");
@@ -201,10 +186,7 @@ fn ended() {
 }
 
 fn typed() {
-    let (_lane, browser, origin) = short_lived("companion-typed");
-    browser.goto(&format!("{origin}/v2/variables"));
-    browser.log_in("alice");
-    browser.wait("the page", |browser| browser.url().starts_with(&origin));
+    let (_lane, browser, origin) = on_page("companion-typed", "/v2/variables", &json!({}));
     wait_for_chip(&browser, "Signed in as alice (admin)");
     browser.script(
         "document.body.insertAdjacentHTML('beforeend', '<form><textarea id=typed></textarea></form>')",
@@ -237,13 +219,8 @@ fn password() {
 
 fn off() {
     let settings = json!({ "ui": { "companion": false } });
-    let lane = Plan::new("companion-off").patch(settings).start();
-    let origin = lane.gate.origin();
-    allow_callback(&origin);
+    let (lane, browser, _) = on_page("companion-off", "/v2/settings", &settings);
     lane.gate.get("/oauth2/companion.js").expect(404);
-    let browser = Browser::open();
-    browser.goto(&format!("{origin}/v2/settings"));
-    browser.log_in("alice");
     browser.wait_text("Settings");
     assert!(!browser.has("lictor-companion") && !browser.has("script[src*=companion]"));
 }

@@ -2,6 +2,7 @@
 
 use libtest_mimic::Trial;
 
+use super::in_the_browser::inside_at;
 use super::story;
 use crate::browser::Browser;
 use crate::keycloak_admin::allow_callback;
@@ -52,13 +53,10 @@ fn load() {
     let gated = lane.gate.origin();
     allow_callback(&gated);
     let direct = format!("http://127.0.0.1:{port}");
-    let browser = Browser::open();
+    let browser = inside_at(&gated, "/v2/dashboard", "alice");
     browser.goto(&format!("{direct}/v2/dashboard"));
     let secret = &world().secrets.prefect_auth_string;
     browser.script(&format!("localStorage.setItem('prefect-password', btoa('{secret}'))"));
-    browser.goto(&format!("{gated}/v2/dashboard"));
-    browser.log_in("alice");
-    browser.wait("back at Prefect", |browser| browser.url().starts_with(&gated));
     let (direct, gated) = (format!("{direct}/v2/dashboard"), format!("{gated}/v2/dashboard"));
     browser.without_cache();
     for address in [&direct, &gated] {

@@ -115,12 +115,21 @@ pub fn wait_for_quiet(admin: Admin) {
 
 /// A browser that has logged in at the main stack, on the UI's start.
 pub fn inside(user: &str) -> Browser {
+    inside_at(&world().gate.origin(), "/", user)
+}
+
+/// The same at some origin, on some page.
+pub fn inside_at(origin: &str, path: &str, user: &str) -> Browser {
     let browser = Browser::open();
-    browser.goto(&world().gate.origin());
+    browser.goto(&format!("{origin}{path}"));
     browser.log_in(user);
-    let origin = world().gate.origin();
-    browser.wait("back at Prefect", |browser| browser.url().starts_with(&origin));
+    browser.wait("back at Prefect", |browser| browser.url().starts_with(origin));
     browser
+}
+
+/// Which of its UIs Prefect shows from now on: `v1` or `v2`.
+pub fn choose_ui(browser: &Browser, ui: &str) {
+    browser.script(&format!("document.cookie = 'prefect_ui_version={ui}; path=/'"));
 }
 
 fn dashboard() {
@@ -160,7 +169,7 @@ fn older_ui() {
     some_runs(&world().gate);
     let origin = world().gate.origin();
     let browser = inside("bob");
-    browser.script("document.cookie = 'prefect_ui_version=v1; path=/'");
+    choose_ui(&browser, "v1");
     browser.goto(&format!("{origin}/dashboard"));
     wait_for_dashboard(&browser);
     assert!(!browser.url().contains("/v2/"), "{}", browser.url());
@@ -172,10 +181,7 @@ fn oldest_prefect() {
     let origin = old.lane.gate.origin();
     allow_callback(&origin);
     some_runs(&old.lane.gate);
-    let browser = Browser::open();
-    browser.goto(&format!("{origin}/dashboard"));
-    browser.log_in("alice");
-    browser.wait("back at Prefect", |browser| browser.url().starts_with(&origin));
+    let browser = inside_at(&origin, "/dashboard", "alice");
     wait_for_dashboard(&browser);
     assert_inside(&browser, &origin);
 }

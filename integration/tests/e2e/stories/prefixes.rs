@@ -5,9 +5,9 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-use super::in_the_browser::assert_inside;
+use super::companion::wait_for_chip;
+use super::in_the_browser::{assert_inside, choose_ui, inside_at};
 use super::story;
-use crate::browser::Browser;
 use crate::client::Request;
 use crate::keycloak_admin::{allow_callback, basic};
 use crate::lane::Plan;
@@ -53,19 +53,12 @@ fn below() {
         let filter = json!({ "deployments": { "id": { "any_": [things.deployment] } } });
         things.ask("POST", "/flow_runs/count", Some(&filter)).as_u64().unwrap()
     };
-    let browser = Browser::open();
-    browser.goto(&format!("{origin}/prefect/"));
-    browser.log_in("bob");
-    browser.wait("back at Prefect", |browser| {
-        browser.url().starts_with(&format!("{origin}/prefect/"))
-    });
+    let browser = inside_at(&origin, "/prefect/", "bob");
+    assert!(browser.url().starts_with(&format!("{origin}/prefect/")), "{}", browser.url());
     for (ui, prefix) in [("v2", "/prefect/v2"), ("v1", "/prefect")] {
-        browser.script(&format!("document.cookie = 'prefect_ui_version={ui}; path=/'"));
+        choose_ui(&browser, ui);
         browser.goto(&format!("{origin}{prefix}/deployments/deployment/{}", things.deployment));
-        browser.wait("the chip", |browser| {
-            let chip = "return document.querySelector('lictor-companion')?.shadowRoot.querySelector('.chip').title";
-            browser.script(chip) == "Signed in as bob (operator)"
-        });
+        wait_for_chip(&browser, "Signed in as bob (operator)");
         let before = runs();
         browser.click_on("Run");
         browser.click_on("Quick run");
@@ -80,10 +73,8 @@ fn below() {
             .host(lane.gate.machine_host())
             .header("authorization", basic(&world().stack.machine.auth_string)),
     );
-    if moved.status == 307 {
-        let wanted = format!("https://{}{API}/flows/filter", lane.gate.machine_host());
-        assert_eq!(moved.location(), wanted);
-    }
+    let wanted = format!("https://{}{API}/flows/filter", lane.gate.machine_host());
+    assert_eq!(moved.expect(307).location(), wanted);
     let mut setup = newest();
     setup.api_url = format!("https://{}{API}", lane.gate.machine_host());
     let script = checkout().join("integration/flows/hello.py");

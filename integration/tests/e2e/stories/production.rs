@@ -15,6 +15,7 @@ use crate::keycloak_admin::basic;
 use crate::keycloak_login::{is_form, log_in, open};
 use crate::prefect_client::{Client, Credential};
 use crate::production::{Production, RECHECK, end, in_production};
+use crate::traffic;
 use crate::visitor::{SESSION, Visitor};
 use crate::world::{checkout, eventually, say, world};
 
@@ -101,14 +102,14 @@ fn one_session(production: &mut Production) {
     let at = |visitor: &Visitor, gate: &Gate| Visitor { gate: gate.clone(), ..visitor.clone() };
     let mut alice = Visitor::new(&one);
     log_in(&mut alice, "/", "alice");
-    let logged_in = Instant::now();
     for gate in [&one, &two] {
         let version = at(&alice, gate).fetch(VERSION).expect(200);
         assert_eq!(version.json(), json!(world().stack.prefect.version));
     }
     let before = alice.clone();
-    until(logged_in + RECHECK);
-    assert!(alice.fetch(VERSION).expect(200).has("set-cookie"), "refreshed");
+    eventually("the session is refreshed", RECHECK + Duration::from_secs(2), || {
+        alice.fetch(VERSION).expect(200).has("set-cookie").then_some(())
+    });
     let followed = at(&alice, &two).fetch(VERSION).expect(200);
     assert!(!followed.has("set-cookie"), "the other Envoy refreshes once more");
     // A browser that has lost the new cookie: Keycloak lets the token be used twice.
@@ -126,10 +127,6 @@ fn one_session(production: &mut Production) {
     let mut again = at(&alice, &two);
     let asked = again.navigate("/").expect(302);
     assert!(is_form(&open(&mut again, asked.location())), "Keycloak still knows alice");
-}
-
-fn until(instant: Instant) {
-    thread::sleep(instant.saturating_duration_since(Instant::now()));
 }
 
 fn rolled(production: &mut Production) {
@@ -201,6 +198,7 @@ fn person(mut visitor: Visitor, over: &AtomicBool) -> usize {
     while !over.load(Ordering::Relaxed) {
         visitor.fetch(VERSION).expect(200);
         requests += 1;
+        // Their pace, not a wait.
         thread::sleep(Duration::from_millis(50));
     }
     requests
@@ -225,6 +223,7 @@ fn machine(gate: &Gate, over: &AtomicBool) -> [usize; 2] {
         if answer.header("connection") == Some("close") {
             kept = None;
         }
+        // Its pace.
         thread::sleep(Duration::from_millis(25));
     }
     [requests, connections]
@@ -255,6 +254,9 @@ fn background(production: &mut Production) {
     });
     assert_eq!(states(&lost), ["SCHEDULED"], "Prefect shares the queue: tell docs/operations.md");
     worker.stop().unwrap();
+    for lane in &production.envoys {
+        assert!(traffic::record(lane, "worker") > 0);
+    }
 }
 
 fn ended() {

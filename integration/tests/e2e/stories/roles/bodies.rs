@@ -1,8 +1,6 @@
 //! `include_secrets` in a body: judged while Envoy's buffer filter holds the head.
 
 use std::io::Write as _;
-use std::thread;
-use std::time::Duration;
 
 use libtest_mimic::Trial;
 use lictor_core::policy::role::Role;
@@ -11,6 +9,7 @@ use serde_json::json;
 use super::{ABOUT, Scene, key};
 use crate::client::Request;
 use crate::http1::{Answer, Reader};
+use crate::http2::Http2;
 use crate::keycloak_admin::{add_client, basic, with_role};
 use crate::stories::story;
 
@@ -22,6 +21,7 @@ pub fn stories() -> Vec<Trial> {
         story(ABOUT, "of a body that asks for secrets not even the head reaches Prefect", refused),
         story(ABOUT, "a body that asks for none reaches Prefect unchanged, in one piece", passed),
         story(ABOUT, "a body is judged whole, however it is sent", in_pieces),
+        story(ABOUT, "a body with trailers does not reach Prefect", trailers),
         story(ABOUT, "a body is judged after its head has waited for the provider", after_waiting),
         story(ABOUT, "a head that nobody holds goes without the body that is refused", not_held),
         story(ABOUT, "reports open nothing that needs authentication", reported),
@@ -107,9 +107,8 @@ fn in_pieces() {
         stream.write_all(head.as_bytes()).unwrap();
         for byte in body.chars() {
             stream.write_all(format!("1\r\n{byte}\r\n").as_bytes()).unwrap();
+            // A record of TLS for each.
             stream.flush().unwrap();
-            // Each in a packet of its own.
-            thread::sleep(Duration::from_millis(2));
         }
         stream.write_all(b"0\r\n\r\n").unwrap();
         let mut reader = Reader { stream: &mut stream, held: Vec::new() };
@@ -121,18 +120,27 @@ fn in_pieces() {
     }
     let seen = scene.recorder.take();
     assert_eq!(seen.bodies, [b"{}".to_vec(), br#"{"include_secrets":false}"#.to_vec()]);
-    // Trailers are no end that was seen.
-    let trailers = format!(
-        "POST {PATH} HTTP/1.1\r\nhost: {}\r\nx-api-key: {}\r\ntransfer-encoding: chunked\r\n\
-         trailer: x-a\r\n\r\n2\r\n{{}}\r\n0\r\nx-a: b\r\n\r\n",
-        scene.lane.gate.machine_host(),
-        key(Role::Viewer)
-    );
-    let mut stream = scene.lane.gate.connect("localhost").unwrap();
-    stream.write_all(trailers.as_bytes()).unwrap();
-    let answer = Reader { stream: &mut stream, held: Vec::new() }.answer(false).unwrap();
-    // Envoy drops trailers of HTTP/1 unless it is told to keep them.
-    assert!(matches!(answer.status, 200 | 403), "{answer:?}");
+    scene.lane.admin.assert_vm_alive();
+}
+
+/// HTTP/2 has trailers: they end a body that has not been seen to end.
+fn trailers() {
+    let scene = scene("bodies-trailers");
+    let gate = &scene.lane.gate;
+    let (host, key) = (gate.machine_host(), key(Role::Viewer));
+    let head = [
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":path", PATH),
+        (":authority", host.as_str()),
+        ("x-api-key", key.as_str()),
+    ];
+    for body in ["{}", ASKS] {
+        let mut connection = Http2::begin(gate.http2().connect("localhost").unwrap()).unwrap();
+        connection.send(&head, body.as_bytes(), &[("x-trailer", "1")]).unwrap();
+        assert_ne!(connection.status().unwrap(), 200, "{body}");
+    }
+    assert!(scene.recorder.take().heads.is_empty());
     scene.lane.admin.assert_vm_alive();
 }
 

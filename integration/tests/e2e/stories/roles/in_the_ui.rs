@@ -13,7 +13,7 @@ use crate::browser::Browser;
 use crate::keycloak_admin::allow_callback;
 use crate::lane::{Lane, Plan};
 use crate::prefect_client::server;
-use crate::stories::in_the_browser::assert_inside;
+use crate::stories::in_the_browser::{assert_inside, choose_ui, inside_at};
 use crate::stories::story;
 use crate::things::{SOON, Things};
 use crate::traffic;
@@ -53,15 +53,8 @@ fn enter(name: &'static str, port: u16, user: &str) -> (Lane, Browser, String) {
     let lane = Plan::new(name).prefect(port).start();
     let origin = lane.gate.origin();
     allow_callback(&origin);
-    let browser = Browser::open();
-    browser.goto(&origin);
-    browser.log_in(user);
-    browser.wait("back at Prefect", |browser| browser.url().starts_with(&origin));
+    let browser = inside_at(&origin, "/", user);
     (lane, browser, origin)
-}
-
-fn choose_ui(browser: &Browser, ui: &str) {
-    browser.script(&format!("document.cookie = 'prefect_ui_version={ui}; path=/'"));
 }
 
 /// Refusals for a role, as the gate has logged them.
