@@ -69,11 +69,11 @@ fn below() {
     lane.gate.get("/api/health").expect(401);
     lane.gate.get(format!("{API}/health").as_str()).expect(200);
     let moved = lane.gate.send(
-        &Request::post(format!("{API}/flows/filter/"), "{}")
+        &Request::get(format!("{API}/hello/"))
             .host(lane.gate.machine_host())
             .header("authorization", basic(&world().stack.machine.auth_string)),
     );
-    let wanted = format!("https://{}{API}/flows/filter", lane.gate.machine_host());
+    let wanted = format!("https://{}{API}/hello", lane.gate.machine_host());
     assert_eq!(moved.expect(307).location(), wanted);
     let mut setup = newest();
     setup.api_url = format!("https://{}{API}", lane.gate.machine_host());

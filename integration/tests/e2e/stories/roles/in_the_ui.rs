@@ -104,7 +104,7 @@ fn viewer() {
         choose_ui(&browser, ui);
         browse(&browser, &lane, &origin, &pages_of(&things, prefix));
     }
-    assert!(traffic::record(&lane, "viewer") > 40);
+    assert!(traffic::record(&lane, "viewer") > 25);
     lane.admin.assert_vm_alive();
 }
 
@@ -113,7 +113,7 @@ fn viewer_of_old() {
     let things = Things::make(port);
     let (lane, browser, origin) = enter("viewer-of-old", port, "carol");
     browse(&browser, &lane, &origin, &pages_of(&things, ""));
-    assert!(traffic::record(&lane, "viewer") > 30);
+    assert!(traffic::record(&lane, "viewer") > 20);
 }
 
 /// What the companion, or the page itself, says.
@@ -193,7 +193,7 @@ fn operator() {
         }
     }
     assert_eq!(refusals(&lane), [""; 0]);
-    assert!(traffic::record(&lane, "operator") > 20);
+    assert!(traffic::record(&lane, "operator") > 12);
 }
 
 fn blocks() {
