@@ -647,3 +647,29 @@ fn trailers_leave_no_place_taken() {
     gate.finish(&mut world.site);
     assert!(world.site.pending.is_empty());
 }
+
+/// Prefect's clients open sockets that they may close at once, while an Envoy is rolled over, say: that is
+/// no refusal, neither in the log nor to Prefect.
+#[test]
+fn a_client_that_leaves_before_it_has_spoken_is_refused_nothing() {
+    let ping = frame::write(9, b"1234", [1, 2, 3, 4]);
+    let close = frame::write(frame::CLOSE, &[3, 232, b'b', b'y', b'e'], [1, 2, 3, 4]);
+    let mut world = World::new();
+    let mut gate = world.unproved_socket();
+    let step = gate.on_request_data(&[ping.as_slice(), &close].concat(), false, &mut world.cx());
+    let DataStep::Replace(bytes) = step else { panic!("{step:?}") };
+    let rest = bytes.strip_prefix(ping.as_slice()).expect("the ping as it was");
+    let frame::Read::Frame(left) = frame::read(rest, 4096) else { panic!("no frame") };
+    // With the code of whoever leaves, and nothing of what it says.
+    assert_eq!((left.opcode, left.payload.as_slice()), (frame::CLOSE, [3, 232].as_slice()));
+    assert_eq!(left.length, rest.len());
+    assert!(gate.take_event().is_none());
+    assert_eq!(
+        gate.on_request_data(b"more", false, &mut world.cx()),
+        DataStep::Replace(Vec::new())
+    );
+    // One that is broken off is none.
+    let mut gate = world.unproved_socket();
+    let step = gate.on_request_data(&close[..3], false, &mut world.cx());
+    assert_eq!(step, DataStep::Hold);
+}

@@ -10,7 +10,7 @@ use crate::policy::authorize;
 use crate::prefect::sockets::KnownSocket;
 use crate::refusal::{Reason, Refusal};
 use crate::stream::StreamId;
-use crate::ws::first_frame::{self, AuthFrame, First, POLICY, TRY_AGAIN};
+use crate::ws::first_frame::{self, AuthFrame, First, NORMAL, POLICY, TRY_AGAIN};
 use crate::ws::frame;
 use crate::ws::pending::Slot;
 
@@ -145,9 +145,14 @@ impl Socket {
             First::Incomplete => (DataStep::Hold, None),
             First::Auth(auth) if judged => (self.pass(auth, rest, cx), None),
             First::Auth(auth) => self.judge(auth, rest, stream, cx),
-            First::Other(_) | First::Invalid(_) if without_auth => {
+            First::Close | First::Other(_) | First::Invalid(_) if without_auth => {
                 self.stage = Stage::Passing;
                 (DataStep::Pass, None)
+            }
+            // Nothing of what it says in leaving goes on, and nobody is refused.
+            First::Close => {
+                self.stage = Stage::Closed;
+                (DataStep::Replace(frame::close(NORMAL, "", MASK)), None)
             }
             First::Other(why) if !judged => {
                 let refusal = Refusal::new(Reason::FirstFrame)

@@ -8,13 +8,15 @@ use crate::jose::compact::looks_like_token;
 use crate::limits::TOKEN;
 use crate::machine::{api_key, personal_token};
 use crate::secret::{Lent, Secret};
-use crate::ws::frame::{self, Frame, PING_PONG, Read, TEXT};
+use crate::ws::frame::{self, CLOSE, Frame, PING_PONG, Read, TEXT};
 
 /// Close codes as Prefect's clients take them: 1008 is final for them, 1013 is tried again.
-/// 1000, 1001 and 1005 would end subscriptions silently and are never sent.
+/// 1000, 1001 and 1005 would end subscriptions silently and never end one that its client has not ended.
 pub const POLICY: u16 = 1008;
 /// See [`POLICY`].
 pub const TRY_AGAIN: u16 = 1013;
+/// What the client itself wanted.
+pub const NORMAL: u16 = 1000;
 
 /// What the held bytes are.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub enum First {
     /// A ping or pong of so many bytes; Prefect's clients ping before they authenticate, and wait
     /// for the answer.
     Ping(usize),
+    /// The client leaves before it has said who it is.
+    Close,
     /// An auth frame.
     Auth(AuthFrame),
     /// A whole frame that is none.
@@ -50,6 +54,9 @@ pub fn read(held: &[u8], limit: usize) -> First {
             if PING_PONG.contains(&frame.opcode) && frame.fin && frame.payload.len() <= 125 =>
         {
             First::Ping(frame.length)
+        }
+        Read::Frame(frame) if frame.opcode == CLOSE && frame.fin && frame.payload.len() <= 125 => {
+            First::Close
         }
         Read::Frame(frame) => auth(frame),
     }

@@ -109,3 +109,23 @@ fn bodies_that_prefect_reads_as_asking_are_refused() {
         assert!(passes(&mut world, Role::Worker, method, path, body), "{body}");
     }
 }
+
+/// Recorded by the gate's own access log while Prefect's pages, workers, clients and task workers were at
+/// work with the role that fits.
+#[test]
+fn what_prefect_s_own_programs_ask_for_is_their_role_s() {
+    let mut world = world();
+    for (role, list) in [
+        (Role::Viewer, include_str!("../data/prefect-traffic/viewer.tsv")),
+        (Role::Operator, include_str!("../data/prefect-traffic/operator.tsv")),
+        (Role::Worker, include_str!("../data/prefect-traffic/worker.tsv")),
+    ] {
+        for row in rows(list) {
+            let [method, path] = row[..] else { panic!("{row:?}") };
+            let body = if method == "PATCH" { r#"{"paused":true}"# } else { "{}" };
+            let passes = passes(&mut world, role, method, path, body);
+            assert!(passes, "{} may not {method} {path}", role.name());
+        }
+        assert!(rows(list).count() > 20, "{}", role.name());
+    }
+}
