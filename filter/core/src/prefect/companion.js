@@ -39,16 +39,20 @@
     return { status: answer.status, person: answer.ok ? await answer.json() : null };
   };
   let checking = false;
+  let again = false;
   let over = false;
   const check = async () => {
-    if (checking || over) return;
-    checking = true;
+    if (over) return;
+    // What is told while an answer is on its way may be newer than that answer.
+    if (checking) { again = true; return; }
+    [checking, again] = [true, false];
     try {
       const { status, person } = await who();
       if (status === 401) ended();
       else if (person) show(person);
     } catch { /* no network: the next request will tell */ }
-    setTimeout(() => { checking = false; }, 1000);
+    // At most one a second, however many requests of the page are refused.
+    setTimeout(() => { checking = false; if (again) check(); }, 1000);
   };
 
   const writing = () => [...document.querySelectorAll("[role=dialog] :is(input, textarea), form :is(input, textarea), [contenteditable=true]")]

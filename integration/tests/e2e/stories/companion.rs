@@ -192,6 +192,8 @@ fn typed() {
         "document.body.insertAdjacentHTML('beforeend', '<form><textarea id=typed></textarea></form>')",
     );
     browser.fill("#typed", "a long text");
+    // It has asked a moment ago, and was told that all is well.
+    browser.script("document.dispatchEvent(new Event('visibilitychange'))");
     end_session(&browser, &origin);
     browser.script("fetch('/api/admin/version')");
     browser.wait("the question", |browser| {
