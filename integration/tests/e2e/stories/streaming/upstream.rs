@@ -15,7 +15,7 @@ use crate::world::eventually;
 /// A download begins with this.
 pub const FIRST: &str = "timestamp,level,flow_run_id,task_run_id,message\r\n";
 /// And goes on with this much, once it may: far more than all buffers on the way hold.
-pub const REST: usize = 64 * 1024 * 1024;
+pub const REST: usize = 128 * 1024 * 1024;
 const PIECE: usize = 64 * 1024;
 
 /// A running one. Its threads end with the process.
