@@ -82,7 +82,7 @@ impl HttpContext for Http {
         let response = ResponseView { headers: &headers };
         match self.shared.event(self.id, |gate, cx| gate.on_response(response, cx)) {
             Some(edit) => apply::response(&edit),
-            None => Action::Continue,
+            None => apply::reset(),
         }
     }
 
@@ -98,8 +98,15 @@ impl HttpContext for Http {
                 };
                 let step =
                     self.shared.event(self.id, |gate, cx| gate.on_response_data(&held, end, cx));
-                apply::data(BufferType::HttpResponseBody, size, step.unwrap_or(DataStep::Pass))
+                apply::data(BufferType::HttpResponseBody, size, step.unwrap_or(DataStep::Reset))
             }
+        }
+    }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        match self.shared.ask(self.id, Gate::response_trailers) {
+            Some(DataStep::Reset) => apply::reset(),
+            _ => Action::Continue,
         }
     }
 }

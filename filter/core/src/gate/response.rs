@@ -83,6 +83,15 @@ impl Gate {
         }
     }
 
+    /// Prefect's body ends in trailers. Nobody said so with its last bytes: what is still held unmasked does
+    /// not go on.
+    pub const fn response_trailers(&self) -> DataStep {
+        match &self.state {
+            State::Forwarded(Forwarded { rewrite: Rewrite::Masked(_), .. }) => DataStep::Reset,
+            _ => DataStep::Pass,
+        }
+    }
+
     /// Body bytes of Prefect's. `held` is everything that is held when the body is to be rewritten;
     /// `size` is what there is in any case.
     pub fn on_response_data(&mut self, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
