@@ -7,15 +7,23 @@ use serde_json::{Map, Number, Value};
 
 use crate::limits::JSON_DEPTH;
 
-/// Reads one JSON text.
+/// Reads one JSON text, nested as deeply as anything that we read of strangers ([`JSON_DEPTH`]).
 ///
 /// # Errors
 /// A sentence about what is wrong and where; it never quotes a value.
 pub fn parse(text: &[u8]) -> Result<Value, String> {
+    parse_nested(text, JSON_DEPTH)
+}
+
+/// Reads one JSON text, nested as deeply as that; serde itself stops at 127.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_nested(text: &[u8], depth: usize) -> Result<Value, String> {
     let text = core::str::from_utf8(text).map_err(|_| "not UTF-8".to_owned())?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value =
-        Strict { depth: 0 }.deserialize(&mut deserializer).map_err(|error| place(&error))?;
+        Strict { left: depth }.deserialize(&mut deserializer).map_err(|error| place(&error))?;
     deserializer.end().map_err(|error| place(&error))?;
     Ok(value)
 }
@@ -32,15 +40,14 @@ fn place(error: &serde_json::Error) -> String {
 
 #[derive(Clone, Copy)]
 struct Strict {
-    depth: usize,
+    /// So many levels more.
+    left: usize,
 }
 
 impl Strict {
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
-        if self.depth >= JSON_DEPTH {
-            return Err(E::custom("nested too deeply"));
-        }
-        Ok(Self { depth: self.depth.saturating_add(1) })
+        let left = self.left.checked_sub(1);
+        left.map(|left| Self { left }).ok_or_else(|| E::custom("nested too deeply"))
     }
 }
 
@@ -111,6 +118,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
+    use crate::limits::MASKED_DEPTH;
 
     #[test]
     fn a_member_name_twice_is_refused() {
@@ -124,6 +132,8 @@ mod tests {
         let nested = |n: usize| [b"[".repeat(n), b"]".repeat(n)].concat();
         assert!(parse(&nested(JSON_DEPTH)).is_ok());
         assert!(parse(&nested(JSON_DEPTH + 1)).is_err());
+        assert!(parse_nested(&nested(MASKED_DEPTH), MASKED_DEPTH).is_ok());
+        assert!(parse_nested(&nested(MASKED_DEPTH + 1), MASKED_DEPTH).is_err());
         assert!(parse(&b"[".repeat(100_000)).is_err());
     }
 

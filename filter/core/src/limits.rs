@@ -92,6 +92,10 @@ pub const QUEUED_SOCKETS_PER_ADDRESS: usize = 128;
 pub const REWRITTEN_BODY: usize = 24 * 1024;
 /// An answer of Prefect's that is masked, in bytes; what is longer nobody gets unmasked.
 pub const MASKED_BODY: usize = 1_000_000;
+/// Nesting of an answer of Prefect's that is masked.
+pub const MASKED_DEPTH: usize = 100;
+/// A message by which a client says which events it wants, where some are not for it.
+pub const EVENT_FILTER: usize = 16 * 1024;
 /// A return path, in bytes: it travels in the login cookie.
 pub const RETURN_PATH: usize = 2048;
 /// Text of a token or header that is shown in a log line, in characters.

@@ -65,6 +65,8 @@ pub enum Reason {
     NoRole,
     /// Another role is needed.
     RoleMissing,
+    /// Only a part of the answer is for the role.
+    Masked,
     // The login.
     /// A callback that belongs to no attempt of this browser.
     UnknownAttempt,
@@ -186,6 +188,7 @@ impl Reason {
             ),
             Self::NoRole => plain(403, "no_role", "Your account has no role in Prefect."),
             Self::RoleMissing => plain(403, "role_missing", "Your role does not allow this."),
+            Self::Masked => plain(403, "masked", "Only a part of this is for your role."),
             Self::UnknownAttempt => plain(
                 400,
                 "unknown_login",

@@ -10,7 +10,8 @@ use crate::policy::authorize;
 use crate::prefect::sockets::KnownSocket;
 use crate::refusal::{Reason, Refusal};
 use crate::stream::StreamId;
-use crate::ws::first_frame::{self, AuthFrame, First, NORMAL, POLICY, TRY_AGAIN};
+use crate::ws::event_filter::{EventFilter, Said};
+use crate::ws::first_frame::{self, AuthFrame, First, NORMAL, POLICY, PROTOCOL, TRY_AGAIN};
 use crate::ws::frame;
 use crate::ws::pending::Slot;
 
@@ -40,9 +41,11 @@ enum Stage {
     /// Proved by header: the first frame's token is replaced all the same. Clients of 3.4.13 send
     /// events without an auth frame, and without a subprotocol.
     Judged { without_auth: bool },
+    /// Proved, but some events are not for it: what it asks for is read as well.
+    InPart(EventFilter),
     /// Bytes pass unparsed.
     Passing,
-    /// Refused: nothing passes any more.
+    /// Refused, or left: nothing passes any more.
     Closed,
 }
 
@@ -69,7 +72,7 @@ impl Socket {
     /// What is wanted of the client's bytes.
     pub const fn client_data(&self) -> Interest {
         match self.stage {
-            Stage::Unjudged(_) | Stage::Judged { .. } => Interest::Bytes,
+            Stage::Unjudged(_) | Stage::Judged { .. } | Stage::InPart(_) => Interest::Bytes,
             Stage::Passing | Stage::Closed => Interest::Time,
         }
     }
@@ -82,7 +85,9 @@ impl Socket {
     /// Whether what opened it is good no more. One that the site does not know is over as well.
     pub fn is_over(&self, stream: StreamId, cx: &mut Cx<'_>) -> bool {
         match self.stage {
-            Stage::Judged { .. } | Stage::Passing => cx.site.socket_is_over(stream, cx.now),
+            Stage::Judged { .. } | Stage::InPart(_) | Stage::Passing => {
+                cx.site.socket_is_over(stream, cx.now)
+            }
             Stage::Unjudged(_) | Stage::Closed => false,
         }
     }
@@ -121,6 +126,7 @@ impl Socket {
         match self.stage {
             Stage::Passing => return (DataStep::Pass, None),
             Stage::Closed => return (DataStep::Replace(Vec::new()), None),
+            Stage::InPart(_) => return (DataStep::Replace(self.ask_in_part(held)), None),
             Stage::Unjudged(_) | Stage::Judged { .. } => {}
         }
         if held.is_empty() {
@@ -143,7 +149,7 @@ impl Socket {
         let (step, event) = match first_frame::read(rest, limit) {
             First::Incomplete if end => (DataStep::Reset, None),
             First::Incomplete => (DataStep::Hold, None),
-            First::Auth(auth) if judged => (self.pass(auth, rest, cx), None),
+            First::Auth(auth) if judged => (self.pass(auth, rest, stream, cx), None),
             First::Auth(auth) => self.judge(auth, rest, stream, cx),
             First::Close | First::Other(_) | First::Invalid(_) if without_auth => {
                 self.stage = Stage::Passing;
@@ -184,9 +190,35 @@ impl Socket {
         held.split_at_checked(at)
     }
 
-    fn pass(&mut self, auth: AuthFrame, bytes: &[u8], cx: &Cx<'_>) -> DataStep {
-        self.stage = Stage::Passing;
-        DataStep::Replace(auth.rewrite(bytes, &cx.site.config().secrets.prefect))
+    fn pass(&mut self, auth: AuthFrame, bytes: &[u8], stream: StreamId, cx: &Cx<'_>) -> DataStep {
+        let (mut on, rest) = auth.rewrite(bytes, &cx.site.config().secrets.prefect);
+        if cx.site.sockets.find(stream).is_none_or(|open| open.in_part) {
+            self.stage = Stage::InPart(EventFilter::default());
+            on.extend(self.ask_in_part(rest));
+        } else {
+            self.stage = Stage::Passing;
+            on.extend(rest);
+        }
+        DataStep::Replace(on)
+    }
+
+    /// What goes on of bytes behind the auth frame, where some events are not for the client.
+    fn ask_in_part(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let Stage::InPart(filter) = &mut self.stage else { return Vec::new() };
+        let (mut on, said) = filter.read(bytes);
+        match said {
+            Said::NotYet => {}
+            Said::Wanted => self.stage = Stage::Passing,
+            Said::Leaves => {
+                self.stage = Stage::Closed;
+                on.extend(frame::close(NORMAL, "", MASK));
+            }
+            Said::Odd => {
+                self.stage = Stage::Closed;
+                on.extend(frame::close(PROTOCOL, "A filter was expected.", MASK));
+            }
+        }
+        on
     }
 
     fn judge(
@@ -226,14 +258,15 @@ impl Socket {
             }
         };
         let permit = permit.and_then(|permit| {
-            let place = cx.site.sockets.take(stream, &self.known, &permit);
+            let config = cx.site.config();
+            let place = cx.site.sockets.take(stream, &self.known, &permit, &config);
             if place { Ok(permit) } else { Err(too_many()) }
         });
         match permit {
             Ok(permit) => {
                 cx.site.pending.release(stream);
                 let event = Event::forwarded(&permit);
-                (self.pass(auth, bytes, cx), Some(event))
+                (self.pass(auth, bytes, stream, cx), Some(event))
             }
             Err(refusal) => {
                 let transient = refusal.reason.meaning().status >= 500;

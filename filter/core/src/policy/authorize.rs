@@ -8,6 +8,7 @@ use crate::http::target::Target;
 use crate::policy::hold::Hold;
 use crate::policy::principal::{Identity, Method, Principal};
 use crate::policy::role::Role;
+use crate::prefect::masks::Mask;
 use crate::prefect::operations::{self, Operation};
 use crate::prefect::sockets::KnownSocket;
 use crate::refusal::{Reason, Refusal};
@@ -111,7 +112,12 @@ pub fn identity(
     operation: &Operation<'_>,
     roles: &Roles,
 ) -> Result<Permit, Refusal> {
-    let reported = match may(&identity, operation) {
+    let verdict = match may(&identity, operation) {
+        // What it would get only a part of is reported as well.
+        Ok(()) if roles.report_only => may_have_all(&identity, operation),
+        verdict => verdict,
+    };
+    let reported = match verdict {
         Ok(()) => None,
         Err(refusal) if roles.report_only => Some(Box::new(refusal)),
         Err(refusal) => return Err(refusal),
@@ -137,4 +143,17 @@ pub fn may(identity: &Identity, operation: &Operation<'_>) -> Result<(), Refusal
         }
         Some(_) => Ok(()),
     }
+}
+
+/// Whether the whole of the answer is for an identity's role.
+///
+/// # Errors
+/// [`Reason::Masked`], with the operation and the roles that would get it.
+pub fn may_have_all(identity: &Identity, operation: &Operation<'_>) -> Result<(), Refusal> {
+    let Some(mask) = Mask::for_role(operation, identity.role) else { return Ok(()) };
+    let role = identity.role.map_or("none", Role::name);
+    Err(Refusal::new(Reason::Masked)
+        .seen(format!("role {role} for {operation}, whose answer would be masked"))
+        .wanted(mask.roles().names())
+        .by(Rc::clone(&identity.principal)))
 }

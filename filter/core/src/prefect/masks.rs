@@ -1,12 +1,15 @@
 //! What Prefect shows of secrets without being asked: it hides only what a block's class names by a plain
-//! key, and only those settings whose type is secret. Whoever may have no secrets gets these answers without
-//! the values.
+//! key, in events of blocks no more than that, and only those settings whose type is secret. Whoever may have
+//! no secrets gets these answers without the values.
 
 use serde_json::{Map, Value};
 
 use crate::config::Config;
+use crate::limits::MASKED_DEPTH;
 use crate::policy::authorize::Permit;
+use crate::policy::role::Role;
 use crate::policy::role_set::RoleSet;
+use crate::prefect::block_events;
 use crate::prefect::operations::{Operation, SECRETS};
 
 /// What is taken out of an answer.
@@ -14,6 +17,8 @@ use crate::prefect::operations::{Operation, SECRETS};
 pub enum Mask {
     /// The data of block documents.
     BlockData,
+    /// What events of block documents carry; by socket such events do not come at all.
+    BlockEvents,
     /// The texts of the server's settings: addresses and headers may hold passwords.
     Settings,
 }
@@ -25,6 +30,9 @@ const MASKED: &[(&str, &str, Mask)] = &[
     ("GET", "/block_documents/{id}", Mask::BlockData),
     ("GET", "/block_types/slug/{slug}/block_documents", Mask::BlockData),
     ("GET", "/block_types/slug/{slug}/block_documents/name/{block_document_name}", Mask::BlockData),
+    ("POST", "/events/filter", Mask::BlockEvents),
+    ("GET", "/events/filter/next", Mask::BlockEvents),
+    ("SOCKET", "/events/out", Mask::BlockEvents),
 ];
 
 /// Stands in the place of a text.
@@ -35,16 +43,22 @@ impl Mask {
     #[must_use]
     pub fn of(operation: &Operation<'_>, permit: &Permit, config: &Config) -> Option<Self> {
         let (_, role) = permit.identity()?;
+        Self::for_role(operation, role).filter(|_| !config.roles.report_only)
+    }
+
+    /// What is not for a role in the answer to an operation.
+    #[must_use]
+    pub fn for_role(operation: &Operation<'_>, role: Option<Role>) -> Option<Self> {
         let (.., mask) = MASKED.iter().find(|(m, t, _)| operation.is(m, t))?;
         let open = role.is_some_and(|role| mask.roles().include(role));
-        (!open && !config.roles.report_only).then_some(*mask)
+        (!open).then_some(*mask)
     }
 
     /// Who gets such an answer as it is.
     #[must_use]
     pub const fn roles(self) -> RoleSet {
         match self {
-            Self::BlockData => SECRETS,
+            Self::BlockData | Self::BlockEvents => SECRETS,
             Self::Settings => RoleSet::of(&[]),
         }
     }
@@ -52,9 +66,10 @@ impl Mask {
     /// An answer without the values; `None` for one that can't be read, which nobody gets then.
     #[must_use]
     pub fn apply(self, body: &[u8]) -> Option<Vec<u8>> {
-        let mut answer = crate::json::parse(body).ok()?;
+        let mut answer = crate::json::parse_nested(body, MASKED_DEPTH).ok()?;
         match self {
             Self::BlockData => without_data(&mut answer),
+            Self::BlockEvents => block_events::without_payload(&mut answer),
             Self::Settings => without_texts(&mut answer),
         }
         serde_json::to_vec(&answer).ok()

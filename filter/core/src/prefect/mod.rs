@@ -1,6 +1,7 @@
 //! What is Prefect's own: its operations, its sockets, its credential, its UI settings.
 
 pub mod answer;
+pub mod block_events;
 mod bodies;
 pub mod companion;
 pub mod masks;

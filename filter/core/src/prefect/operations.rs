@@ -88,10 +88,14 @@ impl<'a> Operation<'a> {
         Self { what: What::Socket(path), secrets: false, harmless: false }
     }
 
-    /// Whether it is this one of the API's.
+    /// Whether it is this one of the API's; the method of a socket is `SOCKET`.
     #[must_use]
     pub fn is(&self, method: &str, template: &str) -> bool {
-        matches!(&self.what, What::Api(m, path) if m == method && fits(template, path))
+        match &self.what {
+            What::Api(m, path) => m == method && fits(template, path),
+            What::Socket(path) => method == "SOCKET" && fits(template, path),
+            What::Ui(_) => false,
+        }
     }
 
     fn by_body(&self) -> Option<&'static ByBody> {
@@ -180,6 +184,7 @@ mod tests {
     use super::*;
     use crate::config::example::config;
     use crate::prefect::bodies::BodyRule;
+    use crate::prefect::masks::Mask;
 
     fn roles(method: &str, path: &str, query: &str) -> RoleSet {
         let target = format!("/api{path}?{query}");
@@ -287,11 +292,38 @@ mod tests {
     fn described() -> impl Iterator<Item = (&'static str, &'static str, Option<&'static str>)> {
         DESCRIBED.iter().flat_map(|list| list.lines()).map(|line| {
             let (method, rest) = line.split_once(' ').unwrap();
+            let rest = rest.split_once(" answers with ").map_or(rest, |(rest, _)| rest);
             match rest.split_once(" include_secrets in ") {
                 Some((template, place)) => (method, template, Some(place)),
                 None => (method, rest, None),
             }
         })
+    }
+
+    /// Whose answers are masked for whoever reads them is found by what Prefect says that they hold.
+    #[test]
+    fn every_answer_that_holds_data_of_blocks_is_masked() {
+        let mut count = 0;
+        for line in DESCRIBED.iter().flat_map(|list| list.lines()) {
+            let Some((head, held)) = line.split_once(" answers with ") else { continue };
+            let mut words = head.split(' ');
+            let (method, template) = (words.next().unwrap(), words.next().unwrap());
+            let wanted = match held {
+                "BlockDocument" => Mask::BlockData,
+                "EventPage" => Mask::BlockEvents,
+                "Settings" => Mask::Settings,
+                other => panic!("{other}"),
+            };
+            let what = What::Api(method.into(), template.into());
+            let operation = Operation { what, secrets: false, harmless: true };
+            for role in [Role::Viewer, Role::Operator] {
+                let reads = roles_for(&operation).include(role);
+                let mask = Mask::for_role(&operation, Some(role));
+                assert!(!reads || mask == Some(wanted), "{line}: {mask:?}");
+                count += usize::from(reads);
+            }
+        }
+        assert!(count >= 2 * 7 * DESCRIBED.len(), "{count}");
     }
 
     #[test]

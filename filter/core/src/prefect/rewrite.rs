@@ -64,8 +64,9 @@ impl Rewrite {
             Self::Nothing => false,
             Self::Settings => answer.status() == 200 && is_plain(answer),
             Self::Page => answer.status() == 200 && companion::is_page(answer) && is_plain(answer),
-            // Whatever it is: one that can't be read does not go on. Errors hold nothing of the kind.
-            Self::Masked(_) => (200..300).contains(&answer.status()),
+            // Whatever it is: one that can't be read does not go on. Only of what is plainly no success
+            // nothing of the kind is expected.
+            Self::Masked(_) => !(300..600).contains(&answer.status()),
         };
         if readable { self } else { Self::Nothing }
     }
@@ -227,5 +228,8 @@ mod tests {
             assert!(by(Rewrite::Masked(Mask::BlockData), &lines), "{lines:?}");
         }
         assert!(!by(Rewrite::Masked(Mask::BlockData), &[(":status", "404")]));
+        for unreadable in [vec![], vec![(":status", "x")]] {
+            assert!(by(Rewrite::Masked(Mask::BlockData), &unreadable));
+        }
     }
 }

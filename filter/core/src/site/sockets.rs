@@ -6,6 +6,7 @@ use crate::machine::{api_key, certificate, personal_token};
 use crate::policy::authorize;
 use crate::policy::hold::Hold;
 use crate::policy::principal::Identity;
+use crate::prefect::masks::Mask;
 use crate::stream::StreamId;
 use crate::time::UnixTime;
 use crate::ws::open::OpenSocket;
@@ -39,13 +40,14 @@ impl Site {
     /// Judges a socket anew, by this site's settings.
     pub fn fate(&mut self, open: &OpenSocket, now: UnixTime) -> Fate {
         let Some(identity) = self.still(open, now) else { return Fate::Ends };
-        let roles = &self.config.roles;
-        match authorize::identity(identity, &open.known.operation(), roles) {
-            Ok(permit) if permit.until().is_none_or(|until| now < until) => {
-                Fate::GoesOn(permit.until())
-            }
-            _ => Fate::Ends,
-        }
+        let operation = open.known.operation();
+        let Ok(permit) = authorize::identity(identity, &operation, &self.config.roles) else {
+            return Fate::Ends;
+        };
+        let all = Mask::of(&operation, &permit, &self.config).is_none();
+        let in_time = permit.until().is_none_or(|until| now < until);
+        // What has been asked for in whole can't be had in part later.
+        if in_time && (all || open.in_part) { Fate::GoesOn(permit.until()) } else { Fate::Ends }
     }
 
     /// Whom the socket's hold proves now.

@@ -17,6 +17,8 @@ pub const POLICY: u16 = 1008;
 pub const TRY_AGAIN: u16 = 1013;
 /// What the client itself wanted.
 pub const NORMAL: u16 = 1000;
+/// What Prefect itself says of a message that it does not expect.
+pub const PROTOCOL: u16 = 1002;
 
 /// What the held bytes are.
 #[derive(Debug)]
@@ -90,14 +92,14 @@ impl AuthFrame {
         }
     }
 
-    /// What Prefect gets for bytes that begin with this frame: the same message with its own
-    /// string, then whatever stood behind the frame.
+    /// What Prefect gets for this frame, the same message with its own string; and whatever stands behind
+    /// the frame in bytes that begin with it.
     #[must_use]
-    pub fn rewrite(mut self, bytes: &[u8], auth_string: &Secret) -> Vec<u8> {
+    pub fn rewrite<'a>(mut self, bytes: &'a [u8], auth_string: &Secret) -> (Vec<u8>, &'a [u8]) {
         self.members.insert("token".to_owned(), auth_string.expose_str().into());
         let message = Value::Object(self.members).to_string();
         let rest = bytes.get(self.length..).unwrap_or_default();
-        [frame::write(TEXT, message.as_bytes(), self.mask).as_slice(), rest].concat()
+        (frame::write(TEXT, message.as_bytes(), self.mask), rest)
     }
 }
 
@@ -117,11 +119,11 @@ mod tests {
         .concat();
         let First::Auth(auth) = read(&held, 4096) else { panic!("no auth frame") };
         assert!(matches!(auth.presented(), Some(Presented::Basic { .. })));
-        let out = auth.rewrite(&held, &Secret::new("admin:pw"));
+        let (out, rest) = auth.rewrite(&held, &Secret::new("admin:pw"));
         let Read::Frame(sent) = frame::read(&out, 4096) else { panic!("no frame") };
         let message: Value = serde_json::from_slice(&sent.payload).unwrap();
         assert_eq!(message, serde_json::json!({"type": "auth", "token": "admin:pw", "v": 1}));
-        assert_eq!(&out[sent.length..], b"next");
+        assert_eq!((sent.length, rest), (out.len(), b"next".as_slice()));
         assert!(!String::from_utf8_lossy(&sent.payload).contains("lk_x"));
     }
 

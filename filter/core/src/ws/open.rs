@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use crate::config::Config;
 use crate::limits::SOCKETS_OF_PRINCIPAL;
 use crate::policy::authorize::Permit;
 use crate::policy::hold::Hold;
 use crate::policy::principal::Principal;
+use crate::prefect::masks::Mask;
 use crate::prefect::sockets::KnownSocket;
 use crate::stream::StreamId;
 use crate::time::UnixTime;
@@ -26,20 +28,29 @@ pub struct OpenSocket {
     pub hold: Hold,
     /// When that must be looked at; `None` for no time.
     pub until: Option<UnixTime>,
+    /// Some of what it brings is not for its client, and is left out.
+    pub in_part: bool,
 }
 
 impl OpenSockets {
     /// Takes a place for a socket that was permitted; whether there was one.
     #[must_use]
-    pub fn take(&mut self, stream: StreamId, known: &KnownSocket, permit: &Permit) -> bool {
+    pub fn take(
+        &mut self,
+        stream: StreamId,
+        known: &KnownSocket,
+        permit: &Permit,
+        config: &Config,
+    ) -> bool {
         let Some((principal, hold)) = permit.holder() else { return false };
         let own = self.0.values().filter(|open| open.principal.id == principal.id).count();
         if own >= SOCKETS_OF_PRINCIPAL {
             return false;
         }
         let (principal, hold) = (Rc::clone(principal), hold.clone());
-        let open = OpenSocket { known: known.clone(), principal, hold, until: permit.until() };
-        self.0.insert(stream, open);
+        let (known, until) = (known.clone(), permit.until());
+        let in_part = Mask::of(&known.operation(), permit, config).is_some();
+        self.0.insert(stream, OpenSocket { known, principal, hold, until, in_part });
         true
     }
 

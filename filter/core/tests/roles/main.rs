@@ -12,6 +12,7 @@
 mod world;
 
 mod bodies;
+mod events;
 mod lists;
 mod masks;
 mod report_only;
@@ -34,7 +35,8 @@ pub fn settings() -> Value {
     settings
 }
 
-fn key(role: Role) -> String {
+/// The key of a role.
+pub fn key(role: Role) -> String {
     format!("lk_planted-key-of-{}", role.name())
 }
 

@@ -2,6 +2,7 @@
 //! ask for secrets.
 
 mod bodies;
+mod events;
 mod in_the_ui;
 mod operations;
 
@@ -18,7 +19,10 @@ use crate::recorder::Recorder;
 const ABOUT: &str = "roles";
 
 pub fn stories() -> Vec<Trial> {
-    [operations::stories(), bodies::stories(), in_the_ui::stories()].into_iter().flatten().collect()
+    [operations::stories(), bodies::stories(), events::stories(), in_the_ui::stories()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// A gate that knows a key of each role, before an upstream that writes down what reaches it.
@@ -31,18 +35,27 @@ impl Scene {
     fn start(name: &'static str, patch: &Value) -> Self {
         let recorder = Recorder::start();
         let mut settings = patch.clone();
-        settings["machines"] = json!({ "api_keys": Role::ALL.map(|role| json!({
-            "name": role.name(),
-            "sha256": hex(digest(&SHA256, key(role).as_bytes()).as_ref()),
-            "role": role.name(),
-        })) });
+        settings["machines"] = keys();
         let lane = Plan::new(name).prefect(recorder.port).patch(settings).start();
         Self { lane, recorder }
     }
 
     fn by(&self, role: Role, request: Request) -> Request {
-        request.host(self.lane.gate.machine_host()).header("x-api-key", key(role))
+        by(&self.lane, role, request)
     }
+}
+
+fn by(lane: &Lane, role: Role, request: Request) -> Request {
+    request.host(lane.gate.machine_host()).header("x-api-key", key(role))
+}
+
+/// Settings that know a key of each role.
+fn keys() -> Value {
+    json!({ "api_keys": Role::ALL.map(|role| json!({
+        "name": role.name(),
+        "sha256": hex(digest(&SHA256, key(role).as_bytes()).as_ref()),
+        "role": role.name(),
+    })) })
 }
 
 fn key(role: Role) -> String {

@@ -57,7 +57,11 @@ fn list(version: &str) -> PathBuf {
     checkout().join(format!("filter/core/tests/data/prefect-operations/{version}.txt"))
 }
 
-/// Prefect's description of its API, as lines of method, path and where it takes `include_secrets`.
+/// What Prefect shows of secrets unasked, by the names of its schemas.
+const SHOWN: [&str; 3] = ["BlockDocument", "EventPage", "Settings"];
+
+/// Prefect's description of its API, as lines of method, path, where it takes `include_secrets`, and what
+/// answers hold that may show some.
 fn described(version: &'static str) -> String {
     let request = Request::get("/api/openapi.json")
         .header("authorization", basic(&world().secrets.prefect_auth_string));
@@ -69,7 +73,10 @@ fn described(version: &'static str) -> String {
         for (method, operation) in operations.as_object().unwrap() {
             let secrets = by_query(operation).or_else(|| by_body(operation, &document));
             let secrets = secrets.map(|place| format!(" include_secrets in {place}"));
-            lines.push(format!("{} {path}{}", method.to_uppercase(), secrets.unwrap_or_default()));
+            let shown = shown(operation, &document);
+            let shown = shown.map(|schema| format!(" answers with {schema}"));
+            let (secrets, shown) = (secrets.unwrap_or_default(), shown.unwrap_or_default());
+            lines.push(format!("{} {path}{secrets}{shown}", method.to_uppercase()));
         }
     }
     // The path first: the same order as the table's.
@@ -85,26 +92,42 @@ fn by_query(operation: &Value) -> Option<&'static str> {
 /// Whether a body's schema has such a member, at any depth.
 fn by_body(operation: &Value, document: &Value) -> Option<&'static str> {
     let body = operation.get("requestBody")?;
-    let mut seen = Vec::new();
-    names_secrets(body, document, &mut seen).then_some("body")
+    let names = |name: &str, _: &Value| name == "include_secrets";
+    names_somewhere(&names, body, document, &mut Vec::new()).then_some("body")
 }
 
-fn names_secrets(schema: &Value, document: &Value, seen: &mut Vec<String>) -> bool {
+/// Which of them its answer may hold, at any depth.
+fn shown(operation: &Value, document: &Value) -> Option<&'static str> {
+    let answer = operation.pointer("/responses/200")?;
+    SHOWN.into_iter().find(|schema| {
+        let place = format!("#/components/schemas/{schema}");
+        let names = |name: &str, value: &Value| name == "$ref" && *value == place;
+        names_somewhere(&names, answer, document, &mut Vec::new())
+    })
+}
+
+/// Whether a member of a schema, or of one that it refers to, is such a one.
+fn names_somewhere(
+    such: &impl Fn(&str, &Value) -> bool,
+    schema: &Value,
+    document: &Value,
+    seen: &mut Vec<String>,
+) -> bool {
     match schema {
         Value::Object(members) => members.iter().any(|(name, value)| {
-            if name == "include_secrets" {
+            if such(name, value) {
                 return true;
             }
             match value.as_str().and_then(|text| text.strip_prefix("#/")) {
                 Some(place) if name == "$ref" && !seen.contains(&place.to_owned()) => {
                     seen.push(place.to_owned());
                     let referred = document.pointer(&format!("/{place}")).unwrap();
-                    names_secrets(referred, document, seen)
+                    names_somewhere(such, referred, document, seen)
                 }
-                _ => names_secrets(value, document, seen),
+                _ => names_somewhere(such, value, document, seen),
             }
         }),
-        Value::Array(items) => items.iter().any(|item| names_secrets(item, document, seen)),
+        Value::Array(items) => items.iter().any(|item| names_somewhere(such, item, document, seen)),
         _ => false,
     }
 }
