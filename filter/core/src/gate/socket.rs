@@ -126,6 +126,7 @@ impl Socket {
         match self.stage {
             Stage::Passing => return (DataStep::Pass, None),
             Stage::Closed => return (DataStep::Replace(Vec::new()), None),
+            Stage::InPart(_) if held.is_empty() => return (DataStep::Pass, None),
             Stage::InPart(_) => return (DataStep::Replace(self.ask_in_part(held)), None),
             Stage::Unjudged(_) | Stage::Judged { .. } => {}
         }
