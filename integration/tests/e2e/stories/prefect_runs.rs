@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::story;
 use crate::client::{Gate, Request};
-use crate::keycloak_admin::{add_client, basic, client_token};
+use crate::keycloak_admin::{add_client, basic, client_token, with_role};
 use crate::lane::Lane;
 use crate::prefect_client::{Client, Credential, Setup, gated, newest};
 use crate::traffic;
@@ -39,6 +39,11 @@ pub fn stories() -> Vec<Trial> {
         })
     });
     let others = [
+        story(
+            ABOUT,
+            "an operator starts a run and watches it, events and logs, to its end",
+            watched,
+        ),
         story(ABOUT, "a refusal is said in words", refusals),
         story(ABOUT, "a flow takes as long through the gate as without it", no_slower),
     ];
@@ -194,7 +199,50 @@ fn ended(gate: &Gate, name: &str, part: &Running, client: &Client, log: &str) ->
 
 fn served(setup: Setup, gate: &Gate) {
     let name = own(&setup, "served");
-    let client = Client::new(&name, setup);
+    let (client, served) = serve(&name, setup, gate);
+    client.prefect(&["deployment", "run", &format!("hello/{name}")]).expect_success();
+    let run = ended(gate, &name, &served, &client, "serve");
+    assert_logs(gate, &run);
+    assert_events(gate, &run);
+    // What Prefect says when it is stopped is another matter.
+    assert_connected(&client.log("serve"));
+    served.stop().unwrap();
+}
+
+/// The operator's sockets bring what is for operators.
+fn watched() {
+    let name = "watched";
+    let (_client, served) = serve(name, newest(), &world().gate);
+    let secret = add_client("operator", |client| with_role(client, "operator"));
+    let operator = Client::new("operator", newest().with(&format!("operator:{secret}")));
+    let said = operator
+        .prefect(&[
+            "deployment",
+            "run",
+            &format!("hello/{name}"),
+            "--watch",
+            "--watch-timeout",
+            "60",
+        ])
+        .expect_success();
+    for seen in ["prefect.flow-run.Completed", "Hello"] {
+        assert!(said.contains(seen), "{seen:?} is not in:\n{said}");
+    }
+    // The one asks for secrets without saying so, the other does not.
+    let listed = operator.prefect(&["block", "ls"]);
+    assert!(
+        !listed.succeeded && listed.text.contains("Needed: worker or admin"),
+        "{}",
+        listed.text
+    );
+    let looked_at = operator.prefect(&["block", "inspect", "secret/none"]);
+    assert!(looked_at.text.contains("not found"), "{}", looked_at.text);
+    served.stop().unwrap();
+}
+
+/// `serve()`, until Prefect knows of it.
+fn serve(name: &str, setup: Setup, gate: &Gate) -> (Client, Running) {
+    let client = Client::new(name, setup);
     // Old versions want the flow's file below the folder in which they are started.
     fs::copy(checkout().join("integration/flows/hello.py"), client.folder().join("hello.py"))
         .unwrap();
@@ -210,13 +258,7 @@ fn served(setup: Setup, gate: &Gate) {
         let known = ask(gate, "/api/deployments/filter", &deployment);
         known.as_array().is_some_and(|known| !known.is_empty()).then_some(())
     });
-    client.prefect(&["deployment", "run", &format!("hello/{name}")]).expect_success();
-    let run = ended(gate, &name, &served, &client, "serve");
-    assert_logs(gate, &run);
-    assert_events(gate, &run);
-    // What Prefect says when it is stopped is another matter.
-    assert_connected(&client.log("serve"));
-    served.stop().unwrap();
+    (client, served)
 }
 
 /// The same flow straight to Prefect and through the gate, in turns; the quickest of each, since the
