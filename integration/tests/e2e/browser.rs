@@ -267,6 +267,11 @@ impl Browser {
         block(self.client.switch_to_window(tabs.swap_remove(at))).unwrap();
     }
 
+    /// Closes the tab in front; [`Self::tab`] brings another one there.
+    pub fn close_tab(&self) {
+        block(self.client.close_window()).unwrap();
+    }
+
     pub fn tabs(&self) -> usize {
         block(self.client.windows()).unwrap().len()
     }

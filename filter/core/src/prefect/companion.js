@@ -16,7 +16,7 @@
   const ours = (url) => { try { return new URL(url, location.href).origin === location.origin; } catch { return false; } };
   const observe = (status, url, read) => {
     if (!ours(url)) return;
-    if (status === 401) check();
+    if (status === 401) { if (!question) check(); }
     // At once: the page may be about to read the body itself.
     else if (status === 403) try { Promise.resolve(read()).then(explain, () => {}); } catch { /* no JSON */ }
   };
@@ -40,48 +40,74 @@
   };
   let checking = false;
   let again = false;
-  let over = false;
+  // The page is being left: what its requests are told now is about a session that it will not see again.
+  let leaving = false;
   const check = async () => {
-    if (over) return;
+    if (leaving) return;
     // What is told while an answer is on its way may be newer than that answer.
     if (checking) { again = true; return; }
     [checking, again] = [true, false];
     try {
       const { status, person } = await who();
+      if (leaving) return;
       if (status === 401) ended();
-      else if (person) show(person);
+      else if (person) begun(person);
     } catch { /* no network: the next request will tell */ }
     // At most one a second, however many requests of the page are refused.
     setTimeout(() => { checking = false; if (again) check(); }, 1000);
   };
 
-  const writing = () => [...document.querySelectorAll("[role=dialog] :is(input, textarea), form :is(input, textarea), [contenteditable=true]")]
-    .some((field) => field.isContentEditable ? field.textContent.trim() !== ""
-      : field.type !== "checkbox" && field.type !== "radio" && field.value !== field.defaultValue);
+  // What somebody has typed. Frameworks write what they like into fields, so what counts is what people do.
+  const before = new WeakMap();
+  const touched = new Set();
+  const SEARCH = "[type=search],[placeholder^=search i],[placeholder^=filter i],[aria-label^=search i]";
+  const text = (field) => field.isContentEditable ? field.textContent : field.value;
+  const isText = (field) => field.isContentEditable || field.matches?.("input:not([type=checkbox],[type=radio]),textarea");
+  document.addEventListener("focusin", ({ target }) => { if (isText(target) && !before.has(target)) before.set(target, text(target)); }, true);
+  const touch = ({ target, isTrusted }) => {
+    // Fields that are no texts may tell of a choice by events of the framework's.
+    const counts = isText(target) ? isTrusted && !target.matches(SEARCH) : target.closest?.("form,[role=dialog]");
+    if (counts) touched.add(target);
+  };
+  for (const kind of ["input", "change"]) document.addEventListener(kind, touch, true);
+  const writing = () => [...touched].some((field) => field.isConnected && !(isText(field) && text(field) === before.get(field)));
+
   const returns = () => {
     const now = Date.now();
     let times = [];
     try { times = JSON.parse(sessionStorage.getItem("lictor-returns") || "[]").filter((time) => now - time < 120000); } catch { /* none */ }
     return [times, now];
   };
+  // Loading the page is what starts a login, and the login ends on it.
+  const load = () => { leaving = true; location.reload(); };
   const ended = () => {
-    over = true;
     // Other tabs wait until somebody looks at them: each login is one of at most five.
-    if (document.visibilityState !== "visible") {
-      document.addEventListener("visibilitychange", () => { over = false; check(); }, { once: true });
-      return;
-    }
+    if (question || document.visibilityState !== "visible") return;
     const [times, now] = returns();
     if (times.length >= 3 || writing()) {
-      say("Your session has ended. Sign in again to go on; what you have typed here will be gone.", "Sign in again");
+      inquire("Your session has ended. What you have typed here is lost when you sign in again on this page; in another tab it is not.", "Sign in again");
       return;
     }
     try { sessionStorage.setItem("lictor-returns", JSON.stringify([...times, now])); } catch { /* storage is off */ }
-    // Loading the page is what starts a login, and the login ends on it.
-    location.reload();
+    load();
+  };
+  let known;
+  const begun = (person) => {
+    known ??= person.user;
+    if (known === person.user) {
+      // It goes on, in whichever tab it was begun.
+      question?.remove();
+      question = undefined;
+      if (note.querySelector("button")) note.replaceChildren();
+    } else if (!writing()) {
+      return load();
+    } else if (!question) {
+      inquire("Somebody else is signed in here now. What stands on this page belongs to whoever was before.", "Load the page again");
+    }
+    show(person);
   };
   const look = () => { if (document.visibilityState === "visible") check(); };
-  addEventListener("pageshow", (event) => { if (event.persisted) look(); });
+  addEventListener("pageshow", (event) => { if (event.persisted) { leaving = false; look(); } });
   document.addEventListener("visibilitychange", look);
 
   /* What is shown. */
@@ -110,13 +136,18 @@
     .chip i{flex:none;color:var(--soft);font-style:normal}
     :host(.small) .chip{padding:3px}
     :host(.small) .chip :is(span,i){display:none}
-    .card{position:absolute;min-width:220px;max-width:min(320px,90vw);padding:14px;border:1px solid var(--line);border-radius:10px;
+    .card{position:absolute;overflow:auto;width:max-content;min-width:220px;max-width:min(320px,90vw);padding:14px;border:1px solid var(--line);border-radius:10px;
       background:var(--card);color:var(--ink);box-shadow:0 6px 24px #0004}
     :host(.bottom) .card{bottom:calc(100% + 8px)} :host(:not(.bottom)) .card{top:calc(100% + 8px)}
     :host(.right) .card{right:0} :host(:not(.right)) .card{left:0}
     .card p{margin:0 0 4px;overflow-wrap:anywhere} .card p:first-child{font-weight:600} .card .soft{color:var(--soft)}
     .card a,.note button{display:block;width:100%;margin-top:12px;padding:7px 12px;border:1px solid var(--line);border-radius:8px;
       background:none;color:var(--act);font-weight:600;text-align:center;text-decoration:none}
+    dialog{max-width:min(440px,92vw);padding:20px;border:1px solid var(--line);border-radius:10px;background:var(--card);color:var(--ink);
+      font:14px/1.5 system-ui,sans-serif;box-shadow:0 6px 24px #0004}
+    dialog::backdrop{background:#0006}
+    dialog p{margin:0 0 16px}
+    dialog button{margin-right:8px;padding:7px 12px;border:1px solid var(--line);border-radius:8px;background:none;color:var(--act);font-weight:600}
     .note{position:fixed;left:50%;bottom:56px;transform:translateX(-50%);width:max-content;max-width:min(440px,92vw);padding:12px 16px;
       border:1px solid var(--line);border-radius:10px;background:var(--card);color:var(--ink);box-shadow:0 6px 24px #0004}
     .note:empty{display:none}`);
@@ -144,13 +175,26 @@
       make("p", { textContent: called }),
       ...(person.email && person.email !== called ? [make("p", { className: "soft", textContent: person.email })] : []),
       make("p", { className: "soft", textContent: `Role: ${may}` }),
-      make("a", { href: `${endpoints}/sign_out`, textContent: "Sign out" }));
+      make("a", { href: `${endpoints}/sign_out`, textContent: "Sign out", onclick: signOut }));
     chip.hidden = false;
     place();
+  };
+  const signOut = () => {
+    leaving = true;
+    // If it comes to nothing.
+    setTimeout(() => { leaving = false; }, 60000);
   };
   const open = (yes) => {
     card.hidden = !yes;
     chip.ariaExpanded = String(yes);
+    if (!yes) return;
+    // Within the window, however small that is.
+    const from = chip.getBoundingClientRect();
+    const room = host.classList.contains("bottom") ? from.top : innerHeight - from.bottom;
+    Object.assign(card.style, { maxHeight: `${room - 2 * GAP}px`, translate: "none" });
+    const box = card.getBoundingClientRect();
+    const aside = Math.min(0, document.documentElement.clientWidth - GAP - box.right) || Math.max(0, GAP - box.left);
+    card.style.translate = `${aside}px`;
   };
   chip.addEventListener("click", () => open(card.hidden));
   root.addEventListener("keydown", (event) => {
@@ -162,17 +206,53 @@
   document.addEventListener("pointerdown", (event) => { if (event.target !== host) open(false); }, true);
   host.addEventListener("focusout", (event) => { if (!event.relatedTarget || event.relatedTarget !== host) setTimeout(() => { if (!root.activeElement) open(false); }); });
 
+  // A dialog of the page's takes a press or the focus elsewhere for a wish to be closed.
+  const keepToOurselves = (element) => {
+    for (const kind of ["pointerdown", "mousedown", "touchstart", "click", "focusin"]) element.addEventListener(kind, (event) => event.stopPropagation());
+  };
+  keepToOurselves(host);
+
+  // A dialog of its own, above those of the page and in nobody's shadow: what they hide from screen readers
+  // was there before them.
+  let question;
+  const inquire = (said, action) => {
+    const leave = make("button", { type: "button", textContent: action, onclick: load });
+    const stay = make("button", { type: "button", textContent: "Stay on this page", autofocus: true });
+    const about = make("p", { id: "about", textContent: said });
+    const dialog = make("dialog", {}, about, stay, leave);
+    dialog.setAttribute("aria-labelledby", "about");
+    question = make("lictor-question", { className: host.className });
+    const inner = question.attachShadow({ mode: "open" });
+    inner.adoptedStyleSheets = [sheet];
+    inner.append(dialog);
+    keepToOurselves(question);
+    const asked = question;
+    stay.addEventListener("click", () => dialog.close());
+    // Before any dialog below hears of a key.
+    const keys = (event) => {
+      if (!dialog.open || !asked.isConnected) return removeEventListener("keydown", keys, true);
+      event.stopPropagation();
+      if (event.key !== "Escape") return;
+      event.preventDefault();
+      dialog.close();
+    };
+    addEventListener("keydown", keys, true);
+    dialog.addEventListener("close", () => { if (asked === question) say(said, action); });
+    document.body.append(question);
+    dialog.showModal();
+  };
+
   let fading;
   const say = (text, action) => {
     clearTimeout(fading);
-    const again = action ? [make("button", { type: "button", textContent: action, onclick: () => location.reload() })] : [];
+    const again = action ? [make("button", { type: "button", textContent: action, onclick: load })] : [];
     note.replaceChildren(text, ...again);
     if (!action) fading = setTimeout(() => note.replaceChildren(), 8000);
   };
   // A click that is not allowed: some of Prefect's pages say no more than that it failed.
   const explain = (told) => {
-    if (over || !told || !/^(role_missing|no_role|csrf|body_too_large)$/.test(told.code)) return;
-    setTimeout(() => { if (!over && !document.body.innerText.includes(told.detail)) say(told.detail); }, 700);
+    if (leaving || question || !told || !/^(role_missing|no_role|csrf|body_too_large)$/.test(told.code)) return;
+    setTimeout(() => { if (!leaving && !question && !document.body.innerText.includes(told.detail)) say(told.detail); }, 700);
   };
 
   /* Where: in a corner, or else along an edge, where nothing of the page is to be clicked. */

@@ -54,6 +54,11 @@ impl Browser {
         self.cdp("Input.dispatchKeyEvent", &event("keyUp"));
     }
 
+    /// Types into what has the focus.
+    pub fn type_text(&self, text: &str) {
+        self.cdp("Input.insertText", &json!({ "text": text }));
+    }
+
     /// What axe-core objects to, and what it could not decide: one line each. The policy of our
     /// pages forbids scripts; one that the driver runs is none of the page's.
     #[track_caller]

@@ -10,6 +10,7 @@ use crate::browser::Browser;
 use crate::keycloak_admin::allow_callback;
 use crate::lane::{Lane, Plan};
 use crate::prefect_client::gated;
+use crate::things::Things;
 use crate::world::world;
 
 const ABOUT: &str = "companion";
@@ -36,6 +37,10 @@ pub fn stories() -> Vec<Trial> {
         story(ABOUT, "it is opened, read and left by keyboard, and signs out", keyboard),
         story(ABOUT, "a session that ends while a page polls leads back to that page", ended),
         story(ABOUT, "what somebody has typed is not thrown away", typed),
+        story(ABOUT, "a form in which nobody has typed does not stop the way back", forms),
+        story(ABOUT, "whoever signs out is not taken back to the page", signing_out),
+        story(ABOUT, "a page of somebody else is loaded again", somebody_else),
+        story(ABOUT, "in a small window it can be read and clicked, too", small),
         story(ABOUT, "a password that an older login left behind is gone", password),
         story(ABOUT, "it can be switched off", off),
     ]
@@ -174,9 +179,7 @@ fn ended() {
         browser.script("window.before = true");
         end_session(&browser, &origin);
         // The page polls by itself; Keycloak still knows the person and asks nothing.
-        browser.wait("the page anew", |browser| {
-            browser.url().starts_with(&origin) && browser.script("return window.before").is_null()
-        });
+        browser.wait("the page anew", |browser| is_anew(browser, &origin));
         // The UI writes what else it looks for behind the address that it was given.
         assert!(browser.url().starts_with(&format!("{origin}{path}")), "{}", browser.url());
         wait_for_chip(&browser, "Signed in as alice (admin)");
@@ -185,26 +188,160 @@ fn ended() {
     lane.admin.assert_vm_alive();
 }
 
+/// Whether the page that was marked has been loaded again.
+fn is_anew(browser: &Browser, origin: &str) -> bool {
+    browser.url().starts_with(origin)
+        && browser.script("return window.before === undefined") == true
+}
+
+/// What stands in the dialog that asks whether the page may be loaded again; empty when there is none.
+fn question(browser: &Browser) -> String {
+    let script = "const dialog = document.querySelector('lictor-question')?.shadowRoot.querySelector('dialog'); \
+                  return dialog?.open ? dialog.innerText : ''";
+    browser.script(script).as_str().unwrap_or_default().to_owned()
+}
+
+/// The page asks for something, and is told that the session has ended.
+fn poll(browser: &Browser) {
+    browser.script("return fetch('/api/admin/version').then((answer) => answer.status)");
+}
+
 fn typed() {
+    const TYPED: &str = "return document.querySelector('[role=dialog] input').value";
     let (_lane, browser, origin) = on_page("companion-typed", "/v2/variables", &json!({}));
-    wait_for_chip(&browser, "Signed in as alice (admin)");
-    browser.script(
-        "document.body.insertAdjacentHTML('beforeend', '<form><textarea id=typed></textarea></form>')",
-    );
-    browser.fill("#typed", "a long text");
+    let alice = "Signed in as alice (admin)";
+    wait_for_chip(&browser, alice);
+    browser.script("window.before = true");
+    browser.click_on("Add Variable");
+    browser.fill("[role=dialog] input", "a_long_text");
     // It has asked a moment ago, and was told that all is well.
     browser.script("document.dispatchEvent(new Event('visibilitychange'))");
     end_session(&browser, &origin);
-    browser.script("fetch('/api/admin/version')");
-    browser.wait("the question", |browser| {
-        look(browser, "return note.innerText").to_string().contains("Sign in again")
-    });
-    assert_eq!(browser.script("return document.getElementById('typed').value"), "a long text");
-    look(&browser, "note.querySelector('button').click()");
-    browser.wait("the page anew", |browser| {
-        !browser.has("#typed") && browser.url().starts_with(&origin)
-    });
+    poll(&browser);
+    browser.wait("the question", |browser| question(browser).contains("Sign in again"));
+    browser.picture("companion-question");
+    // The page's dialog hides from screen readers what was there before it, and keeps the focus.
+    let hidden = "return document.querySelector('lictor-question').closest('[aria-hidden=true]')";
+    assert_eq!(browser.script(&format!("{hidden} === null")), true);
+    let focused =
+        "return document.querySelector('lictor-question').shadowRoot.activeElement?.textContent";
+    assert_eq!(browser.script(focused), "Stay on this page", "a press while typing loses nothing");
+    for key in ["Escape", "Enter"] {
+        browser.press(key);
+        browser.wait("the question is put aside", |browser| question(browser).is_empty());
+        assert_eq!(browser.script(TYPED), "a_long_text", "{key}");
+        // Whoever signs in elsewhere goes on here.
+        browser.new_tab();
+        browser.goto(&format!("{origin}/v2/settings"));
+        wait_for_chip(&browser, alice);
+        browser.close_tab();
+        browser.tab(0);
+        browser.wait("all is well", |browser| {
+            browser.script("document.dispatchEvent(new Event('visibilitychange'))");
+            browser.script("return document.querySelector('lictor-question') === null") == true
+        });
+        assert_eq!(look(&browser, "return note.innerText"), "");
+        assert_eq!(browser.script(TYPED), "a_long_text");
+        end_session(&browser, &origin);
+        poll(&browser);
+        browser.wait("the question again", |browser| !question(browser).is_empty());
+    }
+    browser.press("Tab");
+    browser.press("Enter");
+    browser.wait("the page anew", |browser| is_anew(browser, &origin));
+    wait_for_chip(&browser, alice);
+}
+
+fn forms() {
+    let things = Things::make(world().layout.ports.prefect);
+    let (_lane, browser, origin) = on_page("companion-forms", "/", &json!({}));
+    for (ui, prefix) in [("v2", "/v2"), ("v1", "")] {
+        choose_ui(&browser, ui);
+        browser.goto(&format!("{origin}{prefix}/deployments/deployment/{}/run", things.deployment));
+        for typed in [false, true] {
+            wait_for_chip(&browser, "Signed in as alice (admin)");
+            browser.wait("the form", |browser| browser.has("form input"));
+            browser.script("window.before = true");
+            if typed {
+                browser.script(
+                    "[...document.querySelectorAll('form input')].find((field) => field.checkVisibility() && field.type === 'text').focus()",
+                );
+                browser.type_text("x");
+            }
+            end_session(&browser, &origin);
+            poll(&browser);
+            if typed {
+                browser.wait("the question", |browser| !question(browser).is_empty());
+            } else {
+                browser.wait("the page anew", |browser| is_anew(browser, &origin));
+            }
+        }
+        browser.script("document.querySelector('lictor-question').shadowRoot.querySelector('button:last-child').click()");
+        browser.wait("the page anew", |browser| is_anew(browser, &origin));
+    }
+}
+
+fn signing_out() {
+    let (_lane, browser, origin) = on_page("companion-leaves", "/v2/settings", &json!({}));
     wait_for_chip(&browser, "Signed in as alice (admin)");
+    browser.script("window.before = true");
+    // The answer to the click takes its time: here it does not come.
+    look(
+        &browser,
+        "chip.click(); const way = card.querySelector('a'); \
+         way.addEventListener('click', (event) => event.preventDefault()); way.click()",
+    );
+    end_session(&browser, &origin);
+    for _ in 0..3 {
+        poll(&browser);
+        assert_eq!(browser.script("return window.before"), true, "taken back");
+    }
+    // Whoever comes back to the page by the browser's history finds out.
+    browser.script("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))");
+    browser.wait("the page anew", |browser| is_anew(browser, &origin));
+}
+
+fn somebody_else() {
+    let (_lane, browser, origin) = on_page("companion-other", "/v2/settings", &json!({}));
+    wait_for_chip(&browser, "Signed in as alice (admin)");
+    browser.script("window.before = true");
+    browser.new_tab();
+    browser.goto(&format!("{origin}/oauth2/sign_out"));
+    browser.wait_text("Signed out");
+    browser.goto(&format!("{origin}/v2/settings"));
+    browser.log_in("bob");
+    wait_for_chip(&browser, "Signed in as bob (operator)");
+    browser.close_tab();
+    browser.tab(0);
+    browser.wait("the page anew", |browser| {
+        browser.script("document.dispatchEvent(new Event('visibilitychange'))");
+        is_anew(browser, &origin)
+    });
+    wait_for_chip(&browser, "Signed in as bob (operator)");
+}
+
+fn small() {
+    let origin = world().gate.origin();
+    let browser = inside("alice");
+    for (width, height) in [(320, 256), (320, 640), (640, 400)] {
+        browser.size(width, height);
+        for (ui, path) in [("v2", "/v2/settings"), ("v1", "/runs")] {
+            choose_ui(&browser, ui);
+            browser.goto(&format!("{origin}{path}"));
+            wait_for_chip(&browser, "Signed in as alice (admin)");
+            look(&browser, "chip.click()");
+            browser.wait("the whole card", |browser| {
+                look(
+                    browser,
+                    "const way = card.querySelector('a'); way.scrollIntoView({ block: 'nearest' }); \
+                     const box = card.getBoundingClientRect(), out = way.getBoundingClientRect(); \
+                     return box.left >= 0 && box.right <= innerWidth && box.top >= 0 && box.bottom <= innerHeight \
+                         && out.bottom <= box.bottom && out.top >= box.top",
+                ) == true
+            });
+            browser.picture(&format!("companion-{width}-{height}-{ui}"));
+        }
+    }
 }
 
 fn password() {
@@ -216,7 +353,7 @@ fn password() {
         wait_for_chip(&browser, "Signed in as alice (admin)");
         assert_inside(&browser, &origin);
     }
-    assert!(browser.script("return localStorage.getItem('prefect-password')").is_null());
+    assert_eq!(browser.script("return localStorage.getItem('prefect-password') === null"), true);
 }
 
 fn off() {
