@@ -85,7 +85,7 @@
     if (question || document.visibilityState !== "visible") return;
     const [times, now] = returns();
     if (times.length >= 3 || writing()) {
-      inquire("Your session has ended. What you have typed here is lost when you sign in again on this page; in another tab it is not.", "Sign in again");
+      inquire("Your session has ended. To keep what you have typed here, sign in in another tab and come back; signing in on this page loses it.", "Sign in again");
       return;
     }
     try { sessionStorage.setItem("lictor-returns", JSON.stringify([...times, now])); } catch { /* storage is off */ }

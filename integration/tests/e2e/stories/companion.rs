@@ -37,6 +37,7 @@ pub fn stories() -> Vec<Trial> {
         story(ABOUT, "it is opened, read and left by keyboard, and signs out", keyboard),
         story(ABOUT, "a session that ends while a page polls leads back to that page", ended),
         story(ABOUT, "what somebody has typed is not thrown away", typed),
+        story(ABOUT, "after three times in two minutes it asks", thrice),
         story(ABOUT, "a form in which nobody has typed does not stop the way back", forms),
         story(ABOUT, "whoever signs out is not taken back to the page", signing_out),
         story(ABOUT, "a page of somebody else is loaded again", somebody_else),
@@ -252,6 +253,20 @@ fn typed() {
     wait_for_chip(&browser, alice);
 }
 
+fn thrice() {
+    let (_lane, browser, origin) = on_page("companion-thrice", "/v2/settings", &json!({}));
+    for time in 0..4 {
+        wait_for_chip(&browser, "Signed in as alice (admin)");
+        browser.script("window.before = true");
+        end_session(&browser, &origin);
+        poll(&browser);
+        if time < 3 {
+            browser.wait("the page anew", |browser| is_anew(browser, &origin));
+        }
+    }
+    browser.wait("the question", |browser| question(browser).contains("Sign in again"));
+}
+
 fn forms() {
     let things = Things::make(world().layout.ports.prefect);
     let (_lane, browser, origin) = on_page("companion-forms", "/", &json!({}));
@@ -339,18 +354,19 @@ fn small() {
                          && out.bottom <= box.bottom && out.top >= box.top",
                 ) == true
             });
-            browser.picture(&format!("companion-{width}-{height}-{ui}"));
         }
     }
 }
 
 fn password() {
+    some_runs(&world().gate);
     let origin = world().gate.origin();
     let browser = inside("alice");
     browser.script("localStorage.setItem('prefect-password', btoa('admin:of-before'))");
     for path in ["/v2/dashboard", "/dashboard"] {
         browser.goto(&format!("{origin}{path}"));
         wait_for_chip(&browser, "Signed in as alice (admin)");
+        browser.wait_text("Flow Runs");
         assert_inside(&browser, &origin);
     }
     assert_eq!(browser.script("return localStorage.getItem('prefect-password') === null"), true);

@@ -1,7 +1,8 @@
 //! What is rewritten of Prefect's answers, whatever an upstream sends: whole or not at all, and the
 //! connection stays in step.
 
-use std::io::{Read as _, Write as _};
+use std::fs;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
@@ -62,7 +63,15 @@ fn serve(mut stream: TcpStream, answers: &[(&str, Vec<u8>)]) {
         let (method, path) = (words.next().unwrap(), words.next().unwrap());
         let known = answers.iter().find(|(known, _)| *known == path);
         let plain = answer("application/json", "", b"true");
-        let bytes = known.map_or(plain.as_slice(), |(_, bytes)| bytes);
+        let mut bytes = known.map_or(plain.as_slice(), |(_, bytes)| bytes);
+        // Whoever asks on a condition learns no more.
+        let head = head.to_ascii_lowercase();
+        if ["if-none-match:", "if-modified-since:", "range:", "if-range:"]
+            .iter()
+            .any(|name| head.contains(name))
+        {
+            bytes = b"HTTP/1.1 304 Not Modified\r\netag: \"1\"\r\n\r\n";
+        }
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
         let bytes = if method == "HEAD" { &bytes[..end] } else { bytes };
         if stream.write_all(bytes).is_err() {
@@ -188,11 +197,25 @@ fn pages() {
 
 fn conditions() {
     let page = answer("text/html", "etag: \"1\"\r\nlast-modified: x\r\n", PAGE.as_bytes());
-    let (lane, mut alice) = scene("conditions", "alice", vec![("/page", page)]);
+    let settings = answer("application/json", "etag: \"1\"\r\n", br#"{"auth":"BASIC"}"#);
+    let other = answer("text/plain", "etag: \"1\"\r\n", b"other");
+    let answers = vec![("/page", page), ("/ui-settings", settings), ("/other.txt", other)];
+    let (lane, mut alice) = scene("conditions", "alice", answers);
     let head = alice.send(Request::new("HEAD", "/page").header("sec-fetch-site", "same-origin"));
     assert_eq!(head.status, 200);
     assert!(!head.has("content-length") && !head.has("etag") && head.body.is_empty(), "{head:?}");
-    for condition in [("if-none-match", "\"1\""), ("range", "bytes=0-3"), ("if-range", "\"1\"")] {
+    for condition in [
+        ("if-none-match", "\"1\""),
+        ("if-modified-since", "Sat, 28 Nov 2026 12:00:00 GMT"),
+        ("range", "bytes=0-3"),
+        ("if-range", "\"1\""),
+    ] {
+        let request = Request::get("/ui-settings").fetch().headers(&[condition]);
+        let (got, _) = body_of(&lane, &alice, request);
+        assert!(String::from_utf8_lossy(&got).contains("\"auth\":null"), "{condition:?}");
+        // What is not rewritten is asked for as the browser asks.
+        let request = Request::get("/other.txt").fetch().headers(&[condition]);
+        assert_eq!(alice.send(request).status, 304, "{condition:?}");
         let request = Request::get("/page").navigation_from("same-origin").headers(&[condition]);
         let (got, _) = body_of(&lane, &alice, request);
         assert!(String::from_utf8_lossy(&got).contains("/companion.js"), "{condition:?}");
@@ -296,9 +319,16 @@ fn unmasked() {
         stream.write_all(&request.bytes(&lane.gate.public_host())).unwrap();
         let mut seen = Vec::new();
         // It is cut off: an end without a word of TLS is an error to the reader.
-        let _cut = stream.read_to_end(&mut seen);
+        let cut = stream.read_to_end(&mut seen);
         let seen = String::from_utf8_lossy(&seen);
         assert!(!seen.contains("in-clear"), "{number}: {seen}");
+        assert!(!seen.ends_with("\r\n0\r\n\r\n"), "{number} has ended well: {seen}");
+        let in_time = !matches!(&cut, Err(why) if why.kind() == ErrorKind::WouldBlock);
+        assert!(in_time, "{number} is held for ever");
     }
+    eventually("the log says so of each", Duration::from_secs(5), || {
+        let log = fs::read_to_string(lane.layout.log("envoy")).unwrap();
+        (log.matches("could not be masked").count() == 3).then_some(())
+    });
     lane.admin.assert_vm_alive();
 }
