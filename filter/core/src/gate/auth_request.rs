@@ -102,9 +102,9 @@ impl Gate {
             );
             // Nothing is forwarded here: what counts is that there would be a permit.
             let permit = authorize::identity(identity.clone(), &operation, &config.roles)?;
-            if !config.roles.report_only {
+            if let Some(mask) = permit.mask() {
                 // Another proxy would hand on what we would take out of the answer.
-                authorize::may_have_all(&identity, &operation)?;
+                return Err(authorize::masked(&identity, &operation, mask));
             }
             self.event = permit.reported().map(Event::reported);
         }

@@ -303,7 +303,7 @@ impl Gate {
         let (permit, socket) = match self.authenticate_machine(request, cx)? {
             Proof::Identity(identity) => {
                 let permit = authorize::identity(identity, &known.operation(), &config.roles)?;
-                if !cx.site.sockets.take(self.stream, &known, &permit, &config) {
+                if !cx.site.sockets.take(self.stream, &known, &permit) {
                     return Err(socket::too_many());
                 }
                 (permit, Socket::judged(known, request))

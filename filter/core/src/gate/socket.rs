@@ -259,8 +259,7 @@ impl Socket {
             }
         };
         let permit = permit.and_then(|permit| {
-            let config = cx.site.config();
-            let place = cx.site.sockets.take(stream, &self.known, &permit, &config);
+            let place = cx.site.sockets.take(stream, &self.known, &permit);
             if place { Ok(permit) } else { Err(too_many()) }
         });
         match permit {

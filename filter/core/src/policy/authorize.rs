@@ -26,7 +26,13 @@ pub struct Permit {
 enum Grant {
     Public,
     Handshake,
-    Identity { principal: Rc<Principal>, role: Option<Role>, until: Option<UnixTime>, hold: Hold },
+    Identity {
+        principal: Rc<Principal>,
+        role: Option<Role>,
+        until: Option<UnixTime>,
+        hold: Hold,
+        mask: Option<Mask>,
+    },
 }
 
 impl Permit {
@@ -64,6 +70,15 @@ impl Permit {
     pub const fn until(&self) -> Option<UnixTime> {
         match &self.grant {
             Grant::Identity { until, .. } => *until,
+            Grant::Public | Grant::Handshake => None,
+        }
+    }
+
+    /// What of the answer is not for it, and must be taken out.
+    #[must_use]
+    pub const fn mask(&self) -> Option<Mask> {
+        match &self.grant {
+            Grant::Identity { mask, .. } => *mask,
             Grant::Public | Grant::Handshake => None,
         }
     }
@@ -112,18 +127,17 @@ pub fn identity(
     operation: &Operation<'_>,
     roles: &Roles,
 ) -> Result<Permit, Refusal> {
-    let verdict = match may(&identity, operation) {
-        // What it would get only a part of is reported as well.
-        Ok(()) if roles.report_only => may_have_all(&identity, operation),
-        verdict => verdict,
-    };
-    let reported = match verdict {
+    let mask = Mask::of(operation, identity.role);
+    let reported = match may(&identity, operation) {
+        Ok(()) if roles.report_only => mask.map(|mask| masked(&identity, operation, mask)),
         Ok(()) => None,
-        Err(refusal) if roles.report_only => Some(Box::new(refusal)),
+        Err(refusal) if roles.report_only => Some(refusal),
         Err(refusal) => return Err(refusal),
     };
+    let mask = mask.filter(|_| !roles.report_only);
     let Identity { principal, role, until, hold } = identity;
-    Ok(Permit { grant: Grant::Identity { principal, role, until, hold }, reported })
+    let grant = Grant::Identity { principal, role, until, hold, mask };
+    Ok(Permit { grant, reported: reported.map(Box::new) })
 }
 
 /// Whether an identity's role allows it.
@@ -145,15 +159,12 @@ pub fn may(identity: &Identity, operation: &Operation<'_>) -> Result<(), Refusal
     }
 }
 
-/// Whether the whole of the answer is for an identity's role.
-///
-/// # Errors
-/// [`Reason::Masked`], with the operation and the roles that would get it.
-pub fn may_have_all(identity: &Identity, operation: &Operation<'_>) -> Result<(), Refusal> {
-    let Some(mask) = Mask::for_role(operation, identity.role) else { return Ok(()) };
+/// What is said of an answer that an identity gets only a part of: where roles are only reported, and where
+/// nobody would take the rest out.
+pub fn masked(identity: &Identity, operation: &Operation<'_>, mask: Mask) -> Refusal {
     let role = identity.role.map_or("none", Role::name);
-    Err(Refusal::new(Reason::Masked)
+    Refusal::new(Reason::Masked)
         .seen(format!("role {role} for {operation}, whose answer would be masked"))
         .wanted(mask.roles().names())
-        .by(Rc::clone(&identity.principal)))
+        .by(Rc::clone(&identity.principal))
 }

@@ -4,9 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::config::Config;
 use crate::limits::MASKED_DEPTH;
-use crate::policy::authorize::Permit;
 use crate::policy::role::Role;
 use crate::policy::role_set::RoleSet;
 use crate::prefect::block_events;
@@ -39,16 +37,9 @@ const MASKED: &[(&str, &str, Mask)] = &[
 const HIDDEN: &str = "(shown to admins)";
 
 impl Mask {
-    /// What is to be taken out of the answer to an operation. Nothing where roles are only reported.
-    #[must_use]
-    pub fn of(operation: &Operation<'_>, permit: &Permit, config: &Config) -> Option<Self> {
-        let (_, role) = permit.identity()?;
-        Self::for_role(operation, role).filter(|_| !config.roles.report_only)
-    }
-
     /// What is not for a role in the answer to an operation.
     #[must_use]
-    pub fn for_role(operation: &Operation<'_>, role: Option<Role>) -> Option<Self> {
+    pub fn of(operation: &Operation<'_>, role: Option<Role>) -> Option<Self> {
         let (.., mask) = MASKED.iter().find(|(m, t, _)| operation.is(m, t))?;
         let open = role.is_some_and(|role| mask.roles().include(role));
         (!open).then_some(*mask)

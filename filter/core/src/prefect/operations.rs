@@ -318,7 +318,7 @@ mod tests {
             let operation = Operation { what, secrets: false, harmless: true };
             for role in [Role::Viewer, Role::Operator] {
                 let reads = roles_for(&operation).include(role);
-                let mask = Mask::for_role(&operation, Some(role));
+                let mask = Mask::of(&operation, Some(role));
                 assert!(!reads || mask == Some(wanted), "{line}: {mask:?}");
                 count += usize::from(reads);
             }

@@ -7,7 +7,6 @@ use crate::limits::{MASKED_BODY, REWRITTEN_BODY};
 use crate::policy::authorize::Permit;
 use crate::policy::principal::Method;
 use crate::prefect::masks::Mask;
-use crate::prefect::operations::Operation;
 use crate::prefect::{companion, ui_settings};
 
 /// What is rewritten of an answer.
@@ -46,7 +45,7 @@ impl Rewrite {
         config: &Config,
     ) -> Self {
         let session = permit.method() == Method::Session;
-        if let Some(mask) = Mask::of(&Operation::of(request, target, config), permit, config) {
+        if let Some(mask) = permit.mask() {
             Self::Masked(mask)
         } else if ui_settings::is_at(target, config) {
             Self::Settings

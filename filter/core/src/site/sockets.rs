@@ -6,7 +6,6 @@ use crate::machine::{api_key, certificate, personal_token};
 use crate::policy::authorize;
 use crate::policy::hold::Hold;
 use crate::policy::principal::Identity;
-use crate::prefect::masks::Mask;
 use crate::stream::StreamId;
 use crate::time::UnixTime;
 use crate::ws::open::OpenSocket;
@@ -44,7 +43,7 @@ impl Site {
         let Ok(permit) = authorize::identity(identity, &operation, &self.config.roles) else {
             return Fate::Ends;
         };
-        let all = Mask::of(&operation, &permit, &self.config).is_none();
+        let all = permit.mask().is_none();
         let in_time = permit.until().is_none_or(|until| now < until);
         // What has been asked for in whole can't be had in part later.
         if in_time && (all || open.in_part) { Fate::GoesOn(permit.until()) } else { Fate::Ends }

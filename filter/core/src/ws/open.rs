@@ -3,12 +3,10 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::config::Config;
 use crate::limits::SOCKETS_OF_PRINCIPAL;
 use crate::policy::authorize::Permit;
 use crate::policy::hold::Hold;
 use crate::policy::principal::Principal;
-use crate::prefect::masks::Mask;
 use crate::prefect::sockets::KnownSocket;
 use crate::stream::StreamId;
 use crate::time::UnixTime;
@@ -35,13 +33,7 @@ pub struct OpenSocket {
 impl OpenSockets {
     /// Takes a place for a socket that was permitted; whether there was one.
     #[must_use]
-    pub fn take(
-        &mut self,
-        stream: StreamId,
-        known: &KnownSocket,
-        permit: &Permit,
-        config: &Config,
-    ) -> bool {
+    pub fn take(&mut self, stream: StreamId, known: &KnownSocket, permit: &Permit) -> bool {
         let Some((principal, hold)) = permit.holder() else { return false };
         let own = self.0.values().filter(|open| open.principal.id == principal.id).count();
         if own >= SOCKETS_OF_PRINCIPAL {
@@ -49,7 +41,7 @@ impl OpenSockets {
         }
         let (principal, hold) = (Rc::clone(principal), hold.clone());
         let (known, until) = (known.clone(), permit.until());
-        let in_part = Mask::of(&known.operation(), permit, config).is_some();
+        let in_part = permit.mask().is_some();
         self.0.insert(stream, OpenSocket { known, principal, hold, until, in_part });
         true
     }
