@@ -209,11 +209,14 @@ fn poll(browser: &Browser) {
 
 fn typed() {
     const TYPED: &str = "return document.querySelector('[role=dialog] input').value";
+    // Without any the page has another button.
+    let variable = json!({ "name": format!("typed_{}", std::process::id()), "value": 1 });
+    Things::make(world().layout.ports.prefect).post("/variables/", &variable);
     let (_lane, browser, origin) = on_page("companion-typed", "/v2/variables", &json!({}));
     let alice = "Signed in as alice (admin)";
     wait_for_chip(&browser, alice);
     browser.script("window.before = true");
-    browser.click_on("Add Variable");
+    browser.click("button:has(> svg.lucide-plus)");
     browser.fill("[role=dialog] input", "a_long_text");
     // It has asked a moment ago, and was told that all is well.
     browser.script("document.dispatchEvent(new Event('visibilitychange'))");
