@@ -1,4 +1,5 @@
-//! Websockets: the first frame is held, judged and rewritten; then bytes pass unparsed.
+//! Websockets: the first frame is held, judged and rewritten, and where some events are not for the client
+//! its second message as well; then bytes pass unparsed.
 
 pub mod event_filter;
 pub mod first_frame;

@@ -54,6 +54,14 @@ impl Browser {
         self.cdp("Input.dispatchKeyEvent", &event("keyUp"));
     }
 
+    /// A click of the mouse at a point of the window.
+    pub fn click_at(&self, x: f64, y: f64) {
+        for kind in ["mousePressed", "mouseReleased"] {
+            let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "clickCount": 1 });
+            self.cdp("Input.dispatchMouseEvent", &event);
+        }
+    }
+
     /// Types into what has the focus.
     pub fn type_text(&self, text: &str) {
         self.cdp("Input.insertText", &json!({ "text": text }));

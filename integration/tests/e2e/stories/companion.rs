@@ -218,6 +218,16 @@ fn typed() {
     browser.script("window.before = true");
     browser.click("button:has(> svg.lucide-plus)");
     browser.fill("[role=dialog] input", "a_long_text");
+    // The page takes a click elsewhere for a wish to be done with its dialog; the chip is nowhere else.
+    let at = look(
+        &browser,
+        "const box = chip.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]",
+    );
+    for hidden in [false, true] {
+        browser.click_at(at[0].as_f64().unwrap(), at[1].as_f64().unwrap());
+        browser.wait("the card", |browser| look(browser, "return card.hidden") == hidden);
+        assert_eq!(browser.script(TYPED), "a_long_text", "the dialog has gone");
+    }
     // It has asked a moment ago, and was told that all is well.
     browser.script("document.dispatchEvent(new Event('visibilitychange'))");
     end_session(&browser, &origin);
@@ -303,6 +313,13 @@ fn signing_out() {
     let (_lane, browser, origin) = on_page("companion-leaves", "/v2/settings", &json!({}));
     wait_for_chip(&browser, "Signed in as alice (admin)");
     browser.script("window.before = true");
+    // It asks once a second at most: now it would at once.
+    browser.wait("it has not asked for a second", |browser| {
+        browser.script(
+            "const asked = performance.getEntriesByType('resource').filter((one) => one.name.endsWith('/oauth2/userinfo')); \
+             return asked.length > 0 && performance.now() - asked.at(-1).responseEnd > 1200",
+        ) == true
+    });
     // The answer to the click takes its time: here it does not come.
     look(
         &browser,
