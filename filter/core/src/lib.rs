@@ -22,35 +22,27 @@
     )
 )]
 
-pub mod asker;
-pub mod audit;
-pub mod bounded;
+pub mod answer;
 pub mod config;
-pub mod crypto;
-pub mod decision;
+pub mod credential;
+pub mod foundation;
 pub mod gate;
-pub mod http;
-pub mod idp;
-pub mod jose;
-pub mod json;
-pub mod keys;
-pub mod limits;
+pub mod identity;
 pub mod login;
-pub mod machine;
-pub mod pages;
 pub mod policy;
 pub mod prefect;
-pub mod rate;
+pub mod provider;
 pub mod refusal;
-pub mod remembered;
-pub mod reply;
-pub mod secret;
+pub mod sealing;
 pub mod session;
-pub mod shared;
 pub mod site;
-pub mod stream;
-pub mod time;
-pub mod ws;
+pub mod telemetry;
+pub mod wire;
+pub mod workers;
+
+#[cfg(test)]
+#[path = "../tests/mod.rs"]
+mod tests;
 
 pub use config::Config;
 pub use gate::{Cx, Gate};

@@ -3,7 +3,8 @@
 
 use std::rc::Rc;
 
-use crate::policy::principal::Principal;
+use crate::foundation::log_text::shown;
+use crate::identity::principal::Principal;
 
 /// Why a request is not forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +28,8 @@ pub enum Reason {
     Preflight,
     /// No such endpoint.
     NotFound,
-    /// An endpoint or credential that this version does not have.
-    NotBuilt,
+    /// An endpoint that the settings leave off.
+    NotEnabled,
     // The credential.
     /// None was shown.
     NoCredential,
@@ -141,9 +142,7 @@ impl Reason {
             Self::CrossSite => plain(403, "csrf", "This request comes from another site."),
             Self::Preflight => plain(403, "cors", "Cross-origin requests are not allowed here."),
             Self::NotFound => plain(404, "not_found", "There is nothing here."),
-            Self::NotBuilt => {
-                plain(501, "not_available", "This version of Lictor does not offer this yet.")
-            }
+            Self::NotEnabled => plain(501, "not_enabled", "This is not switched on here."),
             Self::NoCredential => plain(401, "not_authenticated", "Sign in, or send a credential."),
             Self::MalformedCredential => {
                 token("malformed_credential", "The credential can't be read.")
@@ -295,34 +294,8 @@ impl Refusal {
     }
 }
 
-impl From<crate::crypto::NoEntropy> for Refusal {
-    fn from(_: crate::crypto::NoEntropy) -> Self {
+impl From<crate::foundation::crypto::NoEntropy> for Refusal {
+    fn from(_: crate::foundation::crypto::NoEntropy) -> Self {
         Self::new(Reason::Internal).seen("no randomness from the host")
-    }
-}
-
-/// Foreign text as a log line may carry it: printable ASCII, short, without quotes or backslashes
-/// that could forge a field.
-#[must_use]
-pub fn shown(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
-    if text.len() <= crate::limits::LOGGED_TEXT && text.bytes().all(plain) {
-        return text.to_owned();
-    }
-    let printable = |c: char| if u8::try_from(c).is_ok_and(plain) { c } else { '?' };
-    text.chars().take(crate::limits::LOGGED_TEXT).map(printable).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    use super::*;
-
-    #[test]
-    fn foreign_text_is_made_harmless() {
-        assert_eq!(shown("a\r\nb\u{1b}[31mä"), "a??b?[31m?");
-        assert_eq!(shown(&"x".repeat(1000)).len(), crate::limits::LOGGED_TEXT);
     }
 }

@@ -1,21 +1,18 @@
 //! Verdicts for a proxy that holds the request: 202, 401 or 403, whatever comes.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod world;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use world::browser::Browser;
-use world::idp::Mood;
-use world::{
+use crate::tests::world::browser::Browser;
+use crate::tests::world::idp::Mood;
+use crate::tests::world::{
     API_KEY, AUTH_REQUEST_SECRET, AUTH_STRING, World, basic, configuration, reply_header, request,
     request_to,
 };
 
 const SECRET: (&str, &str) = ("x-lictor-auth-request-secret", AUTH_REQUEST_SECRET);
 
-fn ask(world: &mut World, path: &str, lines: &[(&str, &str)]) -> lictor_core::reply::Reply {
+fn ask(world: &mut World, path: &str, lines: &[(&str, &str)]) -> crate::answer::reply::Reply {
     let reply = world.request(&request("GET", path, lines)).1.reply();
     assert!(matches!(reply.status, 202 | 401 | 403), "{path} {lines:?}: {}", reply.status);
     let cookies = reply.headers.iter().filter(|(name, _)| *name == "set-cookie").count();
@@ -161,7 +158,7 @@ fn the_proxy_s_secret_never_reaches_prefect() {
     let key = basic(&format!("etl:{API_KEY}"));
     let headers = request("GET", "/api/flows/1", &[("authorization", &key), SECRET]);
     let sent = world.request(&headers).1.forwarded();
-    assert_eq!(world::header(&sent, SECRET.0), None);
+    assert_eq!(crate::tests::world::header(&sent, SECRET.0), None);
 }
 
 /// A proxy that adds its secret to what the client sent would have switched the operation off.
@@ -188,7 +185,7 @@ fn the_proxy_s_certificate_proves_nobody() {
         serde_json::json!([{"name": "nginx", "role": "admin", "dns": "nginx.example.com"}]);
     let mut world = World::starting(&settings);
     world.work();
-    world.peer.certificate = Some(lictor_core::machine::certificate::Certificate {
+    world.peer.certificate = Some(crate::wire::peer::Certificate {
         dns: Some("nginx.example.com".to_owned()),
         ..Default::default()
     });

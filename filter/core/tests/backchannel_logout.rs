@@ -1,23 +1,22 @@
 //! Back-channel logout: what the provider says is over is over at every worker at once (OpenID Connect
 //! Back-Channel Logout; rows BL of the specifications).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod world;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use std::rc::Rc;
 
-use lictor_core::Site;
-use lictor_core::crypto::to_base64url;
-use lictor_core::http::query::encode;
-use lictor_core::reply::Reply;
-use lictor_core::shared::SharedStore;
+use crate::Site;
+use crate::answer::reply::Reply;
+use crate::foundation::crypto::to_base64url;
+use crate::tests::world::browser::Browser;
+use crate::tests::world::store::MemoryStore;
+use crate::tests::world::{
+    Headers, Outcome, World, compile, configuration, host, reply_header, request,
+};
+use crate::wire::http::query::encode;
+use crate::workers::SharedStore;
 use serde_json::{Value, json};
-use world::browser::Browser;
-use world::store::MemoryStore;
-use world::{Headers, Outcome, World, compile, configuration, host, reply_header, request};
 
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
@@ -39,7 +38,7 @@ fn worker(store: &Rc<MemoryStore>) -> World {
 
 fn claims(world: &World) -> Value {
     json!({
-        "iss": world::ISSUER, "aud": "prefect", "iat": world.now.secs(),
+        "iss": crate::tests::world::ISSUER, "aud": "prefect", "iat": world.now.secs(),
         "exp": world.now.secs() + 120, "jti": "j1", "typ": "Logout", "sub": "alice-1", "sid": "sid-1",
         "events": {EVENT: {}},
     })
@@ -169,7 +168,7 @@ fn tokens_that_do_not_fit_end_nothing() {
         let mut world = worker(&Rc::default());
         let alice = logged_in(&mut world, Some("sid-1"));
         let mut claims = claims(&world);
-        world::idp::merge(&mut claims, &patch);
+        crate::tests::world::idp::merge(&mut claims, &patch);
         let reply = log_out(&mut world, &claims);
         assert_eq!(reply.status, 400, "{row}");
         let body: Value = serde_json::from_slice(&reply.body).unwrap();
@@ -240,7 +239,7 @@ fn bodies_that_are_no_form_with_one_token_are_refused() {
     assert_eq!(world.request(&get).1.reply().status, 405);
     assert!(counts(&mut world, &alice));
     // The charset may be named, and whatever host the provider calls.
-    let headers = world::request_to(
+    let headers = crate::tests::world::request_to(
         "10.0.0.7:8443",
         "POST",
         "/oauth2/backchannel_logout",
@@ -291,7 +290,7 @@ fn when_the_list_is_full_what_is_older_must_recheck() {
     let store = Rc::new(MemoryStore::default());
     let mut world = worker(&store);
     let alice = logged_in(&mut world, Some("sid-1"));
-    let logouts = lictor_core::login::backchannel::Logout {
+    let logouts = crate::login::backchannel::Logout {
         sid: Some("sid-1".into()),
         subject: None,
         jti: String::new(),
@@ -300,7 +299,7 @@ fn when_the_list_is_full_what_is_older_must_recheck() {
     assert!(world.site.end_by_provider(&logouts, world.now));
     for number in 0..20_000 {
         world.now = world.now.plus(core::time::Duration::from_millis(1));
-        let other = lictor_core::login::backchannel::Logout {
+        let other = crate::login::backchannel::Logout {
             sid: Some(format!("other-{number}")),
             ..logouts.clone()
         };
@@ -309,6 +308,6 @@ fn when_the_list_is_full_what_is_older_must_recheck() {
     let bytes: usize = store.0.borrow().values().map(|(value, _)| value.len()).sum();
     assert!(bytes < 512 * 1024, "{bytes} bytes for 20,000 logouts");
     // Her mark is lost, so the provider is asked, which has ended the session.
-    world.idp.mood = world::idp::Mood::RefreshRefused;
+    world.idp.mood = crate::tests::world::idp::Mood::RefreshRefused;
     assert!(!counts(&mut world, &alice));
 }

@@ -1,16 +1,13 @@
 //! Client certificates: a machine's name without a secret, and no way around the rules for browsers.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod world;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use lictor_core::Config;
-use lictor_core::crypto::{sha256, to_base64url};
-use lictor_core::machine::certificate::Certificate;
+use crate::Config;
+use crate::foundation::crypto::{sha256, to_base64url};
+use crate::tests::world::{World, basic, configuration, environment, header, request};
+use crate::wire::peer::Certificate;
 use serde_json::{Value, json};
-use world::{World, basic, configuration, environment, header, request};
 
 const SPIFFE: &str = "spiffe://example.com/ns/flows/sa/worker";
 

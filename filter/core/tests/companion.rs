@@ -1,17 +1,17 @@
 //! Which pages are linked to the companion, and what is taken from their requests and answers for it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod world;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use lictor_core::decision::{DataStep, ResponseEdit};
-use lictor_core::gate::Interest;
-use lictor_core::http::request::ResponseView;
+use crate::gate::Interest;
+use crate::gate::decision::DataStep;
+use crate::tests::world::browser::{Browser, NAVIGATION, SCRIPT};
+use crate::tests::world::{
+    API_KEY, Headers, World, configuration, edited, header, reply_header, request,
+};
+use crate::wire::http::edit::ResponseEdit;
+use crate::wire::http::request::ResponseView;
 use serde_json::{Value, json};
-use world::browser::{Browser, NAVIGATION, SCRIPT};
-use world::{API_KEY, Headers, World, configuration, header, reply_header, request};
 
 const PAGE: &[u8] = b"<html><head></head></html>";
 
@@ -28,7 +28,7 @@ fn loaded(world: &mut World, headers: &Headers) -> (Headers, ResponseEdit, Optio
     let asked = outcome.forwarded();
     let answer = [(":status", "200"), ("content-type", "text/html"), ("etag", "1")]
         .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
-    let edit = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
+    let edit = edited(gate.on_response(ResponseView { headers: &answer }, &mut world.cx()));
     let linked = (gate.response_data() == Interest::Bytes).then(|| {
         match gate.on_response_data(PAGE, true, &mut world.cx()) {
             DataStep::Replace(bytes) => String::from_utf8(bytes).unwrap(),
@@ -97,7 +97,7 @@ fn it_can_be_switched_off() {
 #[test]
 fn the_script_is_kept_under_its_own_version_alone() {
     let mut world = World::new();
-    let own = lictor_core::prefect::companion::version();
+    let own = crate::prefect::companion::version();
     for (query, caching) in [
         (format!("?v={own}"), "public, max-age=31536000, immutable"),
         (String::new(), "no-cache"),

@@ -1,22 +1,10 @@
 //! A configuration is compiled whole, or every problem in it is told at once.
 
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::type_complexity
-)]
-
-mod world;
-
-use lictor_core::config::Config;
+use crate::config::Config;
+use crate::tests::world::{configuration, environment};
 use serde_json::{Value, json};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
-use world::{configuration, environment};
 
 fn problems(text: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     let errors = Config::compile(text, environment).expect_err("a problem");
@@ -169,7 +157,7 @@ fn cookie_keys_are_counted_and_measured() {
             if name == "LICTOR_COOKIE_KEYS" { Some(text.clone()) } else { environment(name) }
         })
     };
-    let one = world::COOKIE_KEY;
+    let one = crate::tests::world::COOKIE_KEY;
     assert_eq!(keys(&format!("{one}, {one}")).unwrap().secrets.cookie_keys.len(), 2);
     for bad in ["", ",", "short", &format!("{one},"), &format!("{one}="), &one[1..]] {
         assert!(keys(bad).is_err(), "{bad}");

@@ -1,13 +1,10 @@
 //! Sessions that are too long for one cookie: pieces that count together or not at all.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod world;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use world::browser::Browser;
-use world::{World, header};
+use crate::tests::world::browser::Browser;
+use crate::tests::world::{World, edited, header};
 
 const NAMES: [&str; 4] = ["__Host-lictor", "__Host-lictor-2", "__Host-lictor-3", "__Host-lictor-4"];
 
@@ -89,12 +86,12 @@ fn pieces_go_when_the_session_shrinks_or_ends() {
     let (mut world, mut browser) = logged_in(8700);
     world.idp.refresh_token_length = 700;
     world.pass(300);
-    let headers = browser.headers("GET", "/api/flows/1", &world::browser::SCRIPT);
+    let headers = browser.headers("GET", "/api/flows/1", &crate::tests::world::browser::SCRIPT);
     let (mut gate, outcome) = world.request(&headers);
     outcome.forwarded();
     let lines = [(":status".to_owned(), b"200".to_vec())];
-    let answer = lictor_core::http::request::ResponseView { headers: &lines };
-    let edit = gate.on_response(answer, &mut world.cx());
+    let answer = crate::wire::http::request::ResponseView { headers: &lines };
+    let edit = edited(gate.on_response(answer, &mut world.cx()));
     for (_, line) in edit.add.iter().filter(|(name, _)| *name == "set-cookie") {
         browser.keep_line(line);
     }

@@ -1,14 +1,11 @@
 //! Which requests a session counts for: every combination of method, `Origin`, `Sec-Fetch-Site` and
 //! content type has a verdict (docs/threats.md, T-T1).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod world;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use world::browser::Browser;
-use world::{Outcome, PUBLIC, World, code};
+use crate::tests::world::browser::Browser;
+use crate::tests::world::{Outcome, PUBLIC, World, code};
 
 const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "PUT", "DELETE"];
 const ORIGINS: [(&str, Option<&str>); 5] = [

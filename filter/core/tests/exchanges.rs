@@ -1,27 +1,25 @@
 //! Client credentials in Basic: exchanged at the provider, remembered, renewed, ended.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod world;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use std::rc::Rc;
 
-use lictor_core::Site;
-use lictor_core::decision::{CalloutReply, DataStep};
-use lictor_core::http::request::RequestView;
-use lictor_core::limits::EXCHANGES_OF_CLIENT;
-use lictor_core::shared::SharedStore;
-use lictor_core::site::SiteCall;
-use lictor_core::ws::frame;
-use serde_json::{Value, json};
-use world::idp::Mood;
-use world::store::MemoryStore;
-use world::{
+use crate::Site;
+use crate::foundation::limits::EXCHANGES_OF_CLIENT;
+use crate::gate::decision::DataStep;
+use crate::provider::callout::CalloutReply;
+use crate::site::SiteCall;
+use crate::tests::world::idp::Mood;
+use crate::tests::world::store::MemoryStore;
+use crate::tests::world::{
     AUTH_STRING, Headers, Outcome, World, auth_frame, basic, code, compile, configuration, header,
     host, reply_of, request,
 };
+use crate::wire::http::request::RequestView;
+use crate::wire::websocket;
+use crate::workers::SharedStore;
+use serde_json::{Value, json};
 
 const PAIR: &str = "etl-worker:planted-secret-of-etl";
 
@@ -336,10 +334,10 @@ fn oa_3_odd_secrets_arrive_as_they_are() {
 /// What Prefect got for a first frame.
 fn rewritten(step: DataStep) -> Value {
     let DataStep::Replace(bytes) = step else { panic!("{step:?}") };
-    let frame::Read::Frame(frame) = frame::read(&bytes, 4096) else { panic!("no frame") };
+    let websocket::Read::Frame(frame) = websocket::read(&bytes, 4096) else { panic!("no frame") };
     assert_eq!(frame.length, bytes.len());
     match frame.opcode {
-        frame::TEXT => serde_json::from_slice(&frame.payload).unwrap(),
+        websocket::TEXT => serde_json::from_slice(&frame.payload).unwrap(),
         _ => json!(u16::from_be_bytes([frame.payload[0], frame.payload[1]])),
     }
 }
@@ -431,7 +429,7 @@ fn a_lease_ends() {
     second.site.on_callout(call, reply_of(answer.as_ref()), second.now);
     let headers = asks(PAIR);
     let decision = gate.on_wake(RequestView { headers: &headers }, &mut second.cx());
-    assert!(matches!(decision, lictor_core::decision::Decision::Forward { .. }), "{decision:?}");
+    assert!(matches!(decision, crate::gate::decision::Decision::Forward { .. }), "{decision:?}");
 }
 
 /// A request that finds the other worker's answer before its own worker has looked for it, costs no second

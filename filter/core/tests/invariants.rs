@@ -1,26 +1,14 @@
 //! The invariants of docs/architecture.md, tried on generated requests.
-#![cfg(not(target_family = "wasm"))]
-#![cfg(not(target_family = "wasm"))]
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::type_complexity
-)]
 
-mod world;
-
-use lictor_core::http::cookies::Cookies;
-use lictor_core::http::request::{RequestView, ResponseView};
-use lictor_core::session::cookie::{Found, SessionCookie};
-use proptest::prelude::*;
-use world::browser::{Browser, SCRIPT};
-use world::{
-    API_KEY, AUTH_STRING, CLIENT_SECRET, COOKIE_KEY, Headers, Outcome, World, basic, request,
+use crate::session::cookie::{Found, SessionCookie};
+use crate::tests::world::browser::{Browser, SCRIPT};
+use crate::tests::world::{
+    API_KEY, AUTH_STRING, CLIENT_SECRET, COOKIE_KEY, Headers, Outcome, World, basic, replaced,
+    request,
 };
+use crate::wire::http::cookies::Cookies;
+use crate::wire::http::request::{RequestView, ResponseView};
+use proptest::prelude::*;
 
 /// Header names and values that mean something to some part of the filter.
 fn header_lines() -> impl Strategy<Value = Headers> {
@@ -155,10 +143,10 @@ proptest! {
     #[test]
     fn a_login_ends_on_our_origin(wish in "[/\\\\a-z.:@%?#]{0,12}") {
         let (mut world, mut browser) = (World::new(), Browser::default());
-        let path = format!("/oauth2/start?rd={}", lictor_core::http::query::encode_value(&wish));
+        let path = format!("/oauth2/start?rd={}", crate::wire::http::query::encode_value(&wish));
         let end = browser.log_in(&mut world, &path);
         let end = url::Url::parse(&end).unwrap();
-        prop_assert_eq!(end.origin().ascii_serialization(), world::PUBLIC);
+        prop_assert_eq!(end.origin().ascii_serialization(), crate::tests::world::PUBLIC);
     }
 }
 
@@ -168,7 +156,7 @@ fn every_single_bit_change_of_a_cookie_is_no_session() {
     let (mut world, mut browser) = (World::new(), Browser::default());
     browser.log_in(&mut world, "/");
     let value = browser.session().unwrap().clone().into_bytes();
-    let config = world::compile(&world::configuration());
+    let config = crate::tests::world::compile(&crate::tests::world::configuration());
     let cookie = SessionCookie::new(&config);
     for bit in 0..value.len() * 8 {
         let mut changed = value.clone();
@@ -220,13 +208,13 @@ fn no_secret_is_ever_shown() {
     }
     look(world.request(&request("POST", "/api/admin/database/clear", &[("x-api-key", API_KEY)])).1);
     world.pass(300);
-    world.idp.mood = world::idp::Mood::RefreshRefused;
+    world.idp.mood = crate::tests::world::idp::Mood::RefreshRefused;
     look(browser.fetch(&mut world, "POST", "/api/flows/filter"));
     look(world.request(&browser.headers("POST", "/oauth2/sign_out", &SCRIPT)).1);
     let (mut gate, _) = world.request(&request("GET", "/api/flows/1", &[("x-api-key", API_KEY)]));
     let answer = [(":status".to_owned(), b"401".to_vec())];
-    let edit = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
-    look(Outcome::Reply(edit.replace.unwrap()));
+    let step = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
+    look(Outcome::Reply(replaced(step)));
     let log = world.log.join("\n");
     assert!(
         log.contains("unknown_api_key") && log.contains("role_missing"),

@@ -1,25 +1,22 @@
 //! Clients that leave at each stage (F-15): their places are free again, and nobody waits for them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod world;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use lictor_core::Gate;
-use lictor_core::decision::Decision;
-use lictor_core::http::request::RequestView;
-use lictor_core::limits::{LOGINS_IN_FLIGHT, PENDING_SOCKETS, WAITING_REQUESTS};
+use crate::Gate;
+use crate::foundation::limits::{LOGINS_IN_FLIGHT, PENDING_SOCKETS, WAITING_REQUESTS};
+use crate::gate::decision::Decision;
+use crate::tests::world::browser::{Browser, NAVIGATION, SCRIPT};
+use crate::tests::world::{Headers, Outcome, World, request};
+use crate::wire::http::request::RequestView;
 use serde_json::json;
-use world::browser::{Browser, NAVIGATION, SCRIPT};
-use world::{Headers, Outcome, World, request};
 
 /// A request that is begun and never answered; its gate.
 fn begun(world: &mut World, stream: u32, headers: &Headers) -> (Gate, Decision) {
     let mut gate = Gate::new(stream);
     world.peer.address = stream.to_be_bytes().to_vec();
     let view = RequestView { headers };
-    let decision = gate.on_request(view, &mut world.cx());
+    let decision = gate.on_request(view, false, &mut world.cx());
     (gate, decision)
 }
 
@@ -86,7 +83,7 @@ fn while_a_socket_waits_for_its_first_frame() {
 
 #[test]
 fn while_a_logout_token_is_read_or_waits_for_its_key() {
-    let mut settings = world::configuration();
+    let mut settings = crate::tests::world::configuration();
     settings["prefect"] = json!({"buffered_routes": true});
     let mut world = World::starting(&settings);
     world.work();
@@ -94,14 +91,14 @@ fn while_a_logout_token_is_read_or_waits_for_its_key() {
     world.idp.rotate("k2");
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let headers = request("POST", "/oauth2/backchannel_logout", &form);
-    let token = world.idp.sign(&json!({"iss": world::ISSUER}));
+    let token = world.idp.sign(&json!({"iss": crate::tests::world::ISSUER}));
     let body = format!("logout_token={token}");
     for stream in 0..u32::try_from(3 * WAITING_REQUESTS).unwrap() {
         let (mut gate, decision) = begun(&mut world, 10_000 + stream, &headers);
         assert!(matches!(decision, Decision::ReadBody(_)));
         if stream % 2 == 0 {
             let step = gate.on_request_data(body.as_bytes(), true, &mut world.cx());
-            assert!(matches!(step, lictor_core::decision::DataStep::Hold), "{stream}: {step:?}");
+            assert!(matches!(step, crate::gate::decision::DataStep::Hold), "{stream}: {step:?}");
             assert!(gate.is_waiting());
         }
         gate.finish(&mut world.site);

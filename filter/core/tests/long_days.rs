@@ -1,15 +1,12 @@
 //! Hours in virtual time: what people should never notice.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod world;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use lictor_core::http::request::ResponseView;
-use world::browser::{Browser, SCRIPT};
-use world::idp::Mood;
-use world::{Outcome, World};
+use crate::tests::world::browser::{Browser, SCRIPT};
+use crate::tests::world::idp::Mood;
+use crate::tests::world::{Outcome, World, edited};
+use crate::wire::http::request::ResponseView;
 
 /// A script's request, as a tab that polls sends it; the browser keeps what Prefect's answer sets.
 fn poll(world: &mut World, browser: &mut Browser) -> u16 {
@@ -18,7 +15,7 @@ fn poll(world: &mut World, browser: &mut Browser) -> u16 {
     match outcome {
         Outcome::Forwarded(_) => {
             let lines = [(":status".to_owned(), b"200".to_vec())];
-            let edit = gate.on_response(ResponseView { headers: &lines }, &mut world.cx());
+            let edit = edited(gate.on_response(ResponseView { headers: &lines }, &mut world.cx()));
             for (_, line) in edit.add.iter().filter(|(name, _)| *name == "set-cookie") {
                 browser.keep_line(line);
             }
@@ -86,7 +83,7 @@ fn a_clock_that_goes_back_lengthens_nothing() {
     browser.log_in(&mut world, "/");
     let start = world.now;
     for back in [30, 60, 61, 3600] {
-        world.now = lictor_core::time::UnixTime::from_secs(start.secs() - back);
+        world.now = crate::foundation::time::UnixTime::from_secs(start.secs() - back);
         let headers = browser.headers("GET", "/api/flows/1", &SCRIPT);
         let status = world.request(&headers).1.status();
         assert_eq!(status, if back <= 60 { 200 } else { 401 }, "{back} s back");

@@ -1,29 +1,27 @@
 //! What a review of the machines' ways found: each of these failed before.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod world;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use std::rc::Rc;
 
-use lictor_core::decision::{CalloutReply, DataStep};
-use lictor_core::http::query::encode;
-use lictor_core::shared::SharedStore;
-use lictor_core::site::{Fate, SiteCall};
-use lictor_core::stream::StreamId;
-use lictor_core::time::UnixTime;
-use lictor_core::ws::frame;
-use lictor_core::{Gate, Site};
-use serde_json::{Value, json};
-use world::browser::Browser;
-use world::idp::Mood;
-use world::store::MemoryStore;
-use world::{
+use crate::foundation::stream::StreamId;
+use crate::foundation::time::UnixTime;
+use crate::gate::decision::DataStep;
+use crate::provider::callout::CalloutReply;
+use crate::site::{Settings, SiteCall, Verdict};
+use crate::tests::world::browser::Browser;
+use crate::tests::world::idp::Mood;
+use crate::tests::world::store::MemoryStore;
+use crate::tests::world::{
     Headers, Outcome, World, auth_frame, basic, code, compile, configuration, header, host,
     reply_of, request,
 };
+use crate::wire::http::query::encode;
+use crate::wire::websocket;
+use crate::workers::SharedStore;
+use crate::{Gate, Site};
+use serde_json::{Value, json};
 
 const PAIR: &str = "etl-worker:planted-secret-of-etl";
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
@@ -31,7 +29,7 @@ const POST: [(&str, &str); 4] = [
     ("sec-fetch-site", "same-origin"),
     ("sec-fetch-mode", "navigate"),
     ("sec-fetch-dest", "document"),
-    ("origin", world::PUBLIC),
+    ("origin", crate::tests::world::PUBLIC),
 ];
 
 fn asks(pair: &str) -> Headers {
@@ -79,17 +77,8 @@ fn socket(world: &mut World) -> Gate {
     assert!(!world.site.sockets.to_be_judged(true, world.now).is_empty(), "not open");
     gate
 }
-/// What the shell's `end_sockets` does on each tick.
 fn ended(world: &mut World) -> Vec<StreamId> {
-    let now = world.now;
-    let mut over = Vec::new();
-    for (stream, open) in world.site.sockets.to_be_judged(false, now) {
-        match world.site.fate(&open, now) {
-            Fate::GoesOn(until) => world.site.sockets.extend(stream, until),
-            Fate::Ends => over.push(stream),
-        }
-    }
-    over
+    world.site.sockets_to_end(Settings::Own, world.now)
 }
 
 #[test]
@@ -105,7 +94,7 @@ fn a_personal_token_that_was_revoked_stays_revoked() {
         world.work();
         let pair = made(&mut world);
         let claims = json!({
-            "iss": world::ISSUER, "aud": "prefect", "iat": world.now.secs(), "sid": "sid-1",
+            "iss": crate::tests::world::ISSUER, "aud": "prefect", "iat": world.now.secs(), "sid": "sid-1",
             "sub": "alice-1", "exp": world.now.secs() + 120, "jti": "j1", "typ": "Logout",
             "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
         });
@@ -217,7 +206,7 @@ fn sockets_end_when_the_newest_settings_take_no_such_credentials() {
         let mut after = on(&store, &settings);
         assert_eq!(after.request(&asks(PAIR)).1.status(), 401);
         let open = before.site.sockets.to_be_judged(true, before.now).remove(0).1;
-        assert_eq!(after.site.fate(&open, before.now), Fate::Ends, "{machines}");
+        assert_eq!(after.site.judge_socket(&open, before.now), Verdict::Close, "{machines}");
     }
 }
 
@@ -310,7 +299,7 @@ fn guesses_behind_nginx_starve_nobody() {
         world.request(&request("GET", "/oauth2/auth", &[("authorization", &line)])).1.reply();
     assert_eq!((reply.status, code_of(&reply)), (202, String::new()));
 }
-fn code_of(reply: &lictor_core::reply::Reply) -> String {
+fn code_of(reply: &crate::answer::reply::Reply) -> String {
     if reply.body.is_empty() { String::new() } else { code(reply) }
 }
 
@@ -406,7 +395,7 @@ fn a_provider_that_says_no_in_other_words_ends_it() {
 
 #[test]
 fn mapped_addresses_are_those_of_ipv4() {
-    use lictor_core::ws::pending::network;
+    use crate::wire::network::network;
     assert_ne!(network(b"[::ffff:192.0.2.1]"), network(b"[::ffff:198.51.100.7]"));
 }
 
@@ -561,12 +550,12 @@ fn one_silence_is_no_grace_for_ever() {
 
 #[test]
 fn more_than_a_first_frame_is_never_held() {
-    use lictor_core::limits::HELD;
+    use crate::foundation::limits::HELD;
     let mut world = World::new();
     let mut gate = world.unproved_socket();
     // A refused pair, and a lot behind it, in one read of Envoy's.
     let mut held = auth_frame("nobody:wrong");
-    held.extend(frame::write(frame::TEXT, &vec![b'x'; 20_000], [1, 2, 3, 4]));
+    held.extend(websocket::write(websocket::TEXT, &vec![b'x'; 20_000], [1, 2, 3, 4]));
     let step = gate.on_request_data(&held, false, &mut world.cx());
     if step == DataStep::Hold {
         assert!(gate.waits_with_data());
@@ -620,9 +609,9 @@ fn who_was_given_up_is_not_queued_for_nobody() {
     assert_eq!(woken.len(), 8);
     let rest = guesses.split_off(32);
     for (mut gate, headers) in rest {
-        let view = lictor_core::http::request::RequestView { headers: &headers };
+        let view = crate::wire::http::request::RequestView { headers: &headers };
         let decision = gate.on_wake(view, &mut world.cx());
-        assert!(matches!(decision, lictor_core::decision::Decision::Reply(_)));
+        assert!(matches!(decision, crate::gate::decision::Decision::Reply(_)));
         gate.finish(&mut world.site);
     }
     for (call, _) in calls {
@@ -652,16 +641,16 @@ fn trailers_leave_no_place_taken() {
 /// no refusal, neither in the log nor to Prefect.
 #[test]
 fn a_client_that_leaves_before_it_has_spoken_is_refused_nothing() {
-    let ping = frame::write(9, b"1234", [1, 2, 3, 4]);
-    let close = frame::write(frame::CLOSE, &[3, 232, b'b', b'y', b'e'], [1, 2, 3, 4]);
+    let ping = websocket::write(9, b"1234", [1, 2, 3, 4]);
+    let close = websocket::write(websocket::CLOSE, &[3, 232, b'b', b'y', b'e'], [1, 2, 3, 4]);
     let mut world = World::new();
     let mut gate = world.unproved_socket();
     let step = gate.on_request_data(&[ping.as_slice(), &close].concat(), false, &mut world.cx());
     let DataStep::Replace(bytes) = step else { panic!("{step:?}") };
     let rest = bytes.strip_prefix(ping.as_slice()).expect("the ping as it was");
-    let frame::Read::Frame(left) = frame::read(rest, 4096) else { panic!("no frame") };
+    let websocket::Read::Frame(left) = websocket::read(rest, 4096) else { panic!("no frame") };
     // With the code of whoever leaves, and nothing of what it says.
-    assert_eq!((left.opcode, left.payload.as_slice()), (frame::CLOSE, [3, 232].as_slice()));
+    assert_eq!((left.opcode, left.payload.as_slice()), (websocket::CLOSE, [3, 232].as_slice()));
     assert_eq!(left.length, rest.len());
     assert!(gate.take_event().is_none());
     assert_eq!(

@@ -1,19 +1,10 @@
 //! Cookies that no browser of ours should send (F-22): absent, never a fault, never another's session.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice
-)]
-
-mod world;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use world::browser::{Browser, NAVIGATION, SCRIPT};
-use world::{Outcome, World, header, reply_header, request};
+use crate::tests::world::browser::{Browser, NAVIGATION, SCRIPT};
+use crate::tests::world::{Outcome, World, header, reply_header, request};
 
 const NAME: &str = "__Host-lictor";
 

@@ -1,32 +1,29 @@
 //! Personal tokens: made of a fresh login, used like any credential, ended in time or before.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod world;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use std::rc::Rc;
 
-use lictor_core::Site;
-use lictor_core::crypto::{sha256, to_base64url};
-use lictor_core::decision::DataStep;
-use lictor_core::http::query::{encode, only};
-use lictor_core::reply::Reply;
-use lictor_core::shared::SharedStore;
-use serde_json::{Value, json};
-use world::browser::{Browser, NAVIGATION, SCRIPT};
-use world::store::MemoryStore;
-use world::{
+use crate::Site;
+use crate::answer::reply::Reply;
+use crate::foundation::crypto::{sha256, to_base64url};
+use crate::gate::decision::DataStep;
+use crate::tests::world::browser::{Browser, NAVIGATION, SCRIPT};
+use crate::tests::world::store::MemoryStore;
+use crate::tests::world::{
     AUTH_STRING, COOKIE_KEY, Headers, Outcome, World, auth_frame, basic, code, compile,
     configuration, header, host, reply_header, request, request_to,
 };
+use crate::wire::http::query::{encode, only};
+use crate::workers::SharedStore;
+use serde_json::{Value, json};
 
 const POST: [(&str, &str); 4] = [
     ("sec-fetch-site", "same-origin"),
     ("sec-fetch-mode", "navigate"),
     ("sec-fetch-dest", "document"),
-    ("origin", world::PUBLIC),
+    ("origin", crate::tests::world::PUBLIC),
 ];
 const VERIFIER: &str = "a-verifier-that-only-the-terminal-knows-0123456789";
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
@@ -47,7 +44,7 @@ fn started(settings: &Value) -> World {
 fn person(world: &mut World, page: &str) -> Browser {
     let mut browser = Browser::default();
     world.idp.claims["auth_time"] = json!(world.now.secs());
-    assert_eq!(browser.log_in(world, page), format!("{}{page}", world::PUBLIC));
+    assert_eq!(browser.log_in(world, page), format!("{}{page}", crate::tests::world::PUBLIC));
     browser
 }
 
@@ -132,7 +129,7 @@ fn it_needs_a_login_of_a_moment_ago() {
     let (_, query) = location.split_once('?').unwrap();
     assert_eq!(only(query, "max_age").unwrap().as_deref(), Some("300"));
     let reply = post(&mut world, &browser, "/oauth2/token").reply();
-    let here = format!("{}/oauth2/token", world::PUBLIC);
+    let here = format!("{}/oauth2/token", crate::tests::world::PUBLIC);
     assert_eq!((reply.status, reply_header(&reply, "location")), (302, Some(here.as_str())));
     // A provider that takes no notice of max_age makes no circle.
     let callback = browser.start_login(&mut world, "/oauth2/token");
@@ -173,7 +170,10 @@ fn the_answer_must_be_to_the_page_that_asked_this_person() {
         let reply = world.request(&browser.headers("POST", &address, &POST)).1.reply();
         assert_eq!(reply.status, 302, "{address}");
         let location = reply_header(&reply, "location").unwrap();
-        assert!(location.starts_with(&format!("{}/oauth2/token", world::PUBLIC)), "{location}");
+        assert!(
+            location.starts_with(&format!("{}/oauth2/token", crate::tests::world::PUBLIC)),
+            "{location}"
+        );
     }
     let made = |world: &mut World| world.request(&browser.headers("POST", &own, &POST)).1.reply();
     assert_eq!(made(&mut world).status, 200);
@@ -310,11 +310,11 @@ fn a_back_channel_logout_ends_it_at_every_worker() {
         let pair = made(&mut first);
         used(&mut second, &pair).forwarded();
         let mut claims = json!({
-            "iss": world::ISSUER, "aud": "prefect", "iat": first.now.secs(),
+            "iss": crate::tests::world::ISSUER, "aud": "prefect", "iat": first.now.secs(),
             "exp": first.now.secs() + 120, "jti": subject.to_string(), "typ": "Logout",
             "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
         });
-        world::idp::merge(&mut claims, &subject);
+        crate::tests::world::idp::merge(&mut claims, &subject);
         let token = first.idp.sign(&claims);
         let body = encode([("logout_token", token.as_str())]);
         let headers = request("POST", "/oauth2/backchannel_logout", &[FORM]);
@@ -460,7 +460,7 @@ fn a_logout_between_page_and_trade_leaves_no_token() {
     let mut world = started(&settings());
     let code = terminal_code(&mut world);
     let claims = json!({
-        "iss": world::ISSUER, "aud": "prefect", "iat": world.now.secs(), "sid": "sid-1",
+        "iss": crate::tests::world::ISSUER, "aud": "prefect", "iat": world.now.secs(), "sid": "sid-1",
         "exp": world.now.secs() + 120, "jti": "j1", "typ": "Logout",
         "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
     });
@@ -476,7 +476,7 @@ fn without_buffered_routes_a_terminal_is_told_so() {
     let mut world = World::new();
     let headers = request("POST", "/oauth2/token", &[FORM]);
     let reply = world.request(&headers).1.reply();
-    assert_eq!((reply.status, code(&reply).as_str()), (501, "not_available"));
+    assert_eq!((reply.status, code(&reply).as_str()), (501, "not_enabled"));
     // The page needs no body.
     let pair = made(&mut world);
     used(&mut world, &pair).forwarded();

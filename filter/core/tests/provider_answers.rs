@@ -1,15 +1,12 @@
 //! Answers of the token endpoint that are of no use (F-5, F-6): a login ends on a page with a way on and
 //! no session; a session that is rechecked goes on, since none of them is the provider's verdict.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod world;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use crate::tests::world::browser::{Browser, SCRIPT};
+use crate::tests::world::{World, reply_header};
 use serde_json::json;
-use world::browser::{Browser, SCRIPT};
-use world::{World, reply_header};
 
 fn answers() -> Vec<(&'static str, u16, Vec<u8>)> {
     let good =

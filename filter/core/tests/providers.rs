@@ -1,16 +1,13 @@
 //! Roles from the ID tokens that other providers' documentation shows: their claims as they are, but
 //! for issuer, audience, times and nonce, which are the world's.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod world;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use crate::tests::world::browser::{Browser, SCRIPT};
+use crate::tests::world::idp::merge;
+use crate::tests::world::{World, configuration, header};
 use serde_json::{Value, json};
-use world::browser::{Browser, SCRIPT};
-use world::idp::merge;
-use world::{World, configuration, header};
 
 /// Logs in with these claims and settings; gives the role and the name that Prefect is told.
 fn told(roles: &Value, claims: &Value) -> (String, String) {
@@ -31,12 +28,16 @@ fn told(roles: &Value, claims: &Value) -> (String, String) {
     assert_eq!(browser.load(&mut world, &callback).reply().status, 302, "{claims}");
     let headers = browser.headers("GET", "/api/flows/1", &SCRIPT);
     match world.request(&headers).1 {
-        world::Outcome::Forwarded(sent) => {
+        crate::tests::world::Outcome::Forwarded(sent) => {
             let value = |name| header(&sent, name).unwrap().to_owned();
             (value("x-auth-request-groups"), value("x-auth-request-preferred-username"))
         }
-        world::Outcome::Reply(reply) => (world::code(&reply), String::new()),
-        world::Outcome::Waiting | world::Outcome::Reading => panic!("it waits"),
+        crate::tests::world::Outcome::Reply(reply) => {
+            (crate::tests::world::code(&reply), String::new())
+        }
+        crate::tests::world::Outcome::Waiting | crate::tests::world::Outcome::Reading => {
+            panic!("it waits")
+        }
     }
 }
 

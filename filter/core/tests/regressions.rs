@@ -1,29 +1,19 @@
 //! Defects that were found by attack, each with the test that would have found it.
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice
-)]
 
-mod world;
-
-use lictor_core::Gate;
-use lictor_core::decision::DataStep;
-use lictor_core::http::request::ResponseView;
-use lictor_core::ws::frame;
+use crate::Gate;
+use crate::gate::decision::DataStep;
+use crate::tests::world::browser::{Browser, NAVIGATION, SCRIPT};
+use crate::tests::world::idp::Mood;
+use crate::tests::world::{API_KEY, Outcome, World, basic, code, edited, reply_header, request};
+use crate::wire::http::request::ResponseView;
+use crate::wire::websocket;
 use serde_json::json;
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
-use world::browser::{Browser, NAVIGATION, SCRIPT};
-use world::idp::Mood;
-use world::{API_KEY, Outcome, World, basic, code, reply_header, request};
 
 fn answer(world: &mut World, gate: &mut Gate, status: &str) -> Vec<String> {
     let answer = [(":status".to_owned(), status.as_bytes().to_vec())];
-    let edit = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
+    let edit = edited(gate.on_response(ResponseView { headers: &answer }, &mut world.cx()));
     let cookies = edit.add.into_iter().filter(|(name, _)| *name == "set-cookie");
     cookies.map(|(_, value)| value.into_owned()).collect()
 }
@@ -50,7 +40,7 @@ fn planted_login_cookies_are_looked_at_in_bounds() {
 fn a_due_session_gets_an_answer_while_the_provider_has_never_been_seen() {
     let (mut first, mut browser) = (World::new(), Browser::default());
     browser.log_in(&mut first, "/");
-    let mut world = World::starting(&world::configuration());
+    let mut world = World::starting(&crate::tests::world::configuration());
     world.idp.mood = Mood::Away;
     world.work();
     world.pass(600);
@@ -114,12 +104,15 @@ fn judged(world: &mut World, path: &str, subprotocol: bool) -> Gate {
 #[test]
 fn only_clients_without_subprotocol_may_skip_the_auth_frame() {
     let message = br#"{"type":"auth","token":"etl:lk_x"}"#;
-    let whole = frame::write(frame::TEXT, message, [1; 4]);
+    let whole = websocket::write(websocket::TEXT, message, [1; 4]);
     let fragment = [&[whole[0] & 0x7f], &whole[1..]].concat();
-    let binary = frame::write(2, message, [1; 4]);
-    let twice =
-        frame::write(frame::TEXT, br#"{"type":"auth","token":"a:b","token":"c:d"}"#, [1; 4]);
-    let long = frame::write(frame::TEXT, &[b'x'; 30_000], [1; 4]);
+    let binary = websocket::write(2, message, [1; 4]);
+    let twice = websocket::write(
+        websocket::TEXT,
+        br#"{"type":"auth","token":"a:b","token":"c:d"}"#,
+        [1; 4],
+    );
+    let long = websocket::write(websocket::TEXT, &[b'x'; 30_000], [1; 4]);
     for bytes in [fragment, binary, twice, long] {
         let mut world = World::new();
         let mut gate = judged(&mut world, "/api/events/in", true);
@@ -129,8 +122,8 @@ fn only_clients_without_subprotocol_may_skip_the_auth_frame() {
     }
     let mut world = World::new();
     let token = "t".repeat(8000);
-    let honest = frame::write(
-        frame::TEXT,
+    let honest = websocket::write(
+        websocket::TEXT,
         json!({"type": "auth", "token": format!("x:{token}")}).to_string().as_bytes(),
         [1; 4],
     );
@@ -148,7 +141,11 @@ fn a_proved_socket_may_ping_as_long_as_it_likes() {
     let mut gate = judged(&mut world, "/api/events/in", false);
     for _ in 0..1000 {
         assert_eq!(
-            gate.on_request_data(&frame::write(9, b"keepalive!", [1; 4]), false, &mut world.cx()),
+            gate.on_request_data(
+                &websocket::write(9, b"keepalive!", [1; 4]),
+                false,
+                &mut world.cx()
+            ),
             DataStep::Pass
         );
     }
@@ -179,7 +176,11 @@ fn an_outage_answers_all_that_wait_for_a_recheck() {
         calls.push(call);
     }
     assert!(calls.len() >= 64);
-    world.site.on_callout(calls[0], world::reply_of(Some(&(504, Vec::new()))), world.now);
+    world.site.on_callout(
+        calls[0],
+        crate::tests::world::reply_of(Some(&(504, Vec::new()))),
+        world.now,
+    );
     let mut woken = world.site.take_woken(world.now);
     assert!(
         woken.len() > 60,
@@ -187,7 +188,11 @@ fn an_outage_answers_all_that_wait_for_a_recheck() {
         woken.len()
     );
     for call in &calls[1..] {
-        world.site.on_callout(*call, world::reply_of(Some(&(504, Vec::new()))), world.now);
+        world.site.on_callout(
+            *call,
+            crate::tests::world::reply_of(Some(&(504, Vec::new()))),
+            world.now,
+        );
         woken.extend(world.site.take_woken(world.now));
     }
     assert_eq!(woken.len(), 130);
@@ -278,14 +283,14 @@ fn a_handshake_with_a_body_is_refused() {
         (("transfer-encoding", "chunked"), 400),
         (("content-length", "0"), 200),
     ] {
-        let key = world::basic(&format!("etl:{}", world::API_KEY));
+        let key = crate::tests::world::basic(&format!("etl:{}", crate::tests::world::API_KEY));
         let lines = [
             ("upgrade", "websocket"),
             ("connection", "Upgrade"),
             ("authorization", key.as_str()),
             line,
         ];
-        let headers = world::request("GET", "/api/events/in", &lines);
+        let headers = crate::tests::world::request("GET", "/api/events/in", &lines);
         assert_eq!(world.request(&headers).1.status(), status, "{line:?}");
     }
 }

@@ -1,30 +1,18 @@
 //! Short stories in virtual time.
 
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::type_complexity
-)]
-
-mod world;
-
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use lictor_core::decision::DataStep;
-use lictor_core::http::request::{RequestView, ResponseView};
-use lictor_core::ws::frame;
-use serde_json::json;
-use world::browser::{Browser, NAVIGATION, SCRIPT};
-use world::idp::{Mood, merge};
-use world::{
-    API_KEY, AUTH_STRING, Outcome, PUBLIC, World, basic, code, header, reply_header, request,
-    request_to,
+use crate::gate::decision::DataStep;
+use crate::tests::world::browser::{Browser, NAVIGATION, SCRIPT};
+use crate::tests::world::idp::{Mood, merge};
+use crate::tests::world::{
+    API_KEY, AUTH_STRING, Outcome, PUBLIC, World, basic, code, edited, header, replaced,
+    reply_header, request, request_to,
 };
+use crate::wire::http::request::{RequestView, ResponseView};
+use crate::wire::websocket;
+use serde_json::json;
 
 #[test]
 fn a_login_ends_on_the_deep_link() {
@@ -186,7 +174,7 @@ fn parallel_requests_of_a_due_session_cause_one_refresh() {
     for (mut gate, outcome) in outcomes {
         outcome.forwarded();
         let answer = [(":status".to_owned(), b"200".to_vec())];
-        let edit = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
+        let edit = edited(gate.on_response(ResponseView { headers: &answer }, &mut world.cx()));
         let cookie = edit
             .add
             .iter()
@@ -225,7 +213,7 @@ fn sessions_outlive_an_absent_provider_for_the_time_of_grace() {
             let (mut gate, outcome) = world.request(&headers);
             assert_eq!(outcome.status(), 200, "{mood:?} after {minutes} minutes");
             let answer = [(":status".to_owned(), b"200".to_vec())];
-            let edit = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
+            let edit = edited(gate.on_response(ResponseView { headers: &answer }, &mut world.cx()));
             for (_, cookie) in edit.add.iter().filter(|(name, _)| *name == "set-cookie") {
                 browser.keep_line(cookie);
             }
@@ -353,7 +341,7 @@ fn machines_are_proved_by_key_and_by_token() {
         basic(&format!("Bearer {token}")),
         basic(&format!(
             "Basic {}",
-            lictor_core::crypto::to_base64(format!("etl:{API_KEY}").as_bytes())
+            crate::foundation::crypto::to_base64(format!("etl:{API_KEY}").as_bytes())
         )),
     );
     for (name, value, principal) in [
@@ -445,7 +433,7 @@ fn unknown_kids_wait_for_one_fetch_and_never_fail_falsely() {
 
 #[test]
 fn while_the_provider_is_away_at_start_only_keys_are_served() {
-    let mut world = World::starting(&world::configuration());
+    let mut world = World::starting(&crate::tests::world::configuration());
     world.idp.mood = Mood::Away;
     world.work();
     let page = world.request(&request("GET", "/", &NAVIGATION)).1.reply();
@@ -478,15 +466,14 @@ fn prefect_refusing_the_shared_secret_is_a_clear_502() {
         (":status".to_owned(), b"401".to_vec()),
         ("www-authenticate".to_owned(), b"Basic".to_vec()),
     ];
-    let reply =
-        gate.on_response(ResponseView { headers: &answer }, &mut world.cx()).replace.unwrap();
+    let reply = replaced(gate.on_response(ResponseView { headers: &answer }, &mut world.cx()));
     assert_eq!(
         (reply.status, code(&reply).as_str(), reply_header(&reply, "www-authenticate")),
         (502, "prefect_secret", None)
     );
 }
 
-fn upgrade(extra: &[(&str, &str)]) -> world::Headers {
+fn upgrade(extra: &[(&str, &str)]) -> crate::tests::world::Headers {
     let own = [
         ("upgrade", "websocket"),
         ("connection", "Upgrade"),
@@ -495,14 +482,14 @@ fn upgrade(extra: &[(&str, &str)]) -> world::Headers {
     request("GET", "/api/events/out", &[own.as_slice(), extra].concat())
 }
 
-fn opened(world: &mut World, gate: &mut lictor_core::Gate) {
+fn opened(world: &mut World, gate: &mut crate::Gate) {
     let answer = [(":status".to_owned(), b"101".to_vec())];
-    gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
+    let _ = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
 }
 
 fn auth(token: &str) -> Vec<u8> {
-    frame::write(
-        frame::TEXT,
+    websocket::write(
+        websocket::TEXT,
         format!(r#"{{"type":"auth","token":"{token}"}}"#).as_bytes(),
         [1, 2, 3, 4],
     )
@@ -518,7 +505,7 @@ fn a_first_frame_is_held_judged_and_rewritten() {
         (None, None)
     );
     opened(&mut world, &mut gate);
-    let ping = frame::write(9, b"hi", [5; 4]);
+    let ping = websocket::write(9, b"hi", [5; 4]);
     assert_eq!(gate.on_request_data(&ping, false, &mut world.cx()), DataStep::Pass);
     let bytes = auth(&format!("etl:{API_KEY}"));
     for end in 1..bytes.len() {
@@ -531,7 +518,7 @@ fn a_first_frame_is_held_judged_and_rewritten() {
     let DataStep::Replace(sent) = gate.on_request_data(&bytes, false, &mut world.cx()) else {
         panic!("not rewritten")
     };
-    let frame::Read::Frame(sent) = frame::read(&sent, 4096) else { panic!("no frame") };
+    let websocket::Read::Frame(sent) = websocket::read(&sent, 4096) else { panic!("no frame") };
     let text = String::from_utf8(sent.payload).unwrap();
     assert!(text.contains(AUTH_STRING) && !text.contains(API_KEY));
     assert_eq!(gate.on_request_data(b"anything", false, &mut world.cx()), DataStep::Pass);
@@ -545,9 +532,9 @@ fn first_frames_that_prove_nobody_are_closed_with_1008() {
         auth(AUTH_STRING),
         auth(""),
         auth("eyJ.eyJ.x"),
-        frame::write(frame::TEXT, br#"{"type":"auth","token":null}"#, [0; 4]),
-        frame::write(frame::TEXT, br#"{"type":"filter"}"#, [0; 4]),
-        frame::write(2, br#"{"type":"auth"}"#, [0; 4]),
+        websocket::write(websocket::TEXT, br#"{"type":"auth","token":null}"#, [0; 4]),
+        websocket::write(websocket::TEXT, br#"{"type":"filter"}"#, [0; 4]),
+        websocket::write(2, br#"{"type":"auth"}"#, [0; 4]),
     ] {
         let mut world = World::new();
         let (mut gate, outcome) = world.request(&upgrade(&[]));
@@ -556,10 +543,12 @@ fn first_frames_that_prove_nobody_are_closed_with_1008() {
         let DataStep::Replace(sent) = gate.on_request_data(&frame, false, &mut world.cx()) else {
             panic!("not replaced")
         };
-        let frame::Read::Frame(close) = frame::read(&sent, 4096) else { panic!("no frame") };
+        let websocket::Read::Frame(close) = websocket::read(&sent, 4096) else {
+            panic!("no frame")
+        };
         assert_eq!(
             (close.opcode, &close.payload[..2]),
-            (frame::CLOSE, 1008_u16.to_be_bytes().as_slice())
+            (websocket::CLOSE, 1008_u16.to_be_bytes().as_slice())
         );
         assert_eq!(sent.len(), close.length, "nothing of the client's follows");
         let more = gate.on_request_data(&auth(&format!("etl:{API_KEY}")), false, &mut world.cx());
@@ -627,7 +616,7 @@ fn the_uis_settings_are_rewritten_whole_or_not_at_all() {
         assert_eq!(header(&outcome.forwarded(), "accept-encoding"), Some("identity"));
         let answer =
             [(":status".to_owned(), b"200".to_vec()), ("content-length".to_owned(), b"9".to_vec())];
-        let edit = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
+        let edit = edited(gate.on_response(ResponseView { headers: &answer }, &mut world.cx()));
         assert!(edit.remove.contains(&"content-length"));
         assert_eq!(gate.on_response_data(&body[..1], false, &mut world.cx()), DataStep::Hold);
         match gate.on_response_data(body, true, &mut world.cx()) {
@@ -650,11 +639,11 @@ fn a_wake_without_waiting_or_a_reply_to_no_call_refuses() {
         let (mut gate, outcome) = world.request(&headers);
         outcome.forwarded();
         let decision = match event {
-            0 => gate.on_request(view, &mut world.cx()),
+            0 => gate.on_request(view, false, &mut world.cx()),
             1 => gate.on_wake(view, &mut world.cx()),
-            _ => gate.on_callout(world::reply_of(None), view, &mut world.cx()),
+            _ => gate.on_callout(crate::tests::world::reply_of(None), view, &mut world.cx()),
         };
-        let lictor_core::decision::Decision::Reply(reply) = decision else {
+        let crate::gate::decision::Decision::Reply(reply) = decision else {
             panic!("event {event} was not refused")
         };
         assert_eq!(reply.status, 503);

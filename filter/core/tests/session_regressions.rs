@@ -1,7 +1,4 @@
 //! Sessions: faults that a review found, each as it could be met.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod world;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -10,21 +7,24 @@ use core::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use lictor_core::decision::{Callout, CalloutReply, DataStep};
-use lictor_core::http::query::encode;
-use lictor_core::http::request::ResponseView;
-use lictor_core::login::backchannel::Logout;
-use lictor_core::reply::Reply;
-use lictor_core::shared::marks::{Marks, name};
-use lictor_core::shared::{SharedStore, Stored, Written};
-use lictor_core::site::SiteCall;
-use lictor_core::time::UnixTime;
-use lictor_core::{Gate, Site};
+use crate::answer::reply::Reply;
+use crate::foundation::time::UnixTime;
+use crate::gate::decision::DataStep;
+use crate::login::backchannel::Logout;
+use crate::provider::callout::{Callout, CalloutReply};
+use crate::site::SiteCall;
+use crate::tests::world::browser::{Browser, SCRIPT};
+use crate::tests::world::idp::Mood;
+use crate::tests::world::store::MemoryStore;
+use crate::tests::world::{
+    Headers, Outcome, World, compile, configuration, edited, host, reply_of, request,
+};
+use crate::wire::http::query::encode;
+use crate::wire::http::request::ResponseView;
+use crate::workers::marks::{Marks, name};
+use crate::workers::{SharedStore, Stored, Written};
+use crate::{Gate, Site};
 use serde_json::{Value, json};
-use world::browser::{Browser, SCRIPT};
-use world::idp::Mood;
-use world::store::MemoryStore;
-use world::{Headers, Outcome, World, compile, configuration, host, reply_of, request};
 
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 const TOKEN: &str = "/realms/prefect/token";
@@ -46,7 +46,7 @@ fn asks(browser: &Browser) -> Headers {
 }
 fn log_out(world: &mut World, jti: &str, sid: Option<&str>) -> Reply {
     let mut claims = json!({
-        "iss": world::ISSUER, "aud": "prefect", "iat": world.now.secs(),
+        "iss": crate::tests::world::ISSUER, "aud": "prefect", "iat": world.now.secs(),
         "exp": world.now.secs() + 120, "jti": jti, "typ": "Logout", "sub": "alice-1",
         "events": {EVENT: {}},
     });
@@ -174,7 +174,7 @@ fn a_queued_refresh_is_not_sent_after_another_worker_made_it() {
     let (mut gate, outcome) = second.request(&asks(last));
     outcome.forwarded();
     let lines = [(":status".to_owned(), b"200".to_vec())];
-    let edit = gate.on_response(ResponseView { headers: &lines }, &mut second.cx());
+    let edit = edited(gate.on_response(ResponseView { headers: &lines }, &mut second.cx()));
     for (_, v) in edit.add.iter().filter(|(n, _)| *n == "set-cookie") {
         at_second.keep_line(v);
     }
@@ -410,7 +410,7 @@ fn a_rotated_token_survives_a_restart() {
     let (mut gate, outcome) = world.request(&asks(&browser));
     outcome.forwarded();
     let lines = [(":status".to_owned(), b"200".to_vec())];
-    let edit = gate.on_response(ResponseView { headers: &lines }, &mut world.cx());
+    let edit = edited(gate.on_response(ResponseView { headers: &lines }, &mut world.cx()));
     for (_, v) in edit.add.iter().filter(|(n, _)| *n == "set-cookie") {
         browser.keep_line(v);
     }

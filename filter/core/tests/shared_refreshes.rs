@@ -1,8 +1,5 @@
 //! One refresh for each session in all workers of a process (F-13, F-14): the others wait for its
 //! result, whoever dies on the way, and what stands in the store is believed only if it opens.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod world;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -10,13 +7,15 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use core::time::Duration;
 use std::rc::Rc;
 
-use lictor_core::http::request::ResponseView;
-use lictor_core::shared::SharedStore;
-use lictor_core::{Gate, Site};
-use world::browser::{Browser, SCRIPT};
-use world::idp::Mood;
-use world::store::MemoryStore;
-use world::{Headers, Outcome, World, compile, configuration, host, reply_of};
+use crate::tests::world::browser::{Browser, SCRIPT};
+use crate::tests::world::idp::Mood;
+use crate::tests::world::store::MemoryStore;
+use crate::tests::world::{
+    Headers, Outcome, World, compile, configuration, edited, host, reply_of,
+};
+use crate::wire::http::request::ResponseView;
+use crate::workers::SharedStore;
+use crate::{Gate, Site};
 
 const TOKEN: &str = "/realms/prefect/token";
 
@@ -58,11 +57,9 @@ fn burst(world: &mut World, browser: &Browser, count: usize) -> Vec<(Gate, Heade
 }
 
 /// Everything due but what the provider is asked about sessions, which is given back.
-fn next_refresh(
-    world: &mut World,
-) -> (lictor_core::site::SiteCall, lictor_core::decision::Callout) {
+fn next_refresh(world: &mut World) -> (crate::site::SiteCall, crate::provider::callout::Callout) {
     let call = world.poll().expect("a call");
-    assert!(matches!(call.0, lictor_core::site::SiteCall::Refresh(_)), "{:?}", call.0);
+    assert!(matches!(call.0, crate::site::SiteCall::Refresh(_)), "{:?}", call.0);
     call
 }
 
@@ -82,7 +79,7 @@ fn fifty_requests_at_two_workers_are_one_refresh() {
         for (mut gate, outcome) in world.finish_waiting(waiting) {
             outcome.forwarded();
             let lines = [(":status".to_owned(), b"200".to_vec())];
-            let edit = gate.on_response(ResponseView { headers: &lines }, &mut world.cx());
+            let edit = edited(gate.on_response(ResponseView { headers: &lines }, &mut world.cx()));
             assert!(edit.add.iter().any(|(name, _)| *name == "set-cookie"), "the renewed cookie");
         }
     }

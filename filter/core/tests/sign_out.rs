@@ -1,17 +1,14 @@
 //! Signing out at the provider as well: with the newest refresh token where that is enough, else at its
 //! `end_session_endpoint` (OpenID Connect RP-Initiated Logout §2; rows LO).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod world;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use lictor_core::http::query::only;
+use crate::tests::world::browser::{Browser, SCRIPT};
+use crate::tests::world::idp::Mood;
+use crate::tests::world::{ISSUER, PUBLIC, World, configuration, reply_header};
+use crate::wire::http::query::only;
 use serde_json::{Value, json};
-use world::browser::{Browser, SCRIPT};
-use world::idp::Mood;
-use world::{ISSUER, PUBLIC, World, configuration, reply_header};
 
 /// A provider that is not Keycloak.
 fn another(end_session: Option<&str>) -> World {

@@ -1,14 +1,11 @@
 //! Roles by userinfo, where no token has them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod world;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use crate::tests::world::browser::{Browser, SCRIPT};
+use crate::tests::world::{World, configuration, header};
 use serde_json::{Value, json};
-use world::browser::{Browser, SCRIPT};
-use world::{World, configuration, header};
 
 const USERINFO: &str = "/realms/prefect/userinfo";
 
@@ -25,9 +22,13 @@ fn world(settings: Value) -> World {
 fn role(world: &mut World, browser: &Browser) -> String {
     let headers = browser.headers("GET", "/api/flows/1", &SCRIPT);
     match world.request(&headers).1 {
-        world::Outcome::Forwarded(sent) => header(&sent, "x-auth-request-groups").unwrap().into(),
-        world::Outcome::Reply(reply) => world::code(&reply),
-        world::Outcome::Waiting | world::Outcome::Reading => panic!("it waits"),
+        crate::tests::world::Outcome::Forwarded(sent) => {
+            header(&sent, "x-auth-request-groups").unwrap().into()
+        }
+        crate::tests::world::Outcome::Reply(reply) => crate::tests::world::code(&reply),
+        crate::tests::world::Outcome::Waiting | crate::tests::world::Outcome::Reading => {
+            panic!("it waits")
+        }
     }
 }
 

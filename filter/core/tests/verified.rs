@@ -1,7 +1,4 @@
 //! Tokens that are remembered as verified: never longer, for nobody else, and not without their keys.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
-mod world;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -9,14 +6,14 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use lictor_core::Site;
-use lictor_core::crypto::Hash;
-use lictor_core::jose::signature::HostVerifier;
-use lictor_core::limits::VERIFIED;
-use lictor_core::shared::NoStore;
-use lictor_core::site::Host;
+use crate::Site;
+use crate::foundation::crypto::Hash;
+use crate::foundation::limits::VERIFIED;
+use crate::site::Host;
+use crate::tests::world::{World, compile, configuration, request};
+use crate::wire::jose::signature::HostVerifier;
+use crate::workers::NoStore;
 use serde_json::{Value, json};
-use world::{World, compile, configuration, request};
 
 /// The key pair of RFC 7515, appendix A.3, public part: the host is asked about ES256.
 const JWK: &str = r#"{"kty":"EC","crv":"P-256","kid":"k1","use":"sig","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
@@ -36,8 +33,10 @@ fn counted() -> (World, Rc<Counting>) {
     let host = Rc::new(Counting::default());
     let mut world = World::starting(&configuration());
     let signatures: Rc<dyn HostVerifier> = Rc::<Counting>::clone(&host);
-    world.site =
-        Site::new(compile(&configuration()), Host { signatures, ..world::host(Rc::new(NoStore)) });
+    world.site = Site::new(
+        compile(&configuration()),
+        Host { signatures, ..crate::tests::world::host(Rc::new(NoStore)) },
+    );
     world.idp.instead_of_keys = Some(format!("{{\"keys\":[{JWK}]}}").into_bytes());
     world.work();
     (world, host)
@@ -45,7 +44,7 @@ fn counted() -> (World, Rc<Counting>) {
 
 fn token(world: &World, patch: &Value) -> String {
     let mut claims = world.idp.machine_claims(world.now);
-    world::idp::merge(&mut claims, patch);
+    crate::tests::world::idp::merge(&mut claims, patch);
     world.idp.sign_with(&json!({"alg": "ES256", "typ": "JWT", "kid": "k1"}), &claims)
 }
 
@@ -81,9 +80,9 @@ fn it_ends_with_the_token_and_a_clock_that_goes_back_gives_nothing_back() {
     assert_eq!(status(&mut world, &one), 200, "60 s of leeway");
     world.pass(1);
     assert_eq!(status(&mut world, &one), 401);
-    world.now = lictor_core::time::UnixTime::from_secs(now - 60);
+    world.now = crate::foundation::time::UnixTime::from_secs(now - 60);
     assert_eq!(status(&mut world, &one), 200);
-    world.now = lictor_core::time::UnixTime::from_secs(now - 61);
+    world.now = crate::foundation::time::UnixTime::from_secs(now - 61);
     assert_ne!(status(&mut world, &one), 200);
 }
 

@@ -1,109 +1,88 @@
 //! Decisions become host calls: all edits first, then on. The only place that lets a request
 //! continue.
 
-use lictor_core::decision::{CalloutReply, DataStep, Decision, RequestEdit, ResponseEdit};
-use lictor_core::http::request::RequestView;
-use lictor_core::reply::Reply;
-use lictor_core::stream::StreamId;
-use proxy_wasm::hostcalls;
+use lictor_core::answer::reply::Reply;
+use lictor_core::foundation::stream::StreamId;
+use lictor_core::gate::decision::{DataStep, Decision, ResponseStep};
+use lictor_core::provider::callout::CalloutReply;
+use lictor_core::wire::http::edit::{RequestEdit, ResponseEdit};
+use lictor_core::wire::http::request::RequestView;
 use proxy_wasm::types::{Action, BufferType, MapType, Status};
 
 use crate::host;
 use crate::shared::Shared;
 
-/// What a decision came to.
-enum Outcome {
-    Continue,
-    /// Answered, or nothing yet.
-    Stay,
-}
-
-/// Applies a decision inside the request's header callback. `end` says whether the request has no
-/// body.
-pub fn now(shared: &Shared, stream: StreamId, decision: Option<Decision>, end: bool) -> Action {
-    let decision = match decision {
-        Some(Decision::Reply(reply)) if !end && host::is_http2() => {
-            match shared.linger(stream, reply) {
-                Some(reply) => Some(Decision::Reply(reply)),
-                None => return Action::Pause,
-            }
+/// Applies a decision inside the request's header callback.
+pub fn now(shared: &Shared, stream: StreamId, decision: Option<Decision>) -> Action {
+    match decision {
+        // What is read of a body comes next; the filter behind holds the head until it has been judged.
+        Some(
+            Decision::Forward { edit, .. }
+            | Decision::ForwardWithBody { edit, .. }
+            | Decision::ReadBody(edit),
+        ) => edited(&edit),
+        decision => {
+            settle(shared, stream, decision);
+            Action::Pause
         }
-        // Nothing comes after the head: judged as an empty body.
-        Some(decision @ (Decision::ReadBody(_) | Decision::ForwardWithBody { .. })) if end => {
-            let step = shared.event(stream, |gate, cx| gate.on_request_data(&[], true, cx));
-            match (decision, step) {
-                (_, Some(DataStep::Answer(reply))) => Some(Decision::Reply(reply)),
-                (Decision::ForwardWithBody { permit, edit }, Some(DataStep::Pass)) => {
-                    Some(Decision::Forward { permit, edit })
-                }
-                _ => None,
-            }
-        }
-        Some(Decision::ReadBody(edit)) => match edit_request(&edit) {
-            Ok(()) => return Action::Continue,
-            Err(_) => None,
-        },
-        decision => decision,
-    };
-    match apply(shared, stream, decision) {
-        Outcome::Continue => Action::Continue,
-        Outcome::Stay => Action::Pause,
     }
 }
 
 /// Applies a decision later, while the request is paused. Resuming is the last thing done.
 pub fn later(shared: &Shared, stream: StreamId, decision: Option<Decision>) {
-    if matches!(apply(shared, stream, decision), Outcome::Continue)
-        && let Err(status) = hostcalls::resume_http_request()
-    {
-        log::error!("a request could not be resumed: {status:?}");
-    }
-}
-
-fn apply(shared: &Shared, stream: StreamId, decision: Option<Decision>) -> Outcome {
     match decision {
-        // The permit is the proof; it has done its work once the request may go on. What hangs on the body,
-        // which comes next, is held by the filter behind us until that has been judged.
-        Some(
-            Decision::Forward { permit: _permit, edit }
-            | Decision::ForwardWithBody { permit: _permit, edit },
-        ) => match edit_request(&edit) {
-            Ok(()) => Outcome::Continue,
-            Err(status) => {
-                log::error!("a request could not be edited ({status:?}): refused");
-                fail()
+        Some(Decision::Forward { edit, .. } | Decision::ForwardWithBody { edit, .. }) => {
+            if edited(&edit) == Action::Continue {
+                host::resume();
             }
-        },
-        Some(Decision::Reply(reply)) => {
-            host::answer(&reply);
-            Outcome::Stay
         }
-        Some(Decision::AwaitSite) => Outcome::Stay,
-        Some(Decision::Await(callout)) => match shared.call(stream, &callout) {
-            Ok(()) => Outcome::Stay,
-            Err(()) => {
-                let headers = host::headers(MapType::HttpRequestHeaders);
-                let request = RequestView { headers: &headers };
-                let next = shared
-                    .event(stream, |gate, cx| gate.on_callout(CalloutReply::NotSent, request, cx));
-                match next {
-                    Some(Decision::Reply(reply)) => {
-                        host::answer(&reply);
-                        Outcome::Stay
-                    }
-                    // A call that could not be sent leads to an answer, never on.
-                    _ => fail(),
-                }
-            }
-        },
         // A body is read from the header callback on, or not at all.
-        Some(Decision::ReadBody(_)) | None => fail(),
+        Some(Decision::ReadBody(_)) => settle(shared, stream, None),
+        decision => settle(shared, stream, decision),
     }
 }
 
-fn fail() -> Outcome {
-    host::answer(&Reply::unavailable());
-    Outcome::Stay
+/// Edits a request that may continue. One that can't be edited is refused: what should have been taken away
+/// must not reach Prefect.
+fn edited(edit: &RequestEdit) -> Action {
+    match edit_request(edit) {
+        Ok(()) => Action::Continue,
+        Err(status) => {
+            log::error!("a request could not be edited ({status:?}): refused");
+            host::answer(&Reply::unavailable());
+            Action::Pause
+        }
+    }
+}
+
+/// Applies a decision by which the request stays where it is: answered, or waiting. No decision is a fault.
+fn settle(shared: &Shared, stream: StreamId, decision: Option<Decision>) {
+    match decision {
+        Some(Decision::AwaitSite) => {}
+        Some(Decision::Reply(reply)) => host::answer(&reply),
+        Some(Decision::ReplyAfterBody(reply)) => {
+            if let Some(reply) = shared.linger(stream, reply) {
+                host::answer(&reply);
+            }
+        }
+        Some(Decision::Await(callout)) => {
+            if shared.call(stream, &callout).is_ok() {
+                return;
+            }
+            let headers = host::headers(MapType::HttpRequestHeaders);
+            let request = RequestView { headers: &headers };
+            let not_sent = CalloutReply::NotSent;
+            match shared.event(stream, |gate, cx| gate.on_callout(not_sent, request, cx)) {
+                Some(Decision::Reply(reply)) => host::answer(&reply),
+                // A call that could not be sent leads to an answer, never on.
+                _ => host::answer(&Reply::unavailable()),
+            }
+        }
+        Some(
+            Decision::Forward { .. } | Decision::ForwardWithBody { .. } | Decision::ReadBody(_),
+        )
+        | None => host::answer(&Reply::unavailable()),
+    }
 }
 
 fn edit_request(edit: &RequestEdit) -> Result<(), Status> {
@@ -117,13 +96,16 @@ fn edit_request(edit: &RequestEdit) -> Result<(), Status> {
     Ok(())
 }
 
-/// Applies changes to Prefect's answer. An edit that fails replaces the answer: what should have
+/// Applies the verdict on Prefect's answer. An edit that fails replaces the answer: what should have
 /// been taken away must not reach the client.
-pub fn response(edit: &ResponseEdit) -> Action {
-    let replacement = match &edit.replace {
-        Some(reply) => reply.clone(),
-        None if edit_response(edit).is_ok() => return Action::Continue,
-        None => Reply::unavailable(),
+pub fn response(step: Option<ResponseStep>) -> Action {
+    let replacement = match step {
+        None => return reset(),
+        Some(ResponseStep::Replace(reply)) => reply,
+        Some(ResponseStep::Edit(edit)) => match edit_response(&edit) {
+            Ok(()) => return Action::Continue,
+            Err(_) => Reply::unavailable(),
+        },
     };
     host::answer(&replacement);
     Action::Pause
@@ -145,35 +127,30 @@ fn edit_response(edit: &ResponseEdit) -> Result<(), Status> {
 
 /// Applies a verdict on bytes that are held, outside their own callback. Envoy holds them in a buffer of
 /// its own, which may be written then.
-pub fn held_data(size: usize, step: DataStep) {
-    if data(BufferType::HttpRequestBody, size, step) == Action::Continue
-        && let Err(status) = hostcalls::resume_http_request()
-    {
-        log::error!("held bytes could not be let go: {status:?}");
+pub fn held_data(size: usize, step: Option<DataStep>) {
+    if data(BufferType::HttpRequestBody, size, step) == Action::Continue {
+        host::resume();
     }
 }
 
-/// Ends the stream without a word.
-pub fn reset() -> Action {
-    if let Err(status) = hostcalls::reset_http_request() {
-        log::error!("a stream could not be ended: {status:?}");
-    }
-    Action::Pause
-}
-
-/// Applies a verdict on body bytes.
-pub fn data(kind: BufferType, size: usize, step: DataStep) -> Action {
+/// Applies a verdict on body bytes or trailers. Bytes of a request that is not known go nowhere.
+pub fn data(kind: BufferType, size: usize, step: Option<DataStep>) -> Action {
     match step {
-        DataStep::Pass => Action::Continue,
-        DataStep::Hold => Action::Pause,
-        DataStep::Replace(bytes) => match host::replace_buffer(kind, size, &bytes) {
+        Some(DataStep::Pass) => Action::Continue,
+        Some(DataStep::Hold) => Action::Pause,
+        Some(DataStep::Replace(bytes)) => match host::replace_buffer(kind, size, &bytes) {
             Ok(()) => Action::Continue,
             Err(_) => reset(),
         },
-        DataStep::Reset => reset(),
-        DataStep::Answer(reply) => {
+        Some(DataStep::Answer(reply)) => {
             host::answer(&reply);
             Action::Pause
         }
+        Some(DataStep::Reset) | None => reset(),
     }
+}
+
+fn reset() -> Action {
+    host::reset();
+    Action::Pause
 }

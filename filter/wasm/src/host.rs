@@ -4,11 +4,11 @@
 use core::time::Duration;
 use std::time::UNIX_EPOCH;
 
-use lictor_core::crypto::{Entropy, NoEntropy};
-use lictor_core::decision::Callout;
-use lictor_core::machine::certificate::{Certificate, Peer};
-use lictor_core::reply::Reply;
-use lictor_core::time::UnixTime;
+use lictor_core::answer::reply::Reply;
+use lictor_core::foundation::crypto::{Entropy, NoEntropy};
+use lictor_core::foundation::time::UnixTime;
+use lictor_core::provider::callout::Callout;
+use lictor_core::wire::peer::{Certificate, Peer};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 
@@ -56,6 +56,11 @@ impl Peer for HostPeer {
         let end = address.iter().rposition(|byte| *byte == b':').unwrap_or(address.len());
         address.get(..end).unwrap_or_default().to_vec()
     }
+
+    fn is_http2(&self) -> bool {
+        let protocol = hostcalls::get_property(vec!["request", "protocol"]).ok().flatten();
+        protocol.is_some_and(|protocol| protocol == b"HTTP/2")
+    }
 }
 
 /// An attribute of the connection; absent and empty are the same.
@@ -76,14 +81,6 @@ pub fn headers(map: MapType) -> Headers {
     hostcalls::get_map_bytes(map).unwrap_or_default()
 }
 
-/// Whether the request came by HTTP/2.
-pub fn is_http2() -> bool {
-    hostcalls::get_property(vec!["request", "protocol"])
-        .ok()
-        .flatten()
-        .is_some_and(|p| p == b"HTTP/2")
-}
-
 /// Takes a header away, every line of it.
 pub fn remove(map: MapType, name: &str) -> Result<(), Status> {
     hostcalls::remove_map_value(map, name)
@@ -99,9 +96,13 @@ pub fn add(map: MapType, name: &str, value: &str) -> Result<(), Status> {
     hostcalls::add_map_value(map, name, value)
 }
 
-/// Body bytes that the host holds; only to be called inside a body callback.
-pub fn buffer(kind: BufferType, size: usize) -> Vec<u8> {
-    hostcalls::get_buffer(kind, 0, size).ok().flatten().unwrap_or_default()
+/// Body bytes that the host holds, `size` of them at most. `None` when they can't be had: an empty body is
+/// another thing, and might be allowed.
+pub fn buffer(kind: BufferType, size: usize) -> Option<Vec<u8>> {
+    if size == 0 {
+        return Some(Vec::new());
+    }
+    hostcalls::get_buffer(kind, 0, size).ok().flatten()
 }
 
 /// Replaces what the host holds; only to be called inside a body callback.
@@ -122,6 +123,20 @@ pub fn answer(reply: &Reply) {
     let sent = hostcalls::send_http_response(u32::from(reply.status), headers, Some(&reply.body));
     if let Err(status) = sent {
         log::error!("an answer could not be sent ({status:?}): the request stays paused");
+    }
+}
+
+/// Lets the paused request of the effective context go on. Nothing may follow for it.
+pub fn resume() {
+    if let Err(status) = hostcalls::resume_http_request() {
+        log::error!("a request could not be resumed ({status:?}): it stays paused");
+    }
+}
+
+/// Ends the stream of the effective context without an answer.
+pub fn reset() {
+    if let Err(status) = hostcalls::reset_http_request() {
+        log::error!("a stream could not be ended: {status:?}");
     }
 }
 

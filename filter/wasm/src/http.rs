@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use lictor_core::Gate;
-use lictor_core::decision::DataStep;
-use lictor_core::http::request::{RequestView, ResponseView};
+use lictor_core::gate::Interest;
+use lictor_core::gate::decision::DataStep;
+use lictor_core::wire::http::request::{RequestView, ResponseView};
+use lictor_core::{Cx, Gate};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
 
@@ -38,75 +39,63 @@ impl HttpContext for Http {
         self.shared.begin(self.id);
         let headers = host::headers(MapType::HttpRequestHeaders);
         let request = RequestView { headers: &headers };
-        let decision = self.shared.event(self.id, |gate, cx| gate.on_request(request, cx));
-        apply::now(&self.shared, self.id, decision, end)
+        let decision = self.shared.event(self.id, |gate, cx| gate.on_request(request, end, cx));
+        apply::now(&self.shared, self.id, decision)
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        // Bytes of a request that nobody knows go nowhere.
-        let Some(wanted) = self.shared.ask(self.id, Gate::request_data) else {
-            return Action::Pause;
-        };
-        match wanted {
-            lictor_core::gate::Interest::None => Action::Continue,
-            interest => {
-                let held = if interest.wants_bytes() {
-                    host::buffer(BufferType::HttpRequestBody, size)
-                } else {
-                    Vec::new()
-                };
-                let step =
-                    self.shared.event(self.id, |gate, cx| gate.on_request_data(&held, end, cx));
-                apply::data(BufferType::HttpRequestBody, size, step.unwrap_or(DataStep::Reset))
-            }
-        }
+        let kind = BufferType::HttpRequestBody;
+        let interest = self.shared.ask(self.id, Gate::request_data);
+        let step =
+            self.body(kind, size, interest, |gate, held, cx| gate.on_request_data(held, end, cx));
+        apply::data(kind, size, step)
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        match self.shared.event(self.id, |gate, cx| gate.on_request_trailers(cx)) {
-            Some(DataStep::Pass) => Action::Continue,
-            Some(DataStep::Answer(reply)) => {
-                host::answer(&reply);
-                Action::Pause
-            }
-            Some(DataStep::Reset) => apply::reset(),
-            _ => Action::Pause,
-        }
+        let step = self.shared.event(self.id, |gate, cx| gate.on_request_trailers(cx));
+        apply::data(BufferType::HttpRequestBody, 0, step)
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        // Answers of our own, and of Envoy itself, are as they are.
         if self.shared.ask(self.id, Gate::is_forwarded) != Some(true) {
             return Action::Continue;
         }
         let headers = host::headers(MapType::HttpResponseHeaders);
         let response = ResponseView { headers: &headers };
-        match self.shared.event(self.id, |gate, cx| gate.on_response(response, cx)) {
-            Some(edit) => apply::response(&edit),
-            None => apply::reset(),
-        }
+        apply::response(self.shared.event(self.id, |gate, cx| gate.on_response(response, cx)))
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
-        let wanted = self.shared.ask(self.id, Gate::response_data);
-        match wanted.unwrap_or_default() {
-            lictor_core::gate::Interest::None => Action::Continue,
-            interest => {
-                let held = if interest.wants_bytes() {
-                    host::buffer(BufferType::HttpResponseBody, size)
-                } else {
-                    Vec::new()
-                };
-                let step =
-                    self.shared.event(self.id, |gate, cx| gate.on_response_data(&held, end, cx));
-                apply::data(BufferType::HttpResponseBody, size, step.unwrap_or(DataStep::Reset))
-            }
-        }
+        let kind = BufferType::HttpResponseBody;
+        let interest = self.shared.ask(self.id, Gate::response_data).unwrap_or_default();
+        let step = self.body(kind, size, Some(interest), |gate, held, cx| {
+            gate.on_response_data(held, end, cx)
+        });
+        apply::data(kind, size, step)
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
-        match self.shared.ask(self.id, Gate::response_trailers) {
-            Some(DataStep::Reset) => apply::reset(),
-            _ => Action::Continue,
-        }
+        let step = self.shared.ask(self.id, Gate::response_trailers);
+        apply::data(BufferType::HttpResponseBody, 0, step.or(Some(DataStep::Pass)))
+    }
+}
+
+impl Http {
+    /// The verdict on body bytes, of which the gate gets as much as it wants; `None` for a request that
+    /// nobody knows, and where the host does not give the bytes.
+    fn body(
+        &self,
+        kind: BufferType,
+        size: usize,
+        interest: Option<Interest>,
+        judge: impl FnOnce(&mut Gate, &[u8], &mut Cx<'_>) -> DataStep,
+    ) -> Option<DataStep> {
+        let held = match interest? {
+            Interest::None => return Some(DataStep::Pass),
+            Interest::Time => Vec::new(),
+            Interest::Bytes => host::buffer(kind, size)?,
+        };
+        self.shared.event(self.id, |gate, cx| judge(gate, &held, cx))
     }
 }

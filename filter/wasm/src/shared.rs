@@ -5,12 +5,14 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 
-use lictor_core::audit::{Event, Labels};
-use lictor_core::decision::{CalloutReply, DataStep, Decision};
-use lictor_core::http::request::RequestView;
-use lictor_core::limits::HELD;
-use lictor_core::site::{Fate, SiteCall};
-use lictor_core::stream::StreamId;
+use lictor_core::answer::reply::Reply;
+use lictor_core::foundation::limits::HELD;
+use lictor_core::foundation::stream::StreamId;
+use lictor_core::gate::decision::Decision;
+use lictor_core::provider::callout::{Callout, CalloutReply};
+use lictor_core::site::{Settings, SiteCall};
+use lictor_core::telemetry::event::{Event, Labels};
+use lictor_core::wire::http::request::RequestView;
 use lictor_core::{Cx, Gate, Site};
 use proxy_wasm::types::{BufferType, MapType};
 
@@ -148,11 +150,7 @@ impl Shared {
 
     /// Keeps an answer until the request's body has had a moment to arrive; gives it back when it
     /// should be sent at once.
-    pub fn linger(
-        &self,
-        stream: StreamId,
-        reply: lictor_core::reply::Reply,
-    ) -> Option<lictor_core::reply::Reply> {
+    pub fn linger(&self, stream: StreamId, reply: Reply) -> Option<Reply> {
         let at_once = self.lingering.keep(stream, reply, host::now());
         if at_once.is_none() && self.tick.get() > Lingering::pause() {
             self.tick_in(Lingering::pause());
@@ -174,11 +172,7 @@ impl Shared {
     }
 
     /// Sends a request's own call. A call that can't be sent is a reply, too.
-    pub fn call(
-        &self,
-        stream: StreamId,
-        callout: &lictor_core::decision::Callout,
-    ) -> Result<(), ()> {
+    pub fn call(&self, stream: StreamId, callout: &Callout) -> Result<(), ()> {
         let token = host::dispatch(callout).map_err(|_| ())?;
         self.calls.borrow_mut().insert(token, Caller::Stream(stream));
         Ok(())
@@ -193,9 +187,9 @@ impl Shared {
             |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_slice());
         let status = header(":status").and_then(|s| core::str::from_utf8(s).ok()?.parse().ok());
         let encoded = header("content-encoding").is_some_and(|e| e != b"identity");
-        let reply = match status {
-            Some(status) => CalloutReply::Answer { status, encoded, body: &body },
-            None => CalloutReply::NotSent,
+        let reply = match (status, &body) {
+            (Some(status), Some(body)) => CalloutReply::Answer { status, encoded, body },
+            _ => CalloutReply::NotSent,
         };
         match caller {
             Caller::Site(call) => {
@@ -258,9 +252,12 @@ impl Shared {
         if host::act_as(stream).is_err() {
             return;
         }
-        let held = host::buffer(BufferType::HttpRequestBody, HELD);
-        let step = self.event(stream, |gate, cx| gate.on_data_wake(&held, cx));
-        crate::apply::held_data(held.len(), step.unwrap_or(DataStep::Reset));
+        let step = host::buffer(BufferType::HttpRequestBody, HELD).and_then(|held| {
+            let step = self.event(stream, |gate, cx| gate.on_data_wake(&held, cx))?;
+            Some((held.len(), step))
+        });
+        let (size, step) = step.unzip();
+        crate::apply::held_data(size.unwrap_or_default(), step);
     }
 
     fn act_as_root(&self) {
@@ -305,41 +302,29 @@ impl Shared {
         self.tick_in(if self.lingering.is_empty() { rest } else { rest.min(Lingering::pause()) });
     }
 
-    /// Ends sockets that stayed silent, and those whose hold is good no more by the newest settings: a
-    /// socket may be older than they are.
+    /// Ends the sockets that the site says are to end. A socket may be older than the newest settings, which
+    /// judge it.
     fn end_sockets(&self) {
         let now = host::now();
-        let newest = newest(&self.plugin.borrow());
-        let superseded = newest.as_ref().is_some_and(|newest| !core::ptr::eq(&**newest, self));
-        let (mut over, due) = match self.site.try_borrow_mut() {
-            Ok(mut site) => site.as_mut().map_or_else(Default::default, |site| {
-                (site.pending.expire(now), site.sockets.to_be_judged(superseded, now))
-            }),
-            Err(_) => Default::default(),
-        };
-        let judge = if superseded { newest.as_deref() } else { None }.unwrap_or(self);
-        for (stream, open) in due {
-            let fate = judge.with_site(|site| site.fate(&open, now)).unwrap_or(Fate::Ends);
-            match fate {
-                Fate::GoesOn(until) => {
-                    self.with_site(|site| site.sockets.extend(stream, until));
-                }
-                Fate::Ends => over.push(stream),
+        let newest = newest(&self.plugin.borrow()).filter(|newest| !core::ptr::eq(&**newest, self));
+        let Ok(mut site) = self.site.try_borrow_mut() else { return };
+        let Some(site) = site.as_mut() else { return };
+        let ended = match newest {
+            None => site.sockets_to_end(Settings::Own, now),
+            Some(newest) => {
+                let mut newer = newest.site.try_borrow_mut().ok();
+                let newer = newer.as_mut().and_then(|newer| newer.as_mut());
+                site.sockets_to_end(Settings::Newer(newer), now)
             }
-        }
-        if over.is_empty() {
+        };
+        if ended.is_empty() {
             return;
         }
-        for stream in over {
-            if host::act_as(stream).is_ok() && proxy_wasm::hostcalls::reset_http_request().is_err()
-            {
-                log::error!("a socket could not be ended");
+        for stream in ended {
+            if host::act_as(stream).is_ok() {
+                host::reset();
             }
         }
         self.act_as_root();
-    }
-
-    fn with_site<T>(&self, work: impl FnOnce(&mut Site) -> T) -> Option<T> {
-        Some(work(self.site.try_borrow_mut().ok()?.as_mut()?))
     }
 }

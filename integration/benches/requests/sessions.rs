@@ -4,13 +4,13 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lictor_core::Config;
-use lictor_core::crypto::{Entropy, NoEntropy};
-use lictor_core::http::cookies::Cookies;
-use lictor_core::policy::role::Role;
-use lictor_core::secret::Secret;
+use lictor_core::foundation::crypto::{Entropy, NoEntropy};
+use lictor_core::foundation::secret::Secret;
+use lictor_core::foundation::time::UnixTime;
+use lictor_core::identity::role::Role;
 use lictor_core::session::cookie::SessionCookie;
 use lictor_core::session::model::Session;
-use lictor_core::time::UnixTime;
+use lictor_core::wire::http::cookies::Cookies;
 use lictor_integration::error::{Error, Result};
 
 use crate::provider::refresh_token;

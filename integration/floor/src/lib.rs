@@ -7,10 +7,10 @@
 
 use std::rc::Rc;
 
-use lictor_core::crypto::from_base64url;
-use lictor_core::jose::Algorithm;
-use lictor_core::jose::compact::Jws;
-use lictor_core::jose::jwk::KeySet;
+use lictor_core::foundation::crypto::from_base64url;
+use lictor_core::wire::jose::Algorithm;
+use lictor_core::wire::jose::compact::Jws;
+use lictor_core::wire::jose::jwk::KeySet;
 use proxy_wasm::hostcalls::{
     add_map_value, get_map_bytes, remove_map_value, set_map_value, set_map_value_bytes,
 };

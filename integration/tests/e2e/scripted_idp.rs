@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lictor_core::decision::Callout;
-use lictor_core::time::UnixTime;
+use lictor_core::foundation::time::UnixTime;
+use lictor_core::provider::callout::Callout;
 use serde_json::{Value, json};
 
 use crate::recorder::{more, read_head};

@@ -5,12 +5,12 @@
 
 use std::cell::Cell;
 
-use lictor_core::crypto::Hash;
-use lictor_core::jose::Algorithm;
-use lictor_core::jose::compact::Jws;
-use lictor_core::jose::jwk::KeySet;
-use lictor_core::jose::signature::{HostVerifier, InRust};
-use lictor_core::jose::verify::Verifier;
+use lictor_core::foundation::crypto::Hash;
+use lictor_core::wire::jose::Algorithm;
+use lictor_core::wire::jose::compact::Jws;
+use lictor_core::wire::jose::jwk::KeySet;
+use lictor_core::wire::jose::signature::{HostVerifier, InRust};
+use lictor_core::wire::jose::verify::Verifier;
 use proxy_wasm::traits::{Context, RootContext};
 use serde_json::{Value, json};
 

@@ -13,11 +13,12 @@ use super::machines;
 use super::reader::{Section, quote};
 use super::url::HttpUrl;
 use super::values::{role, url};
-use super::{AUTH_REQUEST_SECRET, ClientAuth, Config, Idp, Prefect, Roles, Secrets, Session};
-use crate::crypto::{Key, from_base64url};
-use crate::jose::Algorithm;
-use crate::policy::role::Role;
-use crate::secret::Secret;
+use super::{AUTH_REQUEST_SECRET, ClientAuth, Config, Idp, Prefect, Secrets, Session};
+use crate::foundation::crypto::{Key, from_base64url};
+use crate::foundation::secret::Secret;
+use crate::identity::claims_to_role::Roles;
+use crate::identity::role::Role;
+use crate::wire::jose::Algorithm;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -50,7 +51,8 @@ fn read_text(text: &[u8]) -> Result<Value, Problem> {
             "JSON in a google.protobuf.StringValue (this looks like a google.protobuf.Struct)";
         return Err(problem("raw protobuf".to_owned(), wanted));
     }
-    crate::json::parse(text).map_err(|error| problem(error, "one JSON object, each member once"))
+    crate::foundation::json::parse(text)
+        .map_err(|error| problem(error, "one JSON object, each member once"))
 }
 
 /// `None` only together with a reported problem.
@@ -226,7 +228,7 @@ fn path(section: &Section<'_>, name: &'static str, default: &str) -> String {
     let plain = text.len() > 1
         && !text.ends_with('/')
         && !text.contains(['?', '%', ';'])
-        && crate::http::target::Target::parse(text.as_bytes()).is_ok();
+        && crate::wire::http::target::Target::parse(text.as_bytes()).is_ok();
     if !plain {
         section.problem(name, &quote(text), &format!("a plain path such as \"{default}\""));
     }
@@ -255,7 +257,8 @@ fn public_paths(root: &Section<'_>, defaults: &[String; 2]) -> Vec<String> {
     let defaults: Vec<&str> = defaults.iter().map(String::as_str).collect();
     let paths = root.texts("public_paths", &defaults);
     for text in &paths {
-        if text.contains(['?', '%']) || crate::http::target::Target::parse(text.as_bytes()).is_err()
+        if text.contains(['?', '%'])
+            || crate::wire::http::target::Target::parse(text.as_bytes()).is_err()
         {
             root.problem("public_paths", &quote(text), "exact paths, without query or pattern");
         }
@@ -323,7 +326,7 @@ fn secrets(
         return None;
     }
     let prefect = prefect?;
-    let credential = format!("Basic {}", crate::crypto::to_base64(prefect.as_bytes()));
+    let credential = format!("Basic {}", crate::foundation::crypto::to_base64(prefect.as_bytes()));
     Some(Secrets {
         client: client.map(Secret::new),
         cookie_keys: keys?,

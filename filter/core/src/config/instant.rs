@@ -1,6 +1,6 @@
 //! RFC 3339 in UTC, to the second: the one form that settings use.
 
-use crate::time::UnixTime;
+use crate::foundation::time::UnixTime;
 
 /// Reads `YYYY-MM-DDTHH:MM:SSZ` (a date alone is its midnight).
 #[must_use]
@@ -55,7 +55,11 @@ mod tests {
             ("2026-11-24T10:00:00Z", 1_795_514_400),
             ("2100-03-01T00:00:00Z", 4_107_542_400),
         ] {
-            assert_eq!(parse(text).map(crate::time::UnixTime::secs), Some(secs), "{text}");
+            assert_eq!(
+                parse(text).map(crate::foundation::time::UnixTime::secs),
+                Some(secs),
+                "{text}"
+            );
         }
     }
 

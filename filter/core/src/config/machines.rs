@@ -4,14 +4,14 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::hex;
 use super::reader::{Section, quote};
 use super::url::normal_authority;
 use super::values::role;
-use crate::policy::hold::CertificateName;
-use crate::policy::principal::{Method, Principal};
-use crate::policy::role::Role;
-use crate::session::personal_token;
+use crate::foundation::hex;
+use crate::identity::credential_ref::CertificateName;
+use crate::identity::personal_token;
+use crate::identity::principal::{Method, Principal};
+use crate::identity::role::Role;
 
 use super::{ApiKey, CertificateEntry, ClientCredentials, Machines, Pattern, PersonalTokens};
 

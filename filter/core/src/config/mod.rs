@@ -6,7 +6,6 @@ mod compile;
 pub mod error;
 #[cfg(test)]
 pub mod example;
-pub mod hex;
 mod instant;
 mod issuers;
 mod machines;
@@ -18,13 +17,14 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::crypto::Key;
-use crate::jose::Algorithm;
-use crate::policy::hold::CertificateName;
-use crate::policy::principal::Principal;
-use crate::policy::role::Role;
-use crate::secret::Secret;
-use crate::time::UnixTime;
+use crate::foundation::crypto::Key;
+use crate::foundation::secret::Secret;
+use crate::foundation::time::UnixTime;
+use crate::identity::claims_to_role::Roles;
+use crate::identity::credential_ref::CertificateName;
+use crate::identity::principal::Principal;
+use crate::identity::role::Role;
+use crate::wire::jose::Algorithm;
 
 pub use error::{ConfigErrors, Problem};
 pub use url::HttpUrl;
@@ -137,19 +137,6 @@ pub enum ClientAuth {
     Post,
     /// Public client: PKCE alone.
     None,
-}
-
-/// See [`Config::roles`].
-#[derive(Debug)]
-pub struct Roles {
-    /// Names in the token that grant each role.
-    pub names: Vec<(Role, Vec<String>)>,
-    /// Claim paths, their segments apart.
-    pub sources: Vec<Vec<String>>,
-    /// Role of a logged-in person with none of them.
-    pub default: Option<Role>,
-    /// Whether a role that is missing is only reported.
-    pub report_only: bool,
 }
 
 /// See [`Config::session`].

@@ -194,7 +194,7 @@ impl<'a> Section<'a> {
     }
 
     /// A date and time in UTC, `2026-11-24T10:00:00Z` (RFC 3339).
-    pub fn instant(&self, name: &'static str) -> Option<crate::time::UnixTime> {
+    pub fn instant(&self, name: &'static str) -> Option<crate::foundation::time::UnixTime> {
         let value = self.value(name)?;
         let instant = value.as_str().and_then(super::instant::parse);
         if instant.is_none() {

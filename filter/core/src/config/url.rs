@@ -38,7 +38,8 @@ impl HttpUrl {
         let path = path.strip_suffix('/').unwrap_or(path);
         let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%".contains(&b));
         if !plain
-            || (!path.is_empty() && crate::http::target::Target::parse(path.as_bytes()).is_err())
+            || (!path.is_empty()
+                && crate::wire::http::target::Target::parse(path.as_bytes()).is_err())
         {
             return None;
         }

@@ -2,7 +2,7 @@
 
 use super::reader::{Section, quote};
 use super::url::HttpUrl;
-use crate::policy::role::Role;
+use crate::identity::role::Role;
 
 /// A URL of the plain form that Lictor takes; anything else is reported.
 pub fn url(section: &Section<'_>, name: &'static str, text: &str) -> Option<HttpUrl> {

@@ -3,37 +3,32 @@
 //! nothing else: nginx makes 500 of every other status.
 
 use super::authenticate::{Proof, shows_session};
-use super::hosts::Host;
-use super::{Cx, Gate, protocol};
-use crate::audit::Event;
+use super::incoming::Incoming;
+use super::{Cx, Gate, WaitFor, protocol};
+use crate::answer::reply::Reply;
 use crate::config::Config;
-use crate::decision::Decision;
-use crate::http::client::is_from_our_page;
-use crate::http::cookies::Cookies;
-use crate::http::query;
-use crate::http::request::RequestView;
-use crate::http::target::Target;
-use crate::machine::certificate::{Certificate, Peer};
+use crate::gate::decision::Decision;
+use crate::identity::principal::Identity;
+use crate::identity::role::Role;
 use crate::policy::authorize;
-use crate::policy::principal::Identity;
-use crate::policy::role::Role;
 use crate::prefect::operations::Operation;
+use crate::prefect::place::Place;
 use crate::prefect::sockets::KnownSocket;
 use crate::prefect::upstream::identity_headers;
 use crate::refusal::{Reason, Refusal};
-use crate::reply::Reply;
+use crate::telemetry::event::Event;
+use crate::wire::http::client::is_from_our_page;
+use crate::wire::http::query;
+use crate::wire::http::request::RequestView;
+use crate::wire::http::target::Target;
+use crate::wire::peer::{Certificate, Peer};
 
 /// Carries `LICTOR_AUTH_REQUEST_SECRET`: whoever knows it may say what the original request was.
 const SECRET: &str = "x-lictor-auth-request-secret";
 
 impl Gate {
-    pub(super) fn auth_request(
-        &mut self,
-        host: Host<'_>,
-        target: &Target<'_>,
-        request: RequestView<'_>,
-        cx: &mut Cx<'_>,
-    ) -> Decision {
+    pub(super) fn auth_request(&mut self, incoming: &Incoming<'_>, cx: &mut Cx<'_>) -> Decision {
+        let request = incoming.view;
         // The connection is the other proxy's, and so is its certificate: it proves nobody here. Whose
         // address it is, it may say where it may say what the request was.
         let told = is_vouched_for(request, &cx.site.config());
@@ -41,26 +36,20 @@ impl Gate {
         let Cx { site, now, entropy, peer } = cx;
         let behind = Behind { proxy: *peer, told };
         let cx = &mut Cx { site, now: *now, entropy: &mut **entropy, peer: &behind };
-        match self.verdict(host, target, request, cx) {
+        match self.verdict(incoming, cx) {
             Ok(decision) => decision,
             Err(refusal) => self.refuse_with(&refusal, request, cx, Reply::verdict),
         }
     }
 
-    fn verdict(
-        &mut self,
-        host: Host<'_>,
-        target: &Target<'_>,
-        request: RequestView<'_>,
-        cx: &mut Cx<'_>,
-    ) -> Result<Decision, Refusal> {
+    fn verdict(&mut self, incoming: &Incoming<'_>, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
         let config = cx.site.config();
-        let host = host.known()?;
-        let cookies = Cookies::parse(request).map_err(|_| Refusal::new(Reason::CookiesTooLarge))?;
-        let wanted = wanted_role(target)?;
+        let (request, host) = (incoming.view, incoming.host.known()?);
+        let cookies = incoming.cookies()?;
+        let wanted = wanted_role(&incoming.target)?;
         let original = Original::of(request, &config)?;
-        let socket =
-            original.as_ref().and_then(|original| KnownSocket::at(&original.target, &config));
+        let place = original.as_ref().map(|original| Place::of(&original.target, &config));
+        let socket = place.as_ref().and_then(KnownSocket::at);
         let proof = match &original {
             Some(original) => {
                 let view = RequestView { headers: &original.headers };
@@ -69,23 +58,23 @@ impl Gate {
                     // The upgrade may be hidden from us: no session opens a socket.
                     self.authenticate_machine(view, cx)?
                 } else {
-                    self.authenticate(host, view, &cookies, cx)?
+                    self.authenticate(host, view, cookies, cx)?
                 }
             }
             // The subrequest is a GET, whatever the request was: only a page of ours may count.
             None if !shows_credential(request)
-                && shows_session(&cookies, &config)
+                && shows_session(cookies, &config)
                 && !is_from_our_page(request, config.public.origin()) =>
             {
                 return Err(Refusal::new(Reason::CrossSite)
                     .seen("a session, without proof of where the request comes from")
                     .wanted("Sec-Fetch-Site same-origin or none, or the original request"));
             }
-            None => self.authenticate(host, request, &cookies, cx)?,
+            None => self.authenticate(host, request, cookies, cx)?,
         };
         let identity = match proof {
             Proof::Identity(identity) => identity,
-            Proof::Wait => return Ok(self.wait(cx.now)),
+            Proof::Wait => return Ok(self.wait(WaitFor::Verdict, cx.now)),
             Proof::Nothing { session_ended: true } => {
                 return Err(Refusal::new(Reason::SessionEnded));
             }
@@ -94,12 +83,11 @@ impl Gate {
         if let Some(wanted) = wanted {
             has_role(&identity, wanted)?;
         }
-        if let Some(original) = &original {
+        if let (Some(original), Some(place)) = (&original, &place) {
             let view = RequestView { headers: &original.headers };
-            let operation = socket.as_ref().map_or_else(
-                || Operation::of(view, &original.target, &config),
-                KnownSocket::operation,
-            );
+            let operation = socket
+                .as_ref()
+                .map_or_else(|| Operation::of(view.method(), place), KnownSocket::operation);
             // Nothing is forwarded here: what counts is that there would be a permit.
             let permit = authorize::identity(identity.clone(), &operation, &config.roles)?;
             if let Some(mask) = permit.mask() {
@@ -130,6 +118,10 @@ impl Peer for Behind<'_> {
 
     fn address(&self) -> Vec<u8> {
         self.told.clone().unwrap_or_else(|| self.proxy.address())
+    }
+
+    fn is_http2(&self) -> bool {
+        self.proxy.is_http2()
     }
 }
 

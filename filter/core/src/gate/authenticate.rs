@@ -7,19 +7,21 @@ use super::hosts::Known;
 use super::unknown_key::NoKey;
 use super::{Cx, Gate};
 use crate::config::Config;
-use crate::http::authorization::{self, Malformed};
-use crate::http::client::{is_from_a_browser, is_ours};
-use crate::http::cookies::Cookies;
-use crate::http::request::RequestView;
-use crate::machine::certificate::{self, Peer};
-use crate::machine::judge::Unproved;
-use crate::policy::hold::Hold;
-use crate::policy::principal::{Identity, Method, Principal};
+use crate::credential::certificate;
+use crate::credential::verify::Unproved;
+use crate::foundation::time::UnixTime;
+use crate::identity::credential_ref::Hold;
+use crate::identity::principal::{Identity, Method, Principal};
 use crate::refusal::{Reason, Refusal};
 use crate::session::cookie::{Found, Names, clear_session};
 use crate::session::model::Session;
 use crate::site::Recheck;
-use crate::time::UnixTime;
+use crate::wire::http::authorization;
+use crate::wire::http::authorization::Malformed;
+use crate::wire::http::client::{is_from_a_browser, is_ours};
+use crate::wire::http::cookies::Cookies;
+use crate::wire::http::request::RequestView;
+use crate::wire::peer::Peer;
 
 /// What a request proves.
 pub enum Proof {
@@ -75,7 +77,7 @@ impl Gate {
             Err(Unproved::Refused(refusal)) => Err(refusal),
             Err(Unproved::NoKeys) => Err(Refusal::new(Reason::NotReady).seen("no keys yet")),
             Err(Unproved::UnknownKey { issuer, kid }) => self.on_unknown_key(issuer, &kid, cx),
-            Err(Unproved::Asking) if self.waited_since.is_none() => Ok(Proof::Wait),
+            Err(Unproved::Asking) if self.waited.is_none() => Ok(Proof::Wait),
             Err(Unproved::Asking) => {
                 Err(Refusal::new(Reason::ProviderUnreachable).seen("no verdict on credentials"))
             }
@@ -132,7 +134,7 @@ impl Gate {
             Recheck::Busy => {
                 Err(Refusal::new(Reason::Busy).seen("too many requests wait for a recheck"))
             }
-            Recheck::Wait if self.waited_since.is_none() => Ok(Proof::Wait),
+            Recheck::Wait if self.waited.is_none() => Ok(Proof::Wait),
             Recheck::Wait | Recheck::Unavailable => self.in_grace(&session, cookies, cx),
         }
     }

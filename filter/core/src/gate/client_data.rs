@@ -1,9 +1,10 @@
 //! What comes behind a request's head: bodies that an endpoint of ours reads, the first frames of sockets.
 
+use super::forwarded::Forwarded;
 use super::socket::Socket;
-use super::{Cx, Forwarded, Gate, Interest, State, backchannel_logout};
-use crate::decision::DataStep;
-use crate::refusal::{Reason, Refusal};
+use super::{Cx, Gate, Interest, State};
+use crate::gate::decision::DataStep;
+use crate::refusal::Reason;
 
 impl Gate {
     /// What is wanted of the client's body.
@@ -13,9 +14,7 @@ impl Gate {
             State::Forwarded(forwarded) => {
                 forwarded.socket.as_ref().map_or(Interest::None, Socket::client_data)
             }
-            State::BackchannelLogout(backchannel_logout::Step::Reading { .. })
-            | State::Trade(_)
-            | State::JudgedBody(_) => Interest::Bytes,
+            State::OwnBody(_) | State::JudgedBody(_) => Interest::Bytes,
             // The body of a request that is not decided stays where it is.
             _ => Interest::Time,
         }
@@ -24,32 +23,26 @@ impl Gate {
     /// Body bytes of the client that are held: of sockets, until the first frame has been judged.
     /// `held` is everything that is held, `end` whether nothing more will come.
     pub fn on_request_data(&mut self, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
-        if let State::BackchannelLogout(_) = &self.state
-            && let State::BackchannelLogout(step) = core::mem::replace(&mut self.state, State::Over)
-        {
-            return self.backchannel_data(step, held, end, cx);
-        }
-        if let State::Trade(content_type) = &mut self.state {
-            let content_type = content_type.take();
-            self.state = State::Over;
-            return self.trade_data(content_type, held, end, cx);
-        }
-        if let State::JudgedBody(_) = &self.state
-            && let State::JudgedBody(judging) = core::mem::replace(&mut self.state, State::Over)
-        {
-            return self.judged_data(judging, held, end, cx);
-        }
-        match &mut self.state {
-            State::Forwarded(forwarded) => match &mut forwarded.socket {
-                Some(socket) => {
-                    let (step, event) = socket.on_client_data(held, end, self.stream, cx);
-                    self.event = event.or(self.event.take());
-                    step
-                }
-                None => DataStep::Pass,
-            },
+        match core::mem::replace(&mut self.state, State::Over) {
+            State::OwnBody(body) => self.own_body_data(body, held, end, cx),
+            State::JudgedBody(judging) => self.judged_data(judging, held, end, cx),
+            State::Forwarded(mut forwarded) => {
+                let step = match &mut forwarded.socket {
+                    Some(socket) => {
+                        let (step, event) = socket.on_client_data(held, end, self.stream, cx);
+                        self.event = event.or(self.event.take());
+                        step
+                    }
+                    None => DataStep::Pass,
+                };
+                self.state = State::Forwarded(forwarded);
+                step
+            }
             // Envoy holds the body of a request that is not decided; nothing passes before.
-            _ => DataStep::Hold,
+            other => {
+                self.state = other;
+                DataStep::Hold
+            }
         }
     }
 
@@ -64,15 +57,9 @@ impl Gate {
                 self.state = State::Forwarded(forwarded);
                 step
             }
-            State::BackchannelLogout(backchannel_logout::Step::Reading { .. }) => {
-                self.backchannel_trailers()
-            }
+            State::OwnBody(body) => self.own_body_trailers(&body),
             // Nobody sends any there, and the body has not been seen to end.
             State::JudgedBody(judging) => self.judge_body(*judging, None, Reason::RoleMissing, cx),
-            State::Trade(_) => {
-                let refusal = Refusal::new(Reason::TokenRequest).seen("trailers");
-                DataStep::Answer(self.refused_trade(&refusal.wanted("a body alone")))
-            }
             other => {
                 self.state = other;
                 DataStep::Hold

@@ -3,20 +3,19 @@
 use serde_json::json;
 
 use super::authenticate::{Proof, shows_session};
-use super::hosts::Host;
-use super::{Cx, Gate};
+use super::incoming::Incoming;
+use super::own_body::BodyReader;
+use super::{Cx, Gate, WaitFor};
+use crate::answer::reply::Reply;
 use crate::config::Config;
-use crate::decision::Decision;
-use crate::http::client::{ClientKind, is_deliberate_navigation};
-use crate::http::cookies::Cookies;
-use crate::http::query;
-use crate::http::request::RequestView;
-use crate::http::target::Target;
+use crate::gate::decision::Decision;
 use crate::login::return_path;
 use crate::prefect::companion;
 use crate::refusal::{Reason, Refusal};
-use crate::reply::Reply;
 use crate::session::cookie::clear_session;
+use crate::wire::http::client::is_deliberate_navigation;
+use crate::wire::http::query;
+use crate::wire::http::target::Target;
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,73 +67,106 @@ impl Endpoint {
     }
 }
 
+/// Which methods an endpoint takes; `HEAD` is taken as `GET`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Methods {
+    Get,
+    GetOrPost,
+    Post,
+}
+
+impl Methods {
+    fn check(self, method: &str) -> Result<(), Refusal> {
+        let wanted = match (self, method) {
+            (Self::Get | Self::GetOrPost, "GET" | "HEAD")
+            | (Self::Post | Self::GetOrPost, "POST") => return Ok(()),
+            (Self::Get, _) => "GET",
+            (Self::GetOrPost, _) => "GET or POST",
+            (Self::Post, _) => "POST",
+        };
+        Err(Refusal::new(Reason::Method).wanted(wanted))
+    }
+}
+
+/// Which host names an endpoint answers at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hosts {
+    /// Any: probes name an address, and providers may call from inside.
+    Any,
+    /// The configured ones.
+    Configured,
+    /// That of the public URL: browsers log in there.
+    Public,
+}
+
+impl Endpoint {
+    /// What a request must be before the endpoint looks at it; `None` where nothing of that name is.
+    const fn rules(self) -> Option<(Methods, Hosts)> {
+        Some(match self {
+            Self::Live | Self::Ready => (Methods::Get, Hosts::Any),
+            Self::BackchannelLogout => (Methods::Post, Hosts::Any),
+            Self::Userinfo | Self::Companion => (Methods::Get, Hosts::Configured),
+            Self::Token => (Methods::GetOrPost, Hosts::Configured),
+            Self::Start | Self::Callback => (Methods::Get, Hosts::Public),
+            Self::SignOut => (Methods::GetOrPost, Hosts::Public),
+            Self::Auth | Self::Unknown => return None,
+        })
+    }
+}
+
 impl Gate {
     pub(super) fn endpoint(
         &mut self,
         endpoint: Endpoint,
-        host: Host<'_>,
-        target: &Target<'_>,
-        request: RequestView<'_>,
+        incoming: &Incoming<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         if endpoint == Endpoint::Auth {
-            return Ok(self.auth_request(host, target, request, cx));
+            return Ok(self.auth_request(incoming, cx));
         }
-        let get = matches!(request.method(), "GET" | "HEAD");
-        if request.has("upgrade") {
+        if incoming.upgrade {
             return Err(Refusal::new(Reason::Upgrade).seen("an upgrade of an endpoint"));
         }
-        match endpoint {
-            Endpoint::Unknown => {
-                return Err(Refusal::new(Reason::NotFound).seen("an unknown endpoint"));
+        let unknown = || Refusal::new(Reason::NotFound).seen("an unknown endpoint");
+        let (methods, hosts) = endpoint.rules().ok_or_else(unknown)?;
+        methods.check(incoming.method())?;
+        if hosts != Hosts::Any {
+            let host = incoming.host.known()?;
+            if hosts == Hosts::Public && !host.is_public() {
+                return Err(Refusal::new(Reason::NotFound).seen("a login on a host for machines"));
             }
-            Endpoint::Token if get || request.method() == "POST" => {
-                return self.personal_tokens(host, target, request, cx);
-            }
-            Endpoint::BackchannelLogout => return self.begin_backchannel_logout(request, cx),
-            Endpoint::SignOut if get || request.method() == "POST" => {}
-            _ if get => {}
-            _ => return Err(Refusal::new(Reason::Method).wanted("GET")),
-        }
-        // Probes name an address, not a host.
-        match endpoint {
-            Endpoint::Live => {
-                return Ok(self.reply(Reply::json(200, "live", &json!({"status": "live"}))));
-            }
-            Endpoint::Ready => return self.ready(cx),
-            _ => {}
-        }
-        let host = host.known()?;
-        let cookies = Cookies::parse(request).map_err(|_| Refusal::new(Reason::CookiesTooLarge))?;
-        if endpoint == Endpoint::Userinfo {
-            return self.userinfo(host, request, &cookies, cx);
-        }
-        if endpoint == Endpoint::Companion {
-            return Ok(self.reply(companion_script(target)));
-        }
-        if !host.is_public() {
-            return Err(Refusal::new(Reason::NotFound).seen("a login on a host for machines"));
         }
         match endpoint {
-            Endpoint::Start => {
-                let wish = return_path::wish(target.query());
-                // Only page loads leave cookies behind.
-                if ClientKind::of(request) != ClientKind::Navigation {
-                    return Err(Refusal::new(Reason::NoCredential)
-                        .seen("a login by a script")
-                        .wanted("a page load"));
-                }
-                // Whoever signs in is not somebody else meanwhile (GHSA-f24x-5g9q-753f); a link elsewhere
-                // signs nobody out.
-                if is_deliberate_navigation(request) && shows_session(&cookies, &cx.site.config()) {
-                    self.set_cookies = clear_session(&cx.site.config(), &cookies);
-                }
-                self.begin_login(wish.as_deref(), &cookies, cx)
+            Endpoint::Live => Ok(self.reply(Reply::json(200, "live", &json!({"status": "live"})))),
+            Endpoint::Ready => self.ready(cx),
+            Endpoint::BackchannelLogout => {
+                self.begin_own_body(BodyReader::BackchannelLogout, incoming.view, &cx.site.config())
             }
-            Endpoint::Callback => self.callback(target, request, &cookies, cx),
-            Endpoint::SignOut => self.sign_out(request, &cookies, cx),
-            _ => Err(Refusal::new(Reason::NotFound)),
+            Endpoint::Userinfo => self.userinfo(incoming, cx),
+            Endpoint::Companion => Ok(self.reply(companion_script(&incoming.target))),
+            Endpoint::Token => self.personal_tokens(incoming, cx),
+            Endpoint::Start => self.start(incoming, cx),
+            Endpoint::Callback => self.callback(incoming, cx),
+            Endpoint::SignOut => self.sign_out(incoming, cx),
+            Endpoint::Auth | Endpoint::Unknown => Err(unknown()),
         }
+    }
+
+    /// Begins a login. Only page loads leave cookies behind.
+    fn start(&mut self, incoming: &Incoming<'_>, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
+        let wish = return_path::wish(incoming.target.query());
+        if !incoming.is_page_load() {
+            return Err(Refusal::new(Reason::NoCredential)
+                .seen("a login by a script")
+                .wanted("a page load"));
+        }
+        let (config, cookies) = (cx.site.config(), incoming.cookies()?);
+        // Whoever signs in is not somebody else meanwhile (GHSA-f24x-5g9q-753f); a link elsewhere signs
+        // nobody out.
+        if is_deliberate_navigation(incoming.view) && shows_session(cookies, &config) {
+            self.set_cookies = clear_session(&config, cookies);
+        }
+        self.begin_login(wish.as_deref(), cookies, cx)
     }
 
     fn ready(&mut self, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
@@ -150,15 +182,10 @@ impl Gate {
         Err(Refusal::new(Reason::NotReady).seen(seen).wanted("metadata and keys"))
     }
 
-    fn userinfo(
-        &mut self,
-        host: super::hosts::Known<'_>,
-        request: RequestView<'_>,
-        cookies: &Cookies<'_>,
-        cx: &mut Cx<'_>,
-    ) -> Result<Decision, Refusal> {
-        match self.authenticate(host, request, cookies, cx)? {
-            Proof::Wait => Ok(self.wait(cx.now)),
+    fn userinfo(&mut self, incoming: &Incoming<'_>, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
+        let host = incoming.host.known()?;
+        match self.authenticate(host, incoming.view, incoming.cookies()?, cx)? {
+            Proof::Wait => Ok(self.wait(WaitFor::Verdict, cx.now)),
             Proof::Nothing { session_ended: true } => Err(Refusal::new(Reason::SessionEnded)),
             Proof::Nothing { .. } => Err(Refusal::new(Reason::NoCredential)),
             Proof::Identity(identity) => {
@@ -167,13 +194,11 @@ impl Gate {
                     "user": principal.id,
                     "preferredUsername": principal.name,
                     "email": principal.email,
-                    "role": identity.role.map(crate::policy::role::Role::name),
+                    "role": identity.role.map(crate::identity::role::Role::name),
                     "method": principal.method.label(),
-                    "expires": identity.until.map(crate::time::UnixTime::secs),
+                    "expires": identity.until.map(crate::foundation::time::UnixTime::secs),
                 });
-                let reply = Reply::json(200, "userinfo", &body)
-                    .with_cookies(core::mem::take(&mut self.set_cookies));
-                Ok(self.reply(reply))
+                Ok(self.reply(Reply::json(200, "userinfo", &body)))
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use crate::config::Config;
 use crate::config::url::normal_authority;
-use crate::http::request::RequestView;
 use crate::refusal::{Reason, Refusal};
+use crate::wire::http::request::RequestView;
 
 /// The host of a request.
 #[derive(Clone, Copy, Debug)]

@@ -1,28 +1,31 @@
 //! The browser's way in and out, as steps of one request.
 
 use super::authenticate::Proof;
+use super::incoming::Incoming;
 use super::unknown_key::NoKey;
-use super::{Cx, Gate, State};
+use super::{Cx, Gate, State, WaitFor};
+use crate::answer::reply::Reply;
 use crate::config::LOGIN;
-use crate::decision::{CalloutReply, Decision};
-use crate::http::client::ClientKind;
-use crate::http::cookies::Cookies;
-use crate::http::request::RequestView;
-use crate::http::target::Target;
-use crate::idp::discovery::Provider;
-use crate::idp::token::{self, NoTokens, Tokens};
-use crate::idp::userinfo;
-use crate::login::callback::{self, NoSession};
+use crate::gate::decision::Decision;
+use crate::login::callback;
+use crate::login::callback::NoSession;
 use crate::login::failures::{Counted, Failures};
 use crate::login::start;
 use crate::login::ticket::{Ticket, Tickets, Wish};
 use crate::login::{return_path, role};
+use crate::provider::callout::CalloutReply;
+use crate::provider::metadata::Provider;
+use crate::provider::token_endpoint;
+use crate::provider::token_endpoint::{NoTokens, Tokens};
+use crate::provider::userinfo;
 use crate::refusal::{Reason, Refusal};
-use crate::reply::Reply;
 use crate::session::cookie::NoCookie;
 use crate::session::model::Session;
-use crate::shared::marks::Added;
 use crate::site::Site;
+use crate::wire::http::client::ClientKind;
+use crate::wire::http::cookies::Cookies;
+use crate::wire::http::request::RequestView;
+use crate::workers::marks::Added;
 
 /// What a request waits for.
 pub enum Step {
@@ -32,16 +35,12 @@ pub enum Step {
     AwaitingKey(Box<Ticket>, Box<Tokens>),
     /// The session is there, its role is asked for; then on to this path.
     AskingUserinfo(Box<Session>, String),
-    /// The refresh token is at the logout endpoint.
-    SigningOut,
-    /// An ID token is asked for, as a hint for this logout endpoint.
-    AskingForHint(String),
 }
 
 impl Step {
     /// The request is gone.
     pub const fn abandon(&self, site: &mut Site) {
-        if matches!(self, Self::Redeeming(_) | Self::SigningOut | Self::AskingForHint(_)) {
+        if matches!(self, Self::Redeeming(_)) {
             site.end_login();
         }
     }
@@ -71,28 +70,27 @@ impl Gate {
             // Better a page that tries again by itself than the browser's own at the provider's.
             if !self.awaited_provider && cx.site.await_provider(self.stream, cx.now) {
                 self.awaited_provider = true;
-                return Ok(self.wait(cx.now));
+                return Ok(self.wait(WaitFor::Provider, cx.now));
             }
             return Err(Refusal::new(Reason::ProviderUnreachable).seen("a login, and no provider"));
         }
         let reply =
             start::begin(&config, &provider, &cx.site.tickets, cookies, wish, cx.now, cx.entropy)?;
-        let reply = reply.with_cookies(core::mem::take(&mut self.set_cookies));
         Ok(self.reply(reply))
     }
 
     pub(super) fn callback(
         &mut self,
-        target: &Target<'_>,
-        request: RequestView<'_>,
-        cookies: &Cookies<'_>,
+        incoming: &Incoming<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         let config = cx.site.config();
-        if target.query().is_none_or(str::is_empty) {
+        let (request, cookies, query) =
+            (incoming.view, incoming.cookies()?, incoming.target.query());
+        if query.is_none_or(str::is_empty) {
             return self.stray_callback("", request, cookies, cx);
         }
-        let answer = callback::read(target.query())?;
+        let answer = callback::read(query)?;
         let Some(ticket) = cx.site.tickets.claim(&config, cookies, &answer.state, cx.now) else {
             return self.stray_callback(&answer.state, request, cookies, cx);
         };
@@ -115,7 +113,7 @@ impl Gate {
                 return Err(Refusal::new(Reason::Busy).seen("too many callbacks at once"));
             }
         }
-        let callout = token::redeem(&config, &provider, &code, &ticket.verifier);
+        let callout = token_endpoint::redeem(&config, &provider, &code, &ticket.verifier);
         self.state = State::Login(Step::Redeeming(Box::new(ticket)));
         Ok(Decision::Await(callout))
     }
@@ -131,12 +129,10 @@ impl Gate {
     ) -> Result<Decision, Refusal> {
         let config = cx.site.config();
         match self.authenticate_session(request, cookies, cx)? {
-            Proof::Wait => Ok(self.wait(cx.now)),
+            Proof::Wait => Ok(self.wait(WaitFor::Verdict, cx.now)),
             Proof::Identity(_) => {
                 let home = config.absolute(config.home());
-                let reply = Reply::redirect(&home, "already_logged_in")
-                    .with_cookies(core::mem::take(&mut self.set_cookies));
-                Ok(self.reply(reply))
+                Ok(self.reply(Reply::redirect(&home, "already_logged_in")))
             }
             Proof::Nothing { .. } => {
                 let refusal = Refusal::new(Reason::UnknownAttempt)
@@ -194,7 +190,7 @@ impl Gate {
         match step {
             Step::Redeeming(ticket) => {
                 cx.site.end_login();
-                match token::read(reply) {
+                match token_endpoint::read(reply) {
                     Ok(tokens) => self.verify(*ticket, tokens, request, cx),
                     Err(why @ NoTokens::InvalidGrant) => {
                         let refusal = callback::no_tokens(&why);
@@ -209,16 +205,6 @@ impl Gate {
                 })?;
                 session.role = role::by_userinfo(claims.as_ref(), &cx.site.config());
                 self.logged_in(&session, &return_to, request, cx)
-            }
-            Step::SigningOut => {
-                cx.site.end_login();
-                let ended = matches!(reply, CalloutReply::Answer { status: 200..=204, .. });
-                Ok(self.signed_out(ended, request, cx))
-            }
-            Step::AskingForHint(endpoint) => {
-                cx.site.end_login();
-                let hint = token::read(reply).ok().and_then(|tokens| tokens.id);
-                Ok(self.sign_out_at(&endpoint, hint.as_ref(), cx))
             }
             Step::AwaitingKey(..) => Err(Refusal::new(Reason::Internal).seen("a reply to no call")),
         }
@@ -287,15 +273,17 @@ impl Gate {
         let cookies = cookies(request)?;
         let set = cx.site.session_cookie.set(&config, session, &cookies, cx.entropy);
         let set = set.map_err(|why| match why {
-            NoCookie::Entropy => crate::crypto::NoEntropy.into(),
-            NoCookie::TooLarge(size) => Refusal::new(Reason::SessionTooLarge)
-                .seen(format!("{size} bytes"))
-                .wanted(format!("at most 4 cookies of {}", crate::limits::COOKIE_PIECE)),
+            NoCookie::Entropy => crate::foundation::crypto::NoEntropy.into(),
+            NoCookie::TooLarge(size) => {
+                Refusal::new(Reason::SessionTooLarge).seen(format!("{size} bytes")).wanted(format!(
+                    "at most 4 cookies of {}",
+                    crate::foundation::limits::COOKIE_PIECE
+                ))
+            }
         })?;
         let reply = Reply::redirect(&config.absolute(return_to), "logged_in")
             .with_cookies(set)
-            .with_cookies(Failures::forget(&config, &cookies))
-            .with_cookies(core::mem::take(&mut self.set_cookies));
+            .with_cookies(Failures::forget(&config, &cookies));
         Ok(self.reply(reply))
     }
 

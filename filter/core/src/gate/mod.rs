@@ -1,13 +1,18 @@
-//! One request: the ladder of the decision, top to bottom.
+//! One request. Events come in, one decision goes out for each; `ladder.rs` has their order.
 
 mod auth_request;
 mod authenticate;
 mod backchannel_logout;
 mod client_data;
+pub mod decision;
 mod endpoints;
+mod forwarded;
 mod hosts;
+mod incoming;
 mod judged_body;
+mod ladder;
 mod login;
+mod own_body;
 mod personal_tokens;
 mod protocol;
 mod response;
@@ -17,34 +22,25 @@ mod unknown_key;
 
 use std::rc::Rc;
 
-use crate::asker::Asker;
-use crate::audit::Event;
+use crate::answer::asker::Asker;
+use crate::answer::reply::{Reply, request_id};
 use crate::config::Config;
-use crate::crypto::Entropy;
-use crate::decision::{CalloutReply, Decision, RequestEdit};
-use crate::http::client::ClientKind;
-use crate::http::cookies::Cookies;
-use crate::http::request::RequestView;
-use crate::http::target::Target;
-use crate::machine::certificate::Peer;
-use crate::policy::authorize::{self, Permit};
-use crate::policy::principal::Method;
-use crate::prefect::operations::Operation;
-use crate::prefect::rewrite::Rewrite;
-use crate::prefect::sockets::KnownSocket;
-use crate::prefect::{answer, upstream};
+use crate::foundation::crypto::Entropy;
+use crate::foundation::stream::StreamId;
+use crate::foundation::time::UnixTime;
+use crate::gate::decision::Decision;
+use crate::provider::callout::CalloutReply;
 use crate::refusal::{Reason, Refusal};
-use crate::reply::{Reply, request_id};
 use crate::session::model::Session;
 use crate::site::Site;
-use crate::stream::StreamId;
-use crate::time::UnixTime;
-use crate::ws::pending::Place;
+use crate::telemetry::event::Event;
+use crate::wire::http::client::ClientKind;
+use crate::wire::http::request::RequestView;
+use crate::wire::peer::Peer;
 
-use authenticate::Proof;
-use endpoints::Endpoint;
+use forwarded::Forwarded;
 use judged_body::Judging;
-use socket::Socket;
+use own_body::OwnBody;
 
 /// What every event brings along.
 pub struct Cx<'a> {
@@ -62,15 +58,37 @@ pub struct Cx<'a> {
 pub struct Gate {
     stream: StreamId,
     state: State,
-    /// When it began to wait for the site, if it did.
-    waited_since: Option<UnixTime>,
+    /// What it has waited for, if it has waited.
+    waited: Option<Waited>,
     /// Whether it has waited for a sign of life of the provider.
     awaited_provider: bool,
-    /// Set with the answer.
+    /// Set with the answer, whichever it is.
     set_cookies: Vec<String>,
     /// The session that counted.
     session: Option<Rc<Session>>,
+    /// Nothing follows the head.
+    bodiless: bool,
     event: Option<Event>,
+}
+
+/// A wait that is over or under way. A request waits once: what is not there then is refused.
+#[derive(Clone, Copy)]
+struct Waited {
+    since: UnixTime,
+    reason: WaitFor,
+}
+
+/// What a request may wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WaitFor {
+    /// The verdict of the provider on a session or on credentials.
+    Verdict,
+    /// An issuer's keys.
+    Keys,
+    /// A place for a handshake without a credential.
+    Place,
+    /// A sign of life of the provider.
+    Provider,
 }
 
 /// What a gate wants of a body.
@@ -85,81 +103,27 @@ pub enum Interest {
     Bytes,
 }
 
-impl Interest {
-    /// Whether the bytes are wanted.
-    #[must_use]
-    pub const fn wants_bytes(self) -> bool {
-        matches!(self, Self::Bytes)
-    }
-}
-
-/// Where a request stands. While an event is handled the stored state is [`State::Over`], which
-/// refuses: a callback that comes in between finds no way through.
+/// Where a request stands. An event that decides takes the state away and leaves [`State::Over`], which
+/// refuses; whoever does not set another state has ended the request.
 enum State {
     /// Nothing has been decided.
     New,
     /// The site works for it; the ladder is climbed again then.
     Waiting,
-    /// A login's code or a sign-out is at the provider.
+    /// A login's code is at the provider, or its key is on its way.
     Login(login::Step),
-    /// The provider says that sessions are over.
-    BackchannelLogout(backchannel_logout::Step),
-    /// A terminal trades its code for a token; its body, of this type, is on its way.
-    Trade(Option<String>),
+    /// A sign-out is at the provider.
+    SignOut(sign_out::Step),
+    /// A logout token is here, its key is not.
+    LogoutToken(String),
+    /// The body that an endpoint of ours reads is on its way.
+    OwnBody(OwnBody),
     /// What it asks of Prefect stands in its body, which is on its way.
     JudgedBody(Box<Judging>),
     /// On its way to Prefect.
     Forwarded(Forwarded),
     /// Answered, refused, or being handled.
     Over,
-}
-
-/// What the answer of Prefect needs.
-struct Forwarded {
-    /// Asked by a session (or nobody): browsers get more hygiene than machines.
-    browser: bool,
-    /// Prefect's credential went along.
-    injected: bool,
-    kind: answer::Kind,
-    /// What is rewritten of the answer: what may be, and once it is there, what is.
-    rewrite: Rewrite,
-    socket: Option<Socket>,
-    asker: AskerParts,
-}
-
-impl Forwarded {
-    /// What a permitted request needs: to be edited, and remembered until its answer. `host` is the
-    /// configured name that the client used.
-    fn begin(
-        request: RequestView<'_>,
-        target: &Target<'_>,
-        cookies: &Cookies<'_>,
-        permit: &Permit,
-        host: &str,
-        config: &Config,
-    ) -> (Self, RequestEdit) {
-        let rewrite = Rewrite::of(request, target, permit, config);
-        let edit = upstream::edit(request, target, cookies, permit, host, rewrite, config);
-        let identity = permit.identity();
-        let forwarded = Self {
-            browser: identity.is_none_or(|(principal, _)| principal.method == Method::Session),
-            injected: identity.is_some() && upstream::is_api(target, config),
-            kind: answer::Kind::of(target, config),
-            rewrite,
-            socket: None,
-            asker: AskerParts {
-                kind: ClientKind::of(request),
-                request_id: request_id(request.text("x-request-id")).map(str::to_owned),
-            },
-        };
-        (forwarded, edit)
-    }
-}
-
-/// [`Asker`] without borrows.
-struct AskerParts {
-    kind: ClientKind,
-    request_id: Option<String>,
 }
 
 impl Gate {
@@ -169,46 +133,48 @@ impl Gate {
         Self {
             stream,
             state: State::New,
-            waited_since: None,
+            waited: None,
             awaited_provider: false,
             set_cookies: Vec::new(),
             session: None,
+            bodiless: false,
             event: None,
         }
     }
 
-    /// One that refuses whatever comes: it stands in while the real one handles an event.
+    /// One that refuses whatever comes. The shell puts it in the place of the real one while that handles an
+    /// event: a callback in between finds no way through.
     #[must_use]
     pub fn refusing(stream: StreamId) -> Self {
         Self { state: State::Over, ..Self::new(stream) }
     }
 
-    /// The request's headers are here.
-    pub fn on_request(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
-        match core::mem::replace(&mut self.state, State::Over) {
-            State::New => self.climb(request, cx),
-            _ => self.refuse(&Refusal::new(Reason::Internal).seen("headers twice"), request, cx),
+    /// The request's headers are here; `end` says that nothing follows them.
+    pub fn on_request(&mut self, request: RequestView<'_>, end: bool, cx: &mut Cx<'_>) -> Decision {
+        let decision = match core::mem::replace(&mut self.state, State::Over) {
+            State::New => {
+                self.bodiless = end;
+                self.climb(request, cx)
+            }
+            _ => self.misplaced("headers twice", request, cx),
+        };
+        match decision {
+            // Envoy follows an early answer on HTTP/2 with `RST_STREAM`, which some clients take for a broken
+            // stream: a small body is let arrive first.
+            Decision::Reply(reply) if !end && cx.peer.is_http2() => Decision::ReplyAfterBody(reply),
+            decision => decision,
         }
     }
 
     /// The site has what the request waited for. `request` are its headers, read anew.
     pub fn on_wake(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
-        match core::mem::replace(&mut self.state, State::Over) {
-            State::Waiting => self.climb(request, cx),
-            State::Login(step) => {
-                let decision = self.login_woken(step, request, cx);
-                self.or_refuse(decision, request, cx)
-            }
-            State::BackchannelLogout(step) => {
-                let decision = self.backchannel_woken(step, cx);
-                self.or_refuse(decision, request, cx)
-            }
-            _ => self.refuse(
-                &Refusal::new(Reason::Internal).seen("woken without waiting"),
-                request,
-                cx,
-            ),
-        }
+        let decision = match core::mem::replace(&mut self.state, State::Over) {
+            State::Waiting => return self.climb(request, cx),
+            State::Login(step) => self.login_woken(step, request, cx),
+            State::LogoutToken(token) => return self.logout_token_woken(token, cx),
+            _ => return self.misplaced("woken without waiting", request, cx),
+        };
+        self.or_refuse(decision, request, cx)
     }
 
     /// The request's own callout has a reply.
@@ -218,156 +184,35 @@ impl Gate {
         request: RequestView<'_>,
         cx: &mut Cx<'_>,
     ) -> Decision {
-        match core::mem::replace(&mut self.state, State::Over) {
-            State::Login(step) => {
-                let decision = self.login_answered(step, reply, request, cx);
-                self.or_refuse(decision, request, cx)
-            }
-            _ => {
-                self.refuse(&Refusal::new(Reason::Internal).seen("a reply to no call"), request, cx)
-            }
-        }
-    }
-
-    fn climb(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
-        let decision = self.decide(request, cx);
+        let decision = match core::mem::replace(&mut self.state, State::Over) {
+            State::Login(step) => self.login_answered(step, reply, request, cx),
+            State::SignOut(step) => Ok(self.sign_out_answered(step, reply, request, cx)),
+            _ => return self.misplaced("a reply to no call", request, cx),
+        };
         self.or_refuse(decision, request, cx)
     }
 
-    /// The ladder. The only way out with `Forward` is at its end, with a permit.
-    fn decide(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
-        let config = cx.site.config();
-        let target = protocol::target(request)?;
-        protocol::method(request)?;
-        let upgrade = protocol::is_websocket(request)?;
-        let host = hosts::Host::of(request, &config);
-        if let Some(endpoint) = Endpoint::at(&target, &config) {
-            return self.endpoint(endpoint, host, &target, request, cx);
-        }
-        let cookies = Cookies::parse(request).map_err(|_| Refusal::new(Reason::CookiesTooLarge))?;
-        if !upgrade
-            && let Ok(permit) = authorize::public(request.method(), &target, &config.public_paths)
-        {
-            return Ok(self.forward(
-                permit,
-                host.or_public(&config),
-                &target,
-                request,
-                &cookies,
-                &config,
-            ));
-        }
-        let host = host.known()?;
-        protocol::not_a_preflight(request)?;
-        if upgrade {
-            return self.socket(host, &target, request, &cookies, cx);
-        }
-        match self.authenticate(host, request, &cookies, cx)? {
-            Proof::Identity(identity) => {
-                let operation = Operation::of(request, &target, &config);
-                let host = host.authority(&config);
-                let hangs = judged_body::hangs_on_body(&identity, &operation, &target, &config);
-                if let Some(operation) = hangs {
-                    let cleared = operation.at_best();
-                    let permit = authorize::identity(identity.clone(), &cleared, &config.roles)?;
-                    let (forwarded, edit) =
-                        Forwarded::begin(request, &target, &cookies, &permit, host, &config);
-                    let empty = request.text("content-length") == Some("0");
-                    let judging = Judging { identity, operation, forwarded, empty };
-                    return Ok(self.forward_with_body(permit, edit, judging));
-                }
-                let permit = authorize::identity(identity, &operation, &config.roles)?;
-                Ok(self.forward(permit, host, &target, request, &cookies, &config))
-            }
-            Proof::Wait => Ok(self.wait(cx.now)),
-            Proof::Nothing { session_ended } => {
-                self.unauthenticated(host, &target, session_ended, request, &cookies, cx)
-            }
-        }
+    /// An event that does not belong to the state.
+    fn misplaced(&mut self, seen: &str, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
+        self.refuse(&Refusal::new(Reason::Internal).seen(seen), request, cx)
     }
 
-    /// Sockets: by header credential, else by first frame; never by cookie.
-    fn socket(
-        &mut self,
-        host: hosts::Known<'_>,
-        target: &Target<'_>,
-        request: RequestView<'_>,
-        cookies: &Cookies<'_>,
-        cx: &mut Cx<'_>,
-    ) -> Result<Decision, Refusal> {
-        let config = cx.site.config();
-        let known = KnownSocket::at(target, &config);
-        let known = known.ok_or_else(|| {
-            Refusal::new(Reason::NotFound).seen("an upgrade").wanted("a socket of Prefect's")
-        })?;
-        let (permit, socket) = match self.authenticate_machine(request, cx)? {
-            Proof::Identity(identity) => {
-                let permit = authorize::identity(identity, &known.operation(), &config.roles)?;
-                if !cx.site.sockets.take(self.stream, &known, &permit) {
-                    return Err(socket::too_many());
-                }
-                (permit, Socket::judged(known, request))
-            }
-            Proof::Wait => return Ok(self.wait(cx.now)),
-            Proof::Nothing { .. } if authenticate::shows_session(cookies, &config) => {
-                return Err(Refusal::new(Reason::SocketByCookie)
-                    .wanted("a credential in a header or the first frame"));
-            }
-            Proof::Nothing { .. } if !config.first_frame => {
-                return Err(Refusal::new(Reason::NoCredential));
-            }
-            Proof::Nothing { .. } => {
-                // Nothing else makes a socket wait that shows no credential.
-                let again = self.waited_since.is_some();
-                let address = cx.peer.address();
-                match cx.site.pending.take(self.stream, &address, again, cx.now) {
-                    Place::InLine => return Ok(self.wait(cx.now)),
-                    Place::None => {
-                        return Err(Refusal::new(Reason::Busy)
-                            .seen("too many sockets that are not judged yet"));
-                    }
-                    Place::Taken(slot) => {
-                        (authorize::handshake(&known, &slot), Socket::unjudged(known, slot))
-                    }
-                }
-            }
-        };
-        let decision =
-            self.forward(permit, host.authority(&config), target, request, cookies, &config);
-        if let State::Forwarded(forwarded) = &mut self.state {
-            forwarded.socket = Some(socket);
-        }
-        Ok(decision)
-    }
-
-    /// The only maker of `Forward`.
-    fn forward(
-        &mut self,
-        permit: Permit,
-        host: &str,
-        target: &Target<'_>,
-        request: RequestView<'_>,
-        cookies: &Cookies<'_>,
-        config: &Config,
-    ) -> Decision {
-        let (forwarded, edit) = Forwarded::begin(request, target, cookies, &permit, host, config);
-        let request_id = forwarded.asker.request_id.as_deref();
-        self.event = Some(Event::forwarded(&permit).with_request(request_id));
-        self.state = State::Forwarded(forwarded);
-        Decision::Forward { permit, edit }
-    }
-
-    fn wait(&mut self, now: UnixTime) -> Decision {
-        self.waited_since = Some(now);
+    fn wait(&mut self, reason: WaitFor, now: UnixTime) -> Decision {
+        self.waited = Some(Waited { since: now, reason });
         self.state = State::Waiting;
         // The ladder is climbed again from the bottom.
         self.set_cookies.clear();
         Decision::AwaitSite
     }
 
+    /// An answer of our own, with the cookies that are to be set.
     fn reply(&mut self, reply: Reply) -> Decision {
         self.event.get_or_insert_with(|| Event::answered(reply.code));
-        Decision::Reply(reply)
+        Decision::Reply(self.with_pending_cookies(reply))
+    }
+
+    fn with_pending_cookies(&mut self, reply: Reply) -> Reply {
+        reply.with_cookies(core::mem::take(&mut self.set_cookies))
     }
 
     fn or_refuse(
@@ -395,24 +240,7 @@ impl Gate {
         let asker = asker(request, &config);
         self.event = Some(Event::refused(refusal).with_request(asker.request_id));
         let reply = reply(refusal, asker);
-        Decision::Reply(reply.with_cookies(core::mem::take(&mut self.set_cookies)))
-    }
-
-    /// A request without a credential that counts: page loads are sent to log in.
-    fn unauthenticated(
-        &mut self,
-        host: hosts::Known<'_>,
-        target: &Target<'_>,
-        session_ended: bool,
-        request: RequestView<'_>,
-        cookies: &Cookies<'_>,
-        cx: &mut Cx<'_>,
-    ) -> Result<Decision, Refusal> {
-        if host.is_public() && ClientKind::of(request) == ClientKind::Navigation {
-            return self.begin_login(Some(target.raw()), cookies, cx);
-        }
-        let reason = if session_ended { Reason::SessionEnded } else { Reason::NoCredential };
-        Err(Refusal::new(reason))
+        Decision::Reply(self.with_pending_cookies(reply))
     }
 
     /// Whether it is on its way to Prefect; only then Prefect's answer is looked at.
@@ -426,9 +254,7 @@ impl Gate {
     pub const fn is_waiting(&self) -> bool {
         matches!(
             self.state,
-            State::Waiting
-                | State::Login(login::Step::AwaitingKey(..))
-                | State::BackchannelLogout(backchannel_logout::Step::AwaitingKey(_))
+            State::Waiting | State::Login(login::Step::AwaitingKey(..)) | State::LogoutToken(_)
         )
     }
 
@@ -439,16 +265,20 @@ impl Gate {
 
     /// The request is gone; the site forgets it.
     pub fn finish(&mut self, site: &mut Site) {
-        let state = core::mem::replace(&mut self.state, State::Over);
-        match state {
+        match core::mem::replace(&mut self.state, State::Over) {
             State::Login(step) => {
                 step.abandon(site);
                 site.forget(self.stream);
             }
-            State::Waiting | State::BackchannelLogout(_) => site.forget(self.stream),
-            State::Forwarded(Forwarded { socket: Some(_), .. }) => site.forget(self.stream),
+            State::SignOut(_) => {
+                site.end_login();
+                site.forget(self.stream);
+            }
+            State::Waiting
+            | State::LogoutToken(_)
+            | State::Forwarded(Forwarded { socket: Some(_), .. }) => site.forget(self.stream),
             State::New
-            | State::Trade(_)
+            | State::OwnBody(_)
             | State::JudgedBody(_)
             | State::Forwarded(_)
             | State::Over => {}

@@ -5,64 +5,62 @@ use std::rc::Rc;
 use serde_json::json;
 
 use super::authenticate::Proof;
-use super::hosts::Host;
-use super::{Cx, Gate, State, asker};
-use crate::audit::Event;
-use crate::config::{Config, PersonalTokens as Settings};
-use crate::decision::{DataStep, Decision};
-use crate::http::client::{ClientKind, is_from_a_browser, is_from_our_page};
-use crate::http::cookies::Cookies;
-use crate::http::form;
-use crate::http::request::RequestView;
-use crate::http::target::Target;
-use crate::limits::JUDGED_BODY;
+use super::incoming::Incoming;
+use super::own_body::BodyReader;
+use super::{Cx, Gate, WaitFor, asker};
+use crate::answer::pages::Page;
+use crate::answer::reply::Reply;
+use crate::config::PersonalTokens as Settings;
+use crate::credential::personal_token;
+use crate::credential::personal_token::Code;
+use crate::credential::personal_token::terminal;
+use crate::credential::personal_token::terminal::{Terminal, Trade};
+use crate::gate::decision::Decision;
+use crate::identity::personal_token::PersonalToken;
+use crate::identity::principal::Identity;
+use crate::identity::role::Role;
 use crate::login::id_token::is_fresh;
-use crate::login::terminal::{self, Terminal, Trade};
 use crate::login::ticket::Wish;
-use crate::machine::personal_token::{self, Code};
-use crate::pages::Page;
-use crate::policy::principal::Identity;
-use crate::policy::role::Role;
-use crate::prefect::upstream;
 use crate::refusal::{Reason, Refusal};
-use crate::reply::Reply;
 use crate::session::model::Session;
-use crate::session::personal_token::PersonalToken;
-use crate::shared::marks::Added;
+use crate::telemetry::event::Event;
+use crate::wire::http::client::{is_from_a_browser, is_from_our_page};
+use crate::wire::http::cookies::Cookies;
+use crate::wire::http::request::RequestView;
+use crate::workers::marks::Added;
 
 impl Gate {
     pub(super) fn personal_tokens(
         &mut self,
-        host: Host<'_>,
-        target: &Target<'_>,
-        request: RequestView<'_>,
+        incoming: &Incoming<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         let config = cx.site.config();
-        let host = host.known()?;
+        let request = incoming.view;
+        let host = incoming.host.known()?;
         let off = || Refusal::new(Reason::NotFound).seen("machines.personal_tokens is off");
         let settings = config.machines.personal_tokens.as_ref().ok_or_else(off)?;
-        let post = request.method() == "POST";
+        let post = incoming.method() == "POST";
         if post && !is_from_a_browser(request) {
-            return self.begin_trade(request, &config);
+            return self.begin_own_body(BodyReader::TokenRequest, request, &config);
         }
         if !host.is_public() {
             return Err(Refusal::new(Reason::NotFound).seen("a page on a host for machines"));
         }
-        let cookies = Cookies::parse(request).map_err(|_| Refusal::new(Reason::CookiesTooLarge))?;
-        let terminal = Terminal::read(target.query())?;
+        let cookies = incoming.cookies()?;
+        let terminal = Terminal::read(incoming.target.query())?;
         if post && !is_from_our_page(request, config.public.origin()) {
             return Err(Refusal::new(Reason::CrossSite).seen("a personal token for another site"));
         }
-        if !post && ClientKind::of(request) != ClientKind::Navigation {
+        if !post && !incoming.is_page_load() {
             return Err(Refusal::new(Reason::CrossSite).seen("a personal token by no page load"));
         }
         let page = terminal::page(terminal.as_ref(), &config);
-        let (identity, session) = match self.authenticate_session(request, &cookies, cx)? {
-            Proof::Wait => return Ok(self.wait(cx.now)),
+        let (identity, session) = match self.authenticate_session(request, cookies, cx)? {
+            Proof::Wait => return Ok(self.wait(WaitFor::Verdict, cx.now)),
             Proof::Identity(identity) => (identity, self.session.clone()),
             Proof::Nothing { .. } if post => return Err(Refusal::new(Reason::SessionEnded)),
-            Proof::Nothing { .. } => return self.begin_fresh_login(page, &cookies, cx),
+            Proof::Nothing { .. } => return self.begin_fresh_login(page, cookies, cx),
         };
         let role = role(&identity, settings)?;
         let Some(session) = session.filter(|session| is_fresh(session.auth_time, cx.now)) else {
@@ -70,10 +68,10 @@ impl Gate {
                 let reply = Reply::redirect(&config.absolute(&page), "login");
                 return Ok(self.reply(reply));
             }
-            return self.begin_fresh_login(page, &cookies, cx);
+            return self.begin_fresh_login(page, cookies, cx);
         };
         if post {
-            let asked = terminal::asked(target.query()).is_some_and(|asked| {
+            let asked = terminal::asked(incoming.target.query()).is_some_and(|asked| {
                 cx.site.personal_tokens.was_asked(&asked, &session, &page, cx.now)
             });
             if asked {
@@ -88,7 +86,6 @@ impl Gate {
         let page =
             Page::ask_token(asker, &session.name, role, settings.max, terminal.as_ref(), answer);
         let reply = Reply::page(200, "personal_token_asked", &page, asker);
-        let reply = reply.with_cookies(core::mem::take(&mut self.set_cookies));
         Ok(self.reply(reply))
     }
 
@@ -136,51 +133,11 @@ impl Gate {
         };
         cx.site.notice(format!("{code}: {}", described(&token)));
         self.event = Some(Event::answered(code).about(&token));
-        let reply = reply.with_cookies(core::mem::take(&mut self.set_cookies));
         Ok(self.reply(reply))
     }
 
-    /// A terminal trades its code; what it says stands in the body.
-    fn begin_trade(
-        &mut self,
-        request: RequestView<'_>,
-        config: &Config,
-    ) -> Result<Decision, Refusal> {
-        if !config.prefect.buffered_routes {
-            return Err(Refusal::new(Reason::NotBuilt).seen("a terminal's code").wanted(
-                "prefect.buffered_routes, and Envoy's buffer filter behind Lictor on this path",
-            ));
-        }
-        let content_type = request.text("content-type").map(str::to_owned);
-        self.state = State::Trade(content_type);
-        let mut edit = upstream::stripped(request);
-        edit.remove.extend(request.has("cookie").then(|| "cookie".to_owned()));
-        Ok(Decision::ReadBody(edit))
-    }
-
-    /// So much of its body is here.
-    pub(super) fn trade_data(
-        &mut self,
-        content_type: Option<String>,
-        held: &[u8],
-        end: bool,
-        cx: &mut Cx<'_>,
-    ) -> DataStep {
-        if held.len() <= JUDGED_BODY && !end {
-            self.state = State::Trade(content_type);
-            return DataStep::Hold;
-        }
-        let form = Some(held).filter(|held| held.len() <= JUDGED_BODY);
-        let form = form.and_then(|held| form::text(content_type.as_deref(), held));
-        let refusal = || Refusal::new(Reason::TokenRequest).seen("another body").wanted("a form");
-        match form.ok_or_else(refusal).and_then(|form| self.trade(form, cx)) {
-            Ok(reply) => DataStep::Answer(reply),
-            Err(refusal) => DataStep::Answer(self.refused_trade(&refusal)),
-        }
-    }
-
     /// A code counts once, and only for whoever knows the verifier: whoever does not has used it up.
-    fn trade(&mut self, form: &str, cx: &mut Cx<'_>) -> Result<Reply, Refusal> {
+    pub(super) fn token_request(&mut self, form: &str, cx: &mut Cx<'_>) -> Result<Reply, Refusal> {
         let trade = Trade::read(form)?;
         let refused = |seen: &str| {
             let wanted =
@@ -212,11 +169,6 @@ impl Gate {
         });
         Ok(Reply::json(200, "personal_token", &body))
     }
-
-    pub(super) fn refused_trade(&mut self, refusal: &Refusal) -> Reply {
-        self.event = Some(Event::refused(refusal));
-        Reply::oauth_error(refusal)
-    }
 }
 
 fn role(identity: &Identity, settings: &Settings) -> Result<Role, Refusal> {
@@ -242,6 +194,6 @@ fn auth_string(token: &PersonalToken, text: &str) -> String {
 
 /// For the operator's log.
 fn described(token: &PersonalToken) -> String {
-    let (id, subject) = (token.id_text(), crate::refusal::shown(&token.subject));
+    let (id, subject) = (token.id_text(), crate::foundation::log_text::shown(&token.subject));
     format!("id={id} principal=\"user:{subject}\" role={}", token.role.name())
 }

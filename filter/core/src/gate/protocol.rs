@@ -1,8 +1,8 @@
 //! What a request must be before anybody asks who sends it.
 
-use crate::http::request::RequestView;
-use crate::http::target::Target;
 use crate::refusal::{Reason, Refusal};
+use crate::wire::http::request::RequestView;
+use crate::wire::http::target::Target;
 
 /// The canonical target.
 pub fn target(request: RequestView<'_>) -> Result<Target<'_>, Refusal> {

@@ -1,34 +1,36 @@
 //! Prefect's answer on its way back: hygiene for browsers, our own faults named as ours, UI settings
 //! rewritten.
 
-use super::{Cx, Forwarded, Gate, Interest, State, asker_of};
-use crate::asker::Asker;
-use crate::audit::Event;
-use crate::decision::{DataStep, ResponseEdit};
-use crate::http::request::ResponseView;
-use crate::prefect::answer;
+use super::forwarded::Forwarded;
+use super::{Cx, Gate, Interest, State, asker_of};
+use crate::answer::asker::Asker;
+use crate::answer::reply::Reply;
+use crate::gate::decision::{DataStep, ResponseStep};
+use crate::prefect::response as hygiene;
 use crate::prefect::rewrite::{Rewrite, Rewritten};
 use crate::refusal::{Reason, Refusal};
-use crate::reply::Reply;
+use crate::telemetry::event::Event;
+use crate::wire::http::edit::ResponseEdit;
+use crate::wire::http::request::ResponseView;
 
 impl Gate {
     /// Prefect's answer begins.
-    pub fn on_response(&mut self, response: ResponseView<'_>, cx: &mut Cx<'_>) -> ResponseEdit {
+    pub fn on_response(&mut self, response: ResponseView<'_>, cx: &mut Cx<'_>) -> ResponseStep {
         if let Some(reply) = self.answered_before_verdict(response.status(), cx) {
-            return ResponseEdit { replace: Some(reply), ..ResponseEdit::default() };
+            return ResponseStep::Replace(reply);
         }
         let forwarded = match &mut self.state {
             State::Forwarded(forwarded) => forwarded,
             // An error: nobody's request goes on, but what the client sees is as clean as any answer.
             State::JudgedBody(judging) => &mut judging.forwarded,
-            _ => return ResponseEdit::default(),
+            _ => return ResponseStep::Edit(ResponseEdit::default()),
         };
         let config = cx.site.config();
         let status = response.status();
         if let Some(socket) = &mut forwarded.socket {
             if status == 101 {
                 socket.opened();
-                return ResponseEdit::default();
+                return ResponseStep::Edit(ResponseEdit::default());
             }
             cx.site.pending.release(self.stream);
             cx.site.sockets.release(self.stream);
@@ -38,13 +40,9 @@ impl Gate {
                 "LICTOR_PREFECT_AUTH_STRING to be Prefect's PREFECT_SERVER_API_AUTH_STRING",
             );
             self.event = Some(Event::refused(&refusal));
-            let parts = &forwarded.asker;
-            let asker =
-                Asker { request_id: parts.request_id.as_deref(), ..asker_of(parts.kind, &config) };
-            return ResponseEdit {
-                replace: Some(Reply::refusal(&refusal, asker)),
-                ..ResponseEdit::default()
-            };
+            let request_id = forwarded.request_id.as_deref();
+            let asker = Asker { request_id, ..asker_of(forwarded.client, &config) };
+            return ResponseStep::Replace(Reply::refusal(&refusal, asker));
         }
         forwarded.rewrite = forwarded.rewrite.by_answer(response);
         // The person may have signed out while Prefect was answering: that stands.
@@ -56,9 +54,9 @@ impl Gate {
         }
         let setting_no_cookie = cookies.is_empty();
         let mut edit = if forwarded.browser {
-            answer::for_session(response, &config, forwarded.kind, !cookies.is_empty())
+            hygiene::for_session(response, &config, forwarded.content, !cookies.is_empty())
         } else {
-            answer::for_machine(response, &config)
+            hygiene::for_machine(response, &config)
         };
         edit.add.extend(cookies.into_iter().map(|value| ("set-cookie", value.into())));
         if let Some(caching) = forwarded.rewrite.caching() {
@@ -69,7 +67,7 @@ impl Gate {
                 edit.set.push(("cache-control", caching.into()));
             }
         }
-        edit
+        ResponseStep::Edit(edit)
     }
 
     /// What is wanted of Prefect's body.

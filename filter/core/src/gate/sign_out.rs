@@ -1,35 +1,45 @@
 //! Signing out: here, and at the provider.
 
 use super::authenticate::shows_session;
-use super::login::Step;
+use super::incoming::Incoming;
 use super::{Cx, Gate, State, asker};
+use crate::answer::pages::Page;
+use crate::answer::reply::Reply;
 use crate::config::Config;
-use crate::decision::Decision;
-use crate::http::client::{ClientKind, is_deliberate_navigation, is_ours};
-use crate::http::cookies::Cookies;
-use crate::http::query::encode;
-use crate::http::request::RequestView;
-use crate::idp::token;
-use crate::pages::Page;
+use crate::foundation::secret::Secret;
+use crate::gate::decision::Decision;
+use crate::provider::callout::CalloutReply;
+use crate::provider::token_endpoint;
 use crate::refusal::{Reason, Refusal};
-use crate::reply::Reply;
-use crate::secret::Secret;
 use crate::session::cookie::{Found, clear_session};
+use crate::wire::http::client::{is_deliberate_navigation, is_ours};
+use crate::wire::http::cookies::Cookies;
+use crate::wire::http::query::encode;
+use crate::wire::http::request::RequestView;
+
+/// What a sign-out waits for. It holds one of the places of logins.
+#[derive(Debug)]
+pub enum Step {
+    /// The refresh token is at the logout endpoint.
+    AtProvider,
+    /// An ID token is asked for, as a hint for this logout endpoint.
+    AskingForHint(String),
+}
 
 impl Gate {
     pub(super) fn sign_out(
         &mut self,
-        request: RequestView<'_>,
-        cookies: &Cookies<'_>,
+        incoming: &Incoming<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         let config = cx.site.config();
+        let (request, cookies) = (incoming.view, incoming.cookies()?);
         let post = request.method() == "POST";
         if post && !is_ours(request, config.public.origin()) {
             return Err(Refusal::new(Reason::CrossSite).seen("a sign-out by another site"));
         }
         if !post && !is_deliberate_navigation(request) {
-            if ClientKind::of(request) != ClientKind::Navigation {
+            if !incoming.is_page_load() {
                 return Err(Refusal::new(Reason::CrossSite).seen("a sign-out that is no page load"));
             }
             let asker = asker(request, &config);
@@ -40,7 +50,29 @@ impl Gate {
             };
             return Ok(self.reply(Reply::page(200, "sign_out_asked", &page, asker)));
         }
-        self.end_session(request, cookies, cx)
+        Ok(self.end_session(request, cookies, cx))
+    }
+
+    /// The provider has answered, or could not be asked.
+    pub(super) fn sign_out_answered(
+        &mut self,
+        step: Step,
+        reply: CalloutReply<'_>,
+        request: RequestView<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Decision {
+        cx.site.contacted(reply, cx.now);
+        cx.site.end_login();
+        match step {
+            Step::AtProvider => {
+                let ended = matches!(reply, CalloutReply::Answer { status: 200..=204, .. });
+                self.signed_out(ended, request, cx)
+            }
+            Step::AskingForHint(endpoint) => {
+                let hint = token_endpoint::read(reply).ok().and_then(|tokens| tokens.id);
+                self.sign_out_at(&endpoint, hint.as_ref(), cx)
+            }
+        }
     }
 
     /// Ends the session here, and at the provider: with Keycloak by the refresh token, without a
@@ -50,12 +82,12 @@ impl Gate {
         request: RequestView<'_>,
         cookies: &Cookies<'_>,
         cx: &mut Cx<'_>,
-    ) -> Result<Decision, Refusal> {
+    ) -> Decision {
         let config = cx.site.config();
         let found = cx.site.session_cookie.find(&config, cookies);
         self.set_cookies = clear_session(&config, cookies);
         let Found::Session { session, .. } = found else {
-            return Ok(self.signed_out(false, request, cx));
+            return self.signed_out(false, request, cx);
         };
         let over = cx.site.is_ended(&session, cx.now)
             || cx.now.is_over(session.started, config.session.absolute);
@@ -64,56 +96,42 @@ impl Gate {
         cx.site.sign_out(session.id, cx.now);
         // The provider is asked for what may still be there, and not without bound.
         if over || !cx.site.begin_login() {
-            return Ok(self.signed_out(false, request, cx));
+            return self.signed_out(false, request, cx);
         }
         let provider = cx.site.provider().cloned();
         let logout =
             provider.as_ref().and_then(|p| p.logout_path.as_deref()).zip(refresh_token.as_ref());
         if let Some((path, token)) = logout {
-            let callout = token::end_session(&config, path, token);
-            self.state = State::Login(Step::SigningOut);
-            return Ok(Decision::Await(callout));
+            let callout = token_endpoint::end_session(&config, path, token);
+            self.state = State::SignOut(Step::AtProvider);
+            return Decision::Await(callout);
         }
         let Some((provider, endpoint)) = provider.and_then(|p| Some((p.clone(), p.end_session?)))
         else {
             cx.site.end_login();
-            return Ok(self.signed_out(false, request, cx));
+            return self.signed_out(false, request, cx);
         };
         let Some(token) = &refresh_token else {
             cx.site.end_login();
-            return Ok(self.sign_out_at(&endpoint, None, cx));
+            return self.sign_out_at(&endpoint, None, cx);
         };
         // A hint spares the person a question; no ID token is kept, so a fresh one is asked for.
-        let callout = token::refresh(&config, &provider, token);
-        self.state = State::Login(Step::AskingForHint(endpoint));
-        Ok(Decision::Await(callout))
+        let callout = token_endpoint::refresh(&config, &provider, token);
+        self.state = State::SignOut(Step::AskingForHint(endpoint));
+        Decision::Await(callout)
     }
 
     /// Off to the provider's own logout.
-    pub(super) fn sign_out_at(
-        &mut self,
-        endpoint: &str,
-        hint: Option<&Secret>,
-        cx: &Cx<'_>,
-    ) -> Decision {
+    fn sign_out_at(&mut self, endpoint: &str, hint: Option<&Secret>, cx: &Cx<'_>) -> Decision {
         let location = rp_initiated(endpoint, hint, &cx.site.config());
-        let reply = Reply::redirect(&location, "signed_out");
-        let reply = reply.with_cookies(core::mem::take(&mut self.set_cookies));
-        self.reply(reply)
+        self.reply(Reply::redirect(&location, "signed_out"))
     }
 
-    pub(super) fn signed_out(
-        &mut self,
-        everywhere: bool,
-        request: RequestView<'_>,
-        cx: &Cx<'_>,
-    ) -> Decision {
+    fn signed_out(&mut self, everywhere: bool, request: RequestView<'_>, cx: &Cx<'_>) -> Decision {
         let config = cx.site.config();
         let asker = asker(request, &config);
         let page = Page::signed_out(asker, everywhere);
-        let reply = Reply::page(200, "signed_out", &page, asker)
-            .with_cookies(core::mem::take(&mut self.set_cookies));
-        self.reply(reply)
+        self.reply(Reply::page(200, "signed_out", &page, asker))
     }
 }
 

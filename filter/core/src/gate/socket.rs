@@ -1,19 +1,21 @@
 //! A forwarded socket: what its client sends is held until the first frame has been judged.
 
 use super::{Cx, Interest};
-use crate::audit::Event;
-use crate::decision::DataStep;
-use crate::http::request::RequestView;
-use crate::limits::{FIRST_FRAME, HELD, PINGS, TOKEN};
-use crate::machine::judge::Unproved;
+use crate::credential::kind::in_auth_message;
+use crate::credential::verify::Unproved;
+use crate::foundation::limits::{FIRST_FRAME, HELD, PINGS, TOKEN};
+use crate::foundation::stream::StreamId;
+use crate::gate::decision::DataStep;
 use crate::policy::authorize;
+use crate::policy::pending::Slot;
+use crate::prefect::event_filter::{EventFilter, Said};
+use crate::prefect::first_frame;
+use crate::prefect::first_frame::{AuthFrame, First, NORMAL, POLICY, PROTOCOL, TRY_AGAIN};
 use crate::prefect::sockets::KnownSocket;
 use crate::refusal::{Reason, Refusal};
-use crate::stream::StreamId;
-use crate::ws::event_filter::{EventFilter, Said};
-use crate::ws::first_frame::{self, AuthFrame, First, NORMAL, POLICY, PROTOCOL, TRY_AGAIN};
-use crate::ws::frame;
-use crate::ws::pending::Slot;
+use crate::telemetry::event::Event;
+use crate::wire::http::request::RequestView;
+use crate::wire::websocket;
 
 /// See the module.
 pub struct Socket {
@@ -159,7 +161,7 @@ impl Socket {
             // Nothing of what it says in leaving goes on, and nobody is refused.
             First::Close => {
                 self.stage = Stage::Closed;
-                (DataStep::Replace(frame::close(NORMAL, "", MASK)), None)
+                (DataStep::Replace(websocket::close(NORMAL, "", MASK)), None)
             }
             First::Other(why) if !judged => {
                 let refusal = Refusal::new(Reason::FirstFrame)
@@ -212,11 +214,11 @@ impl Socket {
             Said::Wanted => self.stage = Stage::Passing,
             Said::Leaves => {
                 self.stage = Stage::Closed;
-                on.extend(frame::close(NORMAL, "", MASK));
+                on.extend(websocket::close(NORMAL, "", MASK));
             }
             Said::Odd => {
                 self.stage = Stage::Closed;
-                on.extend(frame::close(PROTOCOL, "A filter was expected.", MASK));
+                on.extend(websocket::close(PROTOCOL, "A filter was expected.", MASK));
             }
         }
         on
@@ -229,7 +231,7 @@ impl Socket {
         stream: StreamId,
         cx: &mut Cx<'_>,
     ) -> (DataStep, Option<Event>) {
-        let Some(presented) = auth.presented() else {
+        let Some(presented) = auth.token().and_then(in_auth_message) else {
             let refusal = Refusal::new(Reason::FirstFrame)
                 .seen("no readable token")
                 .wanted("name:secret, a key or a token");
@@ -280,7 +282,7 @@ impl Socket {
         // Its place stays taken: if Prefect does not close, the socket ends as a silent one does.
         self.stage = Stage::Closed;
         let reason = self.known.close_reason(refusal.reason);
-        (DataStep::Replace(frame::close(code, reason, MASK)), Some(Event::refused(refusal)))
+        (DataStep::Replace(websocket::close(code, reason, MASK)), Some(Event::refused(refusal)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A token whose key is not known waits for the next fetch of its issuer's keys, once.
 
-use super::{Cx, Gate};
-use crate::keys::Awaited;
+use super::{Cx, Gate, WaitFor, Waited};
+use crate::provider::keys::Awaited;
 
 /// Why there is nothing to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,13 +17,13 @@ pub enum NoKey {
 impl Gate {
     /// Has the site wake this request when the keys of an issuer have been fetched.
     pub(super) fn await_key(&mut self, issuer: usize, cx: &mut Cx<'_>) -> Result<(), NoKey> {
-        if let Some(since) = self.waited_since {
-            let known = cx.site.keys.loaded_since(issuer, since);
+        if let Some(waited) = self.waited {
+            let known = cx.site.keys.loaded_since(issuer, waited.since);
             return Err(if known { NoKey::Unknown } else { NoKey::NotFetched });
         }
         match cx.site.keys.wait(issuer, self.stream, cx.now) {
             Awaited::Yes => {
-                self.waited_since = Some(cx.now);
+                self.waited = Some(Waited { since: cx.now, reason: WaitFor::Keys });
                 Ok(())
             }
             Awaited::TooSoon => Err(NoKey::NotFetched),

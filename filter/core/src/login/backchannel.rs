@@ -6,13 +6,13 @@ use core::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::config::Config;
-use crate::http::form;
-use crate::http::query::only;
-use crate::jose::claims::{self, Mismatch};
-use crate::jose::verify::{Unverified, Verifier};
-use crate::limits::LEEWAY;
+use crate::foundation::limits::LEEWAY;
+use crate::foundation::time::UnixTime;
 use crate::login::id_token::verify_signature;
-use crate::time::UnixTime;
+use crate::wire::http::query::only;
+use crate::wire::jose::claims;
+use crate::wire::jose::claims::Mismatch;
+use crate::wire::jose::verify::{Unverified, Verifier};
 
 /// The one event that a logout token is about.
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -32,10 +32,10 @@ pub struct Logout {
     pub jti: String,
 }
 
-/// The token in the body of a request (§2.5): a form with exactly one.
+/// The token in a form that holds exactly one (§2.5).
 #[must_use]
-pub fn token(content_type: Option<&str>, body: &[u8]) -> Option<String> {
-    let token = only(form::text(content_type, body)?, "logout_token").ok()??;
+pub fn token(form: &str) -> Option<String> {
+    let token = only(form, "logout_token").ok()??;
     Some(token.into_owned()).filter(|token| !token.is_empty())
 }
 

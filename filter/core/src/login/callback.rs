@@ -4,18 +4,19 @@
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::crypto::{Entropy, random};
-use crate::http::query::only;
-use crate::idp::discovery::Provider;
-use crate::idp::token::{NoTokens, Tokens};
-use crate::jose::claims::{self, Mismatch};
-use crate::jose::verify::{Unverified, Verifier};
+use crate::foundation::crypto::{Entropy, random};
+use crate::foundation::time::UnixTime;
 use crate::login::id_token;
 use crate::login::role::role;
 use crate::login::ticket::Ticket;
+use crate::provider::metadata::Provider;
+use crate::provider::token_endpoint::{NoTokens, Tokens};
 use crate::refusal::{Reason, Refusal};
 use crate::session::model::Session;
-use crate::time::UnixTime;
+use crate::wire::http::query::only;
+use crate::wire::jose::claims;
+use crate::wire::jose::claims::Mismatch;
+use crate::wire::jose::verify::{Unverified, Verifier};
 
 /// What a callback carries.
 #[derive(Debug, PartialEq, Eq)]

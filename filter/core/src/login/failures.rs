@@ -4,12 +4,12 @@
 use core::time::Duration;
 
 use crate::config::Config;
-use crate::crypto::{Entropy, NoEntropy};
-use crate::http::cookies::Cookies;
-use crate::session::codec::{Reader, Writer};
+use crate::foundation::codec::{Reader, Writer};
+use crate::foundation::crypto::{Entropy, NoEntropy};
+use crate::foundation::time::UnixTime;
+use crate::sealing::{Purpose, Sealer};
 use crate::session::cookie::{Names, clear, set};
-use crate::session::seal::{Purpose, Sealer};
-use crate::time::UnixTime;
+use crate::wire::http::cookies::Cookies;
 
 /// How many are one too many,
 const MOST: usize = 3;

@@ -6,13 +6,14 @@ use core::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::config::Config;
-use crate::crypto::to_base64url;
-use crate::jose::Algorithm;
-use crate::jose::claims::{self, Mismatch};
-use crate::jose::compact::Compact;
-use crate::jose::verify::{Unverified, Verifier};
-use crate::limits::{FRESH_LOGIN, LEEWAY};
-use crate::time::UnixTime;
+use crate::foundation::crypto::to_base64url;
+use crate::foundation::limits::{FRESH_LOGIN, LEEWAY};
+use crate::foundation::time::UnixTime;
+use crate::wire::jose::Algorithm;
+use crate::wire::jose::claims;
+use crate::wire::jose::claims::Mismatch;
+use crate::wire::jose::compact::Compact;
+use crate::wire::jose::verify::{Unverified, Verifier};
 
 /// Who logged in, from a verified token.
 #[derive(Clone, Debug)]

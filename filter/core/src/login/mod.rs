@@ -9,5 +9,4 @@ pub mod refresh;
 pub mod return_path;
 pub mod role;
 pub mod start;
-pub mod terminal;
 pub mod ticket;

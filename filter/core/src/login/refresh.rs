@@ -1,14 +1,14 @@
 //! Asking the provider again: is this session still good, and with which role?
 
 use crate::config::Config;
-use crate::idp::token::{NoTokens, Tokens};
-use crate::jose::claims::Mismatch;
-use crate::jose::verify::{Unverified, Verifier};
+use crate::foundation::secret::Secret;
+use crate::foundation::time::UnixTime;
 use crate::login::id_token;
 use crate::login::role::{is_open, role};
-use crate::secret::Secret;
+use crate::provider::token_endpoint::{NoTokens, Tokens};
 use crate::session::model::Session;
-use crate::time::UnixTime;
+use crate::wire::jose::claims::Mismatch;
+use crate::wire::jose::verify::{Unverified, Verifier};
 
 /// What a refresh gave.
 #[derive(Debug)]

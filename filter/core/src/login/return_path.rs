@@ -1,8 +1,8 @@
 //! Where a login may end: a path of our own origin, nothing else (RFC 9700 §4.11.1).
 
 use crate::config::Config;
-use crate::http::target::Target;
-use crate::limits::RETURN_PATH;
+use crate::foundation::limits::RETURN_PATH;
+use crate::wire::http::target::Target;
 
 /// A checked return path, or the start of the UI when the wish is none.
 ///
@@ -38,7 +38,7 @@ pub fn wish(query: Option<&str>) -> Option<String> {
     if value.starts_with('/') {
         return Some(value.to_owned());
     }
-    crate::http::query::only(query, "rd").ok().flatten().map(std::borrow::Cow::into_owned)
+    crate::wire::http::query::only(query, "rd").ok().flatten().map(std::borrow::Cow::into_owned)
 }
 
 #[cfg(test)]

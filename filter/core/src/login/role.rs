@@ -3,13 +3,14 @@
 use serde_json::{Map, Value};
 
 use crate::config::Config;
-use crate::idp::token::Tokens;
-use crate::jose::claims;
-use crate::jose::verify::Verifier;
-use crate::login::id_token::{self, IdToken};
-use crate::policy::claims_to_role::role_of;
-use crate::policy::role::Role;
-use crate::time::UnixTime;
+use crate::foundation::time::UnixTime;
+use crate::identity::claims_to_role::role_of;
+use crate::identity::role::Role;
+use crate::login::id_token;
+use crate::login::id_token::IdToken;
+use crate::provider::token_endpoint::Tokens;
+use crate::wire::jose::claims;
+use crate::wire::jose::verify::Verifier;
 
 /// The role from the ID token, else from the access token if that is a verified token of the same
 /// issuer, subject and party, else the default; without one userinfo is still to be asked, see

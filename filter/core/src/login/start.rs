@@ -1,14 +1,14 @@
 //! The beginning: off to the provider, with one more attempt in the browser's cookies.
 
+use crate::answer::reply::Reply;
 use crate::config::Config;
-use crate::crypto::{Entropy, NoEntropy};
-use crate::http::cookies::Cookies;
-use crate::http::query::encode;
-use crate::idp::discovery::Provider;
-use crate::limits::FRESH_LOGIN;
+use crate::foundation::crypto::{Entropy, NoEntropy};
+use crate::foundation::limits::FRESH_LOGIN;
+use crate::foundation::time::UnixTime;
 use crate::login::ticket::{Ticket, Tickets, Wish};
-use crate::reply::Reply;
-use crate::time::UnixTime;
+use crate::provider::metadata::Provider;
+use crate::wire::http::cookies::Cookies;
+use crate::wire::http::query::encode;
 
 /// The redirect to the provider.
 ///

@@ -3,13 +3,15 @@
 use core::time::Duration;
 
 use crate::config::Config;
-use crate::crypto::{Entropy, NoEntropy, constant_time_eq, random, sha256, to_base64url};
-use crate::http::cookies::Cookies;
-use crate::limits::{LOGIN_ATTEMPT, LOGIN_ATTEMPTS};
-use crate::session::codec::{Reader, Writer};
+use crate::foundation::codec::{Reader, Writer};
+use crate::foundation::crypto::{
+    Entropy, NoEntropy, constant_time_eq, random, sha256, to_base64url,
+};
+use crate::foundation::limits::{LOGIN_ATTEMPT, LOGIN_ATTEMPTS};
+use crate::foundation::time::UnixTime;
+use crate::sealing::{Purpose, Sealer};
 use crate::session::cookie::{Names, clear, set};
-use crate::session::seal::{Purpose, Sealer};
-use crate::time::UnixTime;
+use crate::wire::http::cookies::Cookies;
 
 /// What a login is begun for.
 #[derive(Clone, Debug)]

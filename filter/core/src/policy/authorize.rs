@@ -3,16 +3,17 @@
 
 use std::rc::Rc;
 
-use crate::config::Roles;
-use crate::http::target::Target;
-use crate::policy::hold::Hold;
-use crate::policy::principal::{Identity, Method, Principal};
-use crate::policy::role::Role;
+use crate::foundation::time::UnixTime;
+use crate::identity::claims_to_role::Roles;
+use crate::identity::credential_ref::Hold;
+use crate::identity::principal::{Identity, Method, Principal};
+use crate::identity::role::Role;
 use crate::prefect::masks::Mask;
-use crate::prefect::operations::{self, Operation};
+use crate::prefect::operations;
+use crate::prefect::operations::Operation;
 use crate::prefect::sockets::KnownSocket;
 use crate::refusal::{Reason, Refusal};
-use crate::time::UnixTime;
+use crate::wire::http::target::Target;
 
 /// Proof that a request may reach Prefect, and as whom.
 #[derive(Debug)]
@@ -111,9 +112,9 @@ pub fn public(
 pub struct NotPublic;
 
 /// The handshake of a known socket whose client shows its credential in the first frame: it goes
-/// to Prefect without any frame. The caller holds the [`crate::ws::pending::Slot`] that bounds it.
+/// to Prefect without any frame. The caller holds the [`crate::policy::pending::Slot`] that bounds it.
 #[must_use]
-pub fn handshake(_socket: &KnownSocket, _slot: &crate::ws::pending::Slot) -> Permit {
+pub fn handshake(_socket: &KnownSocket, _slot: &crate::policy::pending::Slot) -> Permit {
     Permit::granted(Grant::Handshake)
 }
 

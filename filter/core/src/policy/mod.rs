@@ -1,8 +1,5 @@
-//! Who may do what: the rules, and the one place that grants.
+//! Who may do what: the one place that grants a request, and the bound on handshakes without a
+//! credential.
 
 pub mod authorize;
-pub mod claims_to_role;
-pub mod hold;
-pub mod principal;
-pub mod role;
-pub mod role_set;
+pub mod pending;

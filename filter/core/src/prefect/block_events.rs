@@ -26,7 +26,7 @@ pub(super) fn without_payload(value: &mut Value) {
 /// any other message.
 #[must_use]
 pub fn filter_without(message: &[u8]) -> Option<String> {
-    let mut message = crate::json::parse(message).ok()?;
+    let mut message = crate::foundation::json::parse(message).ok()?;
     if message.get("type")? != "filter" {
         return None;
     }

@@ -35,7 +35,7 @@ impl BodyRule {
         if body.is_empty() {
             return self == Self::AsksForNoSecrets;
         }
-        let Ok(Value::Object(members)) = crate::json::parse(body) else { return false };
+        let Ok(Value::Object(members)) = crate::foundation::json::parse(body) else { return false };
         match self {
             Self::AsksForNoSecrets => !members.iter().any(|(name, value)| {
                 name.eq_ignore_ascii_case(NAME) && *value != Value::Bool(false)

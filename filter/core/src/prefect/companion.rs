@@ -2,11 +2,10 @@
 //! in, and brings people back when their session has ended.
 
 use crate::config::Config;
-use crate::crypto::{sha256, to_base64url};
-use crate::http::client::ClientKind;
-use crate::http::request::{RequestView, ResponseView};
-use crate::http::target::Target;
-use crate::prefect::upstream::is_api;
+use crate::foundation::crypto::{sha256, to_base64url};
+use crate::prefect::place::Place;
+use crate::wire::http::client::ClientKind;
+use crate::wire::http::request::{RequestView, ResponseView};
 
 /// The script itself.
 pub const SCRIPT: &str = include_str!("companion.js");
@@ -14,12 +13,9 @@ pub const SCRIPT: &str = include_str!("companion.js");
 /// Whether a request may be for a page of the UI. Scripts ask for no pages, and nobody asks for one by
 /// `HEAD` but to know what `GET` would say.
 #[must_use]
-pub fn may_be_page(request: RequestView<'_>, target: &Target<'_>, config: &Config) -> bool {
+pub fn may_be_page(request: RequestView<'_>, place: &Place<'_>, config: &Config) -> bool {
     let asked = ClientKind::of(request) == ClientKind::Navigation || request.method() == "HEAD";
-    config.companion
-        && asked
-        && !is_api(target, config)
-        && target.decoded().starts_with(&config.prefect.ui_path)
+    config.companion && asked && place.may_be_page()
 }
 
 /// Whether an answer is a page.

@@ -4,9 +4,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::limits::MASKED_DEPTH;
-use crate::policy::role::Role;
-use crate::policy::role_set::RoleSet;
+use crate::foundation::limits::MASKED_DEPTH;
+use crate::identity::role::Role;
+use crate::identity::role_set::RoleSet;
 use crate::prefect::block_events;
 use crate::prefect::operations::{Operation, SECRETS};
 
@@ -57,7 +57,7 @@ impl Mask {
     /// An answer without the values; `None` for one that can't be read, which nobody gets then.
     #[must_use]
     pub fn apply(self, body: &[u8]) -> Option<Vec<u8>> {
-        let mut answer = crate::json::parse_nested(body, MASKED_DEPTH).ok()?;
+        let mut answer = crate::foundation::json::parse_nested(body, MASKED_DEPTH).ok()?;
         match self {
             Self::BlockData => without_data(&mut answer),
             Self::BlockEvents => block_events::without_payload(&mut answer),

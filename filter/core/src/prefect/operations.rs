@@ -4,12 +4,10 @@
 use core::fmt;
 use std::borrow::Cow;
 
-use crate::config::Config;
-use crate::http::request::RequestView;
-use crate::http::target::Target;
-use crate::policy::role::Role;
-use crate::policy::role_set::RoleSet;
+use crate::identity::role::Role;
+use crate::identity::role_set::RoleSet;
 use crate::prefect::bodies::asked_by_query;
+use crate::prefect::place::{Area, Place};
 use crate::prefect::table::{BODIES, ByBody, OPERATIONS, SOCKETS};
 
 /// Who may read secrets of blocks.
@@ -41,31 +39,28 @@ enum What<'a> {
 impl<'a> Operation<'a> {
     /// What a request wants, as far as its head says.
     #[must_use]
-    pub fn of(request: RequestView<'a>, target: &'a Target, config: &Config) -> Self {
-        let method = match request.method() {
-            "HEAD" => "GET",
-            method => method,
+    pub fn of(method: &'a str, place: &Place<'a>) -> Self {
+        let method = if method == "HEAD" { "GET" } else { method };
+        let what = match place.area() {
+            Area::Api(path) => {
+                What::Api(method.into(), path.strip_suffix('/').unwrap_or(path).into())
+            }
+            Area::Ui(_) | Area::Elsewhere => What::Ui(method),
         };
-        let api = target.decoded().strip_prefix(&config.prefect.api_path);
-        let what = match api.filter(|rest| rest.starts_with('/') || rest.is_empty()) {
-            Some(path) => What::Api(method.into(), path.strip_suffix('/').unwrap_or(path).into()),
-            None => What::Ui(method),
-        };
-        let secrets = asked_by_query(target.query().unwrap_or_default());
-        Self { what, secrets, harmless: false }
+        Self { what, secrets: asked_by_query(place.query()), harmless: false }
     }
 
     /// The same apart from its request, if its body can make it one that fewer rights are enough for, and
     /// its path is spelled as Prefect's API description spells it: only such a path has a route of its own
     /// in Envoy, by which its body is held.
     #[must_use]
-    pub fn hangs_on_body(&self, target: &Target<'_>) -> Option<Operation<'static>> {
+    pub fn hangs_on_body(&self, place: &Place<'_>) -> Option<Operation<'static>> {
         let What::Api(method, path) = &self.what else { return None };
         self.by_body()?;
-        let spelled = target.path() == target.decoded() && target.path().ends_with(path.as_ref());
+        place.as_described()?;
         let (method, path) = (method.clone().into_owned(), path.clone().into_owned());
         let what = What::Api(method.into(), path.into());
-        spelled.then_some(Operation { what, secrets: self.secrets, harmless: false })
+        Some(Operation { what, secrets: self.secrets, harmless: false })
     }
 
     /// With the best body that it could have.
@@ -185,12 +180,12 @@ mod tests {
     use crate::config::example::config;
     use crate::prefect::bodies::BodyRule;
     use crate::prefect::masks::Mask;
+    use crate::wire::http::target::Target;
 
     fn roles(method: &str, path: &str, query: &str) -> RoleSet {
         let target = format!("/api{path}?{query}");
-        let headers = [(":method".to_owned(), method.as_bytes().to_vec())];
         let target = Target::parse(target.as_bytes()).unwrap();
-        roles_for(&Operation::of(RequestView { headers: &headers }, &target, &config()))
+        roles_for(&Operation::of(method, &Place::of(&target, &config())))
     }
 
     #[test]
@@ -236,13 +231,12 @@ mod tests {
             ("POST", "/block_documents/filter", "{}", r#"{"include_secrets": true}"#),
             ("PATCH", "/deployments/1", r#"{"paused": true}"#, r#"{"paused": true, "path": "x"}"#),
         ] {
-            let headers = [(":method".to_owned(), method.as_bytes().to_vec())];
-            let request = RequestView { headers: &headers };
             let text = format!("/api{path}");
             let target = Target::parse(text.as_bytes()).unwrap();
-            let operation = Operation::of(request, &target, &config);
+            let place = Place::of(&target, &config);
+            let operation = Operation::of(method, &place);
             assert!(!roles_for(&operation).include(Role::Operator), "{path}");
-            let operation = operation.hangs_on_body(&target).unwrap();
+            let operation = operation.hangs_on_body(&place).unwrap();
             assert!(roles_for(&operation.with_body(Some(good.as_bytes()))).include(Role::Operator));
             for body in [None, Some(bad.as_bytes())] {
                 let roles = roles_for(&operation.with_body(body));
@@ -251,8 +245,8 @@ mod tests {
             }
             for other in [format!("{text}/"), text.replace("e", "%65"), format!("{text}/x")] {
                 let target = Target::parse(other.as_bytes()).unwrap();
-                let operation = Operation::of(request, &target, &config);
-                assert_eq!(operation.hangs_on_body(&target), None, "{other}");
+                let place = Place::of(&target, &config);
+                assert_eq!(Operation::of(method, &place).hangs_on_body(&place), None, "{other}");
             }
         }
     }
@@ -260,11 +254,10 @@ mod tests {
     #[test]
     fn a_good_body_makes_up_for_no_query() {
         let config = config();
-        let headers = [(":method".to_owned(), b"POST".to_vec())];
         let target = b"/api/block_documents/filter?include_secrets=true";
         let target = Target::parse(target).unwrap();
-        let operation = Operation::of(RequestView { headers: &headers }, &target, &config);
-        let best = operation.hangs_on_body(&target).unwrap().at_best();
+        let place = Place::of(&target, &config);
+        let best = Operation::of("POST", &place).hangs_on_body(&place).unwrap().at_best();
         assert!(!roles_for(&best).include(Role::Operator));
     }
 

@@ -1,13 +1,11 @@
 //! Which bodies of Prefect's are rewritten on their way to a browser.
 
 use crate::config::Config;
-use crate::http::request::{RequestView, ResponseView};
-use crate::http::target::Target;
-use crate::limits::{MASKED_BODY, REWRITTEN_BODY};
-use crate::policy::authorize::Permit;
-use crate::policy::principal::Method;
+use crate::foundation::limits::{MASKED_BODY, REWRITTEN_BODY};
 use crate::prefect::masks::Mask;
+use crate::prefect::place::Place;
 use crate::prefect::{companion, ui_settings};
+use crate::wire::http::request::{RequestView, ResponseView};
 
 /// What is rewritten of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,20 +34,20 @@ pub enum Rewritten {
 }
 
 impl Rewrite {
-    /// What may be rewritten of the answer to a request.
+    /// What may be rewritten of the answer to a permitted request. `mask` is what the permit withholds.
     #[must_use]
     pub fn of(
         request: RequestView<'_>,
-        target: &Target<'_>,
-        permit: &Permit,
+        place: &Place<'_>,
+        by_session: bool,
+        mask: Option<Mask>,
         config: &Config,
     ) -> Self {
-        let session = permit.method() == Method::Session;
-        if let Some(mask) = permit.mask() {
+        if let Some(mask) = mask {
             Self::Masked(mask)
-        } else if ui_settings::is_at(target, config) {
+        } else if config.single_login && place.is_ui_settings() {
             Self::Settings
-        } else if session && companion::may_be_page(request, target, config) {
+        } else if by_session && companion::may_be_page(request, place, config) {
             Self::Page
         } else {
             Self::Nothing

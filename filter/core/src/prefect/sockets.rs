@@ -1,8 +1,7 @@
 //! Prefect's websockets. Only these are opened; any other upgrade is refused.
 
-use crate::config::Config;
-use crate::http::target::Target;
-use crate::prefect::operations::Operation;
+use crate::prefect::operations::{self, Operation};
+use crate::prefect::place::{Area, Place};
 use crate::refusal::Reason;
 
 /// A socket that Prefect is known to have.
@@ -12,12 +11,11 @@ pub struct KnownSocket {
 }
 
 impl KnownSocket {
-    /// The known socket at a target, if it is one.
+    /// The known socket at a place, if it is one.
     #[must_use]
-    pub fn at(target: &Target<'_>, config: &Config) -> Option<Self> {
-        let path = target.decoded().strip_prefix(&config.prefect.api_path)?;
-        let known = crate::prefect::operations::is_socket(path);
-        known.then(|| Self { path: path.to_owned() })
+    pub fn at(place: &Place<'_>) -> Option<Self> {
+        let Area::Api(path) = place.area() else { return None };
+        operations::is_socket(path).then(|| Self { path: path.to_owned() })
     }
 
     /// Whether it is the one that clients send events to.

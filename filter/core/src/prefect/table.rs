@@ -2,8 +2,8 @@
 //! that may call it; paths are below the API's path, without a trailing slash. An operation that
 //! is not here needs admin.
 
-use crate::policy::role::Role;
-use crate::policy::role_set::RoleSet;
+use crate::identity::role::Role;
+use crate::identity::role_set::RoleSet;
 use crate::prefect::bodies::BodyRule;
 
 /// Reading: everybody with a role.

@@ -4,19 +4,11 @@
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::http::target::Target;
-
-/// Whether a target is the settings of the UI.
-#[must_use]
-pub fn is_at(target: &Target<'_>, config: &Config) -> bool {
-    let path = target.decoded().strip_prefix(&config.prefect.ui_path);
-    config.single_login && path == Some("ui-settings")
-}
 
 /// The settings as browsers behind the gate need them; `None` leaves them as they are.
 #[must_use]
 pub fn rewrite(body: &[u8], config: &Config) -> Option<Vec<u8>> {
-    let Ok(Value::Object(mut settings)) = crate::json::parse(body) else { return None };
+    let Ok(Value::Object(mut settings)) = crate::foundation::json::parse(body) else { return None };
     settings.insert("auth".to_owned(), Value::Null);
     settings.insert("api_url".to_owned(), config.prefect.api_path.clone().into());
     serde_json::to_vec(&settings).ok()

@@ -1,15 +1,14 @@
 //! What a forwarded request looks like to Prefect: strip first, then set (RFC 9700 §4.13).
 
 use crate::config::Config;
-use crate::decision::RequestEdit;
-use crate::http::cookies::{Cookies, Rest};
-use crate::http::request::RequestView;
-use crate::http::target::Target;
-use crate::policy::authorize::Permit;
-use crate::policy::principal::Principal;
-use crate::policy::role::Role;
+use crate::identity::principal::Principal;
+use crate::identity::role::Role;
+use crate::prefect::place::Place;
 use crate::prefect::rewrite::Rewrite;
 use crate::session::cookie::Names;
+use crate::wire::http::cookies::{Cookies, Rest};
+use crate::wire::http::edit::RequestEdit;
+use crate::wire::http::request::RequestView;
 
 /// Headers by which someone might pose as somebody at Prefect or behind it, or name another address
 /// or method than the one that is judged, in folded form (RFC 9700 §4.13).
@@ -67,49 +66,64 @@ const fn folded(byte: &u8) -> u8 {
     }
 }
 
-/// The edit for a permitted request. `host` is the configured name that the client used.
-#[must_use]
-pub fn edit(
-    request: RequestView<'_>,
-    target: &Target<'_>,
-    cookies: &Cookies<'_>,
-    permit: &Permit,
-    host: &str,
-    rewrite: Rewrite,
-    config: &Config,
-) -> RequestEdit {
-    let mut edit = stripped(request);
-    match cookies.without(Names::is_ours) {
-        Rest::Same => {}
-        Rest::Nothing => edit.remove.push("cookie".to_owned()),
-        Rest::Others(rest) => {
-            edit.remove.push("cookie".to_owned());
-            edit.set.push(("cookie", rest));
+/// A permitted request on its way to Prefect.
+#[derive(Clone, Copy)]
+pub struct Forwarding<'a> {
+    /// The client's headers.
+    pub request: RequestView<'a>,
+    /// What its target means.
+    pub place: Place<'a>,
+    /// Its cookies.
+    pub cookies: &'a Cookies<'a>,
+    /// The configured host name that the client used.
+    pub host: &'a str,
+    /// Who is proved, with which role; `None` for nobody.
+    pub identity: Option<(&'a Principal, Option<Role>)>,
+    /// What will be rewritten of the answer.
+    pub rewrite: Rewrite,
+}
+
+impl Forwarding<'_> {
+    /// Whether Prefect's credential goes along: with an identity, and to the API alone.
+    #[must_use]
+    pub const fn carries_credential(&self) -> bool {
+        self.identity.is_some() && self.place.takes_credential()
+    }
+
+    /// The changes to its headers.
+    #[must_use]
+    pub fn edit(self, config: &Config) -> RequestEdit {
+        let mut edit = stripped(self.request);
+        match self.cookies.without(Names::is_ours) {
+            Rest::Same => {}
+            Rest::Nothing => edit.remove.push("cookie".to_owned()),
+            Rest::Others(rest) => {
+                edit.remove.push("cookie".to_owned());
+                edit.set.push(("cookie", rest));
+            }
         }
-    }
-    edit.set.push((":authority", host.as_bytes().to_vec()));
-    if request.has("upgrade") {
-        // A compressed frame can't be judged or rewritten.
-        edit.remove.push("sec-websocket-extensions".to_owned());
-    }
-    if rewrite != Rewrite::Nothing {
-        // The whole answer, as it is now, in a form that can be read.
-        for name in ["if-none-match", "if-modified-since", "range", "if-range"] {
-            edit.remove.push(name.to_owned());
+        edit.set.push((":authority", self.host.as_bytes().to_vec()));
+        if self.request.has("upgrade") {
+            // A compressed frame can't be judged or rewritten.
+            edit.remove.push("sec-websocket-extensions".to_owned());
         }
-        edit.set.push(("accept-encoding", b"identity".to_vec()));
-    }
-    if let Some((principal, role)) = permit.identity() {
-        if is_api(target, config) {
+        if self.rewrite != Rewrite::Nothing {
+            // The whole answer, as it is now, in a form that can be read.
+            for name in ["if-none-match", "if-modified-since", "range", "if-range"] {
+                edit.remove.push(name.to_owned());
+            }
+            edit.set.push(("accept-encoding", b"identity".to_vec()));
+        }
+        if self.carries_credential() {
             let credential = config.secrets.prefect_credential.expose();
             edit.set.push(("authorization", credential.to_vec()));
         }
-        if config.prefect.forward_identity {
+        if let Some((principal, role)) = self.identity.filter(|_| config.prefect.forward_identity) {
             let told = identity_headers(principal, role);
             edit.set.extend(told.into_iter().map(|(name, value)| (name, value.into_bytes())));
         }
+        edit
     }
-    edit
 }
 
 /// Without everything by which a client might pose as somebody.
@@ -136,16 +150,6 @@ pub fn identity_headers(principal: &Principal, role: Option<Role>) -> Vec<(&'sta
     let email = principal.email.as_deref();
     headers.extend(email.map(|email| ("x-auth-request-email", header_value(email))));
     headers
-}
-
-/// Whether a target belongs to Prefect's API, where its credential is wanted; nowhere else does
-/// it go.
-#[must_use]
-pub fn is_api(target: &Target<'_>, config: &Config) -> bool {
-    let under = |path: &str| {
-        path.strip_prefix(&config.prefect.api_path).is_some_and(|rest| rest.starts_with('/'))
-    };
-    under(target.path()) && under(target.decoded())
 }
 
 /// Bounded, and percent-encoded where it is not plain ASCII.

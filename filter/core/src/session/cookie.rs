@@ -5,12 +5,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::config::Config;
-use crate::crypto::{Entropy, NoEntropy};
-use crate::http::cookies::Cookies;
-use crate::limits::{COOKIE_PIECE, OPENED};
-use crate::remembered::Remembered;
+use crate::foundation::cache::Remembered;
+use crate::foundation::crypto::{Entropy, NoEntropy};
+use crate::foundation::limits::{COOKIE_PIECE, OPENED};
+use crate::sealing::{Purpose, Sealer};
 use crate::session::model::Session;
-use crate::session::seal::{Purpose, Sealer};
+use crate::wire::http::cookies::Cookies;
 
 /// Names of our cookies. `__Host-` proves that no sibling domain set them; plain http on a
 /// loopback name can't have it.

@@ -1,10 +1,10 @@
 //! What a session holds, and when it is over.
 
 use crate::config;
-use crate::policy::role::Role;
-use crate::secret::Secret;
-use crate::session::codec::{Reader, Writer};
-use crate::time::UnixTime;
+use crate::foundation::codec::{Reader, Writer};
+use crate::foundation::secret::Secret;
+use crate::foundation::time::UnixTime;
+use crate::identity::role::Role;
 
 /// A person's session. Neither access nor ID token is in it.
 #[derive(Clone, Debug)]

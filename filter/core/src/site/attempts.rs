@@ -2,12 +2,12 @@
 //! client's name from each network, and one for each network. Guessing at a worker's secret from one
 //! place keeps nobody out who comes from another, and costs the provider little.
 
-use crate::bounded::Bounded;
-use crate::limits::{EXCHANGES_OF_CLIENT, EXCHANGES_OF_NETWORK, NETWORKS, Rate};
-use crate::rate::Bucket;
-use crate::shared::marks::{Name, name};
-use crate::time::UnixTime;
-use crate::ws::pending::network;
+use crate::foundation::bounded::Bounded;
+use crate::foundation::limits::{EXCHANGES_OF_CLIENT, EXCHANGES_OF_NETWORK, NETWORKS, Rate};
+use crate::foundation::time::UnixTime;
+use crate::foundation::token_bucket::Bucket;
+use crate::wire::network::network;
+use crate::workers::marks::{Name, name};
 
 /// See the module.
 pub struct Attempts {

@@ -5,20 +5,22 @@
 use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
 
-use crate::bounded::Bounded;
 use crate::config;
-use crate::crypto::{Key, derive, mac};
-use crate::idp::token::Credentials;
-use crate::limits::{CALLOUT_TIMEOUT, EXCHANGED, EXCHANGES_IN_FLIGHT, WAITING_REQUESTS};
-use crate::machine::certificate::Peer;
-use crate::machine::exchange::{Exchanged, Standing, Verdict};
-use crate::policy::principal::Identity;
+use crate::credential::client_credentials::{Exchanged, Standing, Verdict};
+use crate::foundation::bounded::Bounded;
+use crate::foundation::codec::Writer;
+use crate::foundation::crypto::{Key, derive, mac};
+use crate::foundation::limits::{
+    CALLOUT_TIMEOUT, EXCHANGED, EXCHANGES_IN_FLIGHT, WAITING_REQUESTS,
+};
+use crate::foundation::stream::StreamId;
+use crate::foundation::time::UnixTime;
+use crate::identity::principal::Identity;
+use crate::provider::token_endpoint::Credentials;
 use crate::refusal::Refusal;
-use crate::session::codec::Writer;
-use crate::shared::READ_LATER;
-use crate::shared::answers::{Answer as _, Answers, Known, Name};
-use crate::stream::StreamId;
-use crate::time::UnixTime;
+use crate::wire::peer::Peer;
+use crate::workers::READ_LATER;
+use crate::workers::answers::{Answer as _, Answers, Known, Name};
 
 use super::FOLLOW;
 use super::attempts::Attempts;

@@ -3,10 +3,10 @@
 use core::time::Duration;
 
 use crate::config;
-use crate::session::codec::{Reader, Writer};
+use crate::foundation::codec::{Reader, Writer};
+use crate::foundation::time::UnixTime;
 use crate::session::model::Session;
-use crate::shared::answers::Answer;
-use crate::time::UnixTime;
+use crate::workers::answers::Answer;
 
 /// How long a failed attempt is not repeated.
 pub const PAUSE: Duration = Duration::from_secs(5);

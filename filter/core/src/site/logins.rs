@@ -4,12 +4,13 @@
 use core::time::Duration;
 
 use super::Site;
-use crate::decision::CalloutReply;
-use crate::limits::{LOGINS_IN_FLIGHT, WAITING_REQUESTS};
-use crate::shared::document::Fresher;
-use crate::shared::marks::{self, Added};
-use crate::stream::StreamId;
-use crate::time::UnixTime;
+use crate::foundation::limits::{LOGINS_IN_FLIGHT, WAITING_REQUESTS};
+use crate::foundation::stream::StreamId;
+use crate::foundation::time::UnixTime;
+use crate::provider::callout::CalloutReply;
+use crate::workers::document::Fresher;
+use crate::workers::marks;
+use crate::workers::marks::Added;
 
 /// An answer of the provider's says that it is there for so long.
 const CONTACT: Duration = Duration::from_secs(30);

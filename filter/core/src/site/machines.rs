@@ -5,20 +5,22 @@ use std::rc::Rc;
 use super::Site;
 use super::exchanges::{Exchange, Shower};
 use crate::config::{Config, LOGIN};
-use crate::decision::CalloutReply;
-use crate::http::authorization::Presented;
-use crate::idp::token::Credentials;
-use crate::limits::CODE;
-use crate::machine::certificate::Peer;
-use crate::machine::exchange::{self, Verdict};
-use crate::machine::judge::{Bench, Shown, Unproved};
-use crate::machine::personal_token;
-use crate::policy::principal::Identity;
-use crate::refusal::{Reason, Refusal, shown};
-use crate::session::personal_token::PersonalToken;
-use crate::shared::marks::Added;
-use crate::stream::StreamId;
-use crate::time::UnixTime;
+use crate::credential::client_credentials;
+use crate::credential::client_credentials::Verdict;
+use crate::credential::personal_token;
+use crate::credential::verify::{Bench, Shown, Unproved};
+use crate::foundation::limits::CODE;
+use crate::foundation::log_text::shown;
+use crate::foundation::stream::StreamId;
+use crate::foundation::time::UnixTime;
+use crate::identity::personal_token::PersonalToken;
+use crate::identity::principal::Identity;
+use crate::provider::callout::CalloutReply;
+use crate::provider::token_endpoint::Credentials;
+use crate::refusal::{Reason, Refusal};
+use crate::wire::http::authorization::Presented;
+use crate::wire::peer::Peer;
+use crate::workers::marks::Added;
 
 impl Site {
     /// Judges a credential, for a request that may have to wait for the verdict.
@@ -110,7 +112,8 @@ impl Site {
     pub(super) fn on_exchange(&mut self, name: [u8; 16], reply: CalloutReply<'_>, now: UnixTime) {
         let Some(client) = self.exchanges.in_flight(&name).map(str::to_owned) else { return };
         let config = self.config();
-        let verdict = exchange::judge(&client, reply, self.verifier(&config, now), &config, now);
+        let verdict =
+            client_credentials::judge(&client, reply, self.verifier(&config, now), &config, now);
         if let Verdict::None { seen, unknown_key, .. } = &verdict {
             if *unknown_key {
                 self.keys.want_fresher(LOGIN, now);

@@ -6,6 +6,7 @@ mod exchanges;
 mod kept;
 mod logins;
 mod machines;
+pub mod open_sockets;
 mod refreshes;
 mod revocations;
 mod sessions;
@@ -17,39 +18,41 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::config::{Config, LOGIN};
-use crate::crypto::Entropy;
-use crate::decision::{Callout, CalloutReply};
-use crate::idp::call::{self, call};
-use crate::idp::discovery::{self, BadMetadata, Provider};
-use crate::idp::{token, userinfo};
-use crate::jose::signature::HostVerifier;
-use crate::jose::verify::Verifier;
-use crate::keys::Keys;
-use crate::limits::{CODE, LOGIN_ATTEMPT};
+use crate::credential::personal_token::PersonalTokens;
+use crate::credential::verified::Verified;
+use crate::foundation::crypto::Entropy;
+use crate::foundation::limits::{CODE, LOGIN_ATTEMPT};
+use crate::foundation::secret::Secret;
+use crate::foundation::stream::StreamId;
+use crate::foundation::time::UnixTime;
 use crate::login::backchannel;
 use crate::login::failures::Failures;
-use crate::login::refresh::{self, Judged, Refreshed};
+use crate::login::refresh;
+use crate::login::refresh::{Judged, Refreshed};
 use crate::login::role;
 use crate::login::ticket::Tickets;
-use crate::machine::personal_token::PersonalTokens;
-use crate::machine::verified::Verified;
-use crate::secret::Secret;
+use crate::policy::pending::Pending;
+use crate::provider::callout::{Callout, CalloutReply};
+use crate::provider::keys::Keys;
+use crate::provider::metadata;
+use crate::provider::metadata::{BadMetadata, Provider};
+use crate::provider::{call, keys_request};
+use crate::provider::{token_endpoint, userinfo};
 use crate::session::cookie::SessionCookie;
 use crate::session::model::Session;
-use crate::shared::SharedStore;
-use crate::shared::answers::Answers;
-use crate::shared::document::{Document, Step};
-use crate::shared::marks::Marks;
-use crate::stream::StreamId;
-use crate::time::UnixTime;
-use crate::ws::open::OpenSockets;
-use crate::ws::pending::Pending;
+use crate::site::open_sockets::OpenSockets;
+use crate::wire::jose::signature::HostVerifier;
+use crate::wire::jose::verify::Verifier;
+use crate::workers::SharedStore;
+use crate::workers::answers::Answers;
+use crate::workers::document::{Document, Step};
+use crate::workers::marks::Marks;
 
 use exchanges::Exchanges;
 pub use kept::Recheck;
 pub use refreshes::Refreshes;
 use revocations::Revocations;
-pub use sockets::Fate;
+pub use sockets::{Settings, Verdict};
 
 /// A call that the site makes for everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,7 +214,7 @@ impl Site {
         loop {
             match self.metadata.poll(now) {
                 Step::Rest => break,
-                Step::Fetch => return Some((SiteCall::Discovery, discovery::request(&config))),
+                Step::Fetch => return Some((SiteCall::Discovery, metadata::request(&config))),
                 Step::Failed => self.woken.append(&mut self.waiting_for_provider),
                 Step::Take(body) => self.take_over_metadata(&body, now),
             }
@@ -231,10 +234,13 @@ impl Site {
             return Some((SiteCall::Userinfo(id), userinfo::request(&config, path, &access)));
         }
         if let Some((id, token)) = self.refreshes.begin_next(now) {
-            return Some((SiteCall::Refresh(id), token::refresh(&config, provider, &token)));
+            return Some((
+                SiteCall::Refresh(id),
+                token_endpoint::refresh(&config, provider, &token),
+            ));
         }
         let (name, credentials) = self.exchanges.begin_next(now)?;
-        let callout = token::client_credentials(&config, provider, &credentials);
+        let callout = token_endpoint::client_credentials(&config, provider, &credentials);
         Some((SiteCall::Exchange(name), callout))
     }
 
@@ -263,7 +269,7 @@ impl Site {
 
     fn fetch_keys(&self, issuer: usize, config: &Config) -> Option<Callout> {
         match config.issuers.get(issuer)?.keys.as_ref() {
-            Some(source) => Some(call::keys(source)),
+            Some(source) => Some(keys_request(source)),
             None => {
                 let path = self.provider.as_ref()?.jwks_path.clone();
                 Some(call(config, "GET", path, Vec::new()))
@@ -302,7 +308,8 @@ impl Site {
                 let Some(session) = self.refreshes.in_flight(&id) else { return };
                 let config = self.config();
                 let verifier = self.verifier(&config, now);
-                let judged = refresh::judge(&session, token::read(reply), verifier, &config, now);
+                let judged =
+                    refresh::judge(&session, token_endpoint::read(reply), verifier, &config, now);
                 let result = match judged {
                     Judged::Done(result) => result,
                     Judged::RoleOpen(session, access) => {

@@ -4,14 +4,14 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::config;
-use crate::limits::{REFRESHES_IN_FLIGHT, WAITING_REQUESTS};
+use crate::foundation::limits::{REFRESHES_IN_FLIGHT, WAITING_REQUESTS};
+use crate::foundation::secret::Secret;
+use crate::foundation::stream::StreamId;
+use crate::foundation::time::UnixTime;
 use crate::login::refresh::Refreshed;
-use crate::secret::Secret;
 use crate::session::model::Session;
-use crate::shared::READ_LATER;
-use crate::shared::answers::{Answers, Known};
-use crate::stream::StreamId;
-use crate::time::UnixTime;
+use crate::workers::READ_LATER;
+use crate::workers::answers::{Answers, Known};
 
 use super::FOLLOW;
 use super::kept::{Kept, PAUSE, Recheck, Verdict};

@@ -5,13 +5,13 @@
 use std::rc::Rc;
 
 use crate::config::Config;
+use crate::credential::personal_token::Revoked;
+use crate::foundation::time::UnixTime;
+use crate::identity::personal_token::PersonalToken;
 use crate::login::backchannel::Logout;
-use crate::machine::personal_token::Revoked;
 use crate::session::model::Session;
-use crate::session::personal_token::PersonalToken;
-use crate::shared::SharedStore;
-use crate::shared::marks::{Added, Marks, Name, name};
-use crate::time::UnixTime;
+use crate::workers::SharedStore;
+use crate::workers::marks::{Added, Marks, Name, name};
 
 /// See the module.
 pub struct Revocations {

@@ -1,11 +1,12 @@
 //! Sessions as all workers know them: rechecked, signed out, ended by the provider.
 
 use super::{Recheck, Site};
+use crate::foundation::stream::StreamId;
+use crate::foundation::time::UnixTime;
 use crate::login::backchannel::Logout;
 use crate::session::model::Session;
-use crate::shared::marks::{self, Added};
-use crate::stream::StreamId;
-use crate::time::UnixTime;
+use crate::workers::marks;
+use crate::workers::marks::Added;
 
 impl Site {
     /// A session is due for a check; the request may have to wait for it.

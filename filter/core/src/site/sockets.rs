@@ -2,24 +2,54 @@
 //! are now.
 
 use super::Site;
-use crate::machine::{api_key, certificate, personal_token};
+use crate::credential::{api_key, certificate, personal_token};
+use crate::foundation::stream::StreamId;
+use crate::foundation::time::UnixTime;
+use crate::identity::credential_ref::Hold;
+use crate::identity::principal::Identity;
 use crate::policy::authorize;
-use crate::policy::hold::Hold;
-use crate::policy::principal::Identity;
-use crate::stream::StreamId;
-use crate::time::UnixTime;
-use crate::ws::open::OpenSocket;
+use crate::site::open_sockets::OpenSocket;
 
-/// What becomes of an open socket.
+/// The verdict on an open socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It goes on until then, or without a bound in time.
-    GoesOn(Option<UnixTime>),
+pub enum Verdict {
+    /// It may stay open until then, or without a bound in time.
+    Keep(Option<UnixTime>),
     /// It ends.
-    Ends,
+    Close,
+}
+
+/// By whose settings open sockets are judged.
+pub enum Settings<'a> {
+    /// This site's own: it is the newest.
+    Own,
+    /// Those of the site of a newer configuration; without it nothing vouches for a socket.
+    Newer(Option<&'a mut Site>),
 }
 
 impl Site {
+    /// The sockets to end now: those that have stayed silent for too long, and those whose credential is no
+    /// longer good by the newest settings.
+    pub fn sockets_to_end(&mut self, settings: Settings<'_>, now: UnixTime) -> Vec<StreamId> {
+        let mut ended = self.pending.expire(now);
+        let (all, mut newer) = match settings {
+            Settings::Own => (false, None),
+            Settings::Newer(site) => (true, Some(site)),
+        };
+        for (stream, open) in self.sockets.to_be_judged(all, now) {
+            let verdict = match &mut newer {
+                None => self.judge_socket(&open, now),
+                Some(Some(site)) => site.judge_socket(&open, now),
+                Some(None) => Verdict::Close,
+            };
+            match verdict {
+                Verdict::Keep(until) => self.sockets.extend(stream, until),
+                Verdict::Close => ended.push(stream),
+            }
+        }
+        ended
+    }
+
     /// Whether a socket's time is over; what may go on is given a new time.
     pub fn socket_is_over(&mut self, stream: StreamId, now: UnixTime) -> bool {
         let Some(open) = self.sockets.find(stream) else { return true };
@@ -27,26 +57,30 @@ impl Site {
             return false;
         }
         let open = open.clone();
-        match self.fate(&open, now) {
-            Fate::GoesOn(until) => {
+        match self.judge_socket(&open, now) {
+            Verdict::Keep(until) => {
                 self.sockets.extend(stream, until);
                 false
             }
-            Fate::Ends => true,
+            Verdict::Close => true,
         }
     }
 
     /// Judges a socket anew, by this site's settings.
-    pub fn fate(&mut self, open: &OpenSocket, now: UnixTime) -> Fate {
-        let Some(identity) = self.still(open, now) else { return Fate::Ends };
+    pub fn judge_socket(&mut self, open: &OpenSocket, now: UnixTime) -> Verdict {
+        let Some(identity) = self.still(open, now) else { return Verdict::Close };
         let operation = open.known.operation();
         let Ok(permit) = authorize::identity(identity, &operation, &self.config.roles) else {
-            return Fate::Ends;
+            return Verdict::Close;
         };
         let all = permit.mask().is_none();
         let in_time = permit.until().is_none_or(|until| now < until);
         // What has been asked for in whole can't be had in part later.
-        if in_time && (all || open.in_part) { Fate::GoesOn(permit.until()) } else { Fate::Ends }
+        if in_time && (all || open.in_part) {
+            Verdict::Keep(permit.until())
+        } else {
+            Verdict::Close
+        }
     }
 
     /// Whom the socket's hold proves now.
@@ -75,7 +109,7 @@ impl Site {
             }
             Hold::Certificate(name) => certificate::by_name(name, &config),
             Hold::AuthString => {
-                let identity = crate::machine::judge::auth_string();
+                let identity = crate::credential::verify::auth_string();
                 config.machines.accept_auth_string.then_some(identity)
             }
         }

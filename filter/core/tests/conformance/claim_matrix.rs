@@ -6,9 +6,9 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use serde_json::{Value, json};
 
-use crate::report;
-use crate::world::browser::Browser;
-use crate::world::{World, request};
+use crate::tests::conformance::report;
+use crate::tests::world::browser::Browser;
+use crate::tests::world::{World, request};
 
 /// A claim, and the verdicts on an access token and on an ID token, in the order of [`values`]:
 /// `A` accepted, `R` refused.
@@ -40,7 +40,7 @@ const VERDICTS: [(&str, &str, &str); 12] = [
 /// The columns; `None` is a claim that is missing.
 fn values() -> [Option<Value>; 12] {
     let mut deep = json!([]);
-    for _ in 0..lictor_core::limits::JSON_DEPTH {
+    for _ in 0..crate::foundation::limits::JSON_DEPTH {
         deep = json!([deep]);
     }
     [

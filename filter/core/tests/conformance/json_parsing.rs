@@ -3,10 +3,10 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use crate::foundation::json::parse;
 use include_dir::{Dir, include_dir};
-use lictor_core::json::parse;
 
-use crate::report;
+use crate::tests::conformance::report;
 
 static TEXTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/tests/data/json-parsing");
 

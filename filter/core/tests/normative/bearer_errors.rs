@@ -3,13 +3,13 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use lictor_core::reply::Reply;
+use crate::answer::reply::Reply;
 use serde_json::json;
 
-use crate::world::{
+use crate::tests::normative::{access, bearer, refused};
+use crate::tests::world::{
     API_KEY, AUTH_STRING, World, basic, code, configuration, reply_header, request,
 };
-use crate::{access, bearer, refused};
 
 fn ask(world: &mut World, lines: &[(&str, &str)]) -> Reply {
     world.request(&request("GET", "/api/flows/1", lines)).1.reply()

@@ -3,22 +3,22 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use lictor_core::crypto::to_base64url;
-use lictor_core::jose::Algorithm;
-use lictor_core::jose::compact::{Compact, Jws};
-use lictor_core::jose::jwk::{KeySet, PublicKey};
-use lictor_core::limits::TOKEN;
+use crate::foundation::crypto::to_base64url;
+use crate::foundation::limits::TOKEN;
+use crate::wire::jose::Algorithm;
+use crate::wire::jose::compact::{Compact, Jws};
+use crate::wire::jose::jwk::{KeySet, PublicKey};
 use serde_json::{Value, json};
 
-use crate::world::{World, configuration};
-use crate::{access, bearer, refused};
+use crate::tests::normative::{access, bearer, refused};
+use crate::tests::world::{World, configuration};
 
 /// The RSA key of RFC 7517, appendix A.1.
 const N: &str = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
 
 fn header(patch: Value) -> Value {
     let mut header = json!({"alg": "EdDSA", "typ": "JWT", "kid": "k1"});
-    crate::world::idp::merge(&mut header, &patch);
+    crate::tests::world::idp::merge(&mut header, &patch);
     header
 }
 
@@ -167,7 +167,7 @@ fn jwt_9_a_key_id_is_a_name_and_key_addresses_are_ignored() {
         let claims = world.idp.machine_claims(world.now);
         let token = world.idp.sign_with(&header(json!({ name: value })), &claims);
         assert_eq!(bearer(&mut world, &token).status(), 200, "{name} says nothing");
-        let token = crate::world::idp::sign_as("forger", "JWT", &claims);
+        let token = crate::tests::world::idp::sign_as("forger", "JWT", &claims);
         assert!(matches!(bearer(&mut world, &token).status(), 401 | 503), "{name}");
         assert!(world.idp.calls.keys().all(|path| path.starts_with("/realms/prefect/")));
     }
@@ -260,7 +260,7 @@ fn tokens_are_bounded_on_both_sides() {
 /// Spec §11: a set of 64 keys and 256 KiB, JSON of 32 levels, each on both sides.
 #[test]
 fn answers_are_bounded_on_both_sides() {
-    use lictor_core::limits::{JSON_DEPTH, JWKS_BYTES, JWKS_KEYS};
+    use crate::foundation::limits::{JSON_DEPTH, JWKS_BYTES, JWKS_KEYS};
     let key = |kid: usize| json!({"kty": "OKP", "crv": "Ed25519", "kid": kid.to_string(), "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
     let set = |keys: usize| json!({"keys": (0..keys).map(key).collect::<Vec<_>>()}).to_string();
     assert_eq!(KeySet::parse(set(JWKS_KEYS).as_bytes()).unwrap().keys.len(), JWKS_KEYS);
@@ -269,6 +269,6 @@ fn answers_are_bounded_on_both_sides() {
     assert!(KeySet::parse(padded(JWKS_BYTES).as_bytes()).is_ok());
     assert!(KeySet::parse(padded(JWKS_BYTES + 1).as_bytes()).is_err());
     let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
-    assert!(lictor_core::json::parse(nested(JSON_DEPTH).as_bytes()).is_ok());
-    assert!(lictor_core::json::parse(nested(JSON_DEPTH + 1).as_bytes()).is_err());
+    assert!(crate::foundation::json::parse(nested(JSON_DEPTH).as_bytes()).is_ok());
+    assert!(crate::foundation::json::parse(nested(JSON_DEPTH + 1).as_bytes()).is_err());
 }

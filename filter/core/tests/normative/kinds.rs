@@ -4,13 +4,13 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use lictor_core::decision::DataStep;
-use lictor_core::http::request::ResponseView;
-use lictor_core::ws::frame;
+use crate::gate::decision::DataStep;
+use crate::wire::http::request::ResponseView;
+use crate::wire::websocket;
 use serde_json::{Value, json};
 
-use crate::world::browser::{Browser, SCRIPT};
-use crate::world::{World, basic, request};
+use crate::tests::world::browser::{Browser, SCRIPT};
+use crate::tests::world::{World, basic, request};
 
 /// A token of a kind, as like the right one as that kind can be. `nonce` is what an attempt wants.
 fn token(world: &World, kind: &str, nonce: &str) -> String {
@@ -66,11 +66,13 @@ fn in_the_first_frame(kind: &str) -> bool {
     outcome.forwarded();
     let headers = [(":status".to_owned(), b"101".to_vec())];
     let _ = gate.on_response(ResponseView { headers: &headers }, &mut world.cx());
-    let bytes = frame::write(frame::TEXT, text.as_bytes(), [1; 4]);
+    let bytes = websocket::write(websocket::TEXT, text.as_bytes(), [1; 4]);
     match gate.on_request_data(&bytes, false, &mut world.cx()) {
         DataStep::Replace(sent) => {
-            let frame::Read::Frame(sent) = frame::read(&sent, 4096) else { panic!("no frame") };
-            sent.opcode == frame::TEXT
+            let websocket::Read::Frame(sent) = websocket::read(&sent, 4096) else {
+                panic!("no frame")
+            };
+            sent.opcode == websocket::TEXT
         }
         other => panic!("{other:?}"),
     }

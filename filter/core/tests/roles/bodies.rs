@@ -3,17 +3,18 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use lictor_core::Gate;
-use lictor_core::decision::{DataStep, Decision};
-use lictor_core::gate::Interest;
-use lictor_core::http::request::{RequestView, ResponseView};
-use lictor_core::limits::JUDGED_BODY;
-use lictor_core::policy::role::Role;
-use lictor_core::reply::Reply;
+use crate::Gate;
+use crate::answer::reply::Reply;
+use crate::foundation::limits::JUDGED_BODY;
+use crate::gate::Interest;
+use crate::gate::decision::{DataStep, Decision};
+use crate::identity::role::Role;
+use crate::wire::http::request::{RequestView, ResponseView};
 use serde_json::json;
 
-use crate::world::{World, code};
-use crate::{by, settings};
+use crate::tests::roles::{by, settings};
+use crate::tests::world::browser::{Browser, SCRIPT};
+use crate::tests::world::{World, code, edited, replaced};
 
 const PATH: &str = "/api/block_documents/filter";
 
@@ -27,7 +28,7 @@ fn world() -> World {
 fn begin(world: &mut World, role: Role, path: &str) -> Gate {
     let headers = by(role, "POST", path);
     let mut gate = Gate::new(7);
-    let decision = gate.on_request(RequestView { headers: &headers }, &mut world.cx());
+    let decision = gate.on_request(RequestView { headers: &headers }, false, &mut world.cx());
     let Decision::ForwardWithBody { permit, edit } = decision else { panic!("{decision:?}") };
     assert_eq!(permit.identity().unwrap().1, Some(role));
     assert!(edit.remove.contains(&"x-api-key".to_owned()));
@@ -105,21 +106,19 @@ fn a_body_is_bounded_on_both_sides() {
     assert!(matches!(step, DataStep::Answer(_)), "{step:?}");
 }
 
-/// A head that waited for the provider is not told that nothing follows it.
 #[test]
-fn an_answer_before_the_verdict_reaches_nobody_but_who_sent_no_body() {
+fn an_answer_before_the_verdict_reaches_nobody() {
     let mut world = world();
     let answer = [(":status".to_owned(), b"200".to_vec())];
-    for (length, passes) in [(Some("0"), true), (Some("2"), false), (None, false)] {
+    for length in [Some("0"), Some("2"), None] {
         let mut headers = by(Role::Viewer, "POST", PATH);
         headers.extend(length.map(|length| ("content-length".into(), length.as_bytes().to_vec())));
         let mut gate = Gate::new(7);
-        let decision = gate.on_request(RequestView { headers: &headers }, &mut world.cx());
+        let decision = gate.on_request(RequestView { headers: &headers }, false, &mut world.cx());
         assert!(matches!(decision, Decision::ForwardWithBody { .. }));
-        let edit = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
-        assert_eq!(edit.replace.is_none(), passes, "{length:?}");
-        // It is masked all the same.
-        assert_eq!(gate.response_data().wants_bytes(), passes);
+        let step = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
+        assert_eq!(replaced(step).status, 503, "{length:?}");
+        assert_eq!(gate.response_data(), Interest::None);
     }
     // Envoy's own word about a body that does not come is as clean as any answer, and lets nothing go on.
     let mut gate = begin(&mut world, Role::Viewer, PATH);
@@ -127,16 +126,46 @@ fn an_answer_before_the_verdict_reaches_nobody_but_who_sent_no_body() {
         (":status".to_owned(), b"408".to_vec()),
         ("access-control-allow-origin".to_owned(), b"*".to_vec()),
     ];
-    let edit = gate.on_response(ResponseView { headers: &timeout }, &mut world.cx());
-    assert!(edit.replace.is_none());
+    let edit = edited(gate.on_response(ResponseView { headers: &timeout }, &mut world.cx()));
     assert_eq!(edit.remove, ["access-control-allow-origin"]);
     let step = gate.on_request_data(br#"{"include_secrets":true}"#, true, &mut world.cx());
     assert!(matches!(step, DataStep::Answer(_)), "{step:?}");
     // Prefect's own 401 is ours, here too.
     let mut gate = begin(&mut world, Role::Viewer, PATH);
     let refused = [(":status".to_owned(), b"401".to_vec())];
-    let edit = gate.on_response(ResponseView { headers: &refused }, &mut world.cx());
-    assert_eq!(edit.replace.map(|reply| reply.status), Some(502));
+    let step = gate.on_response(ResponseView { headers: &refused }, &mut world.cx());
+    assert_eq!(replaced(step).status, 502);
+}
+
+/// A head behind which nothing follows is judged at once, also when it has waited for the provider.
+#[test]
+fn a_head_without_a_body_is_judged_as_an_empty_one() {
+    let mut world = world();
+    let headers = by(Role::Viewer, "POST", PATH);
+    let view = RequestView { headers: &headers };
+    let mut gate = Gate::new(7);
+    let decision = gate.on_request(view, true, &mut world.cx());
+    assert!(matches!(decision, Decision::Forward { .. }), "{decision:?}");
+    assert_eq!(gate.take_event().unwrap().outcome, "forwarded");
+    let answer = [(":status".to_owned(), b"200".to_vec())];
+    let _ = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
+    assert_eq!(gate.response_data(), Interest::Bytes, "masked all the same");
+    // An empty body pauses nothing: the other rule refuses it.
+    let headers = by(Role::Operator, "PATCH", "/api/deployments/1");
+    let mut gate = Gate::new(8);
+    let decision = gate.on_request(RequestView { headers: &headers }, true, &mut world.cx());
+    assert!(matches!(decision, Decision::Reply(_)), "{decision:?}");
+    let mut browser = Browser::default();
+    world.idp.claims["realm_access"] = json!({"roles": ["prefect-viewer"]});
+    browser.log_in(&mut world, "/");
+    world.pass(301);
+    let headers = browser.headers("POST", PATH, &SCRIPT);
+    let view = RequestView { headers: &headers };
+    let mut gate = Gate::new(9);
+    assert!(matches!(gate.on_request(view, true, &mut world.cx()), Decision::AwaitSite));
+    world.work();
+    let decision = gate.on_wake(view, &mut world.cx());
+    assert!(matches!(decision, Decision::Forward { .. }), "{decision:?}");
 }
 
 #[test]

@@ -3,22 +3,23 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use lictor_core::Gate;
-use lictor_core::decision::DataStep;
-use lictor_core::http::request::ResponseView;
-use lictor_core::policy::role::Role;
-use lictor_core::site::Fate;
-use lictor_core::ws::frame::{self, Read};
+use crate::Gate;
+use crate::gate::decision::DataStep;
+use crate::identity::role::Role;
+use crate::site::Verdict;
+use crate::wire::http::request::ResponseView;
+use crate::wire::websocket;
+use crate::wire::websocket::Read;
 use serde_json::{Value, json};
 
-use crate::world::{World, request};
-use crate::{key, settings};
+use crate::tests::roles::{key, settings};
+use crate::tests::world::{World, request};
 
 const MASK: [u8; 4] = [1, 2, 3, 4];
 const FILTER: &str = r#"{"type":"filter","filter":{"event":{"prefix":["prefect."]}}}"#;
 
 fn text(message: &str) -> Vec<u8> {
-    frame::write(frame::TEXT, message.as_bytes(), MASK)
+    websocket::write(websocket::TEXT, message.as_bytes(), MASK)
 }
 
 fn auth(role: Role) -> Vec<u8> {
@@ -65,7 +66,7 @@ fn reaches(world: &mut World, gate: &mut Gate, sent: &[u8], piece: usize) -> Vec
 
 fn messages(mut bytes: &[u8]) -> Vec<Value> {
     let mut all = Vec::new();
-    while let Read::Frame(frame) = frame::read(bytes, 1 << 20) {
+    while let Read::Frame(frame) = websocket::read(bytes, 1 << 20) {
         all.push(serde_json::from_slice(&frame.payload).unwrap_or(Value::Null));
         bytes = &bytes[frame.length..];
     }
@@ -107,8 +108,10 @@ fn what_is_no_filter_does_not_reach_prefect() {
         let mut gate = socket(&mut world, Role::Viewer, false);
         let sent = [auth(Role::Viewer), text(odd), text(FILTER)].concat();
         let on = reaches(&mut world, &mut gate, &sent, 5);
-        let Read::Frame(first) = frame::read(&on, 1 << 20) else { panic!("no auth frame") };
-        let Read::Frame(close) = frame::read(&on[first.length..], 1 << 20) else { panic!("none") };
+        let Read::Frame(first) = websocket::read(&on, 1 << 20) else { panic!("no auth frame") };
+        let Read::Frame(close) = websocket::read(&on[first.length..], 1 << 20) else {
+            panic!("none")
+        };
         assert_eq!((close.opcode, &close.payload[..2]), (8, 1002_u16.to_be_bytes().as_slice()));
         assert_eq!(first.length + close.length, on.len(), "{odd}");
         gate.finish(&mut world.site);
@@ -127,10 +130,10 @@ fn a_socket_that_gets_everything_ends_when_it_may_not() {
     assert_eq!(told[1]["filter"]["event"]["exclude_prefix"], Value::Null);
     assert!(reporting.log.join("\n").contains("reported reason=masked"), "{:?}", reporting.log);
     let (_, open) = reporting.site.sockets.to_be_judged(true, reporting.now).remove(0);
-    assert_ne!(reporting.site.fate(&open, reporting.now), Fate::Ends);
-    assert_eq!(enforcing.site.fate(&open, enforcing.now), Fate::Ends);
+    assert_ne!(reporting.site.judge_socket(&open, reporting.now), Verdict::Close);
+    assert_eq!(enforcing.site.judge_socket(&open, enforcing.now), Verdict::Close);
     let gate = socket(&mut enforcing, Role::Viewer, true);
     let (_, open) = enforcing.site.sockets.to_be_judged(true, enforcing.now).remove(0);
-    assert_ne!(enforcing.site.fate(&open, enforcing.now), Fate::Ends);
+    assert_ne!(enforcing.site.judge_socket(&open, enforcing.now), Verdict::Close);
     drop(gate);
 }

@@ -3,12 +3,12 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use lictor_core::decision::DataStep;
-use lictor_core::policy::role::Role;
+use crate::gate::decision::DataStep;
+use crate::identity::role::Role;
 use serde_json::Value;
 
-use crate::world::{Headers, Outcome, World, request};
-use crate::{by, settings};
+use crate::tests::roles::{by, settings};
+use crate::tests::world::{Headers, Outcome, World, request};
 
 const DANGEROUS: &str = include_str!("../data/prefect-roles/dangerous.tsv");
 const VIEWER: &str = include_str!("../data/prefect-roles/viewer.tsv");

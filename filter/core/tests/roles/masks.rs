@@ -3,14 +3,15 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use lictor_core::decision::DataStep;
-use lictor_core::http::request::ResponseView;
-use lictor_core::limits::MASKED_BODY;
-use lictor_core::policy::role::Role;
+use crate::foundation::limits::MASKED_BODY;
+use crate::gate::Interest;
+use crate::gate::decision::DataStep;
+use crate::identity::role::Role;
+use crate::wire::http::request::ResponseView;
 use serde_json::{Value, json};
 
-use crate::world::{AUTH_REQUEST_SECRET, World, header, request};
-use crate::{by, settings};
+use crate::tests::roles::{by, settings};
+use crate::tests::world::{AUTH_REQUEST_SECRET, World, edited, header, request};
 
 const DOCUMENT: &str = "/api/block_documents/1";
 
@@ -33,8 +34,8 @@ fn answered(
     let sent = outcome.forwarded();
     let answer =
         [(":status".to_owned(), status.as_bytes().to_vec()), ("etag".to_owned(), b"x".to_vec())];
-    let edit = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
-    if !gate.response_data().wants_bytes() {
+    let edit = edited(gate.on_response(ResponseView { headers: &answer }, &mut world.cx()));
+    if gate.response_data() != Interest::Bytes {
         return Some(body.to_vec());
     }
     assert_eq!(header(&sent, "accept-encoding"), Some("identity"));
@@ -103,7 +104,7 @@ fn trailers_let_nothing_go_unmasked() {
         outcome.forwarded();
         let answer = [(":status".to_owned(), b"200".to_vec())];
         let _ = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
-        if gate.response_data().wants_bytes() {
+        if gate.response_data() == Interest::Bytes {
             assert_eq!(gate.on_response_data(b"{}", false, &mut world.cx()), DataStep::Hold);
         }
         assert_eq!(gate.response_trailers(), wanted, "{}", role.name());

@@ -3,13 +3,13 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use lictor_core::policy::role::Role;
-use lictor_core::site::Fate;
+use crate::identity::role::Role;
+use crate::site::Verdict;
 use serde_json::json;
 
-use crate::world::browser::Browser;
-use crate::world::{AUTH_STRING, World, basic, header, request};
-use crate::{by, settings};
+use crate::tests::roles::{by, settings};
+use crate::tests::world::browser::Browser;
+use crate::tests::world::{AUTH_STRING, World, basic, header, request};
 
 fn world() -> World {
     let mut settings = settings();
@@ -87,9 +87,9 @@ fn a_socket_does_not_outlive_the_reports() {
     outcome.forwarded();
     assert!(reporting.log.join("\n").contains("reported reason=role_missing"));
     let (_, open) = reporting.site.sockets.to_be_judged(true, reporting.now).remove(0);
-    assert_ne!(reporting.site.fate(&open, reporting.now), Fate::Ends);
+    assert_ne!(reporting.site.judge_socket(&open, reporting.now), Verdict::Close);
     let mut enforcing = World::starting(&settings());
-    assert_eq!(enforcing.site.fate(&open, enforcing.now), Fate::Ends);
+    assert_eq!(enforcing.site.judge_socket(&open, enforcing.now), Verdict::Close);
     drop(gate);
 }
 
@@ -101,7 +101,7 @@ fn a_verdict_for_another_proxy_says_so_too() {
         "/oauth2/auth",
         &[
             ("x-api-key", "lk_planted-key-of-viewer"),
-            ("x-lictor-auth-request-secret", crate::world::AUTH_REQUEST_SECRET),
+            ("x-lictor-auth-request-secret", crate::tests::world::AUTH_REQUEST_SECRET),
             ("x-original-method", "DELETE"),
             ("x-original-uri", "/api/flows/1"),
         ],

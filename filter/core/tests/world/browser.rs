@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use lictor_core::http::query::only;
-use lictor_core::reply::Reply;
+use crate::answer::reply::Reply;
+use crate::wire::http::query::only;
 
 use super::{Headers, Outcome, World, reply_header, request};
 
@@ -82,7 +82,7 @@ impl Browser {
         assert_eq!(parameter("code_challenge_method"), "S256");
         assert_eq!(parameter("redirect_uri"), format!("{}/oauth2/callback", super::PUBLIC));
         world.idp.nonce = parameter("nonce");
-        let iss = lictor_core::http::query::encode_value(super::ISSUER);
+        let iss = crate::wire::http::query::encode_value(super::ISSUER);
         format!("/oauth2/callback?state={}&code=planted-code&iss={iss}", parameter("state"))
     }
 

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
+use crate::foundation::crypto::{from_base64, sha256, to_base64url};
+use crate::foundation::time::UnixTime;
+use crate::provider::callout::Callout;
 use ed25519_compact::{KeyPair, Seed};
-use lictor_core::crypto::{from_base64, sha256, to_base64url};
-use lictor_core::decision::Callout;
-use lictor_core::time::UnixTime;
 use serde_json::{Value, json};
 
 use super::ISSUER;
@@ -174,7 +174,7 @@ impl Idp {
             }
             "/realms/prefect/token" => self.tokens(&form, now),
             "/realms/prefect/protocol/openid-connect/logout" => {
-                let token = lictor_core::http::query::only(&form, "refresh_token").unwrap();
+                let token = crate::wire::http::query::only(&form, "refresh_token").unwrap();
                 self.logged_out.extend(token.map(|token| token.into_owned()));
                 return Some((204, Vec::new()));
             }
@@ -199,7 +199,7 @@ impl Idp {
         let pair = pair.unwrap_or_default();
         let decoded = |text: &str| {
             let name = format!("x={text}");
-            lictor_core::http::query::only(&name, "x").unwrap().unwrap().into_owned()
+            crate::wire::http::query::only(&name, "x").unwrap().unwrap().into_owned()
         };
         let (client, secret) = pair.split_once(':').unwrap_or_default();
         let (client, secret) = (decoded(client), decoded(secret));
@@ -217,7 +217,7 @@ impl Idp {
 
     fn tokens(&mut self, form: &str, now: UnixTime) -> Value {
         self.refreshes += 1;
-        let redeemed = lictor_core::http::query::only(form, "refresh_token").unwrap();
+        let redeemed = crate::wire::http::query::only(form, "refresh_token").unwrap();
         self.redeemed.extend(redeemed.map(|token| token.into_owned()));
         let mut claims = self.person_claims(now);
         if form.contains("grant_type=authorization_code") {
@@ -238,7 +238,7 @@ impl Idp {
     }
 
     fn is_used(&self, form: &str) -> bool {
-        let token = lictor_core::http::query::only(form, "refresh_token").unwrap();
+        let token = crate::wire::http::query::only(form, "refresh_token").unwrap();
         self.strict_rotation
             && token.is_some_and(|token| self.redeemed.iter().any(|used| *used == token))
     }

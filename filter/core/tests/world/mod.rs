@@ -1,6 +1,5 @@
 //! The world of the scenarios: a clock that jumps, a generator that repeats itself, a provider that
 //! signs anything, browsers with cookies, and Prefect as a list of what reached it.
-#![allow(dead_code, reason = "each test target uses a part of the world")]
 
 pub mod browser;
 pub mod idp;
@@ -11,19 +10,21 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use lictor_core::config::Config;
-use lictor_core::crypto::{Entropy, NoEntropy, sha256};
-use lictor_core::decision::{Callout, CalloutReply, DataStep, Decision};
-use lictor_core::http::request::{RequestView, ResponseView};
-use lictor_core::jose::signature::InRust;
-use lictor_core::machine::certificate::{Certificate, Peer};
-use lictor_core::reply::Reply;
-use lictor_core::shared::{NoStore, SharedStore};
-use lictor_core::site::{Host, SiteCall};
-use lictor_core::stream::StreamId;
-use lictor_core::time::UnixTime;
-use lictor_core::ws::frame;
-use lictor_core::{Cx, Gate, Site};
+use crate::answer::reply::Reply;
+use crate::config::Config;
+use crate::foundation::crypto::{Entropy, NoEntropy, sha256};
+use crate::foundation::stream::StreamId;
+use crate::foundation::time::UnixTime;
+use crate::gate::decision::{DataStep, Decision, ResponseStep};
+use crate::provider::callout::{Callout, CalloutReply};
+use crate::site::{Host, SiteCall};
+use crate::wire::http::edit::ResponseEdit;
+use crate::wire::http::request::{RequestView, ResponseView};
+use crate::wire::jose::signature::InRust;
+use crate::wire::peer::{Certificate, Peer};
+use crate::wire::websocket;
+use crate::workers::{NoStore, SharedStore};
+use crate::{Cx, Gate, Site};
 use serde_json::{Value, json};
 
 use idp::Idp;
@@ -90,6 +91,22 @@ impl Outcome {
     }
 }
 
+/// The edits of an answer that goes on.
+pub fn edited(step: ResponseStep) -> ResponseEdit {
+    match step {
+        ResponseStep::Edit(edit) => edit,
+        ResponseStep::Replace(reply) => panic!("replaced: {reply:?}"),
+    }
+}
+
+/// What the client gets instead of an answer.
+pub fn replaced(step: ResponseStep) -> Reply {
+    match step {
+        ResponseStep::Replace(reply) => reply,
+        ResponseStep::Edit(edit) => panic!("goes on: {edit:?}"),
+    }
+}
+
 pub fn header<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
     headers.iter().find(|(n, _)| n == name).map(|(_, v)| core::str::from_utf8(v).unwrap())
 }
@@ -146,11 +163,12 @@ pub fn compile(configuration: &Value) -> Config {
 pub struct Client {
     pub certificate: Option<Certificate>,
     pub address: Vec<u8>,
+    pub http2: bool,
 }
 
 impl Default for Client {
     fn default() -> Self {
-        Self { certificate: None, address: b"192.0.2.1".to_vec() }
+        Self { certificate: None, address: b"192.0.2.1".to_vec(), http2: false }
     }
 }
 
@@ -161,6 +179,10 @@ impl Peer for Client {
 
     fn address(&self) -> Vec<u8> {
         self.address.clone()
+    }
+
+    fn is_http2(&self) -> bool {
+        self.http2
     }
 }
 
@@ -211,7 +233,7 @@ impl World {
         let mut gate = Gate::new(self.next_stream);
         self.next_stream += 1;
         let view = RequestView { headers };
-        let decision = gate.on_request(view, &mut self.cx());
+        let decision = gate.on_request(view, false, &mut self.cx());
         let outcome = self.settle(&mut gate, headers, decision);
         (gate, outcome)
     }
@@ -301,7 +323,9 @@ impl World {
                         edit.set.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
                     return Outcome::Forwarded(kept.cloned().chain(set).collect());
                 }
-                Decision::Reply(reply) => return Outcome::Reply(reply),
+                Decision::Reply(reply) | Decision::ReplyAfterBody(reply) => {
+                    return Outcome::Reply(reply);
+                }
                 Decision::AwaitSite => return Outcome::Waiting,
                 Decision::ReadBody(_) | Decision::ForwardWithBody { .. } => {
                     return Outcome::Reading;
@@ -354,9 +378,9 @@ pub fn request_to(host: &str, method: &str, path: &str, extra: &[(&str, &str)]) 
 /// The first frame of Prefect's clients.
 pub fn auth_frame(token: &str) -> Vec<u8> {
     let text = json!({ "type": "auth", "token": token }).to_string();
-    frame::write(frame::TEXT, text.as_bytes(), [1, 2, 3, 4])
+    websocket::write(websocket::TEXT, text.as_bytes(), [1, 2, 3, 4])
 }
 
 pub fn basic(pair: &str) -> String {
-    format!("Basic {}", lictor_core::crypto::to_base64(pair.as_bytes()))
+    format!("Basic {}", crate::foundation::crypto::to_base64(pair.as_bytes()))
 }

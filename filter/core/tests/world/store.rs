@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use lictor_core::shared::{SharedStore, Stored, Written};
+use crate::workers::{SharedStore, Stored, Written};
 
 #[derive(Default)]
 pub struct MemoryStore(pub RefCell<HashMap<String, (Vec<u8>, u32)>>);

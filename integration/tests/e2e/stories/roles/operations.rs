@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use libtest_mimic::Trial;
 use lictor_core::config::Config;
-use lictor_core::http::request::RequestView;
-use lictor_core::http::target::Target;
-use lictor_core::policy::role::Role;
+use lictor_core::identity::role::Role;
 use lictor_core::prefect::operations::{Operation, roles_for};
+use lictor_core::wire::http::request::RequestView;
+use lictor_core::wire::http::target::Target;
 use lictor_integration::tools::PREFECT_VERSIONS;
 use serde_json::{Value, json};
 

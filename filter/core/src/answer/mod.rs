@@ -1,0 +1,5 @@
+//! The answers that Lictor gives itself.
+
+pub mod asker;
+pub mod pages;
+pub mod reply;

@@ -1,0 +1,241 @@
+//! Client credentials in Basic: exchanged at the provider for what the client may do
+//! (RFC 6749 §4.4). A worker needs neither a sidecar nor a renewal of tokens.
+
+use core::time::Duration;
+use std::rc::Rc;
+
+use crate::config::{Config, LOGIN};
+use crate::credential::bearer;
+use crate::foundation::codec::{Reader, Writer};
+use crate::foundation::limits::LEEWAY;
+use crate::foundation::secret::Secret;
+use crate::foundation::time::UnixTime;
+use crate::identity::credential_ref::Hold;
+use crate::identity::principal::{Identity, Method, Principal};
+use crate::identity::role::Role;
+use crate::provider::callout::CalloutReply;
+use crate::provider::token_endpoint;
+use crate::provider::token_endpoint::NoTokens;
+use crate::refusal::{Reason, Refusal};
+use crate::wire::jose::claims::Mismatch;
+use crate::wire::jose::verify::{Unverified, Verifier};
+use crate::wire::peer::NoPeer;
+use crate::workers::answers::{Answer, Name};
+
+/// What the provider said of credentials that are good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchanged {
+    client: String,
+    role: Option<Role>,
+    /// When it said so.
+    at: UnixTime,
+    /// When its token ends, leeway included as for any token.
+    end: UnixTime,
+}
+
+/// What an answer that was given once is worth now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It counts.
+    Fresh,
+    /// It counts, and its token ends soon: time to ask again.
+    Aging,
+    /// The provider must be asked; if it can't be reached, it still counts.
+    Due,
+    /// It counts no more.
+    Over,
+}
+
+impl Exchanged {
+    /// What it is worth now. How long it may outlive a change at the provider is `recheck`'s to say, how
+    /// long it goes on without the provider `grace`'s; never longer than the token.
+    #[must_use]
+    pub fn standing(&self, recheck: Duration, grace: Duration, now: UnixTime) -> Standing {
+        if now >= self.end || now.is_over(self.at, recheck.saturating_add(grace)) {
+            return Standing::Over;
+        }
+        if now.is_over(self.at, recheck) {
+            return Standing::Due;
+        }
+        let life = self.end.since(self.at);
+        // A token that ends before it must be rechecked: at its end as the provider writes it, while it
+        // still counts for the leeway.
+        let lead = Duration::from_secs(LEEWAY).min(life.checked_div(2).unwrap_or_default());
+        if self.end.since(now) <= lead { Standing::Aging } else { Standing::Fresh }
+    }
+
+    /// When its token ends.
+    #[must_use]
+    pub const fn end(&self) -> UnixTime {
+        self.end
+    }
+
+    /// Whom it proves; until it must be looked at again.
+    #[must_use]
+    pub fn identity(&self, name: Name, recheck: Duration) -> Identity {
+        let principal = Principal::machine("client", &self.client, Method::ClientCredentials);
+        let until = self.end.min(self.at.plus(recheck));
+        let hold = Hold::Exchanged(name);
+        Identity { principal: Rc::new(principal), role: self.role, until: Some(until), hold }
+    }
+}
+
+/// What the provider's answer to an exchange means.
+#[derive(Debug)]
+pub enum Verdict {
+    /// They are good.
+    Good(Exchanged),
+    /// They are not, or the token that they give is of no use here.
+    Refused(Refusal),
+    /// No verdict.
+    None {
+        /// What was seen.
+        seen: String,
+        /// Whether there was no answer at all: then nobody else need ask for a moment.
+        silent: bool,
+        /// Whether the keys must be fetched first.
+        unknown_key: bool,
+    },
+}
+
+/// Reads the answer. The token in it must verify as any access token does, and must be that of the
+/// client that asked: an answer that was mixed up makes nobody somebody else.
+#[must_use]
+pub fn judge(
+    client: &str,
+    reply: CalloutReply<'_>,
+    verifier: Option<Verifier<'_>>,
+    config: &Config,
+    now: UnixTime,
+) -> Verdict {
+    let no_verdict =
+        |seen: String, silent, unknown_key| Verdict::None { seen, silent, unknown_key };
+    let silent =
+        matches!(reply, CalloutReply::NotSent | CalloutReply::Answer { status: 502..=504, .. });
+    let access = match token_endpoint::read(reply) {
+        Ok(tokens) => tokens.access,
+        Err(NoTokens::InvalidGrant | NoTokens::InvalidClient(_)) => {
+            return Verdict::Refused(
+                Refusal::new(Reason::ClientCredentials)
+                    .seen(format!("client {client}, refused by the provider"))
+                    .wanted("the secret of a client that may ask for tokens of its own"),
+            );
+        }
+        Err(NoTokens::OurFault(seen) | NoTokens::Unavailable(seen)) => {
+            return no_verdict(seen, silent, false);
+        }
+    };
+    let Some(verifier) = verifier else { return no_verdict("no keys".to_owned(), false, true) };
+    match verify(client, &access, verifier, config, now) {
+        Ok(exchanged) => Verdict::Good(exchanged),
+        Err(Unverified::UnknownKey(kid)) => no_verdict(
+            format!("unknown key {}", crate::foundation::log_text::shown(&kid)),
+            false,
+            true,
+        ),
+        Err(Unverified::Mismatch(mismatch)) => {
+            let about = mismatch.claim;
+            let seen = format!("token of client {client}: {about} {}", mismatch.seen);
+            Verdict::Refused(
+                Refusal::new(Reason::InvalidToken).about(about).seen(seen).wanted(mismatch.wanted),
+            )
+        }
+    }
+}
+
+fn verify(
+    client: &str,
+    access: &Secret,
+    verifier: Verifier<'_>,
+    config: &Config,
+    now: UnixTime,
+) -> Result<Exchanged, Unverified> {
+    let claimed = bearer::read(access.expose(), config)?;
+    if claimed.issuer != LOGIN {
+        return Err(Mismatch::new("iss", None, "the issuer that was asked").into());
+    }
+    let own = claimed.is_issued_to(client);
+    let judged = claimed.judge(verifier, &NoPeer, config, now)?;
+    if !own {
+        return Err(Mismatch::new("azp", None, "the client that asked").into());
+    }
+    let Identity { role, until, .. } = judged.identity;
+    let end = until.unwrap_or(now);
+    Ok(Exchanged { client: client.to_owned(), role, at: now, end })
+}
+
+impl Answer for Exchanged {
+    fn encode(&self) -> Vec<u8> {
+        Writer::default()
+            .number(self.at.millis())
+            .number(self.end.millis())
+            .bytes(self.client.as_bytes())
+            .optional(self.role.map(Role::name))
+            .finish()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Reader::new(bytes);
+        let at = UnixTime::from_millis(fields.number()?);
+        let end = UnixTime::from_millis(fields.number()?);
+        let client = fields.text()?;
+        let role = match fields.optional()? {
+            Some(name) => Some(Role::named(&name)?),
+            None => None,
+        };
+        fields.is_done().then_some(Self { client, role, at, end })
+    }
+
+    fn at(&self) -> UnixTime {
+        self.at
+    }
+
+    fn confirmed(&self) -> UnixTime {
+        self.at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn exchanged(life: u64) -> Exchanged {
+        let at = UnixTime::from_secs(1000);
+        let end = UnixTime::from_secs(1000 + life);
+        Exchanged { client: "etl".into(), role: Some(Role::Worker), at, end }
+    }
+
+    #[test]
+    fn standing_is_exact_at_its_edges() {
+        use Standing::{Aging, Due, Fresh, Over};
+        let standing = |life, millis| {
+            let (recheck, grace) = (Duration::from_secs(300), Duration::from_secs(3600));
+            exchanged(life).standing(recheck, grace, UnixTime::from_millis(millis))
+        };
+        // A token that lives longer than recheck: asked about once in a recheck.
+        assert_eq!(standing(10_000, 1_299_999), Fresh);
+        assert_eq!(standing(10_000, 1_300_000), Due);
+        assert_eq!(standing(10_000, 4_899_999), Due);
+        assert_eq!(standing(10_000, 4_900_000), Over);
+        // A short one: asked about a minute before its end, at the middle if that is later.
+        assert_eq!(standing(200, 1_139_999), Fresh);
+        assert_eq!(standing(200, 1_140_000), Aging);
+        assert_eq!(standing(200, 1_199_999), Aging);
+        assert_eq!(standing(200, 1_200_000), Over);
+        assert_eq!(standing(20, 1_009_999), Fresh);
+        assert_eq!(standing(20, 1_010_000), Aging);
+        // A clock that goes back.
+        assert_eq!(standing(10_000, 900_000), Over);
+    }
+
+    #[test]
+    fn what_is_encoded_decodes_and_nothing_else_does() {
+        let bytes = exchanged(60).encode();
+        assert_eq!(Exchanged::decode(&bytes), Some(exchanged(60)));
+        assert!((0..bytes.len()).all(|length| Exchanged::decode(&bytes[..length]).is_none()));
+        assert_eq!(Exchanged::decode(&[bytes.as_slice(), &[0]].concat()), None);
+    }
+}

@@ -1,0 +1,75 @@
+//! The kind of a credential, by how its text begins. The kinds are told apart here and nowhere else, so a
+//! mistyped key is never tried as another kind.
+
+use crate::credential::{api_key, personal_token};
+use crate::foundation::secret::Lent;
+use crate::wire::http::authorization::{Presented, name_and_secret};
+use crate::wire::jose::compact::looks_like_token;
+
+/// A kind of credential that needs no name beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An API key, `lk_…`.
+    ApiKey,
+    /// A personal token, `lt_…`.
+    PersonalToken,
+    /// A JSON Web Token, in compact form.
+    Jwt,
+    /// None of these: a password, a client secret, or a mistake.
+    Other,
+}
+
+impl Kind {
+    /// The kind of a text.
+    #[must_use]
+    pub fn of(text: &[u8]) -> Self {
+        if text.starts_with(api_key::PREFIX) {
+            Self::ApiKey
+        } else if text.starts_with(personal_token::PREFIX) {
+            Self::PersonalToken
+        } else if looks_like_token(text) {
+            Self::Jwt
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// The credential in the `token` member of a socket's auth message, which takes every form that a header
+/// takes; `None` when it has none of these forms.
+#[must_use]
+pub fn in_auth_message(token: &str) -> Option<Presented<'_>> {
+    let bytes = token.as_bytes();
+    match Kind::of(bytes) {
+        Kind::ApiKey => Some(Presented::ApiKey(Lent::new(bytes))),
+        Kind::PersonalToken | Kind::Jwt => Some(Presented::Bearer(Lent::new(bytes))),
+        Kind::Other => name_and_secret(bytes).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn an_auth_message_takes_every_form() {
+        let of = |token: &'static str| match in_auth_message(token) {
+            Some(Presented::ApiKey(_)) => "key",
+            Some(Presented::Bearer(_)) => "bearer",
+            Some(Presented::Basic { .. }) => "basic",
+            None => "none",
+        };
+        for (token, wanted) in [
+            ("lk_x", "key"),
+            ("lt_x", "bearer"),
+            ("etl:lk_x", "basic"),
+            ("admin:pw", "basic"),
+            ("nocolon", "none"),
+        ] {
+            assert_eq!(of(token), wanted, "{token}");
+        }
+    }
+}

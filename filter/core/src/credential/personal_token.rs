@@ -1,0 +1,243 @@
+//! Personal tokens: what a person shows at the command line instead of a password that all share.
+//! Sealed, so nothing is stored; made of a fresh login only, never of another token.
+
+pub mod terminal;
+
+use std::rc::Rc;
+
+use crate::config::{Config, PersonalTokens as Settings};
+use crate::foundation::codec::{Reader, Writer};
+use crate::foundation::crypto::{Entropy, NoEntropy, random};
+use crate::foundation::limits::FRESH_LOGIN;
+use crate::foundation::log_text::shown;
+use crate::foundation::secret::Secret;
+use crate::foundation::time::UnixTime;
+use crate::identity::credential_ref::Hold;
+use crate::identity::personal_token::PersonalToken;
+use crate::identity::principal::{Identity, Method, Principal};
+use crate::identity::role::Role;
+use crate::refusal::{Reason, Refusal};
+use crate::sealing::{Purpose, Sealer};
+use crate::session::model::Session;
+
+/// What every token begins with.
+pub const PREFIX: &[u8] = b"lt_";
+
+/// What ends a token before its time.
+pub trait Revoked {
+    /// Whether the provider has ended the session in which it was made, or may have.
+    fn is_revoked(&mut self, token: &PersonalToken, now: UnixTime) -> bool;
+}
+
+/// The role of a token for a person: the person's own, or the most that the settings allow if that is
+/// less; `None` where the one does not include the other.
+#[must_use]
+pub fn role(own: Role, settings: &Settings) -> Option<Role> {
+    if settings.role.includes(own) {
+        return Some(own);
+    }
+    own.includes(settings.role).then_some(settings.role)
+}
+
+/// A token for the person of a session.
+///
+/// # Errors
+/// When the host has no randomness.
+pub fn make(
+    session: &Session,
+    role: Role,
+    settings: &Settings,
+    now: UnixTime,
+    entropy: &mut dyn Entropy,
+) -> Result<PersonalToken, NoEntropy> {
+    Ok(PersonalToken {
+        id: random(entropy)?,
+        subject: session.subject.clone(),
+        name: session.name.clone(),
+        email: session.email.clone(),
+        role,
+        sid: session.sid.clone(),
+        issued: now,
+        expires: now.plus(settings.max),
+    })
+}
+
+/// Judges an opened token by the settings as they are now.
+///
+/// # Errors
+/// When it counts no more.
+pub fn judge(
+    token: &Rc<PersonalToken>,
+    config: &Config,
+    revoked: &mut dyn Revoked,
+    now: UnixTime,
+) -> Result<Identity, Refusal> {
+    let id = token.id_text();
+    let refused = |why: &str| {
+        Err(Refusal::new(Reason::PersonalToken)
+            .seen(format!("personal token {id} of user:{}, {why}", shown(&token.subject)))
+            .wanted("one that is in time and not revoked"))
+    };
+    let Some(settings) = &config.machines.personal_tokens else {
+        return refused("but machines.personal_tokens is off");
+    };
+    // Settings may have become stricter since it was made.
+    if now >= token.expires || now.is_over(token.issued, settings.max) {
+        return refused("expired");
+    }
+    if config.session.not_before.is_some_and(|limit| token.issued < limit) {
+        return refused("issued before session.not_before");
+    }
+    if settings.revoked.contains(&token.id) {
+        return refused("listed in machines.personal_tokens.revoked");
+    }
+    if revoked.is_revoked(token, now) {
+        return refused("ended by the provider");
+    }
+    let Some(role) = role(token.role, settings) else {
+        return refused("of a role that machines.personal_tokens.role does not include");
+    };
+    let principal = Principal {
+        id: format!("user:{}", token.subject),
+        name: token.name.clone(),
+        email: token.email.clone(),
+        method: Method::PersonalToken,
+    };
+    Ok(Identity {
+        principal: Rc::new(principal),
+        role: Some(role),
+        until: Some(token.expires.min(token.issued.plus(settings.max))),
+        hold: Hold::PersonalToken(Rc::clone(token)),
+    })
+}
+
+/// Seals and opens tokens, and the codes that a terminal trades for one.
+pub struct PersonalTokens {
+    tokens: Sealer,
+    codes: Sealer,
+    asked: Sealer,
+}
+
+/// A token that is on its way to a terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// What the terminal must know the verifier of (RFC 7636 §4.2).
+    pub challenge: [u8; 32],
+    /// What it gets.
+    pub token: PersonalToken,
+}
+
+/// In the associated data: what a cookie's name is to a cookie.
+const TOKEN: &str = "personal token";
+const CODE: &str = "code";
+
+impl PersonalTokens {
+    /// For a configuration.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            tokens: Sealer::new(Purpose::PersonalToken, config),
+            codes: Sealer::new(Purpose::PersonalTokenCode, config),
+            asked: Sealer::new(Purpose::PersonalTokenAsked, config),
+        }
+    }
+
+    /// The token's text.
+    ///
+    /// # Errors
+    /// When the host has no randomness.
+    pub fn seal(
+        &self,
+        token: &PersonalToken,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Secret, NoEntropy> {
+        let sealed = self.tokens.seal(TOKEN, &token.encode(), entropy)?;
+        Ok(Secret::new([PREFIX, sealed.as_bytes()].concat()))
+    }
+
+    /// Opens a text. Nothing tells why one does not open.
+    ///
+    /// # Errors
+    /// When it is none of ours.
+    pub fn open(&self, text: &[u8]) -> Result<PersonalToken, Refusal> {
+        let sealed = text.strip_prefix(PREFIX).and_then(|text| self.tokens.open(TOKEN, text));
+        sealed.and_then(|opened| PersonalToken::decode(&opened.plain)).ok_or_else(|| {
+            Refusal::new(Reason::PersonalToken)
+                .seen("a personal token that does not open")
+                .wanted("one that was made here, under a key of LICTOR_COOKIE_KEYS")
+        })
+    }
+
+    /// That the person of a session was shown the page at this path: the answer to it must bring this back,
+    /// so that a form somewhere among Prefect's own pages makes nothing.
+    ///
+    /// # Errors
+    /// When the host has no randomness.
+    pub fn seal_asked(
+        &self,
+        session: &Session,
+        page: &str,
+        now: UnixTime,
+        entropy: &mut dyn Entropy,
+    ) -> Result<String, NoEntropy> {
+        let plain = Writer::default().raw(&session.id).number(now.millis()).finish();
+        self.asked.seal(page, &plain, entropy)
+    }
+
+    /// Whether the person of a session was shown the page at this path a moment ago.
+    #[must_use]
+    pub fn was_asked(&self, text: &str, session: &Session, page: &str, now: UnixTime) -> bool {
+        let Some(opened) = self.asked.open(page, text.as_bytes()) else { return false };
+        let mut fields = Reader::new(&opened.plain);
+        let mut read = || Some((fields.raw::<16>()?, UnixTime::from_millis(fields.number()?)));
+        read().is_some_and(|(id, at)| id == session.id && !now.is_over(at, FRESH_LOGIN))
+    }
+
+    /// The text of a code.
+    ///
+    /// # Errors
+    /// When the host has no randomness.
+    pub fn seal_code(&self, code: &Code, entropy: &mut dyn Entropy) -> Result<Secret, NoEntropy> {
+        let plain = Writer::default().raw(&code.challenge).raw(&code.token.encode()).finish();
+        self.codes.seal(CODE, &plain, entropy).map(Secret::new)
+    }
+
+    /// Opens a code.
+    #[must_use]
+    pub fn open_code(&self, text: &[u8]) -> Option<Code> {
+        let plain = self.codes.open(CODE, text)?.plain;
+        let (challenge, token) = plain.split_first_chunk::<32>()?;
+        Some(Code { challenge: *challenge, token: PersonalToken::decode(token)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn a_token_has_no_role_above_the_person_s_nor_the_settings() {
+        use Role::{Admin, Operator, Viewer, Worker};
+        for (own, most, wanted) in [
+            (Viewer, Operator, Some(Viewer)),
+            (Operator, Operator, Some(Operator)),
+            (Admin, Operator, Some(Operator)),
+            (Admin, Admin, Some(Admin)),
+            (Admin, Worker, Some(Worker)),
+            (Operator, Viewer, Some(Viewer)),
+            (Worker, Worker, Some(Worker)),
+            // A worker may read secrets, an operator may not: neither includes the other.
+            (Worker, Operator, None),
+            (Operator, Worker, None),
+        ] {
+            let settings =
+                Settings { max: Duration::from_secs(60), role: most, revoked: Vec::new() };
+            assert_eq!(role(own, &settings), wanted, "{own:?} {most:?}");
+        }
+    }
+}

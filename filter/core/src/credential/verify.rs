@@ -1,0 +1,234 @@
+//! Which kind of credential this is, in a fixed order, each exclusive: a mistyped key is never
+//! tried as something else.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::config::Config;
+use crate::credential::kind::Kind;
+use crate::credential::personal_token::PersonalTokens;
+use crate::credential::verified::{Entry, Verified};
+use crate::credential::{api_key, bearer};
+use crate::foundation::limits::{CLIENT_ID, CLIENT_SECRET};
+use crate::foundation::secret::{Lent, Secret};
+use crate::foundation::time::UnixTime;
+use crate::identity::credential_ref::Hold;
+use crate::identity::personal_token::PersonalToken;
+use crate::identity::principal::{Identity, Method, Principal};
+use crate::identity::role::Role;
+use crate::provider::keys::Keys;
+use crate::provider::token_endpoint::Credentials;
+use crate::refusal::{Reason, Refusal};
+use crate::wire::http::authorization;
+use crate::wire::http::authorization::Presented;
+use crate::wire::jose::signature::HostVerifier;
+use crate::wire::jose::verify::{Unverified, Verifier};
+use crate::wire::peer::Peer;
+
+/// What the judgement needs from the site.
+#[derive(Clone, Copy)]
+pub struct Bench<'a> {
+    /// Settings.
+    pub config: &'a Config,
+    /// The issuers' keys.
+    pub keys: &'a Keys,
+    /// Who does the mathematics of signatures.
+    pub host: &'a dyn HostVerifier,
+    /// The other end of the connection.
+    pub peer: &'a dyn Peer,
+    /// Opens personal tokens.
+    pub personal: &'a PersonalTokens,
+    /// Tokens that have been verified before.
+    pub verified: &'a RefCell<Verified>,
+    /// Now.
+    pub now: UnixTime,
+}
+
+/// What was shown, as far as it can be judged without asking anybody.
+#[derive(Debug)]
+pub enum Shown {
+    /// It proves this.
+    Proof(Identity),
+    /// A personal token of ours: whether it was revoked is not said yet.
+    Personal(Rc<PersonalToken>),
+    /// Credentials of a client: the provider knows them, or does not.
+    Credentials(Credentials),
+}
+
+/// Why nobody is proved.
+#[derive(Debug)]
+pub enum Unproved {
+    /// No keys of the token's issuer have been loaded yet.
+    NoKeys,
+    /// The token is of an issuer of ours, its key is not known.
+    UnknownKey {
+        /// Place of the issuer in [`Config::issuers`].
+        issuer: usize,
+        /// The `kid`, as it may be shown.
+        kid: String,
+    },
+    /// The provider is being asked; the request is woken.
+    Asking,
+    /// Refused.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Unproved {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl Bench<'_> {
+    /// Judges what was presented.
+    ///
+    /// # Errors
+    /// See [`Unproved`].
+    pub fn judge(self, presented: &Presented<'_>) -> Result<Shown, Unproved> {
+        match presented {
+            Presented::ApiKey(key) => match Kind::of(key.expose()) {
+                Kind::PersonalToken => self.personal(key.expose()),
+                Kind::ApiKey | Kind::Jwt | Kind::Other => self.api_key(*key),
+            },
+            Presented::Bearer(token) => match Kind::of(token.expose()) {
+                Kind::ApiKey => self.api_key(*token),
+                Kind::PersonalToken => self.personal(token.expose()),
+                Kind::Jwt | Kind::Other => Ok(Shown::Proof(self.bearer(*token)?)),
+            },
+            Presented::Basic { user, password } => self.basic(user, password, true),
+        }
+    }
+
+    fn api_key(self, key: Lent<'_>) -> Result<Shown, Unproved> {
+        Ok(Shown::Proof(api_key::judge(key, self.config, self.now)?))
+    }
+
+    fn personal(self, token: &[u8]) -> Result<Shown, Unproved> {
+        Ok(Shown::Personal(Rc::new(self.personal.open(token)?)))
+    }
+
+    fn bearer(self, token: Lent<'_>) -> Result<Identity, Unproved> {
+        if !self.config.machines.bearer {
+            return Err(not_accepted(
+                "a bearer token",
+                "another credential (machines.bearer is off)",
+            ));
+        }
+        if let Some(identity) = self.verified.borrow().find(token.expose(), self.keys, self.now) {
+            return Ok(identity);
+        }
+        let claimed = bearer::read(token.expose(), self.config).map_err(Refusal::from)?;
+        let issuer = claimed.issuer;
+        let keys = self.keys.current(issuer, self.now).ok_or(Unproved::NoKeys)?;
+        let verifier = Verifier { keys, allowed: &self.config.idp.algorithms, host: self.host };
+        let judged = claimed.judge(verifier, self.peer, self.config, self.now);
+        let judged = judged.map_err(|why| match why {
+            Unverified::UnknownKey(kid) => Unproved::UnknownKey { issuer, kid },
+            Unverified::Mismatch(mismatch) => Unproved::Refused(mismatch.into()),
+        })?;
+        let identity = judged.identity;
+        // A bound token counts with its proof only, which is another one on each connection.
+        if !judged.bound
+            && let Some(keys) = self.keys.generation(issuer, self.now)
+        {
+            let entry = Entry { identity: identity.clone(), issuer, keys, from: judged.from };
+            self.verified.borrow_mut().keep(token.expose(), entry);
+        }
+        Ok(identity)
+    }
+
+    /// Basic in its order: API key, personal token, JWT, Prefect's string, a wrapped header
+    /// (people are told to write `PREFECT_API_AUTH_STRING="Bearer …"`), client credentials.
+    fn basic(self, user: &str, password: &Secret, unwrap: bool) -> Result<Shown, Unproved> {
+        let secret = password.expose();
+        match Kind::of(secret) {
+            Kind::ApiKey => return self.api_key(password.lent()),
+            Kind::PersonalToken => return self.personal(secret),
+            Kind::Jwt => return Ok(Shown::Proof(self.bearer(password.lent())?)),
+            Kind::Other => {}
+        }
+        let pair = Secret::new([user.as_bytes(), b":", secret].concat());
+        if self.config.secrets.prefect.equals(pair.expose()) {
+            return Ok(Shown::Proof(self.auth_string()?));
+        }
+        if unwrap && let Some(inner) = wrapped(&pair) {
+            return match inner? {
+                Presented::Basic { user, password } => self.basic(&user, &password, false),
+                other => self.judge(&other),
+            };
+        }
+        self.credentials(user, password)
+    }
+
+    /// What is nothing else is a client's, if clients may try.
+    fn credentials(self, client: &str, secret: &Secret) -> Result<Shown, Unproved> {
+        // A key in the name's place is a mistake, and must neither be shown nor sent anywhere.
+        let header = client.starts_with("Bearer ") || client.starts_with("Basic ");
+        if header || Kind::of(client.as_bytes()) != Kind::Other {
+            return Err(not_accepted("a credential in the place of the name", "name:credential"));
+        }
+        if !(1..=CLIENT_ID).contains(&client.len())
+            || !(1..=CLIENT_SECRET).contains(&secret.expose().len())
+        {
+            return Err(not_accepted(
+                "a name or a password that is empty, or too long",
+                "name:secret",
+            ));
+        }
+        match &self.config.machines.client_credentials {
+            None => Err(not_accepted(
+                "a name and a password",
+                "name:lk_<key> (machines.client_credentials is off)",
+            )),
+            Some(allowed) if !allowed.may(client) => Err(not_accepted(
+                &format!("client {client}"),
+                "a client of machines.client_credentials.clients",
+            )),
+            Some(_) => Ok(Shown::Credentials(Credentials {
+                client: client.to_owned(),
+                secret: secret.clone(),
+            })),
+        }
+    }
+
+    fn auth_string(self) -> Result<Identity, Unproved> {
+        if !self.config.machines.accept_auth_string {
+            return Err(not_accepted("Prefect's own shared string", "a credential of one's own"));
+        }
+        Ok(auth_string())
+    }
+}
+
+/// Whoever shows Prefect's own string.
+#[must_use]
+pub fn auth_string() -> Identity {
+    let principal = Principal::machine("key", "prefect-auth-string", Method::AuthString);
+    Identity {
+        principal: Rc::new(principal),
+        role: Some(Role::Admin),
+        until: None,
+        hold: Hold::AuthString,
+    }
+}
+
+/// `Bearer <token>` or `Basic <base64>` that a client wrapped in Basic once more. The text has no
+/// colon of its own, so the client added one, or its end stands behind one.
+fn wrapped(pair: &Secret) -> Option<Result<Presented<'_>, Unproved>> {
+    let text = pair.expose();
+    let text = text.strip_prefix(b":").unwrap_or(text);
+    let text = text.strip_suffix(b":").unwrap_or(text);
+    let read = if let Some(token) = text.strip_prefix(b"Bearer ") {
+        authorization::bearer(token)
+    } else {
+        authorization::basic(text.strip_prefix(b"Basic ")?)
+    };
+    Some(read.map_err(|_| {
+        Unproved::Refused(
+            Refusal::new(Reason::MalformedCredential).seen("a header wrapped in Basic"),
+        )
+    }))
+}
+
+fn not_accepted(seen: &str, wanted: &str) -> Unproved {
+    Unproved::Refused(Refusal::new(Reason::CredentialNotAccepted).seen(seen).wanted(wanted))
+}

@@ -1,0 +1,27 @@
+//! Text of others in log lines.
+
+/// Foreign text as a log line may carry it: printable ASCII, short, without quotes or backslashes
+/// that could forge a field.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    if text.len() <= crate::foundation::limits::LOGGED_TEXT && text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    let printable = |c: char| if u8::try_from(c).is_ok_and(plain) { c } else { '?' };
+    text.chars().take(crate::foundation::limits::LOGGED_TEXT).map(printable).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn foreign_text_is_made_harmless() {
+        assert_eq!(shown("a\r\nb\u{1b}[31mä"), "a??b?[31m?");
+        assert_eq!(shown(&"x".repeat(1000)).len(), crate::foundation::limits::LOGGED_TEXT);
+    }
+}

@@ -1,0 +1,93 @@
+//! Bytes that must not be shown.
+
+use core::fmt;
+
+use zeroize::Zeroize;
+
+/// A secret value: wiped when dropped, never printed, compared in constant time.
+#[derive(Clone)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// Takes the bytes over.
+    #[must_use]
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes, for the one place that needs them. Never to be logged or shown.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The text, empty if it is none.
+    #[must_use]
+    pub fn expose_str(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Compares in a time that depends on the lengths alone.
+    #[must_use]
+    pub fn equals(&self, other: &[u8]) -> bool {
+        crate::foundation::crypto::constant_time_eq(&self.0, other)
+    }
+}
+
+impl Secret {
+    /// The same bytes, lent.
+    #[must_use]
+    pub fn lent(&self) -> Lent<'_> {
+        Lent(&self.0)
+    }
+}
+
+/// Secret bytes that somebody else holds (a request's header, say): never printed.
+#[derive(Clone, Copy)]
+pub struct Lent<'a>(&'a [u8]);
+
+impl<'a> Lent<'a> {
+    /// Lends the bytes.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// As [`Secret::expose`].
+    #[must_use]
+    pub const fn expose(self) -> &'a [u8] {
+        self.0
+    }
+}
+
+impl fmt::Debug for Lent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn debug_output_hides_the_value() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");
+        assert_eq!(format!("{:?}", Lent::new(b"hunter2")), "Secret(…)");
+    }
+}

@@ -1,0 +1,168 @@
+//! The order in which a request is decided, top to bottom. The only way out with `Forward` is at its end,
+//! with a permit.
+
+use super::authenticate::{Proof, shows_session};
+use super::endpoints::Endpoint;
+use super::forwarded::{Forwarded, Route};
+use super::hosts::Known;
+use super::incoming::Incoming;
+use super::judged_body::{self, Judging};
+use super::socket::{self, Socket};
+use super::{Cx, Gate, State, WaitFor, protocol};
+use crate::config::Config;
+use crate::gate::decision::{DataStep, Decision};
+use crate::identity::principal::Identity;
+use crate::policy::authorize::{self, Permit};
+use crate::policy::pending::Place as HandshakePlace;
+use crate::prefect::operations::Operation;
+use crate::prefect::place::Place;
+use crate::prefect::sockets::KnownSocket;
+use crate::refusal::{Reason, Refusal};
+use crate::telemetry::event::Event;
+use crate::wire::http::request::RequestView;
+
+impl Gate {
+    /// Decides a request by its head; what its body decides as well, where it has one, comes later.
+    pub(super) fn climb(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
+        let decision = self.decide(request, cx);
+        match self.or_refuse(decision, request, cx) {
+            Decision::ReadBody(_) if self.bodiless => self.read_no_body(request, cx),
+            Decision::ForwardWithBody { permit, edit } if self.bodiless => {
+                match self.on_request_data(&[], true, cx) {
+                    DataStep::Pass => Decision::Forward { permit, edit },
+                    DataStep::Answer(reply) => Decision::Reply(reply),
+                    _ => self.misplaced("no verdict on an empty body", request, cx),
+                }
+            }
+            decision => decision,
+        }
+    }
+
+    fn read_no_body(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
+        match self.on_request_data(&[], true, cx) {
+            DataStep::Answer(reply) => Decision::Reply(reply),
+            _ => self.misplaced("no answer to an empty body", request, cx),
+        }
+    }
+
+    /// The ladder.
+    fn decide(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
+        let config = cx.site.config();
+        let incoming = Incoming::parse(request, &config)?;
+        if let Some(endpoint) = Endpoint::at(&incoming.target, &config) {
+            return self.endpoint(endpoint, &incoming, cx);
+        }
+        let cookies = incoming.cookies()?;
+        let place = Place::of(&incoming.target, &config);
+        if !incoming.upgrade
+            && let Ok(permit) =
+                authorize::public(incoming.method(), &incoming.target, &config.public_paths)
+        {
+            let host = incoming.host.or_public(&config);
+            let route = Route { incoming: &incoming, cookies, place, host };
+            return Ok(self.forward(permit, route, &config));
+        }
+        let host = incoming.host.known()?;
+        protocol::not_a_preflight(request)?;
+        let route = Route { incoming: &incoming, cookies, place, host: host.authority(&config) };
+        if incoming.upgrade {
+            return self.socket(route, cx);
+        }
+        match self.authenticate(host, request, cookies, cx)? {
+            Proof::Identity(identity) => self.authorize(identity, route, &config),
+            Proof::Wait => Ok(self.wait(WaitFor::Verdict, cx.now)),
+            Proof::Nothing { session_ended } => {
+                self.unauthenticated(host, session_ended, route, cx)
+            }
+        }
+    }
+
+    /// What an identity may do: by the head alone, or where the body decides, with the body.
+    fn authorize(
+        &mut self,
+        identity: Identity,
+        route: Route<'_>,
+        config: &Config,
+    ) -> Result<Decision, Refusal> {
+        let operation = Operation::of(route.incoming.method(), &route.place);
+        if let Some(operation) =
+            judged_body::hangs_on_body(&identity, &operation, &route.place, config)
+        {
+            let permit =
+                authorize::identity(identity.clone(), &operation.at_best(), &config.roles)?;
+            let (forwarded, edit) = Forwarded::begin(route, &permit, config);
+            let judging = Judging { identity, operation, forwarded };
+            self.state = State::JudgedBody(Box::new(judging));
+            return Ok(Decision::ForwardWithBody { permit, edit });
+        }
+        let permit = authorize::identity(identity, &operation, &config.roles)?;
+        Ok(self.forward(permit, route, config))
+    }
+
+    /// Sockets: by header credential, else by first frame; never by cookie.
+    fn socket(&mut self, route: Route<'_>, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
+        let config = cx.site.config();
+        let known = KnownSocket::at(&route.place).ok_or_else(|| {
+            Refusal::new(Reason::NotFound).seen("an upgrade").wanted("a socket of Prefect's")
+        })?;
+        let (permit, socket) = match self.authenticate_machine(route.incoming.view, cx)? {
+            Proof::Identity(identity) => {
+                let permit = authorize::identity(identity, &known.operation(), &config.roles)?;
+                if !cx.site.sockets.take(self.stream, &known, &permit) {
+                    return Err(socket::too_many());
+                }
+                (permit, Socket::judged(known, route.incoming.view))
+            }
+            Proof::Wait => return Ok(self.wait(WaitFor::Verdict, cx.now)),
+            Proof::Nothing { .. } if shows_session(route.cookies, &config) => {
+                return Err(Refusal::new(Reason::SocketByCookie)
+                    .wanted("a credential in a header or the first frame"));
+            }
+            Proof::Nothing { .. } if !config.first_frame => {
+                return Err(Refusal::new(Reason::NoCredential));
+            }
+            Proof::Nothing { .. } => {
+                let again = self.waited.is_some_and(|waited| waited.reason == WaitFor::Place);
+                let address = cx.peer.address();
+                match cx.site.pending.take(self.stream, &address, again, cx.now) {
+                    HandshakePlace::InLine => return Ok(self.wait(WaitFor::Place, cx.now)),
+                    HandshakePlace::None => {
+                        return Err(Refusal::new(Reason::Busy)
+                            .seen("too many sockets that are not judged yet"));
+                    }
+                    HandshakePlace::Taken(slot) => {
+                        (authorize::handshake(&known, &slot), Socket::unjudged(known, slot))
+                    }
+                }
+            }
+        };
+        let decision = self.forward(permit, route, &config);
+        if let State::Forwarded(forwarded) = &mut self.state {
+            forwarded.socket = Some(socket);
+        }
+        Ok(decision)
+    }
+
+    /// The only maker of `Forward` from a head.
+    fn forward(&mut self, permit: Permit, route: Route<'_>, config: &Config) -> Decision {
+        let (forwarded, edit) = Forwarded::begin(route, &permit, config);
+        self.event = Some(Event::forwarded(&permit).with_request(route.incoming.request_id));
+        self.state = State::Forwarded(forwarded);
+        Decision::Forward { permit, edit }
+    }
+
+    /// A request without a credential that counts: page loads are sent to log in.
+    fn unauthenticated(
+        &mut self,
+        host: Known<'_>,
+        session_ended: bool,
+        route: Route<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        if host.is_public() && route.incoming.is_page_load() {
+            return self.begin_login(Some(route.incoming.target.raw()), route.cookies, cx);
+        }
+        let reason = if session_ended { Reason::SessionEnded } else { Reason::NoCredential };
+        Err(Refusal::new(reason))
+    }
+}

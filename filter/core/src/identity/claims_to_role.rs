@@ -1,0 +1,96 @@
+//! From a verified token's claims to a role. A claim of another type grants nothing.
+
+use serde_json::{Map, Value};
+
+use crate::identity::role::Role;
+
+/// How claims become roles: the setting `roles`.
+#[derive(Debug)]
+pub struct Roles {
+    /// Names in the token that grant each role.
+    pub names: Vec<(Role, Vec<String>)>,
+    /// Claim paths, their segments apart.
+    pub sources: Vec<Vec<String>>,
+    /// Role of a logged-in person with none of them.
+    pub default: Option<Role>,
+    /// Whether a role that is missing is only reported.
+    pub report_only: bool,
+}
+
+/// The highest role that the claims grant, by the configured claim paths.
+#[must_use]
+pub fn role_of(claims: &Map<String, Value>, roles: &Roles) -> Option<Role> {
+    roles
+        .sources
+        .iter()
+        .filter_map(|path| at(claims, path))
+        .flat_map(|value| match value {
+            Value::String(name) => vec![name.as_str()],
+            Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        })
+        .filter_map(|name| granted(name, roles))
+        .max()
+}
+
+/// The value at a path of member names.
+#[must_use]
+pub fn at<'a>(claims: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> {
+    // Only objects have members: an index into an array is none.
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(claims.get(first)?, |value, segment| value.as_object()?.get(segment))
+}
+
+/// The highest role that one name grants.
+fn granted(name: &str, roles: &Roles) -> Option<Role> {
+    let grants = |names: &[String]| names.iter().any(|own| own == name);
+    roles.names.iter().filter(|(_, names)| grants(names)).map(|(role, _)| *role).max()
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn roles() -> Roles {
+        Roles {
+            names: Role::ALL.map(|r| (r, vec![format!("prefect-{}", r.name())])).to_vec(),
+            sources: vec![vec!["realm_access".into(), "roles".into()], vec!["groups".into()]],
+            default: None,
+            report_only: false,
+        }
+    }
+
+    #[test]
+    fn the_highest_granted_role_counts() {
+        for (claims, wanted) in [
+            (json!({"realm_access": {"roles": ["prefect-viewer", "x"]}}), Some(Role::Viewer)),
+            (
+                json!({"realm_access": {"roles": ["prefect-viewer"]}, "groups": ["prefect-admin"]}),
+                Some(Role::Admin),
+            ),
+            (json!({"groups": "prefect-operator"}), Some(Role::Operator)),
+            (json!({"groups": ["offline_access", "PREFECT-ADMIN", "prefect-admins"]}), None),
+        ] {
+            assert_eq!(role_of(claims.as_object().unwrap(), &roles()), wanted, "{claims}");
+        }
+    }
+
+    #[test]
+    fn a_claim_of_another_type_grants_nothing() {
+        for claims in [
+            json!({}),
+            json!({"realm_access": "prefect-admin"}),
+            json!({"realm_access": ["roles", "prefect-admin"]}),
+            json!({"realm_access": {"roles": {"prefect-admin": true}}}),
+            json!({"realm_access": {"roles": [["prefect-admin"], 1, null]}}),
+            json!({"groups": true}),
+        ] {
+            assert_eq!(role_of(claims.as_object().unwrap(), &roles()), None, "{claims}");
+        }
+    }
+}

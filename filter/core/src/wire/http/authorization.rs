@@ -1,0 +1,182 @@
+//! `Authorization` and `X-Api-Key`: which credential a machine shows (RFC 9110 §11, 6750, 7617).
+
+use crate::foundation::crypto::from_base64;
+use crate::foundation::limits::TOKEN;
+use crate::foundation::secret::{Lent, Secret};
+use crate::wire::http::request::RequestView;
+
+/// What a request shows as its credential.
+#[derive(Clone, Debug)]
+pub enum Presented<'a> {
+    /// `Authorization: Bearer …`.
+    Bearer(Lent<'a>),
+    /// `Authorization: Basic …`, split at the first colon (RFC 7617 §2).
+    Basic {
+        /// Before the colon: a name, not a secret.
+        user: String,
+        /// After the colon.
+        password: Secret,
+    },
+    /// `X-Api-Key: …`.
+    ApiKey(Lent<'a>),
+}
+
+/// Why no credential could be read. Fixed texts: nothing of the header is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// More than one credential line (RFC 6750 §2).
+    Several,
+    /// Longer than [`TOKEN`].
+    TooLong,
+    /// Neither Bearer nor Basic.
+    Scheme,
+    /// The scheme is known, what follows is not of its form.
+    Syntax,
+}
+
+/// Reads the credential of a request; `None` when it shows none.
+///
+/// # Errors
+/// When there are several, or one that is malformed.
+pub fn read(request: RequestView<'_>) -> Result<Option<Presented<'_>>, Malformed> {
+    let mut lines =
+        request.headers.iter().filter(|(name, _)| name == "authorization" || name == "x-api-key");
+    let Some((name, value)) = lines.next() else { return Ok(None) };
+    if lines.next().is_some() {
+        return Err(Malformed::Several);
+    }
+    if value.len() > TOKEN {
+        return Err(Malformed::TooLong);
+    }
+    // Envoy joins lines of this name with a comma, which no credential of ours holds.
+    if memchr::memchr(b',', value).is_some() {
+        return Err(Malformed::Several);
+    }
+    let presented = if name == "x-api-key" {
+        let key = value.trim_ascii();
+        if key.is_empty() {
+            return Err(Malformed::Syntax);
+        }
+        Presented::ApiKey(Lent::new(key))
+    } else {
+        scheme(value)?
+    };
+    Ok(Some(presented))
+}
+
+fn scheme(value: &[u8]) -> Result<Presented<'_>, Malformed> {
+    let value = value.trim_ascii();
+    let at = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
+    let (scheme, rest) = value.split_at(at);
+    let rest = rest.trim_ascii();
+    if scheme.eq_ignore_ascii_case(b"bearer") {
+        bearer(rest)
+    } else if scheme.eq_ignore_ascii_case(b"basic") {
+        basic(rest)
+    } else {
+        Err(Malformed::Scheme)
+    }
+}
+
+/// A bearer token: the b64token syntax of RFC 6750 §2.1.
+///
+/// # Errors
+/// When a byte does not belong there.
+pub fn bearer(token: &[u8]) -> Result<Presented<'_>, Malformed> {
+    let body = token.trim_ascii_end();
+    let fits = |byte: &u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
+    };
+    if body.is_empty() || !body.iter().all(fits) {
+        return Err(Malformed::Syntax);
+    }
+    Ok(Presented::Bearer(Lent::new(body)))
+}
+
+/// Basic credentials: base64 of `user:password` in UTF-8 (RFC 7617 §2).
+///
+/// # Errors
+/// When it is no base64, not UTF-8, holds a control character, or has no colon.
+pub fn basic(token: &[u8]) -> Result<Presented<'static>, Malformed> {
+    let pair = from_base64(token).ok_or(Malformed::Syntax)?;
+    let pair = Secret::new(pair);
+    name_and_secret(pair.expose())
+}
+
+/// `user:password` as Prefect's settings and socket frames write it.
+///
+/// # Errors
+/// As [`basic`].
+pub fn name_and_secret(pair: &[u8]) -> Result<Presented<'static>, Malformed> {
+    let text = core::str::from_utf8(pair).map_err(|_| Malformed::Syntax)?;
+    if text.chars().any(char::is_control) {
+        return Err(Malformed::Syntax);
+    }
+    let (user, password) = match text.split_once(':') {
+        Some(pair) => pair,
+        // `PREFECT_API_AUTH_STRING="Bearer …"`, which Prefect wraps in Basic: see `machine::judge`.
+        None if text.starts_with("Bearer ") || text.starts_with("Basic ") => (text, ""),
+        None => return Err(Malformed::Syntax),
+    };
+    Ok(Presented::Basic { user: user.to_owned(), password: Secret::new(password) })
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn read_lines(lines: &[(&str, &[u8])]) -> Result<Option<Presented<'static>>, Malformed> {
+        let headers: Vec<_> = lines.iter().map(|(n, v)| ((*n).to_owned(), v.to_vec())).collect();
+        // What is lent must outlive this function; a test may leak it.
+        read(RequestView { headers: headers.leak() })
+    }
+
+    #[test]
+    fn each_form_is_read() {
+        assert!(read_lines(&[]).unwrap().is_none());
+        let Some(Presented::Bearer(t)) =
+            read_lines(&[("authorization", b"bEARER  a.b-c ")]).unwrap()
+        else {
+            panic!("not a bearer token")
+        };
+        assert_eq!(t.expose(), b"a.b-c");
+        // "etl:a:b" - the first colon splits.
+        let Some(Presented::Basic { user, password }) =
+            read_lines(&[("authorization", b"Basic ZXRsOmE6Yg==")]).unwrap()
+        else {
+            panic!("not Basic")
+        };
+        assert_eq!((user.as_str(), password.expose()), ("etl", b"a:b".as_slice()));
+        assert!(matches!(read_lines(&[("x-api-key", b"lk_x")]), Ok(Some(Presented::ApiKey(_)))));
+    }
+
+    #[test]
+    fn what_is_malformed_is_refused() {
+        use Malformed::{Scheme, Several, Syntax, TooLong};
+        let long = vec![b'a'; TOKEN + 1];
+        type Lines<'a> = &'a [(&'a str, &'a [u8])];
+        let cases: &[(Lines<'_>, Malformed)] = &[
+            (&[("authorization", b"Bearer a"), ("authorization", b"Bearer a")], Several),
+            (&[("authorization", b"Bearer a"), ("x-api-key", b"k")], Several),
+            (&[("authorization", b"Basic eDp5,Basic eDp5")], Several),
+            (&[("x-api-key", b"k,k")], Several),
+            (&[("authorization", b"Digest a")], Scheme),
+            (&[("authorization", b"")], Scheme),
+            (&[("authorization", b"Bearer")], Syntax),
+            (&[("authorization", b"Bearer a b")], Syntax),
+            (&[("authorization", b"Bearer \xff")], Syntax),
+            (&[("authorization", b"Basic a")], Syntax),
+            (&[("authorization", b"Basic bm9jb2xvbg==")], Syntax),
+            (&[("authorization", b"Basic /zpw")], Syntax),
+            (&[("x-api-key", b" ")], Syntax),
+            (&[("authorization", &long)], TooLong),
+        ];
+        for (lines, wanted) in cases {
+            assert_eq!(read_lines(lines).unwrap_err(), *wanted, "{lines:?}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The `Cookie` request header (RFC 6265bis §5.8): finding ours, leaving the others byte-exact.
+
+use crate::foundation::limits::COOKIE_HEADER;
+use crate::wire::http::request::RequestView;
+
+/// The cookies are more than Lictor reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLarge;
+
+/// All cookie pairs of a request, in order, over all its lines.
+#[derive(Clone, Debug, Default)]
+pub struct Cookies<'a> {
+    pairs: Vec<(&'a [u8], &'a [u8])>,
+    lines: Vec<&'a [u8]>,
+}
+
+/// What is left of the header without our cookies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// None was ours: the header stays as it is.
+    Same,
+    /// The other cookies, each as it came.
+    Others(Vec<u8>),
+    /// Nothing.
+    Nothing,
+}
+
+impl<'a> Cookies<'a> {
+    /// Reads every `Cookie` line.
+    ///
+    /// # Errors
+    /// When they are longer than [`COOKIE_HEADER`].
+    pub fn parse(request: RequestView<'a>) -> Result<Self, TooLarge> {
+        if request.all("cookie").map(<[u8]>::len).sum::<usize>() > COOKIE_HEADER {
+            return Err(TooLarge);
+        }
+        let lines: Vec<&[u8]> = request.all("cookie").collect();
+        let pairs = lines.iter().flat_map(|line| texts(line)).map(pair);
+        let pairs = pairs.filter(|(name, value)| !(name.is_empty() && value.is_empty())).collect();
+        Ok(Self { pairs, lines })
+    }
+
+    /// The values of the cookies with exactly this name. Two of one name are possible: a sibling
+    /// domain may have planted one (docs/threats.md, T-S4).
+    pub fn named<'b>(&'b self, name: &'b str) -> impl Iterator<Item = &'a [u8]> + 'b {
+        self.pairs.iter().filter(move |(n, _)| *n == name.as_bytes()).map(|(_, value)| *value)
+    }
+
+    /// The first value of each name that begins so, for the first `most` names: a sibling domain
+    /// may plant hundreds, and each costs an attempt to open it.
+    #[must_use]
+    pub fn with_prefix(&self, prefix: &str, most: usize) -> Vec<(&'a str, &'a [u8])> {
+        let mut found: Vec<(&str, &[u8])> = Vec::new();
+        for (name, value) in &self.pairs {
+            let Ok(name) = core::str::from_utf8(name) else { continue };
+            if found.len() < most
+                && name.starts_with(prefix)
+                && !found.iter().any(|(n, _)| *n == name)
+            {
+                found.push((name, value));
+            }
+        }
+        found
+    }
+
+    /// The header without the cookies that `ours` names. What is between two semicolons goes on
+    /// byte by byte: other applications may read it in ways of their own.
+    #[must_use]
+    pub fn without(&self, ours: impl Fn(&[u8]) -> bool) -> Rest {
+        let count = self.pairs.iter().filter(|(name, _)| ours(name)).count();
+        if count == 0 {
+            return Rest::Same;
+        }
+        if count == self.pairs.len() {
+            return Rest::Nothing;
+        }
+        let mut kept = Vec::new();
+        for line in &self.lines {
+            let others: Vec<&[u8]> = texts(line).filter(|text| !ours(pair(text).0)).collect();
+            let line = others.join(b";".as_slice()).trim_ascii_start().to_vec();
+            if line.iter().any(|b| !b.is_ascii_whitespace() && *b != b';') {
+                kept.push(line);
+            }
+        }
+        if kept.is_empty() { Rest::Nothing } else { Rest::Others(kept.join(b"; ".as_slice())) }
+    }
+}
+
+/// What stands between the semicolons of a line.
+fn texts(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr::memchr_iter(b';', line).chain(core::iter::once(line.len()));
+    let mut from = 0;
+    ends.map(move |end| {
+        let text = line.get(from..end).unwrap_or_default();
+        from = end.saturating_add(1);
+        text
+    })
+}
+
+fn pair(text: &[u8]) -> (&[u8], &[u8]) {
+    let text = text.trim_ascii();
+    match memchr::memchr(b'=', text) {
+        Some(at) => {
+            let (name, value) = text.split_at(at);
+            (name.trim_ascii(), value.get(1..).unwrap_or_default().trim_ascii())
+        }
+        None => (&[], text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn request(lines: &[&[u8]]) -> Vec<(String, Vec<u8>)> {
+        lines.iter().map(|l| ("cookie".to_owned(), l.to_vec())).collect()
+    }
+
+    fn without_ours(lines: &[&[u8]]) -> Rest {
+        let headers = request(lines);
+        let view = RequestView { headers: &headers };
+        Cookies::parse(view).unwrap().without(|name| name.starts_with(b"__Host-lictor"))
+    }
+
+    #[test]
+    fn ours_are_taken_out_and_the_rest_stays_byte_exact() {
+        for (lines, rest) in [
+            (
+                &[&b"a=1; __Host-lictor=x; b=\"q=\xff\""[..], b"__Host-lictor-login-1=y; c"][..],
+                &b"a=1; b=\"q=\xff\"; c"[..],
+            ),
+            (&[b"a=1;b=2;;c=\"3;4\" ;__Host-lictor=x;d"], b"a=1;b=2;;c=\"3;4\" ;d"),
+            (&[b"__Host-lictor=x;  a= 1 "], b"a= 1 "),
+        ] {
+            assert_eq!(without_ours(lines), Rest::Others(rest.to_vec()));
+        }
+        assert_eq!(without_ours(&[b" __Host-lictor=x "]), Rest::Nothing);
+        assert_eq!(without_ours(&[b";; __Host-lictor=x ;"]), Rest::Nothing);
+        assert_eq!(without_ours(&[b"a=1;b=2;;c=\"3;4\" ; d"]), Rest::Same);
+        assert_eq!(without_ours(&[]), Rest::Same);
+    }
+
+    #[test]
+    fn a_name_is_matched_whole() {
+        let headers =
+            request(&[b"x__Host-lictor=evil; __Host-lictor=1; __host-lictor=2; __Host-lictor=3"]);
+        let view = RequestView { headers: &headers };
+        let cookies = Cookies::parse(view).unwrap();
+        assert_eq!(cookies.named("__Host-lictor").collect::<Vec<_>>(), [b"1", b"3"]);
+    }
+
+    #[test]
+    fn the_header_is_bounded_on_both_sides() {
+        let fits = vec![b'a'; COOKIE_HEADER];
+        let headers = request(&[&fits]);
+        assert!(Cookies::parse(RequestView { headers: &headers }).is_ok());
+        let headers = request(&[&fits, b"b"]);
+        assert!(Cookies::parse(RequestView { headers: &headers }).is_err());
+    }
+}

@@ -1,0 +1,173 @@
+//! JSON Web Keys (RFC 7517, 7518 §6, 8037): public signature keys, each for exactly the
+//! algorithms that its type allows.
+
+use serde_json::{Map, Value};
+
+use crate::foundation::crypto::from_base64url;
+use crate::foundation::limits::{JWKS_BYTES, JWKS_KEYS, RSA_BITS};
+use crate::wire::jose::Algorithm;
+use crate::wire::jose::compact::Jws;
+use crate::wire::jose::roca;
+use crate::wire::jose::signature::{HostVerifier, Material};
+
+/// A usable public key.
+pub struct PublicKey {
+    /// `kid`, if it has one.
+    pub id: Option<String>,
+    /// `alg`, if the key is bound to one.
+    algorithm: Option<Algorithm>,
+    material: Material,
+}
+
+/// Why a key can't be used. Fixed texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unusable(pub &'static str);
+
+impl PublicKey {
+    /// Reads one JWK.
+    ///
+    /// # Errors
+    /// When it is not a public signature key of a kind and size that Lictor takes.
+    pub fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, Unusable> {
+        match jwk.get("use") {
+            None => {}
+            Some(Value::String(usage)) if usage == "sig" => {}
+            Some(_) => return Err(Unusable("not for signatures")),
+        }
+        if let Some(operations) = jwk.get("key_ops") {
+            let verify = |ops: &Vec<Value>| ops.iter().any(|op| op == "verify");
+            if !operations.as_array().is_some_and(verify) {
+                return Err(Unusable("not for verification"));
+            }
+        }
+        if jwk.contains_key("d") || jwk.contains_key("k") {
+            return Err(Unusable("private or symmetric"));
+        }
+        let id = match jwk.get("kid") {
+            None => None,
+            Some(Value::String(kid)) => Some(kid.clone()),
+            Some(_) => return Err(Unusable("a kid that is no string")),
+        };
+        let algorithm = match jwk.get("alg") {
+            None => None,
+            Some(alg) => {
+                let named = alg.as_str().and_then(Algorithm::named);
+                Some(named.ok_or(Unusable("an alg that can't be allowed"))?)
+            }
+        };
+        let key = Self { id, algorithm, material: material(jwk)? };
+        if key.algorithm.is_some_and(|algorithm| !key.material.fits(algorithm)) {
+            return Err(Unusable("an alg of another key type"));
+        }
+        Ok(key)
+    }
+
+    fn fits(&self, algorithm: Algorithm) -> bool {
+        self.material.fits(algorithm) && self.algorithm.is_none_or(|own| own == algorithm)
+    }
+
+    /// Whether a signed text is of this key; never when its algorithm is not the key's
+    /// (RFC 8725 §3.1).
+    #[must_use]
+    pub fn has_signed(&self, jws: &Jws<'_>, host: &dyn HostVerifier) -> bool {
+        self.fits(jws.algorithm)
+            && self.material.verify(jws.algorithm, jws.signed.as_bytes(), &jws.signature, host)
+    }
+}
+
+fn material(jwk: &Map<String, Value>) -> Result<Material, Unusable> {
+    let text = |name: &str| jwk.get(name).and_then(Value::as_str);
+    let bytes = |name: &str| text(name).and_then(|text| from_base64url(text.as_bytes()));
+    // RFC 7518 §6.2.1.2 asks for full-length coordinates.
+    let coordinates = |length: usize| {
+        let (x, y) = (bytes("x")?, bytes("y")?);
+        (x.len() == length && y.len() == length).then_some((x, y))
+    };
+    match (text("kty"), text("crv")) {
+        (Some("RSA"), None) => {
+            let (n, e) =
+                bytes("n").zip(bytes("e")).ok_or(Unusable("an RSA key without n and e"))?;
+            rsa(&n, &e)
+        }
+        (Some("EC"), Some("P-256")) => coordinates(32)
+            .and_then(|(x, y)| Material::p256(&x, &y))
+            .ok_or(Unusable("not a point of P-256")),
+        (Some("EC"), Some("P-384")) => coordinates(48)
+            .and_then(|(x, y)| Material::p384(&x, &y))
+            .ok_or(Unusable("not a point of P-384")),
+        (Some("OKP"), Some("Ed25519")) => {
+            bytes("x").and_then(|x| Material::ed25519(&x)).ok_or(Unusable("not a point of Ed25519"))
+        }
+        _ => Err(Unusable("another kind of key")),
+    }
+}
+
+fn rsa(n: &[u8], e: &[u8]) -> Result<Material, Unusable> {
+    let leading = n.first().map_or(8, |byte| byte.leading_zeros() as usize);
+    let bits = n.len().saturating_mul(8).saturating_sub(leading);
+    if leading == 8 || !RSA_BITS.contains(&bits) {
+        return Err(Unusable("an RSA modulus outside 2048 to 4096 bits"));
+    }
+    // Every provider's exponent; another one is weak (1, 3) or makes each verification slow.
+    if e != [1, 0, 1] {
+        return Err(Unusable("an RSA exponent other than 65537"));
+    }
+    if roca::is_suspect(n) {
+        return Err(Unusable("an RSA modulus of the vulnerable generator of CVE-2017-15361"));
+    }
+    Material::rsa(n, e).ok_or(Unusable("an RSA key that the verifier refuses"))
+}
+
+/// A set's usable keys, and why the others were left out.
+#[derive(Default)]
+pub struct KeySet {
+    /// In their order.
+    pub keys: Vec<PublicKey>,
+    /// Reasons, for one log line.
+    pub skipped: Vec<&'static str>,
+}
+
+impl KeySet {
+    /// Reads a JWKS answer. Encryption keys, unknown kinds and broken entries are left out.
+    ///
+    /// # Errors
+    /// When it is no JWKS, or no key in it is usable.
+    pub fn parse(body: &[u8]) -> Result<Self, Unusable> {
+        if body.len() > JWKS_BYTES {
+            return Err(Unusable("longer than 256 KiB"));
+        }
+        let value = crate::foundation::json::parse(body).map_err(|_| Unusable("not JSON"))?;
+        let list = value.get("keys").and_then(Value::as_array).ok_or(Unusable("no array keys"))?;
+        if list.len() > JWKS_KEYS {
+            return Err(Unusable("more than 64 keys"));
+        }
+        let mut set = Self::default();
+        for jwk in list {
+            let key = jwk.as_object().ok_or(Unusable("no object")).and_then(PublicKey::from_jwk);
+            match key {
+                Ok(key) => set.keys.push(key),
+                Err(Unusable(why)) => set.skipped.push(why),
+            }
+        }
+        if set.keys.is_empty() { Err(Unusable("no usable signature key")) } else { Ok(set) }
+    }
+
+    /// Whether a key has that `kid`.
+    #[must_use]
+    pub fn has(&self, key_id: &str) -> bool {
+        self.keys.iter().any(|key| key.id.as_deref() == Some(key_id))
+    }
+
+    /// The key that may have signed a text. Without a `kid` only a set with one fitting key
+    /// answers: trying several would let a token choose (OpenID Connect Core §10.1).
+    #[must_use]
+    pub fn select(&self, key_id: Option<&str>, algorithm: Algorithm) -> Option<&PublicKey> {
+        let mut fitting = self
+            .keys
+            .iter()
+            .filter(|key| key_id.is_none() || key.id.as_deref() == key_id)
+            .filter(|key| key.fits(algorithm));
+        let first = fitting.next()?;
+        fitting.next().is_none().then_some(first)
+    }
+}

@@ -1,0 +1,406 @@
+//! Answers of the provider that one worker asks for and all use (refreshes of sessions, exchanges of
+//! client credentials): sealed records in the shared store, one for several answers. Bounded in number
+//! and size, the oldest go first.
+
+use core::marker::PhantomData;
+use core::time::Duration;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::foundation::codec::{Reader, Writer};
+use crate::foundation::crypto;
+use crate::foundation::crypto::{Entropy, Key, derive, random, sha256, to_base64url};
+use crate::foundation::limits::CALLOUT_TIMEOUT;
+use crate::foundation::time::UnixTime;
+use crate::workers::{READ_LATER, SharedStore, Written};
+
+/// Records; answers are spread over them.
+const RECORDS: usize = 256;
+/// Answers in one record,
+const MOST: usize = 8;
+/// and with those that somebody is asking for,
+const LEASES: usize = 64;
+/// and bytes.
+const BYTES: usize = 64 * 1024;
+/// How often a write is tried again that met another one.
+const TRIES: usize = 16;
+/// How long one worker may keep the others from asking: a refresh, and userinfo after it.
+const LEASE: Duration = CALLOUT_TIMEOUT.saturating_mul(2).saturating_add(Duration::from_secs(1));
+
+/// What is shared.
+pub trait Answer: Clone {
+    /// Its binary form.
+    fn encode(&self) -> Vec<u8>;
+    /// Reads the binary form.
+    fn decode(bytes: &[u8]) -> Option<Self>;
+    /// When it was given.
+    fn at(&self) -> UnixTime;
+    /// Up to when the provider has confirmed what it says: of two the later one stands.
+    fn confirmed(&self) -> UnixTime;
+}
+
+/// What an answer is about: random bytes, or a keyed hash.
+pub type Name = [u8; 16];
+
+/// See the module.
+pub struct Answers<T> {
+    key: Key,
+    prefix: String,
+    store: Rc<dyn SharedStore>,
+    entropy: Rc<RefCell<dyn Entropy>>,
+    /// This worker among the others.
+    own: [u8; 8],
+    what: PhantomData<T>,
+}
+
+/// What the other workers know.
+#[derive(Clone, Debug)]
+pub enum Known<T> {
+    /// Nothing.
+    Nothing,
+    /// One of them is asking.
+    Asking,
+    /// The last answer.
+    Done(T),
+}
+
+struct Record<T> {
+    version: Option<u32>,
+    /// Oldest first.
+    entries: Vec<Entry<T>>,
+}
+
+#[derive(Clone)]
+struct Entry<T> {
+    id: Name,
+    /// Until when somebody is asking, and who.
+    leased: UnixTime,
+    by: [u8; 8],
+    kept: Option<T>,
+}
+
+impl<T: Answer> Answers<T> {
+    /// Answers of a kind. `master` is the key that all workers have.
+    #[must_use]
+    pub fn new(
+        purpose: &str,
+        master: &Key,
+        store: Rc<dyn SharedStore>,
+        entropy: Rc<RefCell<dyn Entropy>>,
+    ) -> Self {
+        let key = derive(master, purpose);
+        // The name says nothing, and another key's records stand elsewhere.
+        let prefix = format!("lictor.answers.{}", to_base64url(&sha256(&key)));
+        // Without randomness nothing can be sealed there, so it does not matter who this is.
+        let own = random(&mut *entropy.borrow_mut()).unwrap_or_default();
+        let shared = Self { key, prefix, store, entropy, own, what: PhantomData };
+        for record in 0..RECORDS {
+            // Before there is any worker: from here on only one of several writes wins. What does not
+            // open is an empty record.
+            let name = format!("{}.{record}", shared.prefix);
+            if shared.store.read(&name).is_none() {
+                let _ = shared.store.write(&name, b"0", None);
+            }
+        }
+        shared
+    }
+
+    /// The last answer, whoever is asking.
+    #[must_use]
+    pub fn kept(&self, id: &Name) -> Option<T> {
+        let record = self.read(&self.name(id));
+        record.entries.into_iter().find(|entry| entry.id == *id)?.kept
+    }
+
+    /// What is known.
+    #[must_use]
+    pub fn look(&self, id: &Name, now: UnixTime) -> Known<T> {
+        let record = self.read(&self.name(id));
+        match record.entries.into_iter().find(|entry| entry.id == *id) {
+            Some(entry) if self.is_asked(&entry, now) => Known::Asking,
+            Some(Entry { kept: Some(kept), .. }) => Known::Done(kept),
+            _ => Known::Nothing,
+        }
+    }
+
+    /// Takes it upon this worker to ask; whether it may. Without a store every worker may.
+    #[must_use]
+    pub fn lease(&self, id: &Name, now: UnixTime) -> bool {
+        self.lease_unless(id, now, |_| false)
+    }
+
+    /// The same, unless what somebody has told meanwhile is what this worker wants to know.
+    #[must_use]
+    pub fn lease_unless(&self, id: &Name, now: UnixTime, told: impl Fn(&T) -> bool) -> bool {
+        self.change(id, now, |entry| {
+            if self.is_asked(entry, now) || entry.kept.as_ref().is_some_and(&told) {
+                return false;
+            }
+            (entry.leased, entry.by) = (now.plus(LEASE), self.own);
+            true
+        })
+    }
+
+    /// Tells the others what came of it; gives what stands. If another worker was asking as well, what was
+    /// confirmed later counts, not the later word.
+    pub fn publish(&self, id: &Name, kept: T) -> T {
+        let standing = RefCell::new(kept.clone());
+        // If it finds no place they ask for themselves.
+        let _ = self.change(id, kept.at(), |entry| {
+            if entry.by == self.own {
+                entry.leased = UnixTime::default();
+            }
+            let known = entry.kept.take();
+            // One from the future is of a clock that went back, and would stand until that time.
+            let latest = kept.at().plus(READ_LATER);
+            let known =
+                known.filter(|known| known.confirmed() > kept.confirmed() && known.at() <= latest);
+            entry.kept = Some(known.unwrap_or_else(|| kept.clone()));
+            standing.replace(entry.kept.clone().unwrap_or_else(|| kept.clone()));
+            true
+        });
+        standing.into_inner()
+    }
+
+    /// What was known is true no more.
+    pub fn withdraw(&self, id: &Name, now: UnixTime) {
+        self.amend(id, now, |entries, at| {
+            entries.remove(at);
+            true
+        });
+    }
+
+    /// Changes the entries of a record in which there is one of a name, unless the change declines.
+    fn amend(&self, id: &Name, now: UnixTime, change: impl Fn(&mut Vec<Entry<T>>, usize) -> bool) {
+        let name = self.name(id);
+        for _ in 0..TRIES {
+            let mut record = self.read(&name);
+            let at = record.entries.iter().position(|entry| entry.id == *id);
+            if !at.is_some_and(|at| change(&mut record.entries, at)) {
+                return;
+            }
+            let Some(sealed) = self.seal(&name, record.entries, now) else { return };
+            if self.store.write(&name, &sealed, record.version) != Written::Conflict {
+                return;
+            }
+        }
+    }
+
+    /// This worker has asked and has nothing to tell: another one may ask. What says nothing takes no place
+    /// from what does.
+    pub fn release(&self, id: &Name, now: UnixTime) {
+        self.amend(id, now, |entries, at| {
+            let own = entries.get(at).is_some_and(|entry| entry.by == self.own);
+            match entries.get_mut(at).filter(|_| own) {
+                Some(entry) if entry.kept.is_some() => entry.leased = UnixTime::default(),
+                Some(_) => drop(entries.remove(at)),
+                None => return false,
+            }
+            true
+        });
+    }
+
+    /// Whether another worker is asking.
+    fn is_asked(&self, entry: &Entry<T>, now: UnixTime) -> bool {
+        entry.by != self.own && is_leased(entry, now)
+    }
+
+    /// Changes an entry, unless the change itself declines.
+    fn change(&self, id: &Name, now: UnixTime, change: impl Fn(&mut Entry<T>) -> bool) -> bool {
+        let name = self.name(id);
+        for _ in 0..TRIES {
+            let mut record = self.read(&name);
+            let at = record.entries.iter().position(|entry| entry.id == *id);
+            let mut entry = match at {
+                Some(at) => record.entries.remove(at),
+                None => Entry { id: *id, leased: UnixTime::default(), by: [0; 8], kept: None },
+            };
+            if !change(&mut entry) {
+                return false;
+            }
+            record.entries.push(entry);
+            let Some(sealed) = self.seal(&name, record.entries, now) else { return true };
+            match self.store.write(&name, &sealed, record.version) {
+                Written::Done | Written::NoStore => return true,
+                Written::Conflict => {}
+            }
+        }
+        // Nobody knows who was faster: better twice than never.
+        true
+    }
+
+    fn name(&self, id: &Name) -> String {
+        let [first, ..] = *id;
+        format!("{}.{}", self.prefix, usize::from(first) % RECORDS)
+    }
+
+    fn read(&self, name: &str) -> Record<T> {
+        let stored = self.store.read(name);
+        let version = stored.as_ref().and_then(|stored| stored.version);
+        // What does not open is nobody's.
+        let plain = stored.and_then(|s| crypto::open(&self.key, name.as_bytes(), &s.value));
+        let entries = plain.and_then(|plain| decode(&plain)).unwrap_or_default();
+        Record { version, entries }
+    }
+
+    fn seal(&self, name: &str, mut entries: Vec<Entry<T>>, now: UnixTime) -> Option<Vec<u8>> {
+        // The oldest result goes first, the one that was just written never. A lease without a result is
+        // small, and somebody counts on it; whoever holds it has the result of before.
+        while entries.iter().filter(|entry| entry.kept.is_some()).count() > MOST {
+            let others = entries.len().saturating_sub(1);
+            let oldest = |entry: &Entry<T>| entry.kept.is_some() && !is_leased(entry, now);
+            if let Some(at) = entries.iter().take(others).position(oldest) {
+                entries.remove(at);
+            } else if let Some(leased) = entries.iter_mut().find(|entry| entry.kept.is_some()) {
+                leased.kept = None;
+            }
+        }
+        let surplus = entries.len().saturating_sub(LEASES);
+        entries.drain(..surplus);
+        let mut texts: Vec<Vec<u8>> = entries.iter().map(encode).collect();
+        while texts.len() > 1 && texts.iter().map(Vec::len).sum::<usize>() > BYTES {
+            texts.remove(0);
+        }
+        let entropy = &mut *self.entropy.borrow_mut();
+        crypto::seal(&self.key, name.as_bytes(), &texts.concat(), entropy).ok()
+    }
+}
+
+fn is_leased<T>(entry: &Entry<T>, now: UnixTime) -> bool {
+    // A lease that ends later than any could means that the clock went back.
+    now < entry.leased && entry.leased.since(now) <= LEASE.saturating_add(READ_LATER)
+}
+
+fn encode<T: Answer>(entry: &Entry<T>) -> Vec<u8> {
+    let head = Writer::default().raw(&entry.id).number(entry.leased.millis()).raw(&entry.by);
+    match &entry.kept {
+        None => head.raw(&[0]).finish(),
+        Some(kept) => head.raw(&[1]).bytes(&kept.encode()).finish(),
+    }
+}
+
+fn decode<T: Answer>(plain: &[u8]) -> Option<Vec<Entry<T>>> {
+    let mut fields = Reader::new(plain);
+    let mut entries = Vec::new();
+    while !fields.is_done() {
+        let (id, leased) = (fields.raw()?, UnixTime::from_millis(fields.number()?));
+        let by = fields.raw()?;
+        let kept = match fields.raw()? {
+            [0] => None,
+            [1] => Some(T::decode(fields.bytes()?)?),
+            _ => return None,
+        };
+        entries.push(Entry { id, leased, by, kept });
+    }
+    Some(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+    use crate::foundation::crypto::NoEntropy;
+    use crate::workers::Stored;
+
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    struct Told(UnixTime);
+
+    impl Answer for Told {
+        fn encode(&self) -> Vec<u8> {
+            self.0.millis().to_be_bytes().to_vec()
+        }
+
+        fn decode(bytes: &[u8]) -> Option<Self> {
+            let millis = u64::from_be_bytes(bytes.try_into().ok()?);
+            Some(Self(UnixTime::from_millis(millis)))
+        }
+
+        fn at(&self) -> UnixTime {
+            self.0
+        }
+
+        fn confirmed(&self) -> UnixTime {
+            self.0
+        }
+    }
+
+    #[derive(Default)]
+    struct Memory(RefCell<HashMap<String, Vec<u8>>>);
+
+    impl SharedStore for Memory {
+        fn read(&self, name: &str) -> Option<Stored> {
+            let value = self.0.borrow().get(name).cloned()?;
+            Some(Stored { value, version: None })
+        }
+
+        fn write(&self, name: &str, value: &[u8], _: Option<u32>) -> Written {
+            self.0.borrow_mut().insert(name.to_owned(), value.to_vec());
+            Written::Done
+        }
+    }
+
+    struct Counter(u64);
+
+    impl Entropy for Counter {
+        fn fill(&mut self, buffer: &mut [u8]) -> Result<(), NoEntropy> {
+            self.0 = self.0.wrapping_add(1);
+            buffer.iter_mut().zip(self.0.to_be_bytes().iter().cycle()).for_each(|(b, n)| *b = *n);
+            Ok(())
+        }
+    }
+
+    fn name(number: u8) -> Name {
+        // All in one record.
+        let mut name = [7; 16];
+        name[15] = number;
+        name
+    }
+
+    #[test]
+    fn attempts_that_come_to_nothing_push_no_answer_out() {
+        let store: Rc<dyn SharedStore> = Rc::new(Memory::default());
+        let entropy = || Rc::new(RefCell::new(Counter(0)));
+        let answers = Answers::<Told>::new("test", &[1; 32], Rc::clone(&store), entropy());
+        let now = UnixTime::from_secs(1000);
+        assert!(answers.lease(&name(0), now));
+        answers.publish(&name(0), Told(now));
+        for number in 1..=200 {
+            assert!(answers.lease(&name(number), now));
+            answers.release(&name(number), now);
+        }
+        assert_eq!(answers.kept(&name(0)), Some(Told(now)));
+    }
+
+    #[test]
+    fn what_was_told_meanwhile_is_not_asked_for_again() {
+        let store: Rc<dyn SharedStore> = Rc::new(Memory::default());
+        let worker = |seed| {
+            let entropy = Rc::new(RefCell::new(Counter(seed)));
+            Answers::<Told>::new("test", &[1; 32], Rc::clone(&store), entropy)
+        };
+        let (first, second) = (worker(0), worker(99));
+        let now = UnixTime::from_secs(1000);
+        assert!(first.lease_unless(&name(0), now, |_| true));
+        assert!(!second.lease_unless(&name(0), now, |_| true), "the first one is asking");
+        first.publish(&name(0), Told(now));
+        assert!(!second.lease_unless(&name(0), now, |told| told.0 == now), "and has told");
+        assert!(second.lease_unless(&name(0), now, |told| told.0 > now), "which is known");
+    }
+
+    #[test]
+    fn an_answer_from_the_future_does_not_stand() {
+        let store: Rc<dyn SharedStore> = Rc::new(Memory::default());
+        let entropy = Rc::new(RefCell::new(Counter(0)));
+        let answers = Answers::<Told>::new("test", &[1; 32], store, entropy);
+        let (now, later) = (UnixTime::from_secs(1000), UnixTime::from_secs(1600));
+        answers.publish(&name(0), Told(later));
+        assert_eq!(answers.publish(&name(0), Told(now)), Told(now));
+        let soon = UnixTime::from_secs(1003);
+        answers.publish(&name(0), Told(soon));
+        assert_eq!(answers.publish(&name(0), Told(now)), Told(soon), "read a moment later");
+    }
+}
