@@ -44,8 +44,8 @@ pub fn page() -> String {
     for (road, purpose) in ROADS {
         page += &format!("- {}: {purpose}\n", code(road));
     }
-    page += "\n✓ works. ✗ is refused, and the number refers to the reason. – means that this version has no such \
-             client.\n";
+    page += "\n✓ works. ✗ is refused, and the number refers to the reason.\n";
+    page += "– means that this version has no such client.\n";
     for (at, version) in PREFECT_VERSIONS.iter().enumerate().rev() {
         let columns = ROADS.map(|(road, _)| format!(" {} |", short(road))).concat();
         page += &format!("\n## Prefect {version}\n| credential | setting |{columns}\n");
@@ -58,7 +58,7 @@ pub fn page() -> String {
     }
     page += "\n## Refused combinations\n";
     for (number, why) in (1..).zip(&notes) {
-        page += &format!("{number}. {}. Use {}.\n", why.reason, why.instead);
+        page += &format!("{number}. {}.\n   Use {}.\n", why.reason, why.instead);
     }
     page
 }

@@ -217,8 +217,8 @@ const UNSIGNED: Cell = Fails(
 const LEFT_OUT: Cell = Fails(
     "closed 1008",
     &Why {
-        reason: "On these sockets the client uses `PREFECT_API_KEY` for Prefect Cloud only, and sends \
-                 an empty token",
+        reason: "These sockets use `PREFECT_API_KEY` for Prefect Cloud only; the client sends an \
+                 empty token",
         instead: "`PREFECT_API_AUTH_STRING=<name>:<secret>`",
     },
 );
@@ -231,8 +231,7 @@ const TWO: Cell = Fails(
 );
 const NO_CERTIFICATE: Why = Why {
     reason: "Prefect has settings for the CA that the client trusts, but none for a client certificate",
-    instead: "a proxy next to the client that presents the certificate, such as a service mesh sidecar, \
-              or another credential",
+    instead: "a proxy that presents it (such as a service mesh sidecar), or another credential",
 };
 const NO_SOCKET: Cell = Fails("closed 1008", &NO_CERTIFICATE);
 const NO_CHANNEL: Cell = Fails("authentication_failed", &NO_CERTIFICATE);
