@@ -1,6 +1,6 @@
-"""Creates the work pool and the deployment, through Lictor, with the machines' API key.
+"""Creates the work pool and the deployment through Lictor, with the machines' API key.
 
-A job that may run any number of times: what is there already is left or updated.
+This job can run any number of times. It keeps or updates what exists.
 """
 
 import os
@@ -19,7 +19,7 @@ FLOWS = Path(__file__).parent
 
 
 def wait_for_lictor(url: str, limit: float = 180) -> None:
-    """Ready means: Lictor has Keycloak's keys. A client that came earlier would get 503."""
+    """Waits until Lictor has Keycloak's keys. Before that, clients get 503."""
     context = ssl.create_default_context(cafile=os.environ["PREFECT_API_SSL_CERT_FILE"])
     end = time.monotonic() + limit
     while True:

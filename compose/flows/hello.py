@@ -1,4 +1,4 @@
-"""A small flow with a task and logs: what the worker of this stack runs through Lictor."""
+"""A small flow with a task and logs. This stack's worker runs it through Lictor."""
 
 from prefect import flow, get_run_logger, task
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Run by the postgres image once, while its volume is empty: a user and a database each for Prefect
-# and Keycloak, so that neither can read the other's.
+# The postgres image runs this once, while its volume is empty. It creates a user and a database
+# each for Prefect and Keycloak, so that neither can read the other's data.
 set -eu
 psql --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres \
     --set prefect_password="$PREFECT_DB_PASSWORD" \

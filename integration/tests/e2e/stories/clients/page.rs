@@ -1,36 +1,42 @@
-//! docs/clients.md.
+//! The text of docs/clients.md.
 
 use lictor_integration::tools::PREFECT_VERSIONS;
 
 use super::table::{Cell, KINDS, ROADS, Why};
 
-/// Writes it.
+/// Writes the page.
 pub const COMMAND: &str =
     "LICTOR_WRITE_CLIENTS=1 cargo test --locked -p lictor-integration --test e2e -- clients.md";
 
 const HEAD: &str = "\
 # What to set in Prefect's clients
 
-This page is written from `integration/tests/e2e/stories/clients/table.rs`, and the end-to-end tests measure
-every cell with Prefect's own clients, each against a server of its version. To change it, change that file and run
+The end-to-end tests generate this page from
+`integration/tests/e2e/stories/clients/table.rs`. They measure every cell with Prefect's own
+clients, each against a server of the same version. To change the page, edit that file and run
 `{command}`.
 
-**Set `PREFECT_API_URL=https://…/api` and `PREFECT_API_AUTH_STRING=<name>:<secret>`.** From Prefect 3.6.29 on
-that reaches everything with every kind of secret. With 3.4.13 set `PREFECT_CLIENT_CUSTOM_HEADERS` instead.
+**Set `PREFECT_API_URL=https://…/api` and `PREFECT_API_AUTH_STRING=<name>:<secret>`.** From Prefect
+3.6.29 on, this works everywhere with every kind of secret. With 3.4.13, set
+`PREFECT_CLIENT_CUSTOM_HEADERS` instead.
 
-Client credentials or an API key are for workers, a personal token for people at the command line. An access token ends
-after minutes, and Prefect's clients do not renew it: it is for jobs that are shorter than that. Prefect's own string counts
-only with `machines.accept_auth_string`. The tables are for a role that may all this; an operator opens neither the
-sockets of task workers nor those of workers ([roles](roles.md)). How Lictor judges each kind is in
-[machines.md](machines.md).
+- **Client credentials and API keys** are for workers.
+- **Personal tokens** are for people at the command line.
+- **Access tokens** expire after minutes, and Prefect's clients do not renew them. They are for
+  jobs that are shorter than that.
+- **Prefect's own string** is accepted only with `machines.accept_auth_string`.
 
-A ✗ below `/events/in` is easily overlooked: the client prints a warning, the flow run completes, and Prefect
-never hears of its task runs (measured with {newest}).
+The tables are for a role that may use every socket. An operator can open neither the task workers'
+sockets nor the workers' sockets ([roles](roles.md)). [Machines](machines.md) describes how Lictor
+judges each kind of credential.
 
-The columns are what a client connects to, below `/api`:
+A ✗ in the column `/events/in` is easy to overlook. The client prints a warning and the flow run
+completes, but Prefect never receives its task runs (measured with {newest}).
+
+The columns are the paths below `/api` that a client connects to:
 ";
 
-/// The page as it should be.
+/// The page that the table describes.
 pub fn page() -> String {
     let mut notes: Vec<&Why> = Vec::new();
     let newest = PREFECT_VERSIONS.last().copied().unwrap_or_default();
@@ -38,7 +44,8 @@ pub fn page() -> String {
     for (road, purpose) in ROADS {
         page += &format!("- {}: {purpose}\n", code(road));
     }
-    page += "\n✓ works, ✗ is refused (the number says why), – this version has no such client.\n";
+    page += "\n✓ works. ✗ is refused, and the number refers to the reason.\n";
+    page += "– means that this version has no such client.\n";
     for (at, version) in PREFECT_VERSIONS.iter().enumerate().rev() {
         let columns = ROADS.map(|(road, _)| format!(" {} |", short(road))).concat();
         page += &format!("\n## Prefect {version}\n| credential | setting |{columns}\n");
@@ -49,9 +56,9 @@ pub fn page() -> String {
                 &format!("| {} | {} |{}\n", kind.credential, code(kind.setting), cells.concat());
         }
     }
-    page += "\n## What is refused, and what to set instead\n";
+    page += "\n## Refused combinations\n";
     for (number, why) in (1..).zip(&notes) {
-        page += &format!("{number}. Why: {}. Instead: {}.\n", why.reason, why.instead);
+        page += &format!("{number}. {}.\n   Use {}.\n", why.reason, why.instead);
     }
     page
 }
@@ -71,13 +78,13 @@ fn sign(cell: Cell, notes: &mut Vec<&'static Why>) -> String {
     }
 }
 
-/// Settings and paths; words stay words.
+/// Settings and paths as code, words as they are.
 fn code(text: &str) -> String {
     let is_code = text.contains('=') || text.starts_with('/');
     if is_code { format!("`{text}`") } else { text.to_owned() }
 }
 
-/// A column's name.
+/// The heading of a column.
 fn short(road: &str) -> String {
     match road.split('/').nth(1) {
         Some("task_runs") => "task runs".to_owned(),

@@ -1,5 +1,5 @@
-//! What Prefect's clients reach with which credential: expected here, measured by the story that
-//! runs them, shown in docs/clients.md.
+//! What Prefect's clients reach with each credential. The end-to-end story measures every cell, and
+//! docs/clients.md shows the result.
 
 use lictor_integration::secrets::MACHINE;
 use lictor_integration::tools::PREFECT_VERSIONS;
@@ -12,23 +12,23 @@ use crate::stories::exchanges::worker;
 use crate::stories::personal_tokens::personal_token;
 use crate::world::world;
 
-/// Where clients connect, as `roads.py` names it; and what for.
+/// Where clients connect, as `roads.py` names it, and the purpose.
 pub const ROADS: [(&str, &str); 6] = [
     ("HTTP", "the API itself"),
     ("/events/in", "events that workers and flow runs send"),
-    ("/events/out", "whoever waits for runs and events"),
-    ("/logs/out", "whoever follows logs"),
+    ("/events/out", "clients that wait for runs and events"),
+    ("/logs/out", "clients that follow logs"),
     ("/task_runs/subscriptions/scheduled", "task workers (`.delay()`)"),
-    ("/work_pools/{name}/workers/connect", "workers; without it they go on by HTTP"),
+    ("/work_pools/{name}/workers/connect", "workers; without it they use HTTP"),
 ];
 
-/// What happens to a client on a road.
+/// What happens to a client there.
 #[derive(Clone, Copy)]
 pub enum Cell {
     Works,
-    /// This version has no client for it.
+    /// This version has no such client.
     NoClient,
-    /// What the client hears, and why.
+    /// What the client receives, and why.
     Fails(&'static str, &'static Why),
 }
 
@@ -39,7 +39,7 @@ pub struct Why {
     pub instead: &'static str,
 }
 
-/// By version, as in `PREFECT_VERSIONS`, and road.
+/// By version, as in `PREFECT_VERSIONS`, and by place to connect to.
 pub type Roads = [[Cell; ROADS.len()]; PREFECT_VERSIONS.len()];
 
 /// A credential in one of the places that Prefect's settings have for it.
@@ -47,12 +47,12 @@ pub struct Kind {
     pub credential: &'static str,
     /// What people set.
     pub setting: &'static str,
-    /// The same for the test, at a gate.
+    /// The same setting for the test, in a lane with its own gate.
     pub environment: fn(&Lane) -> Vec<(&'static str, String)>,
     pub expected: Roads,
 }
 
-/// Every kind. One more: a line here, and docs/clients.md written anew.
+/// Every kind of credential. To add one, add an entry and regenerate docs/clients.md.
 pub const KINDS: &[Kind] = &[
     Kind {
         credential: "API key",
@@ -154,7 +154,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         credential: "client certificate",
         setting: "(Prefect has no setting for one)",
-        // The nearest that there is: whom the client trusts.
+        // The closest setting: the CA that the client trusts.
         environment: |_| {
             vec![("SSL_CERT_FILE", world().stack.ca_file.to_string_lossy().into_owned())]
         },
@@ -162,7 +162,7 @@ pub const KINDS: &[Kind] = &[
     },
 ];
 
-/// All that `api` and `client` settings of any version say about TLS: no certificate of one's own.
+/// All TLS settings under `api` and `client` in any version. None is for a client certificate.
 pub const TLS_SETTINGS: [&str; 2] = ["api.ssl_cert_file", "api.tls_insecure_skip_verify"];
 
 #[rustfmt::skip]
@@ -189,7 +189,7 @@ const BY_HEADER: Roads = [
     /* 3.8.8  */ [Works, Works,     Works,     Works,   Works,    Works],
 ];
 
-/// In 3.8 the auth string is a header on `/events/in`, too.
+/// Since 3.8 the auth string is also a header on `/events/in`.
 #[rustfmt::skip]
 const BY_BOTH: Roads = [
     //            HTTP   events/in  events/out logs/out task runs worker channel
@@ -198,7 +198,7 @@ const BY_BOTH: Roads = [
     /* 3.8.8  */ [TWO,   TWO,       Works,     Works,   Works,    Works],
 ];
 
-/// From 3.6 on, clients of events and logs ask for the server's version first.
+/// Since 3.6, clients for events and logs request the server's version first.
 #[rustfmt::skip]
 const NOTHING_SENT: Roads = [
     //            HTTP       events/in  events/out logs/out   task runs  worker channel
@@ -210,14 +210,14 @@ const NOTHING_SENT: Roads = [
 const UNSIGNED: Cell = Fails(
     "closed 1008",
     &Why {
-        reason: "this version sends events with no credential but its custom headers",
+        reason: "This version sends events with its custom headers as the only credential",
         instead: "`PREFECT_CLIENT_CUSTOM_HEADERS`, or Prefect 3.6.29 with `PREFECT_API_AUTH_STRING`",
     },
 );
 const LEFT_OUT: Cell = Fails(
     "closed 1008",
     &Why {
-        reason: "on these sockets `PREFECT_API_KEY` counts for Prefect Cloud only; the client sends an \
+        reason: "These sockets use `PREFECT_API_KEY` for Prefect Cloud only; the client sends an \
                  empty token",
         instead: "`PREFECT_API_AUTH_STRING=<name>:<secret>`",
     },
@@ -225,14 +225,13 @@ const LEFT_OUT: Cell = Fails(
 const TWO: Cell = Fails(
     "HTTP 400",
     &Why {
-        reason: "the request carries two credentials, and Lictor does not choose",
-        instead: "one of the two",
+        reason: "The request carries two credentials, and Lictor does not choose",
+        instead: "only one of the two",
     },
 );
 const NO_CERTIFICATE: Why = Why {
-    reason: "Prefect's settings name whom the client trusts, and no certificate of its own",
-    instead: "a proxy beside the client that shows the certificate (a service mesh's sidecar), or \
-              another credential",
+    reason: "Prefect has settings for the CA that the client trusts, but none for a client certificate",
+    instead: "a proxy that presents it (such as a service mesh sidecar), or another credential",
 };
 const NO_SOCKET: Cell = Fails("closed 1008", &NO_CERTIFICATE);
 const NO_CHANNEL: Cell = Fails("authentication_failed", &NO_CERTIFICATE);
@@ -240,7 +239,7 @@ const NO_ANSWER: Cell = Fails("HTTP 401", &NO_CERTIFICATE);
 
 fn auth_string(secret: &str) -> (&'static str, String) {
     let pair = format!("{MACHINE}:{secret}");
-    // As the client sends it, it must not stand in any log either.
+    // The encoded form that the client sends must not appear in any log either.
     let _header = basic(&pair);
     ("PREFECT_API_AUTH_STRING", pair)
 }
