@@ -3,11 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-
-#[path = "../../filter/core/tests/frames/hostile.rs"]
-mod hostile;
-#[path = "../../filter/core/tests/world/mod.rs"]
-mod world;
+use lictor_core::testing::hostile;
 
 fuzz_target!(|input: &[u8]| {
     let (pieces, sent) = input.split_at(input.len().min(4));

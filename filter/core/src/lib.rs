@@ -22,28 +22,51 @@
     )
 )]
 
-pub mod answer;
-pub mod config;
-pub mod credential;
-pub mod foundation;
-pub mod gate;
-pub mod identity;
-pub mod login;
-pub mod policy;
-pub mod prefect;
-pub mod provider;
-pub mod refusal;
-pub mod sealing;
-pub mod session;
-pub mod site;
-pub mod telemetry;
-pub mod wire;
-pub mod workers;
+mod answer;
+mod config;
+mod credential;
+mod foundation;
+mod gate;
+mod identity;
+mod login;
+mod policy;
+mod prefect;
+mod provider;
+mod refusal;
+mod sealing;
+mod session;
+mod site;
+mod telemetry;
+mod wire;
+mod workers;
 
+/// What this crate's tests stand on, for the tests, benchmarks and fuzzers of others: only with the feature
+/// `testing`, which the filter never has.
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+#[path = "../tests/world/mod.rs"]
+pub mod testing;
 #[cfg(test)]
 #[path = "../tests/mod.rs"]
 mod tests;
 
+pub use answer::reply::Reply;
 pub use config::Config;
-pub use gate::{Cx, Gate};
-pub use site::Site;
+pub use config::error::ConfigErrors;
+pub use foundation::crypto::{Entropy, Hash, NoEntropy};
+pub use foundation::limits::HELD;
+pub use foundation::stream::StreamId;
+pub use foundation::time::UnixTime;
+pub use gate::decision::{DataStep, Decision, ResponseStep};
+pub use gate::{Cx, Gate, Interest};
+pub use identity::role::Role;
+pub use policy::authorize::Permit;
+pub use provider::callout::{Callout, CalloutReply};
+pub use site::sockets::Settings;
+pub use site::{Host, Site, SiteCall};
+pub use telemetry::event::{Event, Labels};
+pub use wire::http::edit::{RequestEdit, ResponseEdit};
+pub use wire::http::request::{RequestView, ResponseView};
+pub use wire::jose::signature::HostVerifier;
+pub use wire::peer::{Certificate, Peer};
+pub use workers::{SharedStore, Stored, Written};

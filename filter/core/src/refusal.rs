@@ -8,7 +8,7 @@ use crate::identity::principal::Principal;
 
 /// Why a request is not forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub(crate) enum Reason {
     // The request.
     /// A target that reads in two ways.
     AmbiguousTarget,
@@ -98,23 +98,23 @@ pub enum Reason {
 
 /// What a reason means to each reader.
 #[derive(Clone, Copy, Debug)]
-pub struct Meaning {
+pub(crate) struct Meaning {
     /// HTTP status.
-    pub status: u16,
+    pub(crate) status: u16,
     /// Stable name in answers, logs and metrics.
-    pub code: &'static str,
+    pub(crate) code: &'static str,
     /// The sentence that the client is shown: nothing of the request is in it.
-    pub text: &'static str,
+    pub(crate) text: &'static str,
     /// `error` of the `Bearer` challenge (RFC 6750 §3.1), where one is due.
-    pub challenge: Option<&'static str>,
+    pub(crate) challenge: Option<&'static str>,
     /// `Retry-After` in seconds.
-    pub retry_after: Option<u32>,
+    pub(crate) retry_after: Option<u32>,
 }
 
 impl Reason {
     /// The table.
     #[must_use]
-    pub const fn meaning(self) -> Meaning {
+    pub(crate) const fn meaning(self) -> Meaning {
         const fn plain(status: u16, code: &'static str, text: &'static str) -> Meaning {
             Meaning { status, code, text, challenge: None, retry_after: None }
         }
@@ -245,50 +245,50 @@ impl Reason {
 
 /// A refusal with what the operator needs to see. Nothing secret goes in here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// Why.
-    pub reason: Reason,
+    pub(crate) reason: Reason,
     /// What was seen, for the log.
-    pub seen: String,
+    pub(crate) seen: String,
     /// What was wanted, for the log.
-    pub wanted: String,
+    pub(crate) wanted: String,
     /// What it is about, for the client: a fixed name, nothing of the request.
-    pub about: Option<&'static str>,
+    pub(crate) about: Option<&'static str>,
     /// Who asked, if that is proved.
-    pub principal: Option<Rc<Principal>>,
+    pub(crate) principal: Option<Rc<Principal>>,
 }
 
 impl Refusal {
     /// A refusal without details.
     #[must_use]
-    pub fn new(reason: Reason) -> Self {
+    pub(crate) fn new(reason: Reason) -> Self {
         Self { reason, seen: String::new(), wanted: String::new(), about: None, principal: None }
     }
 
     /// What was seen; shortened and made printable.
     #[must_use]
-    pub fn seen(mut self, seen: impl AsRef<str>) -> Self {
+    pub(crate) fn seen(mut self, seen: impl AsRef<str>) -> Self {
         self.seen = shown(seen.as_ref());
         self
     }
 
     /// What was wanted.
     #[must_use]
-    pub fn wanted(mut self, wanted: impl AsRef<str>) -> Self {
+    pub(crate) fn wanted(mut self, wanted: impl AsRef<str>) -> Self {
         self.wanted = shown(wanted.as_ref());
         self
     }
 
     /// What it is about: the claim that does not fit, say.
     #[must_use]
-    pub const fn about(mut self, about: &'static str) -> Self {
+    pub(crate) const fn about(mut self, about: &'static str) -> Self {
         self.about = Some(about);
         self
     }
 
     /// Who asked.
     #[must_use]
-    pub fn by(mut self, principal: Rc<Principal>) -> Self {
+    pub(crate) fn by(mut self, principal: Rc<Principal>) -> Self {
         self.principal = Some(principal);
         self
     }

@@ -10,7 +10,7 @@ const VERSION: u8 = 1;
 
 /// What a sealed text is for. A text sealed for one purpose opens for no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// The session cookie.
     Session,
     /// A login attempt's cookie.
@@ -39,24 +39,24 @@ impl Purpose {
 }
 
 /// Seals and opens for one purpose.
-pub struct Sealer {
+pub(crate) struct Sealer {
     /// Key ids and derived keys; the first seals.
     keys: Vec<([u8; 4], Key)>,
     binding: Vec<u8>,
 }
 
 /// What opening gives.
-pub struct Opened {
+pub(crate) struct Opened {
     /// The bytes.
-    pub plain: Vec<u8>,
+    pub(crate) plain: Vec<u8>,
     /// Sealed with an older key: to be sealed again.
-    pub stale: bool,
+    pub(crate) stale: bool,
 }
 
 impl Sealer {
     /// Derives the purpose's keys.
     #[must_use]
-    pub fn new(purpose: Purpose, config: &Config) -> Self {
+    pub(crate) fn new(purpose: Purpose, config: &Config) -> Self {
         let keys = config.secrets.cookie_keys.iter().map(|master| {
             let [a, b, c, d, ..] = crypto::derive(master, "key id");
             ([a, b, c, d], crypto::derive(master, purpose.label()))
@@ -79,7 +79,7 @@ impl Sealer {
     ///
     /// # Errors
     /// When the host has no randomness.
-    pub fn seal(
+    pub(crate) fn seal(
         &self,
         name: &str,
         plain: &[u8],
@@ -92,7 +92,7 @@ impl Sealer {
 
     /// Opens what [`Self::seal`] made for that name, under any of the keys.
     #[must_use]
-    pub fn open(&self, name: &str, text: &[u8]) -> Option<Opened> {
+    pub(crate) fn open(&self, name: &str, text: &[u8]) -> Option<Opened> {
         let bytes = crypto::from_base64url(text)?;
         let (version, rest) = bytes.split_first()?;
         let (id, sealed) = rest.split_first_chunk::<4>()?;

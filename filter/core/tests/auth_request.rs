@@ -3,9 +3,9 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::tests::world::browser::Browser;
-use crate::tests::world::idp::Mood;
-use crate::tests::world::{
+use crate::testing::browser::Browser;
+use crate::testing::idp::Mood;
+use crate::testing::{
     API_KEY, AUTH_REQUEST_SECRET, AUTH_STRING, World, basic, configuration, reply_header, request,
     request_to,
 };
@@ -158,7 +158,7 @@ fn the_proxy_s_secret_never_reaches_prefect() {
     let key = basic(&format!("etl:{API_KEY}"));
     let headers = request("GET", "/api/flows/1", &[("authorization", &key), SECRET]);
     let sent = world.request(&headers).1.forwarded();
-    assert_eq!(crate::tests::world::header(&sent, SECRET.0), None);
+    assert_eq!(crate::testing::header(&sent, SECRET.0), None);
 }
 
 /// A proxy that adds its secret to what the client sent would have switched the operation off.

@@ -9,9 +9,9 @@ use std::rc::Rc;
 use crate::Site;
 use crate::answer::reply::Reply;
 use crate::foundation::crypto::to_base64url;
-use crate::tests::world::browser::Browser;
-use crate::tests::world::store::MemoryStore;
-use crate::tests::world::{
+use crate::testing::browser::Browser;
+use crate::testing::store::MemoryStore;
+use crate::testing::{
     Headers, Outcome, World, compile, configuration, host, reply_header, request,
 };
 use crate::wire::http::query::encode;
@@ -38,7 +38,7 @@ fn worker(store: &Rc<MemoryStore>) -> World {
 
 fn claims(world: &World) -> Value {
     json!({
-        "iss": crate::tests::world::ISSUER, "aud": "prefect", "iat": world.now.secs(),
+        "iss": crate::testing::ISSUER, "aud": "prefect", "iat": world.now.secs(),
         "exp": world.now.secs() + 120, "jti": "j1", "typ": "Logout", "sub": "alice-1", "sid": "sid-1",
         "events": {EVENT: {}},
     })
@@ -168,7 +168,7 @@ fn tokens_that_do_not_fit_end_nothing() {
         let mut world = worker(&Rc::default());
         let alice = logged_in(&mut world, Some("sid-1"));
         let mut claims = claims(&world);
-        crate::tests::world::idp::merge(&mut claims, &patch);
+        crate::testing::idp::merge(&mut claims, &patch);
         let reply = log_out(&mut world, &claims);
         assert_eq!(reply.status, 400, "{row}");
         let body: Value = serde_json::from_slice(&reply.body).unwrap();
@@ -239,7 +239,7 @@ fn bodies_that_are_no_form_with_one_token_are_refused() {
     assert_eq!(world.request(&get).1.reply().status, 405);
     assert!(counts(&mut world, &alice));
     // The charset may be named, and whatever host the provider calls.
-    let headers = crate::tests::world::request_to(
+    let headers = crate::testing::request_to(
         "10.0.0.7:8443",
         "POST",
         "/oauth2/backchannel_logout",
@@ -308,6 +308,6 @@ fn when_the_list_is_full_what_is_older_must_recheck() {
     let bytes: usize = store.0.borrow().values().map(|(value, _)| value.len()).sum();
     assert!(bytes < 512 * 1024, "{bytes} bytes for 20,000 logouts");
     // Her mark is lost, so the provider is asked, which has ended the session.
-    world.idp.mood = crate::tests::world::idp::Mood::RefreshRefused;
+    world.idp.mood = crate::testing::idp::Mood::RefreshRefused;
     assert!(!counts(&mut world, &alice));
 }

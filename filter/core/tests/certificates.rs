@@ -5,7 +5,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::Config;
 use crate::foundation::crypto::{sha256, to_base64url};
-use crate::tests::world::{World, basic, configuration, environment, header, request};
+use crate::testing::{World, basic, configuration, environment, header, request};
 use crate::wire::peer::Certificate;
 use serde_json::{Value, json};
 

@@ -5,8 +5,8 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::gate::Interest;
 use crate::gate::decision::DataStep;
-use crate::tests::world::browser::{Browser, NAVIGATION, SCRIPT};
-use crate::tests::world::{
+use crate::testing::browser::{Browser, NAVIGATION, SCRIPT};
+use crate::testing::{
     API_KEY, Headers, World, configuration, edited, header, reply_header, request,
 };
 use crate::wire::http::edit::ResponseEdit;

@@ -1,7 +1,7 @@
 //! A configuration is compiled whole, or every problem in it is told at once.
 
 use crate::config::Config;
-use crate::tests::world::{configuration, environment};
+use crate::testing::{configuration, environment};
 use serde_json::{Value, json};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -157,7 +157,7 @@ fn cookie_keys_are_counted_and_measured() {
             if name == "LICTOR_COOKIE_KEYS" { Some(text.clone()) } else { environment(name) }
         })
     };
-    let one = crate::tests::world::COOKIE_KEY;
+    let one = crate::testing::COOKIE_KEY;
     assert_eq!(keys(&format!("{one}, {one}")).unwrap().secrets.cookie_keys.len(), 2);
     for bad in ["", ",", "short", &format!("{one},"), &format!("{one}="), &one[1..]] {
         assert!(keys(bad).is_err(), "{bad}");

@@ -3,8 +3,8 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::tests::world::browser::Browser;
-use crate::tests::world::{World, edited, header};
+use crate::testing::browser::Browser;
+use crate::testing::{World, edited, header};
 
 const NAMES: [&str; 4] = ["__Host-lictor", "__Host-lictor-2", "__Host-lictor-3", "__Host-lictor-4"];
 
@@ -86,7 +86,7 @@ fn pieces_go_when_the_session_shrinks_or_ends() {
     let (mut world, mut browser) = logged_in(8700);
     world.idp.refresh_token_length = 700;
     world.pass(300);
-    let headers = browser.headers("GET", "/api/flows/1", &crate::tests::world::browser::SCRIPT);
+    let headers = browser.headers("GET", "/api/flows/1", &crate::testing::browser::SCRIPT);
     let (mut gate, outcome) = world.request(&headers);
     outcome.forwarded();
     let lines = [(":status".to_owned(), b"200".to_vec())];

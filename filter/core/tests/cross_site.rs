@@ -4,8 +4,8 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::tests::world::browser::Browser;
-use crate::tests::world::{Outcome, PUBLIC, World, code};
+use crate::testing::browser::Browser;
+use crate::testing::{Outcome, PUBLIC, World, code};
 
 const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "PUT", "DELETE"];
 const ORIGINS: [(&str, Option<&str>); 5] = [

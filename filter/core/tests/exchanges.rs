@@ -10,9 +10,9 @@ use crate::foundation::limits::EXCHANGES_OF_CLIENT;
 use crate::gate::decision::DataStep;
 use crate::provider::callout::CalloutReply;
 use crate::site::SiteCall;
-use crate::tests::world::idp::Mood;
-use crate::tests::world::store::MemoryStore;
-use crate::tests::world::{
+use crate::testing::idp::Mood;
+use crate::testing::store::MemoryStore;
+use crate::testing::{
     AUTH_STRING, Headers, Outcome, World, auth_frame, basic, code, compile, configuration, header,
     host, reply_of, request,
 };

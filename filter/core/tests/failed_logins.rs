@@ -4,8 +4,8 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::answer::reply::Reply;
-use crate::tests::world::browser::{Browser, SCRIPT};
-use crate::tests::world::{World, code, header, reply_header};
+use crate::testing::browser::{Browser, SCRIPT};
+use crate::testing::{World, code, header, reply_header};
 use crate::wire::http::query::only;
 
 const FAILED: &str = "__Host-lictor-failed";
@@ -32,7 +32,7 @@ fn a_stray_callback_is_one_fresh_login() {
         let location = reply_header(&reply, "location").unwrap().to_owned();
         let query = location.split_once('?').unwrap().1;
         world.idp.nonce = only(query, "nonce").unwrap().unwrap().into_owned();
-        let iss = crate::wire::http::query::encode_value(crate::tests::world::ISSUER);
+        let iss = crate::wire::http::query::encode_value(crate::testing::ISSUER);
         let back = format!("/oauth2/callback?state={state}&code=c&iss={iss}");
         assert_eq!(browser.load(&mut world, &back).reply().status, 302);
         assert!(browser.session().is_some() && !browser.cookies.contains_key(FAILED));
@@ -100,7 +100,7 @@ fn a_code_that_the_provider_does_not_know_is_one_fresh_login() {
     let reply = browser.load(&mut world, &callback).reply();
     assert!(state_of(&reply).ends_with(".again"));
     let state = state_of(&reply);
-    let iss = crate::wire::http::query::encode_value(crate::tests::world::ISSUER);
+    let iss = crate::wire::http::query::encode_value(crate::testing::ISSUER);
     let back = format!("/oauth2/callback?state={state}&code=c&iss={iss}");
     let reply = browser.load(&mut world, &back).reply();
     assert_eq!(reply.status, 400, "once, not for ever");
@@ -119,7 +119,7 @@ fn whoever_signs_in_is_not_somebody_else_meanwhile() {
     let reply = browser.load(&mut world, &callback).reply();
     assert_eq!(
         reply_header(&reply, "location"),
-        Some(format!("{}/", crate::tests::world::PUBLIC).as_str())
+        Some(format!("{}/", crate::testing::PUBLIC).as_str())
     );
     let seen = browser.fetch(&mut world, "GET", "/api/flows/1").forwarded();
     assert_eq!(header(&seen, "cookie"), None);

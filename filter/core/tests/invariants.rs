@@ -1,8 +1,8 @@
 //! The invariants of docs/architecture.md, tried on generated requests.
 
 use crate::session::cookie::{Found, SessionCookie};
-use crate::tests::world::browser::{Browser, SCRIPT};
-use crate::tests::world::{
+use crate::testing::browser::{Browser, SCRIPT};
+use crate::testing::{
     API_KEY, AUTH_STRING, CLIENT_SECRET, COOKIE_KEY, Headers, Outcome, World, basic, replaced,
     request,
 };
@@ -146,7 +146,7 @@ proptest! {
         let path = format!("/oauth2/start?rd={}", crate::wire::http::query::encode_value(&wish));
         let end = browser.log_in(&mut world, &path);
         let end = url::Url::parse(&end).unwrap();
-        prop_assert_eq!(end.origin().ascii_serialization(), crate::tests::world::PUBLIC);
+        prop_assert_eq!(end.origin().ascii_serialization(), crate::testing::PUBLIC);
     }
 }
 
@@ -156,7 +156,7 @@ fn every_single_bit_change_of_a_cookie_is_no_session() {
     let (mut world, mut browser) = (World::new(), Browser::default());
     browser.log_in(&mut world, "/");
     let value = browser.session().unwrap().clone().into_bytes();
-    let config = crate::tests::world::compile(&crate::tests::world::configuration());
+    let config = crate::testing::compile(&crate::testing::configuration());
     let cookie = SessionCookie::new(&config);
     for bit in 0..value.len() * 8 {
         let mut changed = value.clone();
@@ -208,7 +208,7 @@ fn no_secret_is_ever_shown() {
     }
     look(world.request(&request("POST", "/api/admin/database/clear", &[("x-api-key", API_KEY)])).1);
     world.pass(300);
-    world.idp.mood = crate::tests::world::idp::Mood::RefreshRefused;
+    world.idp.mood = crate::testing::idp::Mood::RefreshRefused;
     look(browser.fetch(&mut world, "POST", "/api/flows/filter"));
     look(world.request(&browser.headers("POST", "/oauth2/sign_out", &SCRIPT)).1);
     let (mut gate, _) = world.request(&request("GET", "/api/flows/1", &[("x-api-key", API_KEY)]));

@@ -4,8 +4,8 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::Config;
-use crate::tests::world::idp::{merge, sign_as};
-use crate::tests::world::{World, configuration, environment, header, request};
+use crate::testing::idp::{merge, sign_as};
+use crate::testing::{World, configuration, environment, header, request};
 use serde_json::{Value, json};
 
 const GITHUB: &str = "https://token.actions.githubusercontent.com";
@@ -78,7 +78,7 @@ fn okta(world: &World) -> Value {
     })
 }
 
-fn ask(world: &mut World, method: &str, path: &str, token: &str) -> crate::tests::world::Outcome {
+fn ask(world: &mut World, method: &str, path: &str, token: &str) -> crate::testing::Outcome {
     let token = format!("Bearer {token}");
     let headers = request(method, path, &[("authorization", &token)]);
     world.request(&headers).1
@@ -175,7 +175,7 @@ fn a_further_realm_gives_roles_by_its_claims() {
     let mut claims = partner(&world);
     claims["realm_access"] = json!({"roles": []});
     let reply = ask(&mut world, "GET", "/api/flows/1", &sign_as("partner", "JWT", &claims)).reply();
-    assert_eq!((reply.status, crate::tests::world::code(&reply).as_str()), (403, "no_role"));
+    assert_eq!((reply.status, crate::testing::code(&reply).as_str()), (403, "no_role"));
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn settings_that_would_let_anybody_in_are_refused() {
     problem(json!({"jwks_uri": null}), "jwks_uri");
     problem(json!({"jwks_uri": "github"}), "jwks_uri");
     problem(json!({"cluster": null}), "cluster");
-    problem(json!({"issuer": crate::tests::world::ISSUER}), "issuer");
+    problem(json!({"issuer": crate::testing::ISSUER}), "issuer");
     problem(json!({"profile": "github"}), "profile");
     problem(json!({"role": "root"}), "role");
     problem(json!({"algorithms": ["none"]}), "algorithms");

@@ -6,8 +6,8 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use crate::Gate;
 use crate::foundation::limits::{LOGINS_IN_FLIGHT, PENDING_SOCKETS, WAITING_REQUESTS};
 use crate::gate::decision::Decision;
-use crate::tests::world::browser::{Browser, NAVIGATION, SCRIPT};
-use crate::tests::world::{Headers, Outcome, World, request};
+use crate::testing::browser::{Browser, NAVIGATION, SCRIPT};
+use crate::testing::{Headers, Outcome, World, request};
 use crate::wire::http::request::RequestView;
 use serde_json::json;
 
@@ -83,7 +83,7 @@ fn while_a_socket_waits_for_its_first_frame() {
 
 #[test]
 fn while_a_logout_token_is_read_or_waits_for_its_key() {
-    let mut settings = crate::tests::world::configuration();
+    let mut settings = crate::testing::configuration();
     settings["prefect"] = json!({"buffered_routes": true});
     let mut world = World::starting(&settings);
     world.work();
@@ -91,7 +91,7 @@ fn while_a_logout_token_is_read_or_waits_for_its_key() {
     world.idp.rotate("k2");
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let headers = request("POST", "/oauth2/backchannel_logout", &form);
-    let token = world.idp.sign(&json!({"iss": crate::tests::world::ISSUER}));
+    let token = world.idp.sign(&json!({"iss": crate::testing::ISSUER}));
     let body = format!("logout_token={token}");
     for stream in 0..u32::try_from(3 * WAITING_REQUESTS).unwrap() {
         let (mut gate, decision) = begun(&mut world, 10_000 + stream, &headers);

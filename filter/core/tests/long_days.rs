@@ -3,9 +3,9 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::tests::world::browser::{Browser, SCRIPT};
-use crate::tests::world::idp::Mood;
-use crate::tests::world::{Outcome, World, edited};
+use crate::testing::browser::{Browser, SCRIPT};
+use crate::testing::idp::Mood;
+use crate::testing::{Outcome, World, edited};
 use crate::wire::http::request::ResponseView;
 
 /// A script's request, as a tab that polls sends it; the browser keeps what Prefect's answer sets.

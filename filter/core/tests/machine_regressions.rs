@@ -9,11 +9,12 @@ use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::gate::decision::DataStep;
 use crate::provider::callout::CalloutReply;
-use crate::site::{Settings, SiteCall, Verdict};
-use crate::tests::world::browser::Browser;
-use crate::tests::world::idp::Mood;
-use crate::tests::world::store::MemoryStore;
-use crate::tests::world::{
+use crate::site::SiteCall;
+use crate::site::sockets::{Settings, Verdict};
+use crate::testing::browser::Browser;
+use crate::testing::idp::Mood;
+use crate::testing::store::MemoryStore;
+use crate::testing::{
     Headers, Outcome, World, auth_frame, basic, code, compile, configuration, header, host,
     reply_of, request,
 };
@@ -29,7 +30,7 @@ const POST: [(&str, &str); 4] = [
     ("sec-fetch-site", "same-origin"),
     ("sec-fetch-mode", "navigate"),
     ("sec-fetch-dest", "document"),
-    ("origin", crate::tests::world::PUBLIC),
+    ("origin", crate::testing::PUBLIC),
 ];
 
 fn asks(pair: &str) -> Headers {
@@ -94,7 +95,7 @@ fn a_personal_token_that_was_revoked_stays_revoked() {
         world.work();
         let pair = made(&mut world);
         let claims = json!({
-            "iss": crate::tests::world::ISSUER, "aud": "prefect", "iat": world.now.secs(), "sid": "sid-1",
+            "iss": crate::testing::ISSUER, "aud": "prefect", "iat": world.now.secs(), "sid": "sid-1",
             "sub": "alice-1", "exp": world.now.secs() + 120, "jti": "j1", "typ": "Logout",
             "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
         });

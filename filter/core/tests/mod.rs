@@ -41,4 +41,3 @@ mod sign_out;
 mod userinfo;
 mod verified;
 mod workers;
-mod world;

@@ -3,8 +3,8 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::tests::world::browser::{Browser, NAVIGATION, SCRIPT};
-use crate::tests::world::{Outcome, World, header, reply_header, request};
+use crate::testing::browser::{Browser, NAVIGATION, SCRIPT};
+use crate::testing::{Outcome, World, header, reply_header, request};
 
 const NAME: &str = "__Host-lictor";
 

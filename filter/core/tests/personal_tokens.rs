@@ -9,9 +9,9 @@ use crate::Site;
 use crate::answer::reply::Reply;
 use crate::foundation::crypto::{sha256, to_base64url};
 use crate::gate::decision::DataStep;
-use crate::tests::world::browser::{Browser, NAVIGATION, SCRIPT};
-use crate::tests::world::store::MemoryStore;
-use crate::tests::world::{
+use crate::testing::browser::{Browser, NAVIGATION, SCRIPT};
+use crate::testing::store::MemoryStore;
+use crate::testing::{
     AUTH_STRING, COOKIE_KEY, Headers, Outcome, World, auth_frame, basic, code, compile,
     configuration, header, host, reply_header, request, request_to,
 };
@@ -23,7 +23,7 @@ const POST: [(&str, &str); 4] = [
     ("sec-fetch-site", "same-origin"),
     ("sec-fetch-mode", "navigate"),
     ("sec-fetch-dest", "document"),
-    ("origin", crate::tests::world::PUBLIC),
+    ("origin", crate::testing::PUBLIC),
 ];
 const VERIFIER: &str = "a-verifier-that-only-the-terminal-knows-0123456789";
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
@@ -44,7 +44,7 @@ fn started(settings: &Value) -> World {
 fn person(world: &mut World, page: &str) -> Browser {
     let mut browser = Browser::default();
     world.idp.claims["auth_time"] = json!(world.now.secs());
-    assert_eq!(browser.log_in(world, page), format!("{}{page}", crate::tests::world::PUBLIC));
+    assert_eq!(browser.log_in(world, page), format!("{}{page}", crate::testing::PUBLIC));
     browser
 }
 
@@ -129,7 +129,7 @@ fn it_needs_a_login_of_a_moment_ago() {
     let (_, query) = location.split_once('?').unwrap();
     assert_eq!(only(query, "max_age").unwrap().as_deref(), Some("300"));
     let reply = post(&mut world, &browser, "/oauth2/token").reply();
-    let here = format!("{}/oauth2/token", crate::tests::world::PUBLIC);
+    let here = format!("{}/oauth2/token", crate::testing::PUBLIC);
     assert_eq!((reply.status, reply_header(&reply, "location")), (302, Some(here.as_str())));
     // A provider that takes no notice of max_age makes no circle.
     let callback = browser.start_login(&mut world, "/oauth2/token");
@@ -171,7 +171,7 @@ fn the_answer_must_be_to_the_page_that_asked_this_person() {
         assert_eq!(reply.status, 302, "{address}");
         let location = reply_header(&reply, "location").unwrap();
         assert!(
-            location.starts_with(&format!("{}/oauth2/token", crate::tests::world::PUBLIC)),
+            location.starts_with(&format!("{}/oauth2/token", crate::testing::PUBLIC)),
             "{location}"
         );
     }
@@ -310,11 +310,11 @@ fn a_back_channel_logout_ends_it_at_every_worker() {
         let pair = made(&mut first);
         used(&mut second, &pair).forwarded();
         let mut claims = json!({
-            "iss": crate::tests::world::ISSUER, "aud": "prefect", "iat": first.now.secs(),
+            "iss": crate::testing::ISSUER, "aud": "prefect", "iat": first.now.secs(),
             "exp": first.now.secs() + 120, "jti": subject.to_string(), "typ": "Logout",
             "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
         });
-        crate::tests::world::idp::merge(&mut claims, &subject);
+        crate::testing::idp::merge(&mut claims, &subject);
         let token = first.idp.sign(&claims);
         let body = encode([("logout_token", token.as_str())]);
         let headers = request("POST", "/oauth2/backchannel_logout", &[FORM]);
@@ -460,7 +460,7 @@ fn a_logout_between_page_and_trade_leaves_no_token() {
     let mut world = started(&settings());
     let code = terminal_code(&mut world);
     let claims = json!({
-        "iss": crate::tests::world::ISSUER, "aud": "prefect", "iat": world.now.secs(), "sid": "sid-1",
+        "iss": crate::testing::ISSUER, "aud": "prefect", "iat": world.now.secs(), "sid": "sid-1",
         "exp": world.now.secs() + 120, "jti": "j1", "typ": "Logout",
         "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
     });

@@ -4,8 +4,8 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::tests::world::browser::{Browser, SCRIPT};
-use crate::tests::world::{World, reply_header};
+use crate::testing::browser::{Browser, SCRIPT};
+use crate::testing::{World, reply_header};
 use serde_json::json;
 
 fn answers() -> Vec<(&'static str, u16, Vec<u8>)> {

@@ -4,9 +4,9 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::tests::world::browser::{Browser, SCRIPT};
-use crate::tests::world::idp::merge;
-use crate::tests::world::{World, configuration, header};
+use crate::testing::browser::{Browser, SCRIPT};
+use crate::testing::idp::merge;
+use crate::testing::{World, configuration, header};
 use serde_json::{Value, json};
 
 /// Logs in with these claims and settings; gives the role and the name that Prefect is told.
@@ -28,14 +28,12 @@ fn told(roles: &Value, claims: &Value) -> (String, String) {
     assert_eq!(browser.load(&mut world, &callback).reply().status, 302, "{claims}");
     let headers = browser.headers("GET", "/api/flows/1", &SCRIPT);
     match world.request(&headers).1 {
-        crate::tests::world::Outcome::Forwarded(sent) => {
+        crate::testing::Outcome::Forwarded(sent) => {
             let value = |name| header(&sent, name).unwrap().to_owned();
             (value("x-auth-request-groups"), value("x-auth-request-preferred-username"))
         }
-        crate::tests::world::Outcome::Reply(reply) => {
-            (crate::tests::world::code(&reply), String::new())
-        }
-        crate::tests::world::Outcome::Waiting | crate::tests::world::Outcome::Reading => {
+        crate::testing::Outcome::Reply(reply) => (crate::testing::code(&reply), String::new()),
+        crate::testing::Outcome::Waiting | crate::testing::Outcome::Reading => {
             panic!("it waits")
         }
     }

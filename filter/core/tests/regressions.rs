@@ -2,9 +2,9 @@
 
 use crate::Gate;
 use crate::gate::decision::DataStep;
-use crate::tests::world::browser::{Browser, NAVIGATION, SCRIPT};
-use crate::tests::world::idp::Mood;
-use crate::tests::world::{API_KEY, Outcome, World, basic, code, edited, reply_header, request};
+use crate::testing::browser::{Browser, NAVIGATION, SCRIPT};
+use crate::testing::idp::Mood;
+use crate::testing::{API_KEY, Outcome, World, basic, code, edited, reply_header, request};
 use crate::wire::http::request::ResponseView;
 use crate::wire::websocket;
 use serde_json::json;
@@ -40,7 +40,7 @@ fn planted_login_cookies_are_looked_at_in_bounds() {
 fn a_due_session_gets_an_answer_while_the_provider_has_never_been_seen() {
     let (mut first, mut browser) = (World::new(), Browser::default());
     browser.log_in(&mut first, "/");
-    let mut world = World::starting(&crate::tests::world::configuration());
+    let mut world = World::starting(&crate::testing::configuration());
     world.idp.mood = Mood::Away;
     world.work();
     world.pass(600);
@@ -176,11 +176,7 @@ fn an_outage_answers_all_that_wait_for_a_recheck() {
         calls.push(call);
     }
     assert!(calls.len() >= 64);
-    world.site.on_callout(
-        calls[0],
-        crate::tests::world::reply_of(Some(&(504, Vec::new()))),
-        world.now,
-    );
+    world.site.on_callout(calls[0], crate::testing::reply_of(Some(&(504, Vec::new()))), world.now);
     let mut woken = world.site.take_woken(world.now);
     assert!(
         woken.len() > 60,
@@ -188,11 +184,7 @@ fn an_outage_answers_all_that_wait_for_a_recheck() {
         woken.len()
     );
     for call in &calls[1..] {
-        world.site.on_callout(
-            *call,
-            crate::tests::world::reply_of(Some(&(504, Vec::new()))),
-            world.now,
-        );
+        world.site.on_callout(*call, crate::testing::reply_of(Some(&(504, Vec::new()))), world.now);
         woken.extend(world.site.take_woken(world.now));
     }
     assert_eq!(woken.len(), 130);
@@ -283,14 +275,14 @@ fn a_handshake_with_a_body_is_refused() {
         (("transfer-encoding", "chunked"), 400),
         (("content-length", "0"), 200),
     ] {
-        let key = crate::tests::world::basic(&format!("etl:{}", crate::tests::world::API_KEY));
+        let key = crate::testing::basic(&format!("etl:{}", crate::testing::API_KEY));
         let lines = [
             ("upgrade", "websocket"),
             ("connection", "Upgrade"),
             ("authorization", key.as_str()),
             line,
         ];
-        let headers = crate::tests::world::request("GET", "/api/events/in", &lines);
+        let headers = crate::testing::request("GET", "/api/events/in", &lines);
         assert_eq!(world.request(&headers).1.status(), status, "{line:?}");
     }
 }

@@ -4,9 +4,9 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::gate::decision::DataStep;
-use crate::tests::world::browser::{Browser, NAVIGATION, SCRIPT};
-use crate::tests::world::idp::{Mood, merge};
-use crate::tests::world::{
+use crate::testing::browser::{Browser, NAVIGATION, SCRIPT};
+use crate::testing::idp::{Mood, merge};
+use crate::testing::{
     API_KEY, AUTH_STRING, Outcome, PUBLIC, World, basic, code, edited, header, replaced,
     reply_header, request, request_to,
 };
@@ -433,7 +433,7 @@ fn unknown_kids_wait_for_one_fetch_and_never_fail_falsely() {
 
 #[test]
 fn while_the_provider_is_away_at_start_only_keys_are_served() {
-    let mut world = World::starting(&crate::tests::world::configuration());
+    let mut world = World::starting(&crate::testing::configuration());
     world.idp.mood = Mood::Away;
     world.work();
     let page = world.request(&request("GET", "/", &NAVIGATION)).1.reply();
@@ -473,7 +473,7 @@ fn prefect_refusing_the_shared_secret_is_a_clear_502() {
     );
 }
 
-fn upgrade(extra: &[(&str, &str)]) -> crate::tests::world::Headers {
+fn upgrade(extra: &[(&str, &str)]) -> crate::testing::Headers {
     let own = [
         ("upgrade", "websocket"),
         ("connection", "Upgrade"),
@@ -641,7 +641,7 @@ fn a_wake_without_waiting_or_a_reply_to_no_call_refuses() {
         let decision = match event {
             0 => gate.on_request(view, false, &mut world.cx()),
             1 => gate.on_wake(view, &mut world.cx()),
-            _ => gate.on_callout(crate::tests::world::reply_of(None), view, &mut world.cx()),
+            _ => gate.on_callout(crate::testing::reply_of(None), view, &mut world.cx()),
         };
         let crate::gate::decision::Decision::Reply(reply) = decision else {
             panic!("event {event} was not refused")

@@ -13,10 +13,10 @@ use crate::gate::decision::DataStep;
 use crate::login::backchannel::Logout;
 use crate::provider::callout::{Callout, CalloutReply};
 use crate::site::SiteCall;
-use crate::tests::world::browser::{Browser, SCRIPT};
-use crate::tests::world::idp::Mood;
-use crate::tests::world::store::MemoryStore;
-use crate::tests::world::{
+use crate::testing::browser::{Browser, SCRIPT};
+use crate::testing::idp::Mood;
+use crate::testing::store::MemoryStore;
+use crate::testing::{
     Headers, Outcome, World, compile, configuration, edited, host, reply_of, request,
 };
 use crate::wire::http::query::encode;
@@ -46,7 +46,7 @@ fn asks(browser: &Browser) -> Headers {
 }
 fn log_out(world: &mut World, jti: &str, sid: Option<&str>) -> Reply {
     let mut claims = json!({
-        "iss": crate::tests::world::ISSUER, "aud": "prefect", "iat": world.now.secs(),
+        "iss": crate::testing::ISSUER, "aud": "prefect", "iat": world.now.secs(),
         "exp": world.now.secs() + 120, "jti": jti, "typ": "Logout", "sub": "alice-1",
         "events": {EVENT: {}},
     });

@@ -7,12 +7,10 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use core::time::Duration;
 use std::rc::Rc;
 
-use crate::tests::world::browser::{Browser, SCRIPT};
-use crate::tests::world::idp::Mood;
-use crate::tests::world::store::MemoryStore;
-use crate::tests::world::{
-    Headers, Outcome, World, compile, configuration, edited, host, reply_of,
-};
+use crate::testing::browser::{Browser, SCRIPT};
+use crate::testing::idp::Mood;
+use crate::testing::store::MemoryStore;
+use crate::testing::{Headers, Outcome, World, compile, configuration, edited, host, reply_of};
 use crate::wire::http::request::ResponseView;
 use crate::workers::SharedStore;
 use crate::{Gate, Site};

@@ -4,9 +4,9 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::tests::world::browser::{Browser, SCRIPT};
-use crate::tests::world::idp::Mood;
-use crate::tests::world::{ISSUER, PUBLIC, World, configuration, reply_header};
+use crate::testing::browser::{Browser, SCRIPT};
+use crate::testing::idp::Mood;
+use crate::testing::{ISSUER, PUBLIC, World, configuration, reply_header};
 use crate::wire::http::query::only;
 use serde_json::{Value, json};
 

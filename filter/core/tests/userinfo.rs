@@ -3,8 +3,8 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::tests::world::browser::{Browser, SCRIPT};
-use crate::tests::world::{World, configuration, header};
+use crate::testing::browser::{Browser, SCRIPT};
+use crate::testing::{World, configuration, header};
 use serde_json::{Value, json};
 
 const USERINFO: &str = "/realms/prefect/userinfo";
@@ -22,11 +22,11 @@ fn world(settings: Value) -> World {
 fn role(world: &mut World, browser: &Browser) -> String {
     let headers = browser.headers("GET", "/api/flows/1", &SCRIPT);
     match world.request(&headers).1 {
-        crate::tests::world::Outcome::Forwarded(sent) => {
+        crate::testing::Outcome::Forwarded(sent) => {
             header(&sent, "x-auth-request-groups").unwrap().into()
         }
-        crate::tests::world::Outcome::Reply(reply) => crate::tests::world::code(&reply),
-        crate::tests::world::Outcome::Waiting | crate::tests::world::Outcome::Reading => {
+        crate::testing::Outcome::Reply(reply) => crate::testing::code(&reply),
+        crate::testing::Outcome::Waiting | crate::testing::Outcome::Reading => {
             panic!("it waits")
         }
     }

@@ -10,7 +10,7 @@ use crate::Site;
 use crate::foundation::crypto::Hash;
 use crate::foundation::limits::VERIFIED;
 use crate::site::Host;
-use crate::tests::world::{World, compile, configuration, request};
+use crate::testing::{World, compile, configuration, request};
 use crate::wire::jose::signature::HostVerifier;
 use crate::workers::NoStore;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ fn counted() -> (World, Rc<Counting>) {
     let signatures: Rc<dyn HostVerifier> = Rc::<Counting>::clone(&host);
     world.site = Site::new(
         compile(&configuration()),
-        Host { signatures, ..crate::tests::world::host(Rc::new(NoStore)) },
+        Host { signatures, ..crate::testing::host(Rc::new(NoStore)) },
     );
     world.idp.instead_of_keys = Some(format!("{{\"keys\":[{JWK}]}}").into_bytes());
     world.work();
@@ -44,7 +44,7 @@ fn counted() -> (World, Rc<Counting>) {
 
 fn token(world: &World, patch: &Value) -> String {
     let mut claims = world.idp.machine_claims(world.now);
-    crate::tests::world::idp::merge(&mut claims, patch);
+    crate::testing::idp::merge(&mut claims, patch);
     world.idp.sign_with(&json!({"alg": "ES256", "typ": "JWT", "kid": "k1"}), &claims)
 }
 

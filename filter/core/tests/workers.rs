@@ -7,9 +7,9 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use std::rc::Rc;
 
 use crate::Site;
-use crate::tests::world::browser::{Browser, NAVIGATION, SCRIPT};
-use crate::tests::world::store::MemoryStore;
-use crate::tests::world::{Outcome, World, compile, configuration, host, request};
+use crate::testing::browser::{Browser, NAVIGATION, SCRIPT};
+use crate::testing::store::MemoryStore;
+use crate::testing::{Outcome, World, compile, configuration, host, request};
 use crate::workers::SharedStore;
 use serde_json::json;
 
@@ -29,7 +29,7 @@ fn fetched(workers: &[World]) -> (usize, usize) {
     (calls(METADATA), calls(CERTS))
 }
 
-fn bearer(world: &World) -> crate::tests::world::Headers {
+fn bearer(world: &World) -> crate::testing::Headers {
     let token = format!("Bearer {}", world.idp.sign(&world.idp.machine_claims(world.now)));
     request("GET", "/api/admin/version", &[("authorization", &token)])
 }
@@ -79,7 +79,7 @@ fn a_failed_fetch_pauses_all_of_them() {
     let mut workers: Vec<World> = (0..4).map(|_| worker(&store)).collect();
     for tenth in 0..100 {
         for world in &mut workers {
-            world.idp.mood = crate::tests::world::idp::Mood::Away;
+            world.idp.mood = crate::testing::idp::Mood::Away;
             world.now = world.now.plus(core::time::Duration::from_millis(100));
             world.work();
         }
@@ -163,7 +163,7 @@ fn an_old_record_is_not_taken_for_a_fresh_one() {
     assert_eq!(late.idp.called(CERTS), 1, "it serves meanwhile, and is fetched anew");
     let mut next_day = worker(&store);
     next_day.pass(2 * 24 * 3600);
-    next_day.idp.mood = crate::tests::world::idp::Mood::Away;
+    next_day.idp.mood = crate::testing::idp::Mood::Away;
     next_day.work();
     assert!(!next_day.site.is_ready(next_day.now), "keys of the day before are none");
 }
@@ -235,7 +235,7 @@ fn a_failure_of_one_worker_answers_those_who_wait_at_another() {
     for world in [&mut first, &mut second] {
         world.work();
         world.pass(20);
-        world.idp.mood = crate::tests::world::idp::Mood::Away;
+        world.idp.mood = crate::testing::idp::Mood::Away;
     }
     first.idp.rotate("k2");
     let headers = bearer(&first);
@@ -246,11 +246,7 @@ fn a_failure_of_one_worker_answers_those_who_wait_at_another() {
     let waiting = second.begin(&headers);
     assert!(matches!(waiting.1, Outcome::Waiting));
     assert!(second.poll().is_none(), "the first one is fetching");
-    first.site.on_callout(
-        call.0,
-        crate::tests::world::reply_of(Some(&(404, Vec::new()))),
-        first.now,
-    );
+    first.site.on_callout(call.0, crate::testing::reply_of(Some(&(404, Vec::new()))), first.now);
     second.now = second.now.plus(core::time::Duration::from_millis(100));
     let woken = second.work();
     assert_eq!(woken.len(), 1);
@@ -270,11 +266,8 @@ fn a_callback_that_comes_twice_is_redeemed_by_one_worker() {
     let headers = browser.headers("GET", &callback, &NAVIGATION);
     assert_eq!(first.request(&headers).1.status(), 302);
     let reply = second.request(&headers).1.reply();
-    let to = crate::tests::world::reply_header(&reply, "location").unwrap();
-    assert!(
-        to.starts_with(&format!("{}/auth?", crate::tests::world::ISSUER)),
-        "a fresh login: {to}"
-    );
+    let to = crate::testing::reply_header(&reply, "location").unwrap();
+    assert!(to.starts_with(&format!("{}/auth?", crate::testing::ISSUER)), "a fresh login: {to}");
     assert_eq!(second.idp.called("/realms/prefect/token"), 0);
 }
 
@@ -334,7 +327,7 @@ fn a_lost_mark_causes_a_recheck() {
     }
     assert_eq!(world.request(&headers).1.status(), 200);
     assert_eq!(world.idp.called("/realms/prefect/token"), 2, "it was confirmed anew");
-    world.idp.mood = crate::tests::world::idp::Mood::RefreshRefused;
+    world.idp.mood = crate::testing::idp::Mood::RefreshRefused;
     world.pass(1);
     for number in 5000..10_000_u128 {
         world.site.sign_out(number.to_be_bytes(), world.now);
@@ -353,7 +346,7 @@ fn a_worker_whose_clock_was_ahead_takes_the_others_keys() {
     ahead.now = now;
     right.work();
     assert!(right.site.is_ready(right.now));
-    ahead.idp.mood = crate::tests::world::idp::Mood::Away;
+    ahead.idp.mood = crate::testing::idp::Mood::Away;
     ahead.pass(1);
     ahead.work();
     assert!(ahead.site.is_ready(ahead.now), "{:?}", ahead.log);
@@ -365,10 +358,10 @@ fn metadata_that_can_t_be_used_here_are_fetched_and_complained_about() {
     let store = Rc::new(MemoryStore::default());
     let mut first = worker(&store);
     first.idp.instead_of_metadata = Some(json!({
-        "issuer": crate::tests::world::ISSUER,
-        "authorization_endpoint": format!("{}/auth", crate::tests::world::ISSUER),
-        "token_endpoint": format!("{}/token", crate::tests::world::ISSUER),
-        "jwks_uri": format!("{}/certs", crate::tests::world::ISSUER),
+        "issuer": crate::testing::ISSUER,
+        "authorization_endpoint": format!("{}/auth", crate::testing::ISSUER),
+        "token_endpoint": format!("{}/token", crate::testing::ISSUER),
+        "jwks_uri": format!("{}/certs", crate::testing::ISSUER),
     }));
     first.work();
     assert!(first.site.is_ready(first.now));
@@ -401,7 +394,7 @@ fn a_session_that_ended_at_the_provider_leads_to_the_login() {
         world.work();
         world.pass(40);
     }
-    second.idp.mood = crate::tests::world::idp::Mood::RefreshRefused;
+    second.idp.mood = crate::testing::idp::Mood::RefreshRefused;
     let headers = browser.headers("GET", "/runs", &NAVIGATION);
     assert_eq!(second.request(&headers).1.reply().status, 302);
 }
@@ -413,16 +406,16 @@ fn nobody_is_sent_to_a_provider_that_is_gone() {
     world.work();
     let mut browser = Browser::default();
     assert_eq!(browser.load(&mut world, "/x").reply().status, 302);
-    world.idp.mood = crate::tests::world::idp::Mood::Away;
+    world.idp.mood = crate::testing::idp::Mood::Away;
     world.pass(31);
     for _ in 0..3 {
         let mut other = Browser::default();
         let reply = other.load(&mut world, "/x").reply();
         assert_eq!((reply.status, other.cookies.len()), (503, 0));
-        assert!(crate::tests::world::reply_header(&reply, "retry-after").is_some());
+        assert!(crate::testing::reply_header(&reply, "retry-after").is_some());
         world.pass(1);
     }
-    world.idp.mood = crate::tests::world::idp::Mood::Well;
+    world.idp.mood = crate::testing::idp::Mood::Well;
     world.pass(1);
     world.work();
     assert_eq!(browser.load(&mut world, "/x").reply().status, 302, "it is back, and so are we");

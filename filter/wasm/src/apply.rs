@@ -1,12 +1,10 @@
 //! Decisions become host calls: all edits first, then on. The only place that lets a request
 //! continue.
 
-use lictor_core::answer::reply::Reply;
-use lictor_core::foundation::stream::StreamId;
-use lictor_core::gate::decision::{DataStep, Decision, ResponseStep};
-use lictor_core::provider::callout::CalloutReply;
-use lictor_core::wire::http::edit::{RequestEdit, ResponseEdit};
-use lictor_core::wire::http::request::RequestView;
+use lictor_core::{
+    CalloutReply, DataStep, Decision, Reply, RequestEdit, RequestView, ResponseEdit, ResponseStep,
+    StreamId,
+};
 use proxy_wasm::types::{Action, BufferType, MapType, Status};
 
 use crate::host;

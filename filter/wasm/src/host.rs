@@ -4,11 +4,7 @@
 use core::time::Duration;
 use std::time::UNIX_EPOCH;
 
-use lictor_core::answer::reply::Reply;
-use lictor_core::foundation::crypto::{Entropy, NoEntropy};
-use lictor_core::foundation::time::UnixTime;
-use lictor_core::provider::callout::Callout;
-use lictor_core::wire::peer::{Certificate, Peer};
+use lictor_core::{Callout, Certificate, Entropy, NoEntropy, Peer, Reply, UnixTime};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 

@@ -2,10 +2,7 @@
 
 use std::rc::Rc;
 
-use lictor_core::gate::Interest;
-use lictor_core::gate::decision::DataStep;
-use lictor_core::wire::http::request::{RequestView, ResponseView};
-use lictor_core::{Cx, Gate};
+use lictor_core::{Cx, DataStep, Gate, Interest, RequestView, ResponseView};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
 

@@ -7,9 +7,7 @@
 use core::cell::RefCell;
 use core::time::Duration;
 
-use lictor_core::answer::reply::Reply;
-use lictor_core::foundation::stream::StreamId;
-use lictor_core::foundation::time::UnixTime;
+use lictor_core::{Reply, StreamId, UnixTime};
 
 /// Long enough for what was sent together with the headers, too short to be noticed.
 const WAIT: Duration = Duration::from_millis(5);

@@ -3,8 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use lictor_core::site::Host;
-use lictor_core::{Config, Site};
+use lictor_core::{Config, Host, Site};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 

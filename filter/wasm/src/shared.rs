@@ -5,15 +5,10 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 
-use lictor_core::answer::reply::Reply;
-use lictor_core::foundation::limits::HELD;
-use lictor_core::foundation::stream::StreamId;
-use lictor_core::gate::decision::Decision;
-use lictor_core::provider::callout::{Callout, CalloutReply};
-use lictor_core::site::{Settings, SiteCall};
-use lictor_core::telemetry::event::{Event, Labels};
-use lictor_core::wire::http::request::RequestView;
-use lictor_core::{Cx, Gate, Site};
+use lictor_core::{
+    Callout, CalloutReply, Cx, Decision, Event, Gate, HELD, Labels, Reply, RequestView, Settings,
+    Site, SiteCall, StreamId,
+};
 use proxy_wasm::types::{BufferType, MapType};
 
 use crate::host::{self, HostEntropy, HostPeer};

@@ -1,6 +1,6 @@
 //! Envoy's shared data: one store for all workers, and for every other module with the same `vm_id`.
 
-use lictor_core::workers::{SharedStore, Stored, Written};
+use lictor_core::{SharedStore, Stored, Written};
 use proxy_wasm::hostcalls;
 
 /// See the module.

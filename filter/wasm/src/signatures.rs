@@ -1,8 +1,7 @@
 //! Envoy's own verification of signatures (BoringSSL): the foreign function `verify_signature`, about
 //! forty times as fast for RS256 as the module itself. Envoy has it for RSASSA-PKCS1-v1_5 and ECDSA.
 
-use lictor_core::foundation::crypto::Hash;
-use lictor_core::wire::jose::signature::HostVerifier;
+use lictor_core::{Hash, HostVerifier};
 use proxy_wasm::hostcalls;
 
 /// Its answer for a good signature: the message `VerifySignatureResult { result: true }`.

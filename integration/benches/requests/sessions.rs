@@ -3,14 +3,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lictor_core::Config;
-use lictor_core::foundation::crypto::{Entropy, NoEntropy};
-use lictor_core::foundation::secret::Secret;
-use lictor_core::foundation::time::UnixTime;
-use lictor_core::identity::role::Role;
-use lictor_core::session::cookie::SessionCookie;
-use lictor_core::session::model::Session;
-use lictor_core::wire::http::cookies::Cookies;
+use lictor_core::testing::outside::session_cookie;
+use lictor_core::{Config, Entropy, NoEntropy, UnixTime};
 use lictor_integration::error::{Error, Result};
 
 use crate::provider::refresh_token;
@@ -22,33 +16,10 @@ pub fn cookies(text: &str, environment: &[(&str, String)], count: usize) -> Resu
     };
     let config = Config::compile(text.as_bytes(), &value)
         .map_err(|errors| Error::new(format!("the configuration of the benchmark: {errors}")))?;
-    let sealing = SessionCookie::new(&config);
-    (0..count)
-        .map(|number| {
-            let set = sealing.set(&config, &session(number), &Cookies::default(), &mut Host);
-            let set = set.map_err(|why| Error::new(format!("no cookie: {why:?}")))?;
-            let pairs = set.iter().filter_map(|line| line.split(';').next());
-            Ok(pairs.collect::<Vec<_>>().join("; "))
-        })
-        .collect()
-}
-
-fn session(number: usize) -> Session {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = UnixTime::from_secs(now.as_secs());
-    Session {
-        id: (number as u128).to_be_bytes(),
-        subject: format!("1f4e7c52-9d3b-4d19-a1a6-{number:012x}"),
-        name: "alice".to_owned(),
-        email: Some("alice@example.com".to_owned()),
-        role: Some(Role::Operator),
-        sid: Some("c2f1a5e0-7d0c-4f0a-9b6e-0d6e3f3b9a77".to_owned()),
-        auth_time: Some(now.secs()),
-        started: now,
-        used: now,
-        checked: now,
-        refresh_token: Some(Secret::new(refresh_token(number))),
-    }
+    let now = UnixTime::from_millis(u64::try_from(now.as_millis()).unwrap_or_default());
+    let cookie = |number| session_cookie(&config, number, refresh_token(number), now, &mut Host);
+    Ok((0..count).map(cookie).collect())
 }
 
 struct Host;

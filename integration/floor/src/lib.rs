@@ -7,10 +7,7 @@
 
 use std::rc::Rc;
 
-use lictor_core::foundation::crypto::from_base64url;
-use lictor_core::wire::jose::Algorithm;
-use lictor_core::wire::jose::compact::Jws;
-use lictor_core::wire::jose::jwk::KeySet;
+use lictor_core::testing::outside::SignatureOnly;
 use proxy_wasm::hostcalls::{
     add_map_value, get_map_bytes, remove_map_value, set_map_value, set_map_value_bytes,
 };
@@ -50,7 +47,7 @@ const SESSION: [(&str, &str); 7] = [
 enum Edits {
     Machine,
     Session,
-    Signature(KeySet),
+    Signature(SignatureOnly),
 }
 
 struct Root(Rc<Edits>);
@@ -63,9 +60,9 @@ impl RootContext for Root {
         self.0 = Rc::new(match text.as_slice() {
             b"machine" => Edits::Machine,
             b"session" => Edits::Session,
-            jwks => match KeySet::parse(jwks) {
-                Ok(keys) => Edits::Signature(keys),
-                Err(_) => return false,
+            jwks => match SignatureOnly::parse(jwks) {
+                Some(keys) => Edits::Signature(keys),
+                None => return false,
             },
         });
         true
@@ -118,18 +115,9 @@ fn edit_request(edits: &Edits) -> Result<(), Status> {
 }
 
 /// The signature alone: nothing that the token says is looked at.
-fn verify(credential: &[u8], keys: &KeySet) -> Option<()> {
+fn verify(credential: &[u8], keys: &SignatureOnly) -> Option<()> {
     let token = core::str::from_utf8(credential).ok()?.strip_prefix("Bearer ")?;
-    let (signed, signature) = token.rsplit_once('.')?;
-    let jws = Jws {
-        signed,
-        signature: from_base64url(signature.as_bytes())?,
-        algorithm: Algorithm::Rs256,
-        key_id: None,
-        token_type: None,
-        payload: Vec::new(),
-    };
-    keys.keys.first()?.has_signed(&jws, &HostSignatures).then_some(())
+    keys.has_signed(token, &HostSignatures).then_some(())
 }
 
 fn edit_answer(edits: &Edits) -> Result<(), Status> {

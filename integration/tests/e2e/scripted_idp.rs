@@ -8,15 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lictor_core::foundation::time::UnixTime;
-use lictor_core::provider::callout::Callout;
+pub use lictor_core::testing::idp;
+use lictor_core::{Callout, UnixTime};
 use serde_json::{Value, json};
 
 use crate::recorder::{more, read_head};
-
-#[allow(dead_code, reason = "each side uses a part of it")]
-#[path = "../../../filter/core/tests/world/idp.rs"]
-pub mod idp;
 
 use idp::Idp;
 

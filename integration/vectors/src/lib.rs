@@ -5,14 +5,10 @@
 
 use std::cell::Cell;
 
-use lictor_core::foundation::crypto::Hash;
-use lictor_core::wire::jose::Algorithm;
-use lictor_core::wire::jose::compact::Jws;
-use lictor_core::wire::jose::jwk::KeySet;
-use lictor_core::wire::jose::signature::{HostVerifier, InRust};
-use lictor_core::wire::jose::verify::Verifier;
+use lictor_core::testing::outside::verifies;
+use lictor_core::{Hash, HostVerifier};
 use proxy_wasm::traits::{Context, RootContext};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 #[path = "../../../filter/wasm/src/signatures.rs"]
 mod signatures;
@@ -37,7 +33,9 @@ impl RootContext for Vectors {
             for test in list(&group["tests"]) {
                 let text = test["jws"].as_str().unwrap_or_default();
                 let host = Asked::default();
-                let (own, by_host) = (accepted(text, key, &InRust), accepted(text, key, &host));
+                let key = key.to_string();
+                let (own, by_host) =
+                    (verifies(text, &key, None), verifies(text, &key, Some(&host)));
                 let (id, asked) = (&test["tcId"], host.0.get());
                 log::warn!("vector {id} own={own} host={by_host} asked={asked}");
             }
@@ -49,16 +47,6 @@ impl RootContext for Vectors {
 
 fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
-}
-
-fn accepted(text: &str, key: &Value, host: &dyn HostVerifier) -> bool {
-    let keys = json!({ "keys": [key] }).to_string();
-    match (Jws::parse(text.as_bytes()), KeySet::parse(keys.as_bytes())) {
-        (Ok(jws), Ok(keys)) => {
-            Verifier { keys: &keys, allowed: &Algorithm::ALL, host }.check(&jws).is_ok()
-        }
-        _ => false,
-    }
 }
 
 /// The host's verification, and whether it gave a verdict.

@@ -5,17 +5,17 @@ use crate::wire::http::client::ClientKind;
 
 /// What answers to refusals need to know about the request.
 #[derive(Clone, Copy, Debug)]
-pub struct Asker<'a> {
+pub(crate) struct Asker<'a> {
     /// Which kind of client reads the answer.
-    pub kind: ClientKind,
+    pub(crate) kind: ClientKind,
     /// Envoy's request id, if it is one.
-    pub request_id: Option<&'a str>,
+    pub(crate) request_id: Option<&'a str>,
     /// Path of our endpoints, for links on pages.
-    pub endpoints: &'a str,
+    pub(crate) endpoints: &'a str,
     /// Path of Prefect's UI, for the way on.
-    pub home: &'a str,
+    pub(crate) home: &'a str,
     /// The provider: where our sign-out form may lead.
-    pub provider: &'a HttpUrl,
+    pub(crate) provider: &'a HttpUrl,
     /// Whether browsers are told to use https only.
-    pub hsts: bool,
+    pub(crate) hsts: bool,
 }

@@ -1,5 +1,5 @@
 //! The answers that Lictor gives itself.
 
-pub mod asker;
-pub mod pages;
-pub mod reply;
+pub(crate) mod asker;
+pub(crate) mod pages;
+pub(crate) mod reply;

@@ -18,7 +18,7 @@ pub struct Reply {
     /// The body.
     pub body: Vec<u8>,
     /// Short name for Envoy's response code details.
-    pub code: &'static str,
+    pub(crate) code: &'static str,
 }
 
 impl Reply {
@@ -42,7 +42,7 @@ impl Reply {
 
     /// A script of ours, the same for everybody; `lasting` under an address that no other one will have.
     #[must_use]
-    pub fn script(text: &str, lasting: bool) -> Self {
+    pub(crate) fn script(text: &str, lasting: bool) -> Self {
         let body = text.as_bytes().to_vec();
         let mut reply = Self { status: 200, headers: Vec::new(), body, code: "script" };
         let caching = if lasting { "public, max-age=31536000, immutable" } else { "no-cache" };
@@ -55,13 +55,18 @@ impl Reply {
 
     /// A JSON answer.
     #[must_use]
-    pub fn json(status: u16, code: &'static str, body: &serde_json::Value) -> Self {
+    pub(crate) fn json(status: u16, code: &'static str, body: &serde_json::Value) -> Self {
         Self::new(status, code, body.to_string().into_bytes(), "application/json")
     }
 
     /// A page.
     #[must_use]
-    pub fn page(status: u16, code: &'static str, page: &pages::Page, asker: Asker<'_>) -> Self {
+    pub(crate) fn page(
+        status: u16,
+        code: &'static str,
+        page: &pages::Page,
+        asker: Asker<'_>,
+    ) -> Self {
         let mut reply =
             Self::new(status, code, page.html().into_bytes(), "text/html; charset=utf-8");
         reply.push(
@@ -83,7 +88,7 @@ impl Reply {
     /// The answer to a logout token or a code that was refused (OpenID Connect Back-Channel Logout §2.8,
     /// RFC 6749 §5.2).
     #[must_use]
-    pub fn oauth_error(refusal: &Refusal) -> Self {
+    pub(crate) fn oauth_error(refusal: &Refusal) -> Self {
         let meaning = refusal.reason.meaning();
         let error = match refusal.reason {
             Reason::TokenCode => "invalid_grant",
@@ -100,7 +105,7 @@ impl Reply {
 
     /// `302 Found` to an absolute URL: never 307 or 308, which repeat a body (RFC 9700 §4.12).
     #[must_use]
-    pub fn redirect(location: &str, code: &'static str) -> Self {
+    pub(crate) fn redirect(location: &str, code: &'static str) -> Self {
         let mut reply = Self::new(302, code, Vec::new(), "text/plain");
         reply.push("location", location);
         reply
@@ -118,7 +123,7 @@ impl Reply {
 
     /// `202 Accepted` with who it is, for a proxy that holds the request.
     #[must_use]
-    pub fn accepted(identity: Vec<(&'static str, String)>) -> Self {
+    pub(crate) fn accepted(identity: Vec<(&'static str, String)>) -> Self {
         let mut reply = Self::new(202, "accepted", Vec::new(), "text/plain");
         for (name, value) in identity {
             reply.push(name, value);
@@ -129,7 +134,7 @@ impl Reply {
     /// A refusal for a proxy that holds the request: 403 where the request itself or a right is the
     /// matter, 401 for everything that another credential or another moment may mend.
     #[must_use]
-    pub fn verdict(refusal: &Refusal, asker: Asker<'_>) -> Self {
+    pub(crate) fn verdict(refusal: &Refusal, asker: Asker<'_>) -> Self {
         let meaning = refusal.reason.meaning();
         let status = match refusal.reason {
             Reason::AmbiguousTarget | Reason::Method | Reason::Upgrade | Reason::Host => 403,
@@ -142,20 +147,20 @@ impl Reply {
 
     /// With a cookie to set.
     #[must_use]
-    pub fn with_cookie(mut self, set_cookie: String) -> Self {
+    pub(crate) fn with_cookie(mut self, set_cookie: String) -> Self {
         self.push("set-cookie", set_cookie);
         self
     }
 
     /// With several cookies to set.
     #[must_use]
-    pub fn with_cookies(self, set_cookies: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn with_cookies(self, set_cookies: impl IntoIterator<Item = String>) -> Self {
         set_cookies.into_iter().fold(self, Self::with_cookie)
     }
 
     /// The answer to a refusal, in the form that its reader understands.
     #[must_use]
-    pub fn refusal(refusal: &Refusal, asker: Asker<'_>) -> Self {
+    pub(crate) fn refusal(refusal: &Refusal, asker: Asker<'_>) -> Self {
         let meaning = refusal.reason.meaning();
         let mut reply = if asker.kind == ClientKind::Navigation {
             Self::page(meaning.status, meaning.code, &pages::Page::refusal(refusal, asker), asker)
@@ -216,6 +221,6 @@ impl Reply {
 
 /// Request ids as Envoy makes them; anything else is not repeated.
 #[must_use]
-pub fn request_id(value: Option<&str>) -> Option<&str> {
+pub(crate) fn request_id(value: Option<&str>) -> Option<&str> {
     value.filter(|id| id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
 }

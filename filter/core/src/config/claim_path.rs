@@ -2,7 +2,7 @@
 
 /// The segments of a path: apart by dots, of which one behind a backslash belongs to the name
 /// (`kubernetes\.io.namespace`). A name that is a URL, as Auth0's are, is one segment.
-pub fn parse(path: &str) -> Vec<String> {
+pub(crate) fn parse(path: &str) -> Vec<String> {
     if path.contains("://") {
         return vec![path.to_owned()];
     }

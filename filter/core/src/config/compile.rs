@@ -22,7 +22,7 @@ use crate::wire::jose::Algorithm;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-pub fn compile(
+pub(crate) fn compile(
     text: &[u8],
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, ConfigErrors> {

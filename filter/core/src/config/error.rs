@@ -4,13 +4,13 @@ use core::fmt;
 
 /// One problem: where, what was found, what is wanted. Never a secret's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// JSON path (`$.session.idle`) or the name of an environment variable.
-    pub path: String,
+    pub(crate) path: String,
     /// What was found there.
-    pub found: String,
+    pub(crate) found: String,
     /// What is wanted instead.
-    pub wanted: String,
+    pub(crate) wanted: String,
 }
 
 impl fmt::Display for Problem {
@@ -21,7 +21,7 @@ impl fmt::Display for Problem {
 
 /// Every problem of a configuration; not empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigErrors(pub Vec<Problem>);
+pub struct ConfigErrors(pub(crate) Vec<Problem>);
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

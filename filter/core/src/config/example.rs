@@ -3,7 +3,7 @@
 use super::Config;
 
 /// With the three settings and secrets that are enough.
-pub fn config() -> Config {
+pub(crate) fn config() -> Config {
     let environment = |name: &str| {
         let value = match name {
             "LICTOR_COOKIE_KEYS" => "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",

@@ -4,7 +4,7 @@ use crate::foundation::time::UnixTime;
 
 /// Reads `YYYY-MM-DDTHH:MM:SSZ` (a date alone is its midnight).
 #[must_use]
-pub fn parse(text: &str) -> Option<UnixTime> {
+pub(crate) fn parse(text: &str) -> Option<UnixTime> {
     let (date, clock) = match text.split_once('T') {
         Some((date, clock)) => (date, clock.strip_suffix('Z')?),
         None => (text, "00:00:00"),

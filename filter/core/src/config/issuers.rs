@@ -5,7 +5,7 @@ use super::reader::{Section, quote};
 use super::values::{role, url};
 use super::{Issuer, KeySource, Profile};
 
-pub fn issuers(
+pub(crate) fn issuers(
     root: &Section<'_>,
     machines: &Section<'_>,
     issuer: &str,

@@ -15,7 +15,7 @@ use crate::identity::role::Role;
 
 use super::{ApiKey, CertificateEntry, ClientCredentials, Machines, Pattern, PersonalTokens};
 
-pub fn machines(section: &Section<'_>, https: bool) -> Machines {
+pub(crate) fn machines(section: &Section<'_>, https: bool) -> Machines {
     let hosts = section.texts("hosts", &[]).into_iter().filter_map(|text| {
         let host = normal_authority(&text, https);
         if host.is_none() {

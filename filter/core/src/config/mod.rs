@@ -3,14 +3,14 @@
 
 mod claim_path;
 mod compile;
-pub mod error;
+pub(crate) mod error;
 #[cfg(test)]
-pub mod example;
+pub(crate) mod example;
 mod instant;
 mod issuers;
 mod machines;
 mod reader;
-pub mod url;
+pub(crate) mod url;
 mod values;
 
 use core::time::Duration;
@@ -26,81 +26,81 @@ use crate::identity::principal::Principal;
 use crate::identity::role::Role;
 use crate::wire::jose::Algorithm;
 
-pub use error::{ConfigErrors, Problem};
-pub use url::HttpUrl;
+use error::ConfigErrors;
+pub(crate) use url::HttpUrl;
 
 /// Everything that a deployment decides, checked and ready to use.
 #[derive(Debug)]
 pub struct Config {
     /// What browsers use: sole source of redirects and of the expected `Origin`.
-    pub public: HttpUrl,
+    pub(crate) public: HttpUrl,
     /// The issuer, compared as text.
-    pub issuer: String,
+    pub(crate) issuer: String,
     /// The issuer's parts, for the addresses of its endpoints.
-    pub issuer_url: HttpUrl,
+    pub(crate) issuer_url: HttpUrl,
     /// The browser login's client.
-    pub client_id: String,
+    pub(crate) client_id: String,
     /// How the identity provider is reached.
-    pub idp: Idp,
+    pub(crate) idp: Idp,
     /// Whose access tokens machines may show: at [`LOGIN`] the login's issuer, then
     /// `machines.issuers`.
-    pub issuers: Vec<Issuer>,
+    pub(crate) issuers: Vec<Issuer>,
     /// How claims become roles.
-    pub roles: Roles,
+    pub(crate) roles: Roles,
     /// Life of browser sessions.
-    pub session: Session,
+    pub(crate) session: Session,
     /// What machines may show.
-    pub machines: Machines,
+    pub(crate) machines: Machines,
     /// Whether sockets without header credentials are judged by their first frame.
-    pub first_frame: bool,
+    pub(crate) first_frame: bool,
     /// Exact paths that are open to `GET` without a credential.
-    pub public_paths: Vec<String>,
+    pub(crate) public_paths: Vec<String>,
     /// Where Prefect's parts are.
-    pub prefect: Prefect,
+    pub(crate) prefect: Prefect,
     /// Whether Prefect's own login page is kept away.
-    pub single_login: bool,
+    pub(crate) single_login: bool,
     /// Whether our script is linked from the pages of Prefect's UI.
-    pub companion: bool,
+    pub(crate) companion: bool,
     /// Path of Lictor's own endpoints, the public URL's path included: `/oauth2`.
-    pub endpoints: String,
+    pub(crate) endpoints: String,
     /// From the environment.
-    pub secrets: Secrets,
+    pub(crate) secrets: Secrets,
 }
 
 /// Place of the login's issuer in [`Config::issuers`].
-pub const LOGIN: usize = 0;
+pub(crate) const LOGIN: usize = 0;
 
 /// See [`Config::issuers`].
 #[derive(Debug)]
-pub struct Issuer {
+pub(crate) struct Issuer {
     /// `iss`, compared as text.
-    pub issuer: String,
+    pub(crate) issuer: String,
     /// Where its keys are; `None` for where its metadata say.
-    pub keys: Option<KeySource>,
+    pub(crate) keys: Option<KeySource>,
     /// What its access tokens look like.
-    pub profile: Profile,
+    pub(crate) profile: Profile,
     /// Accepted in `aud`.
-    pub audiences: Vec<String>,
+    pub(crate) audiences: Vec<String>,
     /// Accepted `azp`; empty means any.
-    pub authorized_parties: Vec<String>,
+    pub(crate) authorized_parties: Vec<String>,
     /// Claims that must be there: a path, and the values of which it must have one.
-    pub claims: Vec<(Vec<String>, Vec<String>)>,
+    pub(crate) claims: Vec<(Vec<String>, Vec<String>)>,
     /// What its tokens may do; `None` for what their claims say.
-    pub role: Option<Role>,
+    pub(crate) role: Option<Role>,
 }
 
 /// See [`Issuer::keys`].
 #[derive(Debug)]
-pub struct KeySource {
+pub(crate) struct KeySource {
     /// Envoy cluster.
-    pub cluster: String,
+    pub(crate) cluster: String,
     /// The JWKS.
-    pub url: HttpUrl,
+    pub(crate) url: HttpUrl,
 }
 
 /// How an issuer marks its access tokens, and keeps them apart from its other tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Profile {
+pub(crate) enum Profile {
     /// `typ: Bearer` in the payload.
     Keycloak,
     /// `typ: at+jwt` in the header, and the claims of RFC 9068 §2.2.
@@ -111,26 +111,26 @@ pub enum Profile {
 
 /// See [`Config::idp`].
 #[derive(Debug)]
-pub struct Idp {
+pub(crate) struct Idp {
     /// Envoy cluster of all calls.
-    pub cluster: String,
+    pub(crate) cluster: String,
     /// Where Envoy reaches the issuer.
-    pub internal: HttpUrl,
+    pub(crate) internal: HttpUrl,
     /// `scope` of the login.
-    pub scopes: String,
+    pub(crate) scopes: String,
     /// How the client authenticates at the token endpoint.
-    pub client_auth: ClientAuth,
+    pub(crate) client_auth: ClientAuth,
     /// Further parameters of the authorization request.
-    pub extra_auth_params: Vec<(String, String)>,
+    pub(crate) extra_auth_params: Vec<(String, String)>,
     /// Whether userinfo is asked for roles that no token has.
-    pub userinfo: bool,
+    pub(crate) userinfo: bool,
     /// Allow-list of signature algorithms.
-    pub algorithms: Vec<Algorithm>,
+    pub(crate) algorithms: Vec<Algorithm>,
 }
 
 /// Client authentication (OpenID Connect Core §9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientAuth {
+pub(crate) enum ClientAuth {
     /// HTTP Basic.
     Basic,
     /// In the form.
@@ -141,67 +141,67 @@ pub enum ClientAuth {
 
 /// See [`Config::session`].
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     /// Unused for so long: over.
-    pub idle: Duration,
+    pub(crate) idle: Duration,
     /// Over in any case.
-    pub absolute: Duration,
+    pub(crate) absolute: Duration,
     /// How long a decision may outlive a change at the identity provider.
-    pub recheck: Duration,
+    pub(crate) recheck: Duration,
     /// How long a session goes on while it cannot be rechecked.
-    pub grace: Duration,
+    pub(crate) grace: Duration,
     /// Everything issued before is void.
-    pub not_before: Option<UnixTime>,
+    pub(crate) not_before: Option<UnixTime>,
 }
 
 /// See [`Config::machines`].
 #[derive(Debug)]
-pub struct Machines {
+pub(crate) struct Machines {
     /// Further host names, for machines only.
-    pub hosts: Vec<String>,
+    pub(crate) hosts: Vec<String>,
     /// Whether access tokens of the issuer are accepted.
-    pub bearer: bool,
+    pub(crate) bearer: bool,
     /// Which clients' credentials are exchanged at the provider; `None` for nobody's.
-    pub client_credentials: Option<ClientCredentials>,
+    pub(crate) client_credentials: Option<ClientCredentials>,
     /// Tokens that people make for themselves; `None` for none.
-    pub personal_tokens: Option<PersonalTokens>,
+    pub(crate) personal_tokens: Option<PersonalTokens>,
     /// API keys by the SHA-256 of their text: a look-up costs the same for any number of them.
-    pub api_keys: HashMap<[u8; 32], ApiKey>,
+    pub(crate) api_keys: HashMap<[u8; 32], ApiKey>,
     /// Client certificates that are a machine's.
-    pub certificates: Vec<CertificateEntry>,
+    pub(crate) certificates: Vec<CertificateEntry>,
     /// Whether Prefect's own shared secret is accepted from clients.
-    pub accept_auth_string: bool,
+    pub(crate) accept_auth_string: bool,
 }
 
 /// See [`Machines::client_credentials`].
 #[derive(Debug)]
-pub struct ClientCredentials {
+pub(crate) struct ClientCredentials {
     /// Patterns of client ids.
-    pub clients: Vec<Pattern>,
+    pub(crate) clients: Vec<Pattern>,
 }
 
 impl ClientCredentials {
     /// Whether a client may try.
     #[must_use]
-    pub fn may(&self, client: &str) -> bool {
+    pub(crate) fn may(&self, client: &str) -> bool {
         self.clients.iter().any(|pattern| pattern.fits(client))
     }
 }
 
 /// See [`Machines::personal_tokens`].
 #[derive(Debug)]
-pub struct PersonalTokens {
+pub(crate) struct PersonalTokens {
     /// How long one lives.
-    pub max: Duration,
+    pub(crate) max: Duration,
     /// What it may do at most.
-    pub role: Role,
+    pub(crate) role: Role,
     /// Those that count no more, by their identity.
-    pub revoked: Vec<[u8; 16]>,
+    pub(crate) revoked: Vec<[u8; 16]>,
 }
 
 /// A text in which one `*` may stand for any text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern {
+pub(crate) struct Pattern {
     begin: String,
     /// `None` without a star.
     end: Option<String>,
@@ -210,7 +210,7 @@ pub struct Pattern {
 impl Pattern {
     /// Reads a pattern; `None` with more than one star.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('*').map(str::to_owned);
         let pattern = Self { begin: parts.next()?, end: parts.next() };
         parts.next().is_none().then_some(pattern)
@@ -218,7 +218,7 @@ impl Pattern {
 
     /// Whether a text fits.
     #[must_use]
-    pub fn fits(&self, text: &str) -> bool {
+    pub(crate) fn fits(&self, text: &str) -> bool {
         match &self.end {
             None => self.begin == text,
             Some(end) => text.strip_prefix(&self.begin).is_some_and(|rest| rest.ends_with(end)),
@@ -228,59 +228,56 @@ impl Pattern {
 
 /// A client certificate, by what it shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateEntry {
+pub(crate) struct CertificateEntry {
     /// Whom it proves.
-    pub principal: Rc<Principal>,
+    pub(crate) principal: Rc<Principal>,
     /// What it may do.
-    pub role: Role,
+    pub(crate) role: Role,
     /// What it shows.
-    pub shows: CertificateName,
+    pub(crate) shows: CertificateName,
 }
 
 /// One API key, its text unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiKey {
+pub(crate) struct ApiKey {
     /// Whom it proves.
-    pub principal: Rc<Principal>,
+    pub(crate) principal: Rc<Principal>,
     /// What it may do.
-    pub role: Role,
+    pub(crate) role: Role,
     /// When it ends.
-    pub expires: Option<UnixTime>,
+    pub(crate) expires: Option<UnixTime>,
 }
 
 /// See [`Config::prefect`].
 #[derive(Debug)]
-pub struct Prefect {
+pub(crate) struct Prefect {
     /// Prefect's API, no trailing slash: `/api`.
-    pub api_path: String,
+    pub(crate) api_path: String,
     /// Prefect's UI, with a trailing slash: `/`.
-    pub ui_path: String,
+    pub(crate) ui_path: String,
     /// Whether Prefect is told who asks.
-    pub forward_identity: bool,
+    pub(crate) forward_identity: bool,
     /// Whether the operator says that Envoy's buffer filter stands behind Lictor where a body is judged.
-    pub buffered_routes: bool,
+    pub(crate) buffered_routes: bool,
 }
 
 /// What comes from the environment, never from the configuration text.
 #[derive(Debug)]
-pub struct Secrets {
+pub(crate) struct Secrets {
     /// `LICTOR_CLIENT_SECRET`.
-    pub client: Option<Secret>,
+    pub(crate) client: Option<Secret>,
     /// `LICTOR_COOKIE_KEYS`: the first seals, all open.
-    pub cookie_keys: Vec<Key>,
+    pub(crate) cookie_keys: Vec<Key>,
     /// `LICTOR_PREFECT_AUTH_STRING`.
-    pub prefect: Secret,
+    pub(crate) prefect: Secret,
     /// The same as Prefect's API wants it: `Basic …`.
-    pub prefect_credential: Secret,
+    pub(crate) prefect_credential: Secret,
     /// `LICTOR_AUTH_REQUEST_SECRET`, if another proxy may say what it holds.
-    pub auth_request: Option<Secret>,
+    pub(crate) auth_request: Option<Secret>,
 }
 
-/// The environment variables that Lictor reads.
-pub const ENVIRONMENT: [&str; 3] =
-    ["LICTOR_CLIENT_SECRET", "LICTOR_COOKIE_KEYS", "LICTOR_PREFECT_AUTH_STRING"];
-/// One that it reads only if another proxy asks for verdicts.
-pub const AUTH_REQUEST_SECRET: &str = "LICTOR_AUTH_REQUEST_SECRET";
+/// The environment variable that is read only if another proxy asks for verdicts.
+pub(crate) const AUTH_REQUEST_SECRET: &str = "LICTOR_AUTH_REQUEST_SECRET";
 
 impl Config {
     /// Compiles the configuration text and the environment.
@@ -297,46 +294,46 @@ impl Config {
     /// The address that the provider sends the browser back to. From the settings alone: nothing
     /// of a request takes part (RFC 6749 §4.1.3, docs/threats.md T-I4).
     #[must_use]
-    pub fn redirect_uri(&self) -> String {
+    pub(crate) fn redirect_uri(&self) -> String {
         format!("{}{}/callback", self.public.origin(), self.endpoints)
     }
 
     /// What access tokens are judged by, as a text: what was found out by other settings (of before an
     /// update, or of another configuration in the same process) is not believed.
     #[must_use]
-    pub fn judging(&self) -> String {
+    pub(crate) fn judging(&self) -> String {
         let provider = (&self.idp.cluster, &self.idp.internal, &self.idp.algorithms);
         format!("{:?}", (&self.issuers, &self.roles, provider, self.session.not_before))
     }
 
     /// The key behind what the workers of a process share.
     #[must_use]
-    pub fn shared_key(&self) -> Key {
+    pub(crate) fn shared_key(&self) -> Key {
         self.secrets.cookie_keys.first().copied().unwrap_or_default()
     }
 
     /// Audiences that we trust beside the login's client.
     #[must_use]
-    pub fn audiences(&self) -> &[String] {
+    pub(crate) fn audiences(&self) -> &[String] {
         self.issuers.get(LOGIN).map(|issuer| issuer.audiences.as_slice()).unwrap_or_default()
     }
 
     /// An absolute URL of ours for a path that has been checked.
     #[must_use]
-    pub fn absolute(&self, path: &str) -> String {
+    pub(crate) fn absolute(&self, path: &str) -> String {
         format!("{}{path}", self.public.origin())
     }
 
     /// Whether browsers are told to use https only. Not on a loopback name: there it would bind
     /// every port of a developer's machine.
     #[must_use]
-    pub fn hsts(&self) -> bool {
+    pub(crate) fn hsts(&self) -> bool {
         self.public.https && !self.public.is_loopback()
     }
 
     /// Where a login without a return path ends: the start of Prefect's UI.
     #[must_use]
-    pub fn home(&self) -> &str {
+    pub(crate) fn home(&self) -> &str {
         &self.prefect.ui_path
     }
 }

@@ -13,7 +13,7 @@ use super::error::Problem;
 type Problems = Rc<RefCell<Vec<Problem>>>;
 
 /// One object of the configuration; members that nobody asked for are reported when it is done.
-pub struct Section<'a> {
+pub(crate) struct Section<'a> {
     path: String,
     members: Option<&'a Map<String, Value>>,
     known: RefCell<BTreeSet<&'static str>>,
@@ -22,7 +22,7 @@ pub struct Section<'a> {
 
 impl<'a> Section<'a> {
     /// The whole configuration.
-    pub fn root(value: &'a Value, problems: &Problems) -> Self {
+    pub(crate) fn root(value: &'a Value, problems: &Problems) -> Self {
         Self::new("$".to_owned(), Some(value), problems)
     }
 
@@ -47,22 +47,22 @@ impl<'a> Section<'a> {
     }
 
     /// Where a member stands.
-    pub fn path_of(&self, name: &str) -> String {
+    pub(crate) fn path_of(&self, name: &str) -> String {
         format!("{}.{name}", self.path)
     }
 
     /// Reports a member of this object.
-    pub fn problem(&self, name: &str, found: &str, wanted: &str) {
+    pub(crate) fn problem(&self, name: &str, found: &str, wanted: &str) {
         self.add(self.path_of(name), found, wanted);
     }
 
     /// A member object; an absent one is empty.
-    pub fn section(&self, name: &'static str) -> Section<'a> {
+    pub(crate) fn section(&self, name: &'static str) -> Section<'a> {
         Section::new(self.path_of(name), self.value(name), &self.problems)
     }
 
     /// A member object that `false` switches off, and `true` leaves as it is without settings.
-    pub fn switch(&self, name: &'static str) -> Option<Section<'a>> {
+    pub(crate) fn switch(&self, name: &'static str) -> Option<Section<'a>> {
         let path = self.path_of(name);
         match self.value(name) {
             Some(Value::Bool(false)) => None,
@@ -76,7 +76,7 @@ impl<'a> Section<'a> {
     }
 
     /// A member array of objects; an absent one is empty.
-    pub fn sections(&self, name: &'static str) -> Vec<Section<'a>> {
+    pub(crate) fn sections(&self, name: &'static str) -> Vec<Section<'a>> {
         let Some(value) = self.value(name) else { return Vec::new() };
         let Some(items) = value.as_array() else {
             self.problem(name, &describe(value), "an array of objects");
@@ -89,7 +89,7 @@ impl<'a> Section<'a> {
     }
 
     /// A string; absent is `None`.
-    pub fn text(&self, name: &'static str) -> Option<&'a str> {
+    pub(crate) fn text(&self, name: &'static str) -> Option<&'a str> {
         let value = self.value(name)?;
         let text = value.as_str().filter(|text| !text.is_empty());
         if text.is_none() {
@@ -99,7 +99,7 @@ impl<'a> Section<'a> {
     }
 
     /// A string that must be there.
-    pub fn required(&self, name: &'static str) -> Option<&'a str> {
+    pub(crate) fn required(&self, name: &'static str) -> Option<&'a str> {
         if self.value(name).is_none() && self.members.is_some() {
             self.problem(name, "nothing", "a string (this setting is required)");
         }
@@ -107,7 +107,7 @@ impl<'a> Section<'a> {
     }
 
     /// A boolean with a default.
-    pub fn flag(&self, name: &'static str, default: bool) -> bool {
+    pub(crate) fn flag(&self, name: &'static str, default: bool) -> bool {
         match self.value(name) {
             None => default,
             Some(Value::Bool(flag)) => *flag,
@@ -119,7 +119,7 @@ impl<'a> Section<'a> {
     }
 
     /// An array of strings with a default.
-    pub fn texts(&self, name: &'static str, default: &[&str]) -> Vec<String> {
+    pub(crate) fn texts(&self, name: &'static str, default: &[&str]) -> Vec<String> {
         let Some(value) = self.value(name) else {
             return default.iter().map(|text| (*text).to_owned()).collect();
         };
@@ -136,7 +136,7 @@ impl<'a> Section<'a> {
     }
 
     /// An object of strings; absent is empty.
-    pub fn pairs(&self, name: &'static str) -> Vec<(String, String)> {
+    pub(crate) fn pairs(&self, name: &'static str) -> Vec<(String, String)> {
         let Some(value) = self.value(name) else { return Vec::new() };
         let Some(members) = value.as_object() else {
             self.problem(name, &describe(value), "an object of strings");
@@ -155,7 +155,7 @@ impl<'a> Section<'a> {
     }
 
     /// An object whose members are strings or arrays of strings; absent is empty.
-    pub fn members(&self, name: &'static str) -> Vec<(String, Vec<String>)> {
+    pub(crate) fn members(&self, name: &'static str) -> Vec<(String, Vec<String>)> {
         let Some(value) = self.value(name) else { return Vec::new() };
         let Some(members) = value.as_object() else {
             self.problem(name, &describe(value), "an object");
@@ -180,7 +180,7 @@ impl<'a> Section<'a> {
     }
 
     /// A duration such as `30m`, with a default.
-    pub fn duration(&self, name: &'static str, default: Duration) -> Duration {
+    pub(crate) fn duration(&self, name: &'static str, default: Duration) -> Duration {
         let Some(value) = self.value(name) else { return default };
         match value.as_str().and_then(duration) {
             Some(duration) => duration,
@@ -194,7 +194,7 @@ impl<'a> Section<'a> {
     }
 
     /// A date and time in UTC, `2026-11-24T10:00:00Z` (RFC 3339).
-    pub fn instant(&self, name: &'static str) -> Option<crate::foundation::time::UnixTime> {
+    pub(crate) fn instant(&self, name: &'static str) -> Option<crate::foundation::time::UnixTime> {
         let value = self.value(name)?;
         let instant = value.as_str().and_then(super::instant::parse);
         if instant.is_none() {
@@ -204,7 +204,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reports members that nobody asked for.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         let known = self.known.borrow();
         for name in self.members.into_iter().flat_map(Map::keys) {
             if !known.contains(name.as_str()) {
@@ -231,7 +231,7 @@ fn duration(text: &str) -> Option<Duration> {
 }
 
 /// A value as a problem shows it: short, and without control characters.
-pub fn describe(value: &Value) -> String {
+pub(crate) fn describe(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
@@ -242,7 +242,7 @@ pub fn describe(value: &Value) -> String {
 }
 
 /// A text in quotes, cut and without control characters.
-pub fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let shown: String = text.chars().filter(|c| !c.is_control()).take(80).collect();
     let more = if shown.len() < text.len() { "…" } else { "" };
     format!("\"{shown}{more}\"")

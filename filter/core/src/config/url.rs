@@ -4,13 +4,13 @@ use core::fmt;
 
 /// `scheme://host[:port][/path]`, normalised: lower-case, no default port, no trailing slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpUrl {
+pub(crate) struct HttpUrl {
     /// Whether the scheme is https.
-    pub https: bool,
+    pub(crate) https: bool,
     /// Host and, unless it is the scheme's default, port.
-    pub authority: String,
+    pub(crate) authority: String,
     /// Empty, or a path that begins with a slash and does not end with one.
-    pub path: String,
+    pub(crate) path: String,
     origin: String,
 }
 
@@ -23,7 +23,7 @@ impl fmt::Display for HttpUrl {
 impl HttpUrl {
     /// Reads a URL; `None` when it is not of this plain form.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         let https = match scheme.to_ascii_lowercase().as_str() {
             "https" => true,
@@ -49,13 +49,13 @@ impl HttpUrl {
 
     /// `scheme://authority`.
     #[must_use]
-    pub fn origin(&self) -> &str {
+    pub(crate) fn origin(&self) -> &str {
         &self.origin
     }
 
     /// The host without its port, IPv6 in brackets.
     #[must_use]
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         match self.authority.rsplit_once(':') {
             Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
             _ => &self.authority,
@@ -64,7 +64,7 @@ impl HttpUrl {
 
     /// Whether the host names this machine itself.
     #[must_use]
-    pub fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         let host = self.host();
         host == "localhost"
             || host.ends_with(".localhost")
@@ -75,7 +75,7 @@ impl HttpUrl {
 
 /// `host[:port]` in lower case, without the scheme's default port; `None` when malformed.
 #[must_use]
-pub fn normal_authority(text: &str, https: bool) -> Option<String> {
+pub(crate) fn normal_authority(text: &str, https: bool) -> Option<String> {
     let text = text.to_ascii_lowercase();
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),

@@ -11,14 +11,14 @@ use crate::identity::principal::Identity;
 use crate::refusal::{Reason, Refusal};
 
 /// What every key begins with.
-pub const PREFIX: &[u8] = b"lk_";
+pub(crate) const PREFIX: &[u8] = b"lk_";
 
 /// Looks a key up. The table is keyed by the digest, so the cost does not grow with it, and time
 /// tells nothing of use: whoever can choose digests already has the key.
 ///
 /// # Errors
 /// When it is unknown or over.
-pub fn judge(key: Lent<'_>, config: &Config, now: UnixTime) -> Result<Identity, Refusal> {
+pub(crate) fn judge(key: Lent<'_>, config: &Config, now: UnixTime) -> Result<Identity, Refusal> {
     by_digest(&sha256(key.expose()), config, now)
 }
 
@@ -26,7 +26,11 @@ pub fn judge(key: Lent<'_>, config: &Config, now: UnixTime) -> Result<Identity, 
 ///
 /// # Errors
 /// As [`judge`].
-pub fn by_digest(digest: &[u8; 32], config: &Config, now: UnixTime) -> Result<Identity, Refusal> {
+pub(crate) fn by_digest(
+    digest: &[u8; 32],
+    config: &Config,
+    now: UnixTime,
+) -> Result<Identity, Refusal> {
     let Machines { api_keys, .. } = &config.machines;
     let Some(entry) = api_keys.get(digest) else {
         return Err(Refusal::new(Reason::UnknownApiKey)

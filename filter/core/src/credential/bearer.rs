@@ -30,10 +30,10 @@ impl From<Mismatch> for Refusal {
 }
 
 /// A token whose issuer we trust; nothing in it is verified.
-pub struct Claimed<'a> {
+pub(crate) struct Claimed<'a> {
     token: Compact<'a>,
     /// Place of the issuer in [`Config::issuers`].
-    pub issuer: usize,
+    pub(crate) issuer: usize,
 }
 
 /// Reads a token, and finds out whose it says to be. Before any key is looked for: a token of
@@ -41,7 +41,7 @@ pub struct Claimed<'a> {
 ///
 /// # Errors
 /// When it is no token, or of an issuer that is not trusted.
-pub fn read<'a>(token: &'a [u8], config: &Config) -> Result<Claimed<'a>, Mismatch> {
+pub(crate) fn read<'a>(token: &'a [u8], config: &Config) -> Result<Claimed<'a>, Mismatch> {
     let token = Compact::parse(token)
         .map_err(|why| Mismatch::new("token", None, format!("a signed token, not {}", why.0)))?;
     let found = config
@@ -56,20 +56,20 @@ pub fn read<'a>(token: &'a [u8], config: &Config) -> Result<Claimed<'a>, Mismatc
 }
 
 /// A token that counts.
-pub struct Judged {
+pub(crate) struct Judged {
     /// Whom it proves.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
     /// Not before.
-    pub from: UnixTime,
+    pub(crate) from: UnixTime,
     /// Whether it counts with a proof of possession only.
-    pub bound: bool,
+    pub(crate) bound: bool,
 }
 
 impl Claimed<'_> {
     /// Whether it says that it was issued to this client, and to no other: `azp`, or `client_id` where
     /// providers write that (RFC 9068 §2.2).
     #[must_use]
-    pub fn is_issued_to(&self, client: &str) -> bool {
+    pub(crate) fn is_issued_to(&self, client: &str) -> bool {
         let named = ["azp", "client_id"].map(|claim| self.token.claims.get(claim));
         let mut named = named.into_iter().flatten().peekable();
         named.peek().is_some() && named.all(|party| party.as_str() == Some(client))
@@ -80,7 +80,7 @@ impl Claimed<'_> {
     ///
     /// # Errors
     /// See [`Unverified`].
-    pub fn judge(
+    pub(crate) fn judge(
         self,
         verifier: Verifier<'_>,
         peer: &dyn Peer,

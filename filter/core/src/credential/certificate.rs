@@ -10,7 +10,7 @@ use crate::wire::peer::Certificate;
 
 /// The machine that a certificate is mapped to, if it is mapped.
 #[must_use]
-pub fn judge(certificate: &Certificate, config: &Config) -> Option<Identity> {
+pub(crate) fn judge(certificate: &Certificate, config: &Config) -> Option<Identity> {
     let has = |name: &CertificateName| {
         let (own, wanted) = match name {
             CertificateName::Uri(wanted) => (&certificate.uri, wanted),
@@ -25,7 +25,7 @@ pub fn judge(certificate: &Certificate, config: &Config) -> Option<Identity> {
 
 /// The machine that a certificate with this name is mapped to.
 #[must_use]
-pub fn by_name(name: &CertificateName, config: &Config) -> Option<Identity> {
+pub(crate) fn by_name(name: &CertificateName, config: &Config) -> Option<Identity> {
     let mapped = config.machines.certificates.iter().find(|entry| entry.shows == *name)?;
     let principal = Rc::clone(&mapped.principal);
     let hold = Hold::Certificate(name.clone());

@@ -24,7 +24,7 @@ use crate::workers::answers::{Answer, Name};
 
 /// What the provider said of credentials that are good.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exchanged {
+pub(crate) struct Exchanged {
     client: String,
     role: Option<Role>,
     /// When it said so.
@@ -35,7 +35,7 @@ pub struct Exchanged {
 
 /// What an answer that was given once is worth now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// It counts.
     Fresh,
     /// It counts, and its token ends soon: time to ask again.
@@ -50,7 +50,7 @@ impl Exchanged {
     /// What it is worth now. How long it may outlive a change at the provider is `recheck`'s to say, how
     /// long it goes on without the provider `grace`'s; never longer than the token.
     #[must_use]
-    pub fn standing(&self, recheck: Duration, grace: Duration, now: UnixTime) -> Standing {
+    pub(crate) fn standing(&self, recheck: Duration, grace: Duration, now: UnixTime) -> Standing {
         if now >= self.end || now.is_over(self.at, recheck.saturating_add(grace)) {
             return Standing::Over;
         }
@@ -66,13 +66,13 @@ impl Exchanged {
 
     /// When its token ends.
     #[must_use]
-    pub const fn end(&self) -> UnixTime {
+    pub(crate) const fn end(&self) -> UnixTime {
         self.end
     }
 
     /// Whom it proves; until it must be looked at again.
     #[must_use]
-    pub fn identity(&self, name: Name, recheck: Duration) -> Identity {
+    pub(crate) fn identity(&self, name: Name, recheck: Duration) -> Identity {
         let principal = Principal::machine("client", &self.client, Method::ClientCredentials);
         let until = self.end.min(self.at.plus(recheck));
         let hold = Hold::Exchanged(name);
@@ -82,7 +82,7 @@ impl Exchanged {
 
 /// What the provider's answer to an exchange means.
 #[derive(Debug)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// They are good.
     Good(Exchanged),
     /// They are not, or the token that they give is of no use here.
@@ -101,7 +101,7 @@ pub enum Verdict {
 /// Reads the answer. The token in it must verify as any access token does, and must be that of the
 /// client that asked: an answer that was mixed up makes nobody somebody else.
 #[must_use]
-pub fn judge(
+pub(crate) fn judge(
     client: &str,
     reply: CalloutReply<'_>,
     verifier: Option<Verifier<'_>>,

@@ -8,7 +8,7 @@ use crate::wire::jose::compact::looks_like_token;
 
 /// A kind of credential that needs no name beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// An API key, `lk_…`.
     ApiKey,
     /// A personal token, `lt_…`.
@@ -22,7 +22,7 @@ pub enum Kind {
 impl Kind {
     /// The kind of a text.
     #[must_use]
-    pub fn of(text: &[u8]) -> Self {
+    pub(crate) fn of(text: &[u8]) -> Self {
         if text.starts_with(api_key::PREFIX) {
             Self::ApiKey
         } else if text.starts_with(personal_token::PREFIX) {
@@ -38,7 +38,7 @@ impl Kind {
 /// The credential in the `token` member of a socket's auth message, which takes every form that a header
 /// takes; `None` when it has none of these forms.
 #[must_use]
-pub fn in_auth_message(token: &str) -> Option<Presented<'_>> {
+pub(crate) fn in_auth_message(token: &str) -> Option<Presented<'_>> {
     let bytes = token.as_bytes();
     match Kind::of(bytes) {
         Kind::ApiKey => Some(Presented::ApiKey(Lent::new(bytes))),

@@ -1,11 +1,11 @@
 //! The credentials of machines and command lines, and the principals that they prove
 //! (docs/machines.md).
 
-pub mod api_key;
-pub mod bearer;
-pub mod certificate;
-pub mod client_credentials;
-pub mod kind;
-pub mod personal_token;
-pub mod verified;
-pub mod verify;
+pub(crate) mod api_key;
+pub(crate) mod bearer;
+pub(crate) mod certificate;
+pub(crate) mod client_credentials;
+pub(crate) mod kind;
+pub(crate) mod personal_token;
+pub(crate) mod verified;
+pub(crate) mod verify;

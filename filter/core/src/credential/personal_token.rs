@@ -1,7 +1,7 @@
 //! Personal tokens: what a person shows at the command line instead of a password that all share.
 //! Sealed, so nothing is stored; made of a fresh login only, never of another token.
 
-pub mod terminal;
+pub(crate) mod terminal;
 
 use std::rc::Rc;
 
@@ -21,10 +21,10 @@ use crate::sealing::{Purpose, Sealer};
 use crate::session::model::Session;
 
 /// What every token begins with.
-pub const PREFIX: &[u8] = b"lt_";
+pub(crate) const PREFIX: &[u8] = b"lt_";
 
 /// What ends a token before its time.
-pub trait Revoked {
+pub(crate) trait Revoked {
     /// Whether the provider has ended the session in which it was made, or may have.
     fn is_revoked(&mut self, token: &PersonalToken, now: UnixTime) -> bool;
 }
@@ -32,7 +32,7 @@ pub trait Revoked {
 /// The role of a token for a person: the person's own, or the most that the settings allow if that is
 /// less; `None` where the one does not include the other.
 #[must_use]
-pub fn role(own: Role, settings: &Settings) -> Option<Role> {
+pub(crate) fn role(own: Role, settings: &Settings) -> Option<Role> {
     if settings.role.includes(own) {
         return Some(own);
     }
@@ -43,7 +43,7 @@ pub fn role(own: Role, settings: &Settings) -> Option<Role> {
 ///
 /// # Errors
 /// When the host has no randomness.
-pub fn make(
+pub(crate) fn make(
     session: &Session,
     role: Role,
     settings: &Settings,
@@ -66,7 +66,7 @@ pub fn make(
 ///
 /// # Errors
 /// When it counts no more.
-pub fn judge(
+pub(crate) fn judge(
     token: &Rc<PersonalToken>,
     config: &Config,
     revoked: &mut dyn Revoked,
@@ -112,7 +112,7 @@ pub fn judge(
 }
 
 /// Seals and opens tokens, and the codes that a terminal trades for one.
-pub struct PersonalTokens {
+pub(crate) struct PersonalTokens {
     tokens: Sealer,
     codes: Sealer,
     asked: Sealer,
@@ -120,11 +120,11 @@ pub struct PersonalTokens {
 
 /// A token that is on its way to a terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Code {
+pub(crate) struct Code {
     /// What the terminal must know the verifier of (RFC 7636 §4.2).
-    pub challenge: [u8; 32],
+    pub(crate) challenge: [u8; 32],
     /// What it gets.
-    pub token: PersonalToken,
+    pub(crate) token: PersonalToken,
 }
 
 /// In the associated data: what a cookie's name is to a cookie.
@@ -134,7 +134,7 @@ const CODE: &str = "code";
 impl PersonalTokens {
     /// For a configuration.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
             tokens: Sealer::new(Purpose::PersonalToken, config),
             codes: Sealer::new(Purpose::PersonalTokenCode, config),
@@ -146,7 +146,7 @@ impl PersonalTokens {
     ///
     /// # Errors
     /// When the host has no randomness.
-    pub fn seal(
+    pub(crate) fn seal(
         &self,
         token: &PersonalToken,
         entropy: &mut dyn Entropy,
@@ -159,7 +159,7 @@ impl PersonalTokens {
     ///
     /// # Errors
     /// When it is none of ours.
-    pub fn open(&self, text: &[u8]) -> Result<PersonalToken, Refusal> {
+    pub(crate) fn open(&self, text: &[u8]) -> Result<PersonalToken, Refusal> {
         let sealed = text.strip_prefix(PREFIX).and_then(|text| self.tokens.open(TOKEN, text));
         sealed.and_then(|opened| PersonalToken::decode(&opened.plain)).ok_or_else(|| {
             Refusal::new(Reason::PersonalToken)
@@ -173,7 +173,7 @@ impl PersonalTokens {
     ///
     /// # Errors
     /// When the host has no randomness.
-    pub fn seal_asked(
+    pub(crate) fn seal_asked(
         &self,
         session: &Session,
         page: &str,
@@ -186,7 +186,13 @@ impl PersonalTokens {
 
     /// Whether the person of a session was shown the page at this path a moment ago.
     #[must_use]
-    pub fn was_asked(&self, text: &str, session: &Session, page: &str, now: UnixTime) -> bool {
+    pub(crate) fn was_asked(
+        &self,
+        text: &str,
+        session: &Session,
+        page: &str,
+        now: UnixTime,
+    ) -> bool {
         let Some(opened) = self.asked.open(page, text.as_bytes()) else { return false };
         let mut fields = Reader::new(&opened.plain);
         let mut read = || Some((fields.raw::<16>()?, UnixTime::from_millis(fields.number()?)));
@@ -197,14 +203,18 @@ impl PersonalTokens {
     ///
     /// # Errors
     /// When the host has no randomness.
-    pub fn seal_code(&self, code: &Code, entropy: &mut dyn Entropy) -> Result<Secret, NoEntropy> {
+    pub(crate) fn seal_code(
+        &self,
+        code: &Code,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Secret, NoEntropy> {
         let plain = Writer::default().raw(&code.challenge).raw(&code.token.encode()).finish();
         self.codes.seal(CODE, &plain, entropy).map(Secret::new)
     }
 
     /// Opens a code.
     #[must_use]
-    pub fn open_code(&self, text: &[u8]) -> Option<Code> {
+    pub(crate) fn open_code(&self, text: &[u8]) -> Option<Code> {
         let plain = self.codes.open(CODE, text)?.plain;
         let (challenge, token) = plain.split_first_chunk::<32>()?;
         Some(Code { challenge: *challenge, token: PersonalToken::decode(token)? })

@@ -10,7 +10,7 @@ use crate::identity::principal::Identity;
 use crate::provider::keys::Keys;
 
 /// See the module.
-pub struct Verified(Remembered<Entry>);
+pub(crate) struct Verified(Remembered<Entry>);
 
 impl Default for Verified {
     fn default() -> Self {
@@ -20,22 +20,22 @@ impl Default for Verified {
 
 /// What was found out about a token.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Whom it proves.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
     /// Place of its issuer in the configuration.
-    pub issuer: usize,
+    pub(crate) issuer: usize,
     /// Which set of keys verified it.
-    pub keys: u64,
+    pub(crate) keys: u64,
     /// Not before (the later of `nbf` and `iat`): a clock that goes back gives nothing back.
-    pub from: UnixTime,
+    pub(crate) from: UnixTime,
 }
 
 impl Verified {
     /// The identity that a token proves, if it was verified by the keys that stand now and is in
     /// time.
     #[must_use]
-    pub fn find(&self, token: &[u8], keys: &Keys, now: UnixTime) -> Option<Identity> {
+    pub(crate) fn find(&self, token: &[u8], keys: &Keys, now: UnixTime) -> Option<Identity> {
         let entry = self.0.find(token)?;
         let in_time = entry.identity.until.is_some_and(|until| now < until)
             && entry.from <= now.plus(Duration::from_secs(LEEWAY));
@@ -44,7 +44,7 @@ impl Verified {
     }
 
     /// Keeps what was found out.
-    pub fn keep(&mut self, token: &[u8], entry: Entry) {
+    pub(crate) fn keep(&mut self, token: &[u8], entry: Entry) {
         self.0.keep(token, entry);
     }
 }

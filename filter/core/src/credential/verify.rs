@@ -27,26 +27,26 @@ use crate::wire::peer::Peer;
 
 /// What the judgement needs from the site.
 #[derive(Clone, Copy)]
-pub struct Bench<'a> {
+pub(crate) struct Bench<'a> {
     /// Settings.
-    pub config: &'a Config,
+    pub(crate) config: &'a Config,
     /// The issuers' keys.
-    pub keys: &'a Keys,
+    pub(crate) keys: &'a Keys,
     /// Who does the mathematics of signatures.
-    pub host: &'a dyn HostVerifier,
+    pub(crate) host: &'a dyn HostVerifier,
     /// The other end of the connection.
-    pub peer: &'a dyn Peer,
+    pub(crate) peer: &'a dyn Peer,
     /// Opens personal tokens.
-    pub personal: &'a PersonalTokens,
+    pub(crate) personal: &'a PersonalTokens,
     /// Tokens that have been verified before.
-    pub verified: &'a RefCell<Verified>,
+    pub(crate) verified: &'a RefCell<Verified>,
     /// Now.
-    pub now: UnixTime,
+    pub(crate) now: UnixTime,
 }
 
 /// What was shown, as far as it can be judged without asking anybody.
 #[derive(Debug)]
-pub enum Shown {
+pub(crate) enum Shown {
     /// It proves this.
     Proof(Identity),
     /// A personal token of ours: whether it was revoked is not said yet.
@@ -57,7 +57,7 @@ pub enum Shown {
 
 /// Why nobody is proved.
 #[derive(Debug)]
-pub enum Unproved {
+pub(crate) enum Unproved {
     /// No keys of the token's issuer have been loaded yet.
     NoKeys,
     /// The token is of an issuer of ours, its key is not known.
@@ -84,7 +84,7 @@ impl Bench<'_> {
     ///
     /// # Errors
     /// See [`Unproved`].
-    pub fn judge(self, presented: &Presented<'_>) -> Result<Shown, Unproved> {
+    pub(crate) fn judge(self, presented: &Presented<'_>) -> Result<Shown, Unproved> {
         match presented {
             Presented::ApiKey(key) => match Kind::of(key.expose()) {
                 Kind::PersonalToken => self.personal(key.expose()),
@@ -201,7 +201,7 @@ impl Bench<'_> {
 
 /// Whoever shows Prefect's own string.
 #[must_use]
-pub fn auth_string() -> Identity {
+pub(crate) fn auth_string() -> Identity {
     let principal = Principal::machine("key", "prefect-auth-string", Method::AuthString);
     Identity {
         principal: Rc::new(principal),

@@ -4,7 +4,7 @@ use core::hash::Hash;
 use std::collections::{HashMap, VecDeque};
 
 /// See the module.
-pub struct Bounded<K, V> {
+pub(crate) struct Bounded<K, V> {
     entries: HashMap<K, V>,
     /// Each key once, the oldest entry first.
     order: VecDeque<K>,
@@ -14,23 +14,18 @@ pub struct Bounded<K, V> {
 impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
     /// Empty, for so many entries.
     #[must_use]
-    pub fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { entries: HashMap::new(), order: VecDeque::new(), most }
     }
 
     /// The entry of a key.
     #[must_use]
-    pub fn get(&self, key: &K) -> Option<&V> {
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
         self.entries.get(key)
     }
 
-    /// The entry of a key, to be changed; its age stays.
-    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.entries.get_mut(key)
-    }
-
     /// Sets an entry, which is the youngest then.
-    pub fn insert(&mut self, key: K, value: V) {
+    pub(crate) fn insert(&mut self, key: K, value: V) {
         if self.entries.insert(key, value).is_some() {
             self.order.retain(|own| *own != key);
         }
@@ -43,24 +38,12 @@ impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
     }
 
     /// Takes an entry away.
-    pub fn remove(&mut self, key: &K) -> Option<V> {
+    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         let removed = self.entries.remove(key);
         if removed.is_some() {
             self.order.retain(|own| own != key);
         }
         removed
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 }
 
@@ -80,6 +63,6 @@ mod tests {
         map.insert(3, 'd');
         assert_eq!((map.get(&1), map.get(&2), map.get(&3)), (Some(&'c'), None, Some(&'d')));
         assert_eq!(map.remove(&1), Some('c'));
-        assert_eq!((map.len(), map.order.len()), (1, 1));
+        assert_eq!((map.entries.len(), map.order.len()), (1, 1));
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 
 /// See the module.
-pub struct Remembered<T> {
+pub(crate) struct Remembered<T> {
     /// By the texts' ends. Those are of a signature or an authentication tag, which nobody chooses;
     /// a whole text would have to be hashed at each look.
     entries: HashMap<End, (Vec<u8>, T)>,
@@ -15,11 +15,11 @@ pub struct Remembered<T> {
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
-pub struct Most {
+pub(crate) struct Most {
     /// Texts.
-    pub entries: usize,
+    pub(crate) entries: usize,
     /// Their bytes together.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 type End = [u8; 16];
@@ -27,20 +27,20 @@ type End = [u8; 16];
 impl<T> Remembered<T> {
     /// Remembers nothing yet.
     #[must_use]
-    pub fn new(most: Most) -> Self {
+    pub(crate) fn new(most: Most) -> Self {
         Self { entries: HashMap::new(), order: VecDeque::new(), bytes: 0, most }
     }
 
     /// What was found out about exactly these bytes.
     #[must_use]
-    pub fn find(&self, text: &[u8]) -> Option<&T> {
+    pub(crate) fn find(&self, text: &[u8]) -> Option<&T> {
         let (known, found) = self.entries.get(text.last_chunk()?)?;
         same(known, text).then_some(found)
     }
 
     /// Keeps what was found out. Only what is good is to be kept: an outsider can make as many bad
     /// texts as he likes.
-    pub fn keep(&mut self, text: &[u8], found: T) {
+    pub(crate) fn keep(&mut self, text: &[u8], found: T) {
         let Some(end) = text.last_chunk().copied() else { return };
         self.bytes = self.bytes.saturating_add(text.len());
         match self.entries.insert(end, (text.to_vec(), found)) {

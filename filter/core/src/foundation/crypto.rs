@@ -10,10 +10,10 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq as _;
 
 /// Length of an XChaCha20-Poly1305 nonce: long enough to be drawn at random for ever.
-pub const NONCE: usize = 24;
+pub(crate) const NONCE: usize = 24;
 
 /// A symmetric key.
-pub type Key = [u8; 32];
+pub(crate) type Key = [u8; 32];
 
 /// Where randomness comes from: the host, or a test's generator.
 pub trait Entropy {
@@ -32,7 +32,7 @@ pub struct NoEntropy;
 ///
 /// # Errors
 /// When the host has no randomness.
-pub fn random<const N: usize>(entropy: &mut dyn Entropy) -> Result<[u8; N], NoEntropy> {
+pub(crate) fn random<const N: usize>(entropy: &mut dyn Entropy) -> Result<[u8; N], NoEntropy> {
     let mut bytes = [0; N];
     entropy.fill(&mut bytes)?;
     Ok(bytes)
@@ -40,7 +40,7 @@ pub fn random<const N: usize>(entropy: &mut dyn Entropy) -> Result<[u8; N], NoEn
 
 /// SHA-256 (FIPS 180-4).
 #[must_use]
-pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
@@ -58,7 +58,7 @@ pub enum Hash {
 impl Hash {
     /// The hash of some bytes.
     #[must_use]
-    pub fn digest(self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn digest(self, bytes: &[u8]) -> Vec<u8> {
         match self {
             Self::Sha256 => Sha256::digest(bytes).to_vec(),
             Self::Sha384 => Sha384::digest(bytes).to_vec(),
@@ -69,7 +69,7 @@ impl Hash {
 
 /// A key for one purpose, derived from a master key (HKDF-SHA256, RFC 5869).
 #[must_use]
-pub fn derive(master: &Key, purpose: &str) -> Key {
+pub(crate) fn derive(master: &Key, purpose: &str) -> Key {
     let mut key = Key::default();
     // Expanding fails only beyond 255 blocks; this is one.
     let _ = Hkdf::<Sha256>::new(Some(b"lictor v1"), master).expand(purpose.as_bytes(), &mut key);
@@ -79,7 +79,7 @@ pub fn derive(master: &Key, purpose: &str) -> Key {
 /// An authentication code over named content: HMAC-SHA256, which is what HKDF extracts with
 /// (RFC 5869 §2.2).
 #[must_use]
-pub fn mac(key: &Key, name: &str, content: &[u8]) -> [u8; 32] {
+pub(crate) fn mac(key: &Key, name: &str, content: &[u8]) -> [u8; 32] {
     // The name's length keeps name and content apart.
     let length = u64::try_from(name.len()).unwrap_or(u64::MAX).to_be_bytes();
     let message = [length.as_slice(), name.as_bytes(), content].concat();
@@ -90,7 +90,7 @@ pub fn mac(key: &Key, name: &str, content: &[u8]) -> [u8; 32] {
 ///
 /// # Errors
 /// When there is no randomness for the nonce.
-pub fn seal(
+pub(crate) fn seal(
     key: &Key,
     associated: &[u8],
     plain: &[u8],
@@ -105,7 +105,7 @@ pub fn seal(
 
 /// Opens what [`seal`] made. Nothing tells why a text does not open.
 #[must_use]
-pub fn open(key: &Key, associated: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn open(key: &Key, associated: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
     let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE>()?;
     XChaCha20Poly1305::new(key.into())
         .decrypt(&XNonce::from(*nonce), Payload { msg: ciphertext, aad: associated })
@@ -114,31 +114,31 @@ pub fn open(key: &Key, associated: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
 
 /// Compares in a time that depends on the lengths alone.
 #[must_use]
-pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
 
 /// base64url without padding (RFC 4648 §5, as RFC 7515 §2 uses it).
 #[must_use]
-pub fn to_base64url(bytes: &[u8]) -> String {
+pub(crate) fn to_base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// Strict base64url: no padding, no stray trailing bits, no other alphabet.
 #[must_use]
-pub fn from_base64url(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn from_base64url(text: &[u8]) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 /// base64 with padding (RFC 4648 §4, as RFC 7617 uses it).
 #[must_use]
-pub fn to_base64(bytes: &[u8]) -> String {
+pub(crate) fn to_base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
 /// Strict base64 with padding.
 #[must_use]
-pub fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 

@@ -2,7 +2,7 @@
 
 /// 32 octets from 64 hexadecimal digits.
 #[must_use]
-pub fn digest(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn digest(text: &str) -> Option<[u8; 32]> {
     let digits: Option<Vec<u32>> = text.chars().map(|c| c.to_digit(16)).collect();
     let digits = digits.filter(|digits| digits.len() == 64)?;
     let mut bytes = [0; 32];

@@ -11,7 +11,7 @@ use crate::foundation::limits::JSON_DEPTH;
 ///
 /// # Errors
 /// A sentence about what is wrong and where; it never quotes a value.
-pub fn parse(text: &[u8]) -> Result<Value, String> {
+pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
     parse_nested(text, JSON_DEPTH)
 }
 
@@ -19,7 +19,7 @@ pub fn parse(text: &[u8]) -> Result<Value, String> {
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_nested(text: &[u8], depth: usize) -> Result<Value, String> {
+pub(crate) fn parse_nested(text: &[u8], depth: usize) -> Result<Value, String> {
     let text = core::str::from_utf8(text).map_err(|_| "not UTF-8".to_owned())?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value =

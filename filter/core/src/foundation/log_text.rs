@@ -3,7 +3,7 @@
 /// Foreign text as a log line may carry it: printable ASCII, short, without quotes or backslashes
 /// that could forge a field.
 #[must_use]
-pub fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
     if text.len() <= crate::foundation::limits::LOGGED_TEXT && text.bytes().all(plain) {
         return text.to_owned();

@@ -6,30 +6,30 @@ use zeroize::Zeroize;
 
 /// A secret value: wiped when dropped, never printed, compared in constant time.
 #[derive(Clone)]
-pub struct Secret(Vec<u8>);
+pub(crate) struct Secret(Vec<u8>);
 
 impl Secret {
     /// Takes the bytes over.
     #[must_use]
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self(bytes.into())
     }
 
     /// The bytes, for the one place that needs them. Never to be logged or shown.
     #[must_use]
-    pub fn expose(&self) -> &[u8] {
+    pub(crate) fn expose(&self) -> &[u8] {
         &self.0
     }
 
     /// The text, empty if it is none.
     #[must_use]
-    pub fn expose_str(&self) -> &str {
+    pub(crate) fn expose_str(&self) -> &str {
         core::str::from_utf8(&self.0).unwrap_or_default()
     }
 
     /// Compares in a time that depends on the lengths alone.
     #[must_use]
-    pub fn equals(&self, other: &[u8]) -> bool {
+    pub(crate) fn equals(&self, other: &[u8]) -> bool {
         crate::foundation::crypto::constant_time_eq(&self.0, other)
     }
 }
@@ -37,25 +37,25 @@ impl Secret {
 impl Secret {
     /// The same bytes, lent.
     #[must_use]
-    pub fn lent(&self) -> Lent<'_> {
+    pub(crate) fn lent(&self) -> Lent<'_> {
         Lent(&self.0)
     }
 }
 
 /// Secret bytes that somebody else holds (a request's header, say): never printed.
 #[derive(Clone, Copy)]
-pub struct Lent<'a>(&'a [u8]);
+pub(crate) struct Lent<'a>(&'a [u8]);
 
 impl<'a> Lent<'a> {
     /// Lends the bytes.
     #[must_use]
-    pub const fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
     /// As [`Secret::expose`].
     #[must_use]
-    pub const fn expose(self) -> &'a [u8] {
+    pub(crate) const fn expose(self) -> &'a [u8] {
         self.0
     }
 }

@@ -10,7 +10,7 @@ pub struct UnixTime(u64);
 impl UnixTime {
     /// From whole seconds, as token claims have them.
     #[must_use]
-    pub const fn from_secs(secs: u64) -> Self {
+    pub(crate) const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(1000))
     }
 
@@ -28,7 +28,7 @@ impl UnixTime {
 
     /// Milliseconds.
     #[must_use]
-    pub const fn millis(self) -> u64 {
+    pub(crate) const fn millis(self) -> u64 {
         self.0
     }
 
@@ -48,7 +48,7 @@ impl UnixTime {
     /// or the value is not ours) is over as well, but for the leeway between two hosts' clocks:
     /// otherwise a clock that goes back would lengthen what it guards.
     #[must_use]
-    pub fn is_over(self, start: Self, lifetime: Duration) -> bool {
+    pub(crate) fn is_over(self, start: Self, lifetime: Duration) -> bool {
         let skew = Duration::from_secs(crate::foundation::limits::LEEWAY);
         self.since(start) >= lifetime || start > self.plus(skew)
     }

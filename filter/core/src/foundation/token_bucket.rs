@@ -5,9 +5,9 @@ use crate::foundation::time::UnixTime;
 
 /// What is left of a rate.
 #[derive(Clone, Copy, Debug)]
-pub struct Bucket {
+pub(crate) struct Bucket {
     /// How many.
-    pub left: u32,
+    pub(crate) left: u32,
     /// Up to when it has been filled.
     filled: UnixTime,
 }
@@ -15,13 +15,13 @@ pub struct Bucket {
 impl Rate {
     /// A full bucket.
     #[must_use]
-    pub const fn full(self, now: UnixTime) -> Bucket {
+    pub(crate) const fn full(self, now: UnixTime) -> Bucket {
         Bucket { left: self.burst, filled: now }
     }
 
     /// A bucket as it is now.
     #[must_use]
-    pub fn filled_up(self, bucket: Bucket, now: UnixTime) -> Bucket {
+    pub(crate) fn filled_up(self, bucket: Bucket, now: UnixTime) -> Bucket {
         // A time in the future is of a clock that went back: it is full then, as after a long time.
         if bucket.filled > now {
             return self.full(now);

@@ -24,7 +24,7 @@ use crate::wire::http::request::RequestView;
 use crate::wire::peer::Peer;
 
 /// What a request proves.
-pub enum Proof {
+pub(crate) enum Proof {
     /// This identity.
     Identity(Identity),
     /// Not decided: the site will wake the request.
@@ -37,7 +37,7 @@ pub enum Proof {
 }
 
 /// Whether a request shows a session cookie at all.
-pub fn shows_session(cookies: &Cookies<'_>, config: &Config) -> bool {
+pub(crate) fn shows_session(cookies: &Cookies<'_>, config: &Config) -> bool {
     cookies.named(Names::of(config).session).next().is_some()
 }
 
@@ -210,7 +210,7 @@ fn by_certificate(
 }
 
 /// The identity of a session that counts.
-pub fn identity_of(session: &Session, absolute: Duration) -> Identity {
+pub(crate) fn identity_of(session: &Session, absolute: Duration) -> Identity {
     let until: UnixTime = session.started.plus(absolute);
     Identity {
         principal: Rc::new(Principal {

@@ -19,7 +19,7 @@ use crate::wire::http::target::Target;
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Endpoint {
+pub(crate) enum Endpoint {
     /// The process answers.
     Live,
     /// People and tokens can be served.
@@ -46,7 +46,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// The endpoint at a target, if it is under the prefix.
-    pub fn at(target: &Target<'_>, config: &Config) -> Option<Self> {
+    pub(crate) fn at(target: &Target<'_>, config: &Config) -> Option<Self> {
         let rest = target.decoded().strip_prefix(&config.endpoints)?;
         if !rest.is_empty() && !rest.starts_with('/') {
             return None;

@@ -13,39 +13,39 @@ use crate::wire::http::cookies::Cookies;
 use crate::wire::http::edit::RequestEdit;
 
 /// What is remembered of a forwarded request until its answer.
-pub struct Forwarded {
+pub(crate) struct Forwarded {
     /// Asked by a session (or nobody): browsers get more hygiene than machines.
-    pub browser: bool,
+    pub(crate) browser: bool,
     /// Prefect's credential went along.
-    pub injected: bool,
+    pub(crate) injected: bool,
     /// What Prefect serves there.
-    pub content: Content,
+    pub(crate) content: Content,
     /// What is rewritten of the answer: what may be, and once it is there, what is.
-    pub rewrite: Rewrite,
+    pub(crate) rewrite: Rewrite,
     /// The socket, if it is one.
-    pub socket: Option<Socket>,
+    pub(crate) socket: Option<Socket>,
     /// Which kind of client reads the answer.
-    pub client: ClientKind,
+    pub(crate) client: ClientKind,
     /// Envoy's request id.
-    pub request_id: Option<String>,
+    pub(crate) request_id: Option<String>,
 }
 
 /// Where a request wants to go.
 #[derive(Clone, Copy)]
-pub struct Route<'a> {
+pub(crate) struct Route<'a> {
     /// Its head.
-    pub incoming: &'a Incoming<'a>,
+    pub(crate) incoming: &'a Incoming<'a>,
     /// Its cookies.
-    pub cookies: &'a Cookies<'a>,
+    pub(crate) cookies: &'a Cookies<'a>,
     /// What its target means to Prefect.
-    pub place: Place<'a>,
+    pub(crate) place: Place<'a>,
     /// The configured host name that the client used.
-    pub host: &'a str,
+    pub(crate) host: &'a str,
 }
 
 impl Forwarded {
     /// Prepares a permitted request: what to remember, and what to edit.
-    pub fn begin(route: Route<'_>, permit: &Permit, config: &Config) -> (Self, RequestEdit) {
+    pub(crate) fn begin(route: Route<'_>, permit: &Permit, config: &Config) -> (Self, RequestEdit) {
         let Route { incoming, cookies, place, host } = route;
         let by_session = permit.method() == Method::Session;
         let rewrite = Rewrite::of(incoming.view, &place, by_session, permit.mask(), config);

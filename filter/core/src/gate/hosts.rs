@@ -7,11 +7,11 @@ use crate::wire::http::request::RequestView;
 
 /// The host of a request.
 #[derive(Clone, Copy, Debug)]
-pub struct Host<'a>(Option<Known<'a>>);
+pub(crate) struct Host<'a>(Option<Known<'a>>);
 
 /// A configured host.
 #[derive(Clone, Copy, Debug)]
-pub enum Known<'a> {
+pub(crate) enum Known<'a> {
     /// That of the public URL.
     Public,
     /// One for machines: no cookies, no logins there.
@@ -20,7 +20,7 @@ pub enum Known<'a> {
 
 impl<'a> Host<'a> {
     /// Reads `:authority`.
-    pub fn of(request: RequestView<'_>, config: &'a Config) -> Self {
+    pub(crate) fn of(request: RequestView<'_>, config: &'a Config) -> Self {
         let text = request.text(":authority");
         if text == Some(config.public.authority.as_str()) {
             return Self(Some(Known::Public));
@@ -40,7 +40,7 @@ impl<'a> Host<'a> {
     }
 
     /// The host, if it is configured.
-    pub fn known(self) -> Result<Known<'a>, Refusal> {
+    pub(crate) fn known(self) -> Result<Known<'a>, Refusal> {
         self.0.ok_or_else(|| {
             Refusal::new(Reason::Host)
                 .seen("another host")
@@ -49,19 +49,19 @@ impl<'a> Host<'a> {
     }
 
     /// The configured name, ours for any other: health checks name an address.
-    pub fn or_public(self, config: &'a Config) -> &'a str {
+    pub(crate) fn or_public(self, config: &'a Config) -> &'a str {
         self.0.map_or(config.public.authority.as_str(), |known| known.authority(config))
     }
 }
 
 impl<'a> Known<'a> {
     /// Whether browsers log in there.
-    pub const fn is_public(self) -> bool {
+    pub(crate) const fn is_public(self) -> bool {
         matches!(self, Self::Public)
     }
 
     /// The name that Prefect sees: the configured text, not the client's.
-    pub fn authority(self, config: &'a Config) -> &'a str {
+    pub(crate) fn authority(self, config: &'a Config) -> &'a str {
         match self {
             Self::Public => &config.public.authority,
             Self::Machine(name) => name,

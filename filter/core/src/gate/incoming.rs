@@ -11,19 +11,19 @@ use crate::wire::http::request::RequestView;
 use crate::wire::http::target::Target;
 
 /// A head that has one meaning.
-pub struct Incoming<'a> {
+pub(crate) struct Incoming<'a> {
     /// The headers themselves.
-    pub view: RequestView<'a>,
+    pub(crate) view: RequestView<'a>,
     /// The canonical target.
-    pub target: Target<'a>,
+    pub(crate) target: Target<'a>,
     /// Whether it is a websocket upgrade.
-    pub upgrade: bool,
+    pub(crate) upgrade: bool,
     /// Which configured host name it was sent to.
-    pub host: Host<'a>,
+    pub(crate) host: Host<'a>,
     /// Which kind of client reads the answer.
-    pub client: ClientKind,
+    pub(crate) client: ClientKind,
     /// Envoy's request id.
-    pub request_id: Option<&'a str>,
+    pub(crate) request_id: Option<&'a str>,
     cookies: Result<Cookies<'a>, TooLarge>,
 }
 
@@ -32,7 +32,7 @@ impl<'a> Incoming<'a> {
     ///
     /// # Errors
     /// When the target, the method or an upgrade is not acceptable whoever asks.
-    pub fn parse(view: RequestView<'a>, config: &'a Config) -> Result<Self, Refusal> {
+    pub(crate) fn parse(view: RequestView<'a>, config: &'a Config) -> Result<Self, Refusal> {
         let target = protocol::target(view)?;
         protocol::method(view)?;
         Ok(Self {
@@ -50,19 +50,19 @@ impl<'a> Incoming<'a> {
     ///
     /// # Errors
     /// When there are more than Lictor reads.
-    pub fn cookies(&self) -> Result<&Cookies<'a>, Refusal> {
+    pub(crate) fn cookies(&self) -> Result<&Cookies<'a>, Refusal> {
         self.cookies.as_ref().map_err(|_| Refusal::new(Reason::CookiesTooLarge))
     }
 
     /// Its method.
     #[must_use]
-    pub fn method(&self) -> &'a str {
+    pub(crate) fn method(&self) -> &'a str {
         self.view.method()
     }
 
     /// Whether a browser loads a page by it.
     #[must_use]
-    pub fn is_page_load(&self) -> bool {
+    pub(crate) fn is_page_load(&self) -> bool {
         self.client == ClientKind::Navigation
     }
 }

@@ -17,14 +17,14 @@ use crate::refusal::{Reason, Refusal};
 use crate::telemetry::event::Event;
 
 /// One that waits for its body.
-pub struct Judging {
-    pub identity: Identity,
-    pub operation: Operation<'static>,
-    pub forwarded: Forwarded,
+pub(crate) struct Judging {
+    pub(crate) identity: Identity,
+    pub(crate) operation: Operation<'static>,
+    pub(crate) forwarded: Forwarded,
 }
 
 /// The operation to judge with the body, where that makes a difference for whoever asks.
-pub fn hangs_on_body(
+pub(crate) fn hangs_on_body(
     identity: &Identity,
     operation: &Operation<'_>,
     place: &Place<'_>,

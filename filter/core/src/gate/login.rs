@@ -28,7 +28,7 @@ use crate::wire::http::request::RequestView;
 use crate::workers::marks::Added;
 
 /// What a request waits for.
-pub enum Step {
+pub(crate) enum Step {
     /// The code is at the token endpoint.
     Redeeming(Box<Ticket>),
     /// The tokens are here, a key is not.
@@ -39,7 +39,7 @@ pub enum Step {
 
 impl Step {
     /// The request is gone.
-    pub const fn abandon(&self, site: &mut Site) {
+    pub(crate) const fn abandon(&self, site: &mut Site) {
         if matches!(self, Self::Redeeming(_)) {
             site.end_login();
         }

@@ -4,7 +4,7 @@ mod auth_request;
 mod authenticate;
 mod backchannel_logout;
 mod client_data;
-pub mod decision;
+pub(crate) mod decision;
 mod endpoints;
 mod forwarded;
 mod hosts;

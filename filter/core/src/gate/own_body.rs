@@ -14,14 +14,14 @@ use crate::wire::http::form;
 use crate::wire::http::request::RequestView;
 
 /// A body that is being read.
-pub struct OwnBody {
+pub(crate) struct OwnBody {
     reader: BodyReader,
     content_type: Option<String>,
 }
 
 /// Which endpoint reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyReader {
+pub(crate) enum BodyReader {
     /// `backchannel_logout`: the provider says that sessions are over.
     BackchannelLogout,
     /// `token`: a program exchanges its code for a personal token.

@@ -5,7 +5,7 @@ use crate::wire::http::request::RequestView;
 use crate::wire::http::target::Target;
 
 /// The canonical target.
-pub fn target(request: RequestView<'_>) -> Result<Target<'_>, Refusal> {
+pub(crate) fn target(request: RequestView<'_>) -> Result<Target<'_>, Refusal> {
     let refuse = |seen: &str| {
         Refusal::new(Reason::AmbiguousTarget).seen(seen).wanted("a path with one meaning")
     };
@@ -14,7 +14,7 @@ pub fn target(request: RequestView<'_>) -> Result<Target<'_>, Refusal> {
 }
 
 /// Methods that Prefect has, exactly as it writes them (docs/threats.md: CVE-2020-14359).
-pub fn method(request: RequestView<'_>) -> Result<(), Refusal> {
+pub(crate) fn method(request: RequestView<'_>) -> Result<(), Refusal> {
     match request.method() {
         "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => Ok(()),
         _ => Err(Refusal::new(Reason::Method)
@@ -24,7 +24,7 @@ pub fn method(request: RequestView<'_>) -> Result<(), Refusal> {
 }
 
 /// Whether it is a websocket upgrade, and exactly that.
-pub fn is_websocket(request: RequestView<'_>) -> Result<bool, Refusal> {
+pub(crate) fn is_websocket(request: RequestView<'_>) -> Result<bool, Refusal> {
     if !request.has("upgrade") {
         return Ok(false);
     }
@@ -44,7 +44,7 @@ pub fn is_websocket(request: RequestView<'_>) -> Result<bool, Refusal> {
 }
 
 /// Preflights carry no credentials; Envoy's CORS filter answers those of listed origins before.
-pub fn not_a_preflight(request: RequestView<'_>) -> Result<(), Refusal> {
+pub(crate) fn not_a_preflight(request: RequestView<'_>) -> Result<(), Refusal> {
     let preflight = request.method() == "OPTIONS"
         && request.has("origin")
         && request.has("access-control-request-method");

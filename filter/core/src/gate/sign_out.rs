@@ -19,7 +19,7 @@ use crate::wire::http::request::RequestView;
 
 /// What a sign-out waits for. It holds one of the places of logins.
 #[derive(Debug)]
-pub enum Step {
+pub(crate) enum Step {
     /// The refresh token is at the logout endpoint.
     AtProvider,
     /// An ID token is asked for, as a hint for this logout endpoint.

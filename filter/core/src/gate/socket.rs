@@ -18,7 +18,7 @@ use crate::wire::http::request::RequestView;
 use crate::wire::websocket;
 
 /// See the module.
-pub struct Socket {
+pub(crate) struct Socket {
     known: KnownSocket,
     stage: Stage,
     /// Prefect has accepted the upgrade.
@@ -57,13 +57,13 @@ const MASK: [u8; 4] = [0x4c, 0x69, 0x63, 0x74];
 
 impl Socket {
     /// A socket whose upgrade carried a credential.
-    pub fn judged(known: KnownSocket, request: RequestView<'_>) -> Self {
+    pub(crate) fn judged(known: KnownSocket, request: RequestView<'_>) -> Self {
         let without_auth = known.is_events_in() && !request.has("sec-websocket-protocol");
         Self::at(known, Stage::Judged { without_auth })
     }
 
     /// A socket that is judged by its first frame.
-    pub const fn unjudged(known: KnownSocket, slot: Slot) -> Self {
+    pub(crate) const fn unjudged(known: KnownSocket, slot: Slot) -> Self {
         Self::at(known, Stage::Unjudged(slot))
     }
 
@@ -72,7 +72,7 @@ impl Socket {
     }
 
     /// What is wanted of the client's bytes.
-    pub const fn client_data(&self) -> Interest {
+    pub(crate) const fn client_data(&self) -> Interest {
         match self.stage {
             Stage::Unjudged(_) | Stage::Judged { .. } | Stage::InPart(_) => Interest::Bytes,
             Stage::Passing | Stage::Closed => Interest::Time,
@@ -80,12 +80,12 @@ impl Socket {
     }
 
     /// Prefect answered 101.
-    pub const fn opened(&mut self) {
+    pub(crate) const fn opened(&mut self) {
         self.open = true;
     }
 
     /// Whether what opened it is good no more. One that the site does not know is over as well.
-    pub fn is_over(&self, stream: StreamId, cx: &mut Cx<'_>) -> bool {
+    pub(crate) fn is_over(&self, stream: StreamId, cx: &mut Cx<'_>) -> bool {
         match self.stage {
             Stage::Judged { .. } | Stage::InPart(_) | Stage::Passing => {
                 cx.site.socket_is_over(stream, cx.now)
@@ -95,12 +95,12 @@ impl Socket {
     }
 
     /// Whether its client's bytes are held until the provider has said who that is.
-    pub const fn is_waiting(&self) -> bool {
+    pub(crate) const fn is_waiting(&self) -> bool {
         matches!(self.asked, Asked::Pending)
     }
 
     /// The provider has said it, or will not: the held bytes are judged from the beginning.
-    pub fn on_wake(
+    pub(crate) fn on_wake(
         &mut self,
         held: &[u8],
         stream: StreamId,
@@ -111,7 +111,7 @@ impl Socket {
     }
 
     /// Bytes of the client.
-    pub fn on_client_data(
+    pub(crate) fn on_client_data(
         &mut self,
         held: &[u8],
         end: bool,
@@ -154,7 +154,7 @@ impl Socket {
             First::Incomplete => (DataStep::Hold, None),
             First::Auth(auth) if judged => (self.pass(auth, rest, stream, cx), None),
             First::Auth(auth) => self.judge(auth, rest, stream, cx),
-            First::Close | First::Other(_) | First::Invalid(_) if without_auth => {
+            First::Close | First::Other(_) | First::Invalid if without_auth => {
                 self.stage = Stage::Passing;
                 (DataStep::Pass, None)
             }
@@ -169,7 +169,7 @@ impl Socket {
                     .wanted("an auth message with a token");
                 self.close(POLICY, &refusal)
             }
-            First::Ping(_) | First::Other(_) | First::Invalid(_) => (DataStep::Reset, None),
+            First::Ping(_) | First::Other(_) | First::Invalid => (DataStep::Reset, None),
         };
         match step {
             // What stands behind what can be read again later would go on unjudged.
@@ -287,6 +287,6 @@ impl Socket {
 }
 
 /// A principal that has as many sockets open as one may have.
-pub fn too_many() -> Refusal {
+pub(crate) fn too_many() -> Refusal {
     Refusal::new(Reason::Busy).seen("too many open sockets of one principal")
 }

@@ -5,7 +5,7 @@ use crate::provider::keys::Awaited;
 
 /// Why there is nothing to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoKey {
+pub(crate) enum NoKey {
     /// A set that was fetched meanwhile does not have it either: that is a verdict.
     Unknown,
     /// No newer set could be fetched, or the last one is too recent for another fetch.

@@ -6,20 +6,20 @@ use crate::identity::role::Role;
 
 /// How claims become roles: the setting `roles`.
 #[derive(Debug)]
-pub struct Roles {
+pub(crate) struct Roles {
     /// Names in the token that grant each role.
-    pub names: Vec<(Role, Vec<String>)>,
+    pub(crate) names: Vec<(Role, Vec<String>)>,
     /// Claim paths, their segments apart.
-    pub sources: Vec<Vec<String>>,
+    pub(crate) sources: Vec<Vec<String>>,
     /// Role of a logged-in person with none of them.
-    pub default: Option<Role>,
+    pub(crate) default: Option<Role>,
     /// Whether a role that is missing is only reported.
-    pub report_only: bool,
+    pub(crate) report_only: bool,
 }
 
 /// The highest role that the claims grant, by the configured claim paths.
 #[must_use]
-pub fn role_of(claims: &Map<String, Value>, roles: &Roles) -> Option<Role> {
+pub(crate) fn role_of(claims: &Map<String, Value>, roles: &Roles) -> Option<Role> {
     roles
         .sources
         .iter()
@@ -35,7 +35,7 @@ pub fn role_of(claims: &Map<String, Value>, roles: &Roles) -> Option<Role> {
 
 /// The value at a path of member names.
 #[must_use]
-pub fn at<'a>(claims: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> {
+pub(crate) fn at<'a>(claims: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> {
     // Only objects have members: an index into an array is none.
     let (first, rest) = path.split_first()?;
     rest.iter().try_fold(claims.get(first)?, |value, segment| value.as_object()?.get(segment))

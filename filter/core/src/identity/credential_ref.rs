@@ -8,7 +8,7 @@ use crate::identity::role::Role;
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub enum Hold {
+pub(crate) enum Hold {
     /// Nothing that could open a socket: a session.
     Nothing,
     /// A token of this issuer, with the role that it gave.
@@ -27,7 +27,7 @@ pub enum Hold {
 
 /// A name in a certificate, compared whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CertificateName {
+pub(crate) enum CertificateName {
     /// The first URI among its alternative names (a SPIFFE id, say).
     Uri(String),
     /// The first DNS name among them.

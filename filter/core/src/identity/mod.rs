@@ -1,8 +1,8 @@
 //! Principals, their roles, and the credential that proved them. Data only.
 
-pub mod claims_to_role;
-pub mod credential_ref;
-pub mod personal_token;
-pub mod principal;
-pub mod role;
-pub mod role_set;
+pub(crate) mod claims_to_role;
+pub(crate) mod credential_ref;
+pub(crate) mod personal_token;
+pub(crate) mod principal;
+pub(crate) mod role;
+pub(crate) mod role_set;

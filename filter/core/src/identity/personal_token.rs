@@ -7,35 +7,35 @@ use crate::identity::role::Role;
 
 /// What a person shows at the command line. It is sealed, never stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PersonalToken {
+pub(crate) struct PersonalToken {
     /// Its own identity: what `machines.personal_tokens.revoked` lists.
-    pub id: [u8; 16],
+    pub(crate) id: [u8; 16],
     /// `sub`.
-    pub subject: String,
+    pub(crate) subject: String,
     /// What a person calls the account.
-    pub name: String,
+    pub(crate) name: String,
     /// The e-mail address, if the provider said it is verified.
-    pub email: Option<String>,
+    pub(crate) email: Option<String>,
     /// What it may do at most.
-    pub role: Role,
+    pub(crate) role: Role,
     /// `sid`: the provider's session in which it was made.
-    pub sid: Option<String>,
+    pub(crate) sid: Option<String>,
     /// When it was made.
-    pub issued: UnixTime,
+    pub(crate) issued: UnixTime,
     /// When it ends.
-    pub expires: UnixTime,
+    pub(crate) expires: UnixTime,
 }
 
 impl PersonalToken {
     /// Its identity as logs, pages and settings write it.
     #[must_use]
-    pub fn id_text(&self) -> String {
+    pub(crate) fn id_text(&self) -> String {
         to_base64url(&self.id)
     }
 
     /// The binary form.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         Writer::default()
             .raw(&self.id)
             .number(self.issued.millis())
@@ -50,7 +50,7 @@ impl PersonalToken {
 
     /// Reads the binary form; `None` for anything that [`Self::encode`] did not write.
     #[must_use]
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = Reader::new(bytes);
         let token = Self {
             id: fields.raw()?,
@@ -68,6 +68,6 @@ impl PersonalToken {
 
 /// Reads an identity as [`PersonalToken::id_text`] writes it.
 #[must_use]
-pub fn id(text: &str) -> Option<[u8; 16]> {
+pub(crate) fn id(text: &str) -> Option<[u8; 16]> {
     from_base64url(text.as_bytes())?.try_into().ok()
 }

@@ -8,7 +8,7 @@ use crate::identity::role::Role;
 
 /// A kind of credential, as logs and metrics name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
+pub(crate) enum Method {
     /// None: a public path.
     Anonymous,
     /// The browser session.
@@ -30,7 +30,7 @@ pub enum Method {
 impl Method {
     /// The label in logs and metrics.
     #[must_use]
-    pub const fn label(self) -> &'static str {
+    pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::Anonymous => "none",
             Self::Session => "session",
@@ -46,35 +46,35 @@ impl Method {
 
 /// Who a credential proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
+pub(crate) struct Principal {
     /// `user:…`, `client:…`, `key:…` or `cert:…`: kinds are kept apart, so that a client id can never be
     /// taken for a subject (RFC 9700 §4.15).
-    pub id: String,
+    pub(crate) id: String,
     /// What a person calls it.
-    pub name: String,
+    pub(crate) name: String,
     /// The e-mail address, if one is known.
-    pub email: Option<String>,
+    pub(crate) email: Option<String>,
     /// How it was proved.
-    pub method: Method,
+    pub(crate) method: Method,
 }
 
 impl Principal {
     /// A machine that the configuration names.
     #[must_use]
-    pub fn machine(kind: &str, name: &str, method: Method) -> Self {
+    pub(crate) fn machine(kind: &str, name: &str, method: Method) -> Self {
         Self { id: format!("{kind}:{name}"), name: name.to_owned(), email: None, method }
     }
 }
 
 /// An identity that has been proved, before anybody asked what it may do.
 #[derive(Clone, Debug)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// Who.
-    pub principal: Rc<Principal>,
+    pub(crate) principal: Rc<Principal>,
     /// With which role; none is a person without rights.
-    pub role: Option<Role>,
+    pub(crate) role: Option<Role>,
     /// When the proof ends, or must be looked at again.
-    pub until: Option<UnixTime>,
+    pub(crate) until: Option<UnixTime>,
     /// What it hangs on.
-    pub hold: Hold,
+    pub(crate) hold: Hold,
 }

@@ -4,12 +4,12 @@ use crate::identity::role::Role;
 
 /// A set of roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RoleSet(u8);
+pub(crate) struct RoleSet(u8);
 
 impl RoleSet {
     /// Roles of the list, and admin, who may do everything.
     #[must_use]
-    pub const fn of(roles: &[Role]) -> Self {
+    pub(crate) const fn of(roles: &[Role]) -> Self {
         let mut bits = bit(Role::Admin);
         let mut rest = roles;
         while let [role, tail @ ..] = rest {
@@ -21,19 +21,19 @@ impl RoleSet {
 
     /// Whether a role is in it.
     #[must_use]
-    pub const fn include(self, role: Role) -> bool {
+    pub(crate) const fn include(self, role: Role) -> bool {
         self.0 & bit(role) != 0
     }
 
     /// Roles in both.
     #[must_use]
-    pub const fn and(self, other: Self) -> Self {
+    pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
     /// `viewer, operator or admin`.
     #[must_use]
-    pub fn names(self) -> String {
+    pub(crate) fn names(self) -> String {
         let names: Vec<&str> =
             Role::ALL.into_iter().filter(|role| self.include(*role)).map(Role::name).collect();
         match names.split_last() {

@@ -19,22 +19,22 @@ const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 /// An older token is refused, whatever its `exp`: providers send it at once.
 const AGE: Duration = Duration::from_secs(600);
 /// How long a `jti` is remembered: longer than its token can be accepted.
-pub const REMEMBERED: Duration = AGE.saturating_add(Duration::from_secs(2 * LEEWAY));
+pub(crate) const REMEMBERED: Duration = AGE.saturating_add(Duration::from_secs(2 * LEEWAY));
 
 /// What a verified token says is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Logout {
+pub(crate) struct Logout {
     /// The provider's session.
-    pub sid: Option<String>,
+    pub(crate) sid: Option<String>,
     /// The person.
-    pub subject: Option<String>,
+    pub(crate) subject: Option<String>,
     /// The token's own identity, to be used once.
-    pub jti: String,
+    pub(crate) jti: String,
 }
 
 /// The token in a form that holds exactly one (§2.5).
 #[must_use]
-pub fn token(form: &str) -> Option<String> {
+pub(crate) fn token(form: &str) -> Option<String> {
     let token = only(form, "logout_token").ok()??;
     Some(token.into_owned()).filter(|token| !token.is_empty())
 }
@@ -43,7 +43,7 @@ pub fn token(form: &str) -> Option<String> {
 ///
 /// # Errors
 /// See [`Unverified`].
-pub fn verify(
+pub(crate) fn verify(
     token: &str,
     verifier: Verifier<'_>,
     config: &Config,

@@ -20,11 +20,11 @@ use crate::wire::jose::verify::{Unverified, Verifier};
 
 /// What a callback carries.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// `state`.
-    pub state: String,
+    pub(crate) state: String,
     /// The code, or the provider's error code.
-    pub result: Result<String, String>,
+    pub(crate) result: Result<String, String>,
     iss: Option<String>,
 }
 
@@ -32,7 +32,7 @@ pub struct Answer {
 ///
 /// # Errors
 /// When a parameter is missing, empty or there twice.
-pub fn read(query: Option<&str>) -> Result<Answer, Refusal> {
+pub(crate) fn read(query: Option<&str>) -> Result<Answer, Refusal> {
     let query = query.unwrap_or_default();
     let refuse = |seen: &str| {
         Refusal::new(Reason::Callback).seen(seen).wanted("state, and code or error, each once")
@@ -57,7 +57,7 @@ impl Answer {
     ///
     /// # Errors
     /// When `iss` is another one, or missing though announced.
-    pub fn check_issuer(&self, config: &Config, provider: &Provider) -> Result<(), Refusal> {
+    pub(crate) fn check_issuer(&self, config: &Config, provider: &Provider) -> Result<(), Refusal> {
         match &self.iss {
             Some(iss) if *iss == config.issuer => Ok(()),
             None if !provider.iss_in_callback => Ok(()),
@@ -70,7 +70,7 @@ impl Answer {
 
 /// What the person is told about the provider's error.
 #[must_use]
-pub fn provider_error(error: &str) -> Refusal {
+pub(crate) fn provider_error(error: &str) -> Refusal {
     let reason = match error {
         "temporarily_unavailable" | "server_error" => Reason::ProviderUnreachable,
         _ => Reason::ProviderRefused,
@@ -80,7 +80,7 @@ pub fn provider_error(error: &str) -> Refusal {
 
 /// What it means that there are no tokens.
 #[must_use]
-pub fn no_tokens(why: &NoTokens) -> Refusal {
+pub(crate) fn no_tokens(why: &NoTokens) -> Refusal {
     match why {
         NoTokens::InvalidGrant => Refusal::new(Reason::UnknownAttempt)
             .seen("invalid_grant for the code")
@@ -98,7 +98,7 @@ pub fn no_tokens(why: &NoTokens) -> Refusal {
 
 /// Why tokens give no session.
 #[derive(Debug)]
-pub enum NoSession {
+pub(crate) enum NoSession {
     /// The ID token's key is not known: fetch the keys and come back.
     UnknownKey(String),
     /// Refused.
@@ -116,7 +116,7 @@ impl From<Unverified> for NoSession {
 
 /// A mismatch in the provider's answer.
 #[must_use]
-pub fn from_mismatch(mismatch: &Mismatch) -> Refusal {
+pub(crate) fn from_mismatch(mismatch: &Mismatch) -> Refusal {
     Refusal::new(Reason::ProviderAnswer)
         .seen(format!("ID token {} {}", mismatch.claim, mismatch.seen))
         .wanted(&mismatch.wanted)
@@ -126,7 +126,7 @@ pub fn from_mismatch(mismatch: &Mismatch) -> Refusal {
 ///
 /// # Errors
 /// See [`NoSession`].
-pub fn session(
+pub(crate) fn session(
     tokens: &Tokens,
     ticket: &Ticket,
     verifier: Verifier<'_>,

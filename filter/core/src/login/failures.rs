@@ -17,13 +17,13 @@ const MOST: usize = 3;
 const WINDOW: Duration = Duration::from_secs(120);
 
 /// See the module.
-pub struct Failures {
+pub(crate) struct Failures {
     sealer: Sealer,
 }
 
 /// What one more failure means; with the `Set-Cookie` value that goes with the answer.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Counted {
+pub(crate) enum Counted {
     /// Another login may be tried.
     Few(String),
     /// It goes round. The count begins anew: whoever tries again by hand may.
@@ -33,7 +33,7 @@ pub enum Counted {
 impl Failures {
     /// For a configuration.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         Self { sealer: Sealer::new(Purpose::Failures, config) }
     }
 
@@ -41,7 +41,7 @@ impl Failures {
     ///
     /// # Errors
     /// When the host has no randomness.
-    pub fn add(
+    pub(crate) fn add(
         &self,
         config: &Config,
         cookies: &Cookies<'_>,
@@ -61,7 +61,7 @@ impl Failures {
 
     /// The `Set-Cookie` value that forgets them, if the browser shows any.
     #[must_use]
-    pub fn forget(config: &Config, cookies: &Cookies<'_>) -> Option<String> {
+    pub(crate) fn forget(config: &Config, cookies: &Cookies<'_>) -> Option<String> {
         let name = Names::of(config).failures;
         cookies.named(name).next().map(|_| clear(config, name))
     }

@@ -17,11 +17,11 @@ use crate::wire::jose::verify::{Unverified, Verifier};
 
 /// Who logged in, from a verified token.
 #[derive(Clone, Debug)]
-pub struct IdToken {
+pub(crate) struct IdToken {
     /// All claims.
-    pub claims: Map<String, Value>,
+    pub(crate) claims: Map<String, Value>,
     /// `sub`.
-    pub subject: String,
+    pub(crate) subject: String,
     algorithm: Algorithm,
 }
 
@@ -31,7 +31,7 @@ impl IdToken {
     ///
     /// # Errors
     /// When it is another one.
-    pub fn check_at_hash(&self, access: &[u8]) -> Result<(), Mismatch> {
+    pub(crate) fn check_at_hash(&self, access: &[u8]) -> Result<(), Mismatch> {
         let Some(value) = self.claims.get("at_hash") else { return Ok(()) };
         let hash = self.algorithm.hash().digest(access);
         let half = hash.get(..hash.len() / 2).unwrap_or_default();
@@ -46,7 +46,7 @@ impl IdToken {
     ///
     /// # Errors
     /// When it does not, or that is too long ago.
-    pub fn check_auth_time(&self, now: UnixTime) -> Result<(), Mismatch> {
+    pub(crate) fn check_auth_time(&self, now: UnixTime) -> Result<(), Mismatch> {
         let value = self.claims.get("auth_time");
         if is_fresh(value.and_then(Value::as_u64), now) {
             return Ok(());
@@ -57,7 +57,7 @@ impl IdToken {
 
 /// Whether `auth_time`, in seconds, is so late that the person has logged in a moment ago.
 #[must_use]
-pub fn is_fresh(auth_time: Option<u64>, now: UnixTime) -> bool {
+pub(crate) fn is_fresh(auth_time: Option<u64>, now: UnixTime) -> bool {
     let allowed = FRESH_LOGIN.saturating_add(Duration::from_secs(LEEWAY));
     auth_time.is_some_and(|at| !now.is_over(UnixTime::from_secs(at), allowed))
 }
@@ -66,7 +66,7 @@ pub fn is_fresh(auth_time: Option<u64>, now: UnixTime) -> bool {
 ///
 /// # Errors
 /// See [`Unverified`].
-pub fn verify_signature<'a>(
+pub(crate) fn verify_signature<'a>(
     token: &'a [u8],
     verifier: Verifier<'_>,
     types: &[&str],
@@ -87,7 +87,7 @@ pub fn verify_signature<'a>(
 ///
 /// # Errors
 /// See [`Unverified`].
-pub fn verify(
+pub(crate) fn verify(
     token: &[u8],
     nonce: Option<&str>,
     verifier: Verifier<'_>,

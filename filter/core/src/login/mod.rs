@@ -1,12 +1,12 @@
 //! The browser's way in and out: authorization code with PKCE (RFC 6749 §4.1, 7636, OpenID
 //! Connect Core §3.1).
 
-pub mod backchannel;
-pub mod callback;
-pub mod failures;
-pub mod id_token;
-pub mod refresh;
-pub mod return_path;
-pub mod role;
-pub mod start;
-pub mod ticket;
+pub(crate) mod backchannel;
+pub(crate) mod callback;
+pub(crate) mod failures;
+pub(crate) mod id_token;
+pub(crate) mod refresh;
+pub(crate) mod return_path;
+pub(crate) mod role;
+pub(crate) mod start;
+pub(crate) mod ticket;

@@ -12,7 +12,7 @@ use crate::wire::jose::verify::{Unverified, Verifier};
 
 /// What a refresh gave.
 #[derive(Debug)]
-pub enum Refreshed {
+pub(crate) enum Refreshed {
     /// The session, confirmed; roles re-read, refresh token replaced if it was rotated.
     Confirmed(Box<Session>),
     /// The provider has ended it.
@@ -32,7 +32,7 @@ pub enum Refreshed {
 
 /// How far the token endpoint's answer leads.
 #[derive(Debug)]
-pub enum Judged {
+pub(crate) enum Judged {
     /// To a result.
     Done(Refreshed),
     /// To a confirmed session whose role userinfo must say; to be asked with this access token.
@@ -52,7 +52,7 @@ impl Refreshed {
 
 /// Judges the token endpoint's answer for a session.
 #[must_use]
-pub fn judge(
+pub(crate) fn judge(
     session: &Session,
     answer: Result<Tokens, NoTokens>,
     verifier: Option<Verifier<'_>>,

@@ -9,7 +9,7 @@ use crate::wire::http::target::Target;
 /// The result is only ever emitted behind our own origin, so even a path that some browser reads
 /// oddly stays ours; what could be read in two ways is dropped all the same.
 #[must_use]
-pub fn checked(wish: Option<&str>, config: &Config) -> String {
+pub(crate) fn checked(wish: Option<&str>, config: &Config) -> String {
     wish.filter(|wish| is_ours(wish, config)).unwrap_or(config.home()).to_owned()
 }
 
@@ -30,7 +30,7 @@ fn is_ours(wish: &str, config: &Config) -> bool {
 /// The wish in `rd=`. nginx hands on `$request_uri` unencoded, so everything behind `rd=` belongs
 /// to it; a properly encoded value is decoded.
 #[must_use]
-pub fn wish(query: Option<&str>) -> Option<String> {
+pub(crate) fn wish(query: Option<&str>) -> Option<String> {
     let query = query?;
     let value = query
         .strip_prefix("rd=")

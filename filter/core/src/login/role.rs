@@ -16,7 +16,7 @@ use crate::wire::jose::verify::Verifier;
 /// issuer, subject and party, else the default; without one userinfo is still to be asked, see
 /// [`is_open`].
 #[must_use]
-pub fn role(
+pub(crate) fn role(
     id: &IdToken,
     tokens: &Tokens,
     verifier: Verifier<'_>,
@@ -43,13 +43,13 @@ pub fn role(
 
 /// Whether userinfo must say which role it is.
 #[must_use]
-pub fn is_open(role: Option<Role>, config: &Config) -> bool {
+pub(crate) fn is_open(role: Option<Role>, config: &Config) -> bool {
     role.is_none() && config.idp.userinfo
 }
 
 /// The role by userinfo's claims, else the default.
 #[must_use]
-pub fn by_userinfo(claims: Option<&Value>, config: &Config) -> Option<Role> {
+pub(crate) fn by_userinfo(claims: Option<&Value>, config: &Config) -> Option<Role> {
     claims.and_then(|claims| role_of(claims.as_object()?, &config.roles)).or(config.roles.default)
 }
 

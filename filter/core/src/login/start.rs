@@ -14,7 +14,7 @@ use crate::wire::http::query::encode;
 ///
 /// # Errors
 /// When the host has no randomness.
-pub fn begin(
+pub(crate) fn begin(
     config: &Config,
     provider: &Provider,
     tickets: &Tickets,

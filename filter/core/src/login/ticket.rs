@@ -15,31 +15,31 @@ use crate::wire::http::cookies::Cookies;
 
 /// What a login is begun for.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub(crate) struct Wish {
     /// Where it is to end; checked.
-    pub return_to: String,
+    pub(crate) return_to: String,
     /// Whether it begins by itself, after another one has come to nothing.
-    pub again: bool,
+    pub(crate) again: bool,
     /// Whether the person must have proved who it is a moment ago (`max_age`, OpenID Connect Core
     /// §3.1.2.1).
-    pub fresh: bool,
+    pub(crate) fresh: bool,
 }
 
 /// What the callback needs to finish an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ticket {
+pub(crate) struct Ticket {
     id: String,
     secret: [u8; 32],
     /// `nonce`, text form.
-    pub nonce: String,
+    pub(crate) nonce: String,
     /// PKCE code verifier: 256 bits in 43 unreserved characters (RFC 7636 §4.1, §7.1).
-    pub verifier: String,
+    pub(crate) verifier: String,
     /// Where the person wanted to go.
-    pub return_to: String,
+    pub(crate) return_to: String,
     /// Begun by itself, after another one had come to nothing.
-    pub again: bool,
+    pub(crate) again: bool,
     /// The person must have proved who it is a moment ago.
-    pub fresh: bool,
+    pub(crate) fresh: bool,
     started: UnixTime,
 }
 
@@ -52,7 +52,11 @@ impl Ticket {
     ///
     /// # Errors
     /// When the host has no randomness.
-    pub fn new(wish: Wish, now: UnixTime, entropy: &mut dyn Entropy) -> Result<Self, NoEntropy> {
+    pub(crate) fn new(
+        wish: Wish,
+        now: UnixTime,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, NoEntropy> {
         Ok(Self {
             id: to_base64url(&random::<9>(entropy)?),
             secret: random(entropy)?,
@@ -67,7 +71,7 @@ impl Ticket {
 
     /// `state`: names the cookie, and proves that the answer belongs to it (RFC 6749 §10.12).
     #[must_use]
-    pub fn state(&self) -> String {
+    pub(crate) fn state(&self) -> String {
         let again = if self.again { AGAIN } else { "" };
         format!("{}.{}{again}", self.id, to_base64url(&self.secret))
     }
@@ -75,13 +79,13 @@ impl Ticket {
     /// Whether a `state` says that its attempt was begun by itself. It proves nothing; but a browser that
     /// keeps no cookies at all would go round for ever if nothing but cookies told of it.
     #[must_use]
-    pub fn is_again(state: &str) -> bool {
+    pub(crate) fn is_again(state: &str) -> bool {
         state.ends_with(AGAIN)
     }
 
     /// `code_challenge` for `S256`.
     #[must_use]
-    pub fn challenge(&self) -> String {
+    pub(crate) fn challenge(&self) -> String {
         to_base64url(&sha256(self.verifier.as_bytes()))
     }
 
@@ -120,7 +124,7 @@ impl Ticket {
 const LOOKED_AT: usize = 2 * LOGIN_ATTEMPTS;
 
 /// The cookies of login attempts.
-pub struct Tickets {
+pub(crate) struct Tickets {
     sealer: Sealer,
     lifetime: Duration,
 }
@@ -128,7 +132,7 @@ pub struct Tickets {
 impl Tickets {
     /// For a configuration.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         Self { sealer: Sealer::new(Purpose::Login, config), lifetime: LOGIN_ATTEMPT }
     }
 
@@ -145,7 +149,7 @@ impl Tickets {
     ///
     /// # Errors
     /// When the host has no randomness.
-    pub fn keep(
+    pub(crate) fn keep(
         &self,
         config: &Config,
         ticket: &Ticket,
@@ -174,7 +178,7 @@ impl Tickets {
 
     /// The attempt that a callback's `state` belongs to, in this browser and in time.
     #[must_use]
-    pub fn claim(
+    pub(crate) fn claim(
         &self,
         config: &Config,
         cookies: &Cookies<'_>,
@@ -190,7 +194,7 @@ impl Tickets {
 
     /// The `Set-Cookie` value that ends an attempt, if the state could name one.
     #[must_use]
-    pub fn end(config: &Config, state: &str) -> Option<String> {
+    pub(crate) fn end(config: &Config, state: &str) -> Option<String> {
         let (id, _) = state.split_once('.')?;
         let name = Self::name(config, id);
         (id.len() <= 16 && is_token(&name)).then(|| clear(config, &name))

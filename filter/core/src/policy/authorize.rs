@@ -43,14 +43,14 @@ impl Permit {
 
     /// The refusal that `roles.report_only` has turned into a report.
     #[must_use]
-    pub fn reported(&self) -> Option<&Refusal> {
+    pub(crate) fn reported(&self) -> Option<&Refusal> {
         self.reported.as_deref()
     }
 
     /// The identity that Prefect may be told, and whose requests carry Prefect's credential. Without a
     /// role where roles are only reported.
     #[must_use]
-    pub fn identity(&self) -> Option<(&Principal, Option<Role>)> {
+    pub(crate) fn identity(&self) -> Option<(&Principal, Option<Role>)> {
         match &self.grant {
             Grant::Identity { principal, role, .. } => Some((principal, *role)),
             Grant::Public | Grant::Handshake => None,
@@ -59,7 +59,7 @@ impl Permit {
 
     /// Whose a socket is, and what it hangs on.
     #[must_use]
-    pub const fn holder(&self) -> Option<(&Rc<Principal>, &Hold)> {
+    pub(crate) const fn holder(&self) -> Option<(&Rc<Principal>, &Hold)> {
         match &self.grant {
             Grant::Identity { principal, hold, .. } => Some((principal, hold)),
             Grant::Public | Grant::Handshake => None,
@@ -68,7 +68,7 @@ impl Permit {
 
     /// When what was proved ends; a socket does not outlive it.
     #[must_use]
-    pub const fn until(&self) -> Option<UnixTime> {
+    pub(crate) const fn until(&self) -> Option<UnixTime> {
         match &self.grant {
             Grant::Identity { until, .. } => *until,
             Grant::Public | Grant::Handshake => None,
@@ -77,7 +77,7 @@ impl Permit {
 
     /// What of the answer is not for it, and must be taken out.
     #[must_use]
-    pub const fn mask(&self) -> Option<Mask> {
+    pub(crate) const fn mask(&self) -> Option<Mask> {
         match &self.grant {
             Grant::Identity { mask, .. } => *mask,
             Grant::Public | Grant::Handshake => None,
@@ -86,7 +86,7 @@ impl Permit {
 
     /// How it was proved, for logs.
     #[must_use]
-    pub fn method(&self) -> Method {
+    pub(crate) fn method(&self) -> Method {
         match &self.grant {
             Grant::Identity { principal, .. } => principal.method,
             Grant::Public | Grant::Handshake => Method::Anonymous,
@@ -98,7 +98,7 @@ impl Permit {
 ///
 /// # Errors
 /// When it is none of them.
-pub fn public(
+pub(crate) fn public(
     method: &str,
     target: &Target<'_>,
     public_paths: &[String],
@@ -109,12 +109,12 @@ pub fn public(
 
 /// The target is not open to everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotPublic;
+pub(crate) struct NotPublic;
 
 /// The handshake of a known socket whose client shows its credential in the first frame: it goes
 /// to Prefect without any frame. The caller holds the [`crate::policy::pending::Slot`] that bounds it.
 #[must_use]
-pub fn handshake(_socket: &KnownSocket, _slot: &crate::policy::pending::Slot) -> Permit {
+pub(crate) fn handshake(_socket: &KnownSocket, _slot: &crate::policy::pending::Slot) -> Permit {
     Permit::granted(Grant::Handshake)
 }
 
@@ -123,7 +123,7 @@ pub fn handshake(_socket: &KnownSocket, _slot: &crate::policy::pending::Slot) ->
 ///
 /// # Errors
 /// [`Reason::NoRole`] or [`Reason::RoleMissing`], with the operation and the roles that may.
-pub fn identity(
+pub(crate) fn identity(
     identity: Identity,
     operation: &Operation<'_>,
     roles: &Roles,
@@ -145,7 +145,7 @@ pub fn identity(
 ///
 /// # Errors
 /// As [`identity`], where roles are enforced.
-pub fn may(identity: &Identity, operation: &Operation<'_>) -> Result<(), Refusal> {
+pub(crate) fn may(identity: &Identity, operation: &Operation<'_>) -> Result<(), Refusal> {
     let needed = operations::roles_for(operation);
     let refused = |reason, seen: String| {
         let principal = Rc::clone(&identity.principal);
@@ -162,7 +162,7 @@ pub fn may(identity: &Identity, operation: &Operation<'_>) -> Result<(), Refusal
 
 /// What is said of an answer that an identity gets only a part of: where roles are only reported, and where
 /// nobody would take the rest out.
-pub fn masked(identity: &Identity, operation: &Operation<'_>, mask: Mask) -> Refusal {
+pub(crate) fn masked(identity: &Identity, operation: &Operation<'_>, mask: Mask) -> Refusal {
     let role = identity.role.map_or("none", Role::name);
     Refusal::new(Reason::Masked)
         .seen(format!("role {role} for {operation}, whose answer would be masked"))

@@ -1,5 +1,5 @@
 //! Who may do what: the one place that grants a request, and the bound on handshakes without a
 //! credential.
 
-pub mod authorize;
-pub mod pending;
+pub(crate) mod authorize;
+pub(crate) mod pending;

@@ -14,7 +14,7 @@ use crate::wire::network::network;
 
 /// The pending sockets of a worker.
 #[derive(Default)]
-pub struct Pending {
+pub(crate) struct Pending {
     /// Those that have a place.
     placed: Vec<Waiting>,
     /// Those that stand in line for one, the first one first.
@@ -29,11 +29,11 @@ struct Waiting {
 
 /// A place among them, taken by [`Pending::take`]; there is no other way to one.
 #[derive(Debug)]
-pub struct Slot(());
+pub(crate) struct Slot(());
 
 /// What a socket gets that asks for a place.
 #[derive(Debug)]
-pub enum Place {
+pub(crate) enum Place {
     /// A place until its first frame has been judged.
     Taken(Slot),
     /// It stands in line, and is woken when there is a place or it has waited for too long.
@@ -44,7 +44,13 @@ pub enum Place {
 
 impl Pending {
     /// Asks for a place. One that stood in line (`again`) has one now, or none.
-    pub fn take(&mut self, stream: StreamId, address: &[u8], again: bool, now: UnixTime) -> Place {
+    pub(crate) fn take(
+        &mut self,
+        stream: StreamId,
+        address: &[u8],
+        again: bool,
+        now: UnixTime,
+    ) -> Place {
         if again {
             let placed = self.placed.iter().any(|own| own.stream == stream);
             return if placed { Place::Taken(Slot(())) } else { Place::None };
@@ -70,7 +76,7 @@ impl Pending {
 
     /// Gives free places to those who stand in line, and gives up those who have stood there for too
     /// long; both are to be woken.
-    pub fn admit(&mut self, now: UnixTime) -> Vec<StreamId> {
+    pub(crate) fn admit(&mut self, now: UnixTime) -> Vec<StreamId> {
         let late = |own: &Waiting| now.is_over(own.since, FIRST_FRAME_WAIT);
         let mut woken: Vec<StreamId> =
             self.line.iter().filter(|own| late(own)).map(|own| own.stream).collect();
@@ -86,38 +92,32 @@ impl Pending {
 
     /// Whether somebody in line has a place to go to.
     #[must_use]
-    pub fn can_admit(&self) -> bool {
+    pub(crate) fn can_admit(&self) -> bool {
         self.line.iter().any(|own| self.has_room(&own.address))
     }
 
     /// Its first frame is there, and the provider is being asked about it: that takes its own time.
-    pub fn has_spoken(&mut self, stream: StreamId, now: UnixTime) {
+    pub(crate) fn has_spoken(&mut self, stream: StreamId, now: UnixTime) {
         for own in self.placed.iter_mut().filter(|own| own.stream == stream) {
             own.since = now;
         }
     }
 
     /// Gives the place back: judged, or gone.
-    pub fn release(&mut self, stream: StreamId) {
+    pub(crate) fn release(&mut self, stream: StreamId) {
         self.placed.retain(|own| own.stream != stream);
         self.line.retain(|own| own.stream != stream);
     }
 
     /// Those that stayed silent too long; their places are free at once.
-    pub fn expire(&mut self, now: UnixTime) -> Vec<StreamId> {
+    pub(crate) fn expire(&mut self, now: UnixTime) -> Vec<StreamId> {
         let silent = |own: &mut Waiting| now.is_over(own.since, FIRST_FRAME_WAIT);
         self.placed.extract_if(.., silent).map(|own| own.stream).collect()
     }
 
-    /// How many have a place.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.placed.len()
-    }
-
     /// Whether none has a place or stands in line.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.placed.is_empty() && self.line.is_empty()
     }
 }
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(pending.admit(UnixTime::from_secs(103)), [16], "its turn, by address");
         assert!(pending.expire(UnixTime::from_millis(104_999)).is_empty());
         assert_eq!(pending.expire(UnixTime::from_secs(105)).len(), 31);
-        assert_eq!(pending.len(), 1);
+        assert_eq!(pending.placed.len(), 1);
     }
 
     #[test]

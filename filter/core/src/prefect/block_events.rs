@@ -25,7 +25,7 @@ pub(super) fn without_payload(value: &mut Value) {
 /// The message by which a client of `/events/out` says which events it wants, with one wish more; `None` for
 /// any other message.
 #[must_use]
-pub fn filter_without(message: &[u8]) -> Option<String> {
+pub(crate) fn filter_without(message: &[u8]) -> Option<String> {
     let mut message = crate::foundation::json::parse(message).ok()?;
     if message.get("type")? != "filter" {
         return None;

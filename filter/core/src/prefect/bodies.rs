@@ -21,7 +21,7 @@ pub(super) fn asked_by_query(query: &str) -> bool {
 
 /// What a body must be for fewer rights to be enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyRule {
+pub(crate) enum BodyRule {
     /// It does not ask for the secrets of blocks.
     AsksForNoSecrets,
     /// It pauses or resumes, and changes nothing else.

@@ -8,26 +8,26 @@ use crate::wire::http::client::ClientKind;
 use crate::wire::http::request::{RequestView, ResponseView};
 
 /// The script itself.
-pub const SCRIPT: &str = include_str!("companion.js");
+pub(crate) const SCRIPT: &str = include_str!("companion.js");
 
 /// Whether a request may be for a page of the UI. Scripts ask for no pages, and nobody asks for one by
 /// `HEAD` but to know what `GET` would say.
 #[must_use]
-pub fn may_be_page(request: RequestView<'_>, place: &Place<'_>, config: &Config) -> bool {
+pub(crate) fn may_be_page(request: RequestView<'_>, place: &Place<'_>, config: &Config) -> bool {
     let asked = ClientKind::of(request) == ClientKind::Navigation || request.method() == "HEAD";
     config.companion && asked && place.may_be_page()
 }
 
 /// Whether an answer is a page.
 #[must_use]
-pub fn is_page(answer: ResponseView<'_>) -> bool {
+pub(crate) fn is_page(answer: ResponseView<'_>) -> bool {
     let kind = answer.header("content-type").unwrap_or_default();
     kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/html")
 }
 
 /// The beginning of a page, with the link in its head; `None` if the head has not begun there.
 #[must_use]
-pub fn linked(begin: &[u8], config: &Config) -> Option<Vec<u8>> {
+pub(crate) fn linked(begin: &[u8], config: &Config) -> Option<Vec<u8>> {
     let at = after_head_tag(begin)?;
     let (before, after) = begin.split_at_checked(at)?;
     // First in the head, and so before every script of Prefect's, whose requests it watches.
@@ -42,7 +42,7 @@ fn address(config: &Config) -> String {
 
 /// Names this very script.
 #[must_use]
-pub fn version() -> String {
+pub(crate) fn version() -> String {
     let digest = to_base64url(&sha256(SCRIPT.as_bytes()));
     digest.chars().take(16).collect()
 }

@@ -8,11 +8,11 @@ use crate::wire::websocket::{CLOSE, Frame, PING_PONG, Read, TEXT};
 
 /// What has come of it. It is kept here and not by Envoy: what stands before it goes on meanwhile.
 #[derive(Debug, Default)]
-pub struct EventFilter(Vec<u8>);
+pub(crate) struct EventFilter(Vec<u8>);
 
 /// How far it has come.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Said {
+pub(crate) enum Said {
     /// Not whole yet.
     NotYet,
     /// It has gone on, and so may all that follows.
@@ -25,7 +25,7 @@ pub enum Said {
 
 impl EventFilter {
     /// Reads what has come now: what goes on of it.
-    pub fn read(&mut self, bytes: &[u8]) -> (Vec<u8>, Said) {
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> (Vec<u8>, Said) {
         self.0.extend_from_slice(bytes);
         let mut on = Vec::new();
         loop {

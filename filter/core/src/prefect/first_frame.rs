@@ -10,17 +10,17 @@ use crate::wire::websocket::{CLOSE, Frame, PING_PONG, Read, TEXT};
 
 /// Close codes as Prefect's clients take them: 1008 is final for them, 1013 is tried again.
 /// 1000, 1001 and 1005 would end subscriptions silently and never end one that its client has not ended.
-pub const POLICY: u16 = 1008;
+pub(crate) const POLICY: u16 = 1008;
 /// See [`POLICY`].
-pub const TRY_AGAIN: u16 = 1013;
+pub(crate) const TRY_AGAIN: u16 = 1013;
 /// What the client itself wanted.
-pub const NORMAL: u16 = 1000;
+pub(crate) const NORMAL: u16 = 1000;
 /// What Prefect itself says of a message that it does not expect.
-pub const PROTOCOL: u16 = 1002;
+pub(crate) const PROTOCOL: u16 = 1002;
 
 /// What the held bytes are.
 #[derive(Debug)]
-pub enum First {
+pub(crate) enum First {
     /// Not a whole frame yet.
     Incomplete,
     /// A ping or pong of so many bytes; Prefect's clients ping before they authenticate, and wait
@@ -33,12 +33,12 @@ pub enum First {
     /// A whole frame that is none.
     Other(&'static str),
     /// No frame that a client may send.
-    Invalid(&'static str),
+    Invalid,
 }
 
 /// A client's auth frame.
 #[derive(Debug)]
-pub struct AuthFrame {
+pub(crate) struct AuthFrame {
     members: Map<String, Value>,
     mask: [u8; 4],
     length: usize,
@@ -46,10 +46,10 @@ pub struct AuthFrame {
 
 /// Reads the first frame of what has come so far; a longer one than `limit` is invalid.
 #[must_use]
-pub fn read(held: &[u8], limit: usize) -> First {
+pub(crate) fn read(held: &[u8], limit: usize) -> First {
     match websocket::read(held, limit) {
         Read::Incomplete => First::Incomplete,
-        Read::Invalid(why) => First::Invalid(why),
+        Read::Invalid(_) => First::Invalid,
         Read::Frame(frame)
             if PING_PONG.contains(&frame.opcode) && frame.fin && frame.payload.len() <= 125 =>
         {
@@ -77,14 +77,18 @@ fn auth(frame: Frame) -> First {
 impl AuthFrame {
     /// The credential in it, of whatever form; `None` when there is none, or it is too long.
     #[must_use]
-    pub fn token(&self) -> Option<&str> {
+    pub(crate) fn token(&self) -> Option<&str> {
         self.members.get("token")?.as_str().filter(|text| !text.is_empty() && text.len() <= TOKEN)
     }
 
     /// What Prefect gets for this frame, the same message with its own string; and whatever stands behind
     /// the frame in bytes that begin with it.
     #[must_use]
-    pub fn rewrite<'a>(mut self, bytes: &'a [u8], auth_string: &Secret) -> (Vec<u8>, &'a [u8]) {
+    pub(crate) fn rewrite<'a>(
+        mut self,
+        bytes: &'a [u8],
+        auth_string: &Secret,
+    ) -> (Vec<u8>, &'a [u8]) {
         self.members.insert("token".to_owned(), auth_string.expose_str().into());
         let message = Value::Object(self.members).to_string();
         let rest = bytes.get(self.length..).unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::prefect::operations::{Operation, SECRETS};
 
 /// What is taken out of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mask {
+pub(crate) enum Mask {
     /// The data of block documents.
     BlockData,
     /// What events of block documents carry; by socket such events do not come at all.
@@ -39,7 +39,7 @@ const HIDDEN: &str = "(shown to admins)";
 impl Mask {
     /// What is not for a role in the answer to an operation.
     #[must_use]
-    pub fn of(operation: &Operation<'_>, role: Option<Role>) -> Option<Self> {
+    pub(crate) fn of(operation: &Operation<'_>, role: Option<Role>) -> Option<Self> {
         let (.., mask) = MASKED.iter().find(|(m, t, _)| operation.is(m, t))?;
         let open = role.is_some_and(|role| mask.roles().include(role));
         (!open).then_some(*mask)
@@ -47,7 +47,7 @@ impl Mask {
 
     /// Who gets such an answer as it is.
     #[must_use]
-    pub const fn roles(self) -> RoleSet {
+    pub(crate) const fn roles(self) -> RoleSet {
         match self {
             Self::BlockData | Self::BlockEvents => SECRETS,
             Self::Settings => RoleSet::of(&[]),
@@ -56,7 +56,7 @@ impl Mask {
 
     /// An answer without the values; `None` for one that can't be read, which nobody gets then.
     #[must_use]
-    pub fn apply(self, body: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn apply(self, body: &[u8]) -> Option<Vec<u8>> {
         let mut answer = crate::foundation::json::parse_nested(body, MASKED_DEPTH).ok()?;
         match self {
             Self::BlockData => without_data(&mut answer),

@@ -1,16 +1,16 @@
 //! What is Prefect's own: its operations, its sockets, its credential, its UI settings.
 
-pub mod block_events;
+pub(crate) mod block_events;
 mod bodies;
-pub mod companion;
-pub mod event_filter;
-pub mod first_frame;
-pub mod masks;
-pub mod operations;
-pub mod place;
-pub mod response;
-pub mod rewrite;
-pub mod sockets;
+pub(crate) mod companion;
+pub(crate) mod event_filter;
+pub(crate) mod first_frame;
+pub(crate) mod masks;
+pub(crate) mod operations;
+pub(crate) mod place;
+pub(crate) mod response;
+pub(crate) mod rewrite;
+pub(crate) mod sockets;
 mod table;
-pub mod ui_settings;
-pub mod upstream;
+pub(crate) mod ui_settings;
+pub(crate) mod upstream;

@@ -18,7 +18,7 @@ const ADMIN: RoleSet = RoleSet::of(&[]);
 
 /// One thing that a request wants of Prefect.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operation<'a> {
+pub(crate) struct Operation<'a> {
     what: What<'a>,
     /// Its query asks for the secrets of blocks.
     secrets: bool,
@@ -39,7 +39,7 @@ enum What<'a> {
 impl<'a> Operation<'a> {
     /// What a request wants, as far as its head says.
     #[must_use]
-    pub fn of(method: &'a str, place: &Place<'a>) -> Self {
+    pub(crate) fn of(method: &'a str, place: &Place<'a>) -> Self {
         let method = if method == "HEAD" { "GET" } else { method };
         let what = match place.area() {
             Area::Api(path) => {
@@ -54,7 +54,7 @@ impl<'a> Operation<'a> {
     /// its path is spelled as Prefect's API description spells it: only such a path has a route of its own
     /// in Envoy, by which its body is held.
     #[must_use]
-    pub fn hangs_on_body(&self, place: &Place<'_>) -> Option<Operation<'static>> {
+    pub(crate) fn hangs_on_body(&self, place: &Place<'_>) -> Option<Operation<'static>> {
         let What::Api(method, path) = &self.what else { return None };
         self.by_body()?;
         place.as_described()?;
@@ -65,13 +65,13 @@ impl<'a> Operation<'a> {
 
     /// With the best body that it could have.
     #[must_use]
-    pub fn at_best(&self) -> Self {
+    pub(crate) fn at_best(&self) -> Self {
         Self { harmless: true, ..self.clone() }
     }
 
     /// With its body, `None` for one that can't be read.
     #[must_use]
-    pub fn with_body(&self, body: Option<&[u8]>) -> Self {
+    pub(crate) fn with_body(&self, body: Option<&[u8]>) -> Self {
         let rule = self.by_body().map(|known| known.rule);
         let harmless = rule.zip(body).is_some_and(|(rule, body)| rule.allows(body));
         Self { harmless, ..self.clone() }
@@ -79,13 +79,13 @@ impl<'a> Operation<'a> {
 
     /// Opening a socket at a path below the API's.
     #[must_use]
-    pub const fn socket(path: &'a str) -> Self {
+    pub(crate) const fn socket(path: &'a str) -> Self {
         Self { what: What::Socket(path), secrets: false, harmless: false }
     }
 
     /// Whether it is this one of the API's; the method of a socket is `SOCKET`.
     #[must_use]
-    pub fn is(&self, method: &str, template: &str) -> bool {
+    pub(crate) fn is(&self, method: &str, template: &str) -> bool {
         match &self.what {
             What::Api(m, path) => m == method && fits(template, path),
             What::Socket(path) => method == "SOCKET" && fits(template, path),
@@ -118,7 +118,7 @@ impl fmt::Display for Operation<'_> {
 
 /// The roles that may do it.
 #[must_use]
-pub fn roles_for(operation: &Operation<'_>) -> RoleSet {
+pub(crate) fn roles_for(operation: &Operation<'_>) -> RoleSet {
     let roles = match &operation.what {
         What::Ui("GET") => EVERYBODY,
         What::Ui(_) => ADMIN,
@@ -136,7 +136,7 @@ pub fn roles_for(operation: &Operation<'_>) -> RoleSet {
 
 /// Whether Prefect has a socket at a path below the API's.
 #[must_use]
-pub fn is_socket(path: &str) -> bool {
+pub(crate) fn is_socket(path: &str) -> bool {
     SOCKETS.iter().any(|(template, _)| fits(template, path))
 }
 

@@ -6,7 +6,7 @@ use crate::wire::http::target::Target;
 
 /// The part of Prefect that a target belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place<'a> {
+pub(crate) struct Place<'a> {
     area: Area<'a>,
     content: Content,
     /// The path is spelled without escapes.
@@ -18,7 +18,7 @@ pub struct Place<'a> {
 
 /// Prefect's areas by path prefix. Escapes in the path are decoded, as Prefect's router does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Area<'a> {
+pub(crate) enum Area<'a> {
     /// The API: the path below its prefix, empty or with a leading slash.
     Api(&'a str),
     /// The UI: the path below its prefix, without a leading slash.
@@ -29,7 +29,7 @@ pub enum Area<'a> {
 
 /// What Prefect serves there, as far as response headers depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
+pub(crate) enum Content {
     /// A file with its hash in its name: the same for every client.
     Asset,
     /// An interactive API description, whose page loads scripts from other sites.
@@ -41,7 +41,7 @@ pub enum Content {
 impl<'a> Place<'a> {
     /// Reads a target by the configured prefixes.
     #[must_use]
-    pub fn of(target: &'a Target<'a>, config: &Config) -> Self {
+    pub(crate) fn of(target: &'a Target<'a>, config: &Config) -> Self {
         let path = target.decoded();
         let api = path.strip_prefix(&config.prefect.api_path);
         let api = api.filter(|rest| rest.starts_with('/') || rest.is_empty());
@@ -61,26 +61,26 @@ impl<'a> Place<'a> {
 
     /// The area.
     #[must_use]
-    pub const fn area(&self) -> Area<'a> {
+    pub(crate) const fn area(&self) -> Area<'a> {
         self.area
     }
 
     /// The content.
     #[must_use]
-    pub const fn content(&self) -> Content {
+    pub(crate) const fn content(&self) -> Content {
         self.content
     }
 
     /// The query, empty if there is none.
     #[must_use]
-    pub const fn query(&self) -> &'a str {
+    pub(crate) const fn query(&self) -> &'a str {
         self.query
     }
 
     /// The path below the API's prefix, if it is spelled exactly as Prefect's API description spells
     /// it: without escapes and without a trailing slash.
     #[must_use]
-    pub fn as_described(&self) -> Option<&'a str> {
+    pub(crate) fn as_described(&self) -> Option<&'a str> {
         match self.area {
             Area::Api(path) if self.unescaped && !path.ends_with('/') => Some(path),
             _ => None,
@@ -90,19 +90,19 @@ impl<'a> Place<'a> {
     /// Whether Prefect's credential goes there: to its API and nowhere else. A prefix that is spelled
     /// with escapes does not get it; Prefect answers 401 then.
     #[must_use]
-    pub const fn takes_credential(&self) -> bool {
+    pub(crate) const fn takes_credential(&self) -> bool {
         self.plainly_api
     }
 
     /// Whether it is the UI's settings document.
     #[must_use]
-    pub fn is_ui_settings(&self) -> bool {
+    pub(crate) fn is_ui_settings(&self) -> bool {
         self.area == Area::Ui("ui-settings")
     }
 
     /// Whether it may be a page of the UI.
     #[must_use]
-    pub const fn may_be_page(&self) -> bool {
+    pub(crate) const fn may_be_page(&self) -> bool {
         matches!(self.area, Area::Ui(_))
     }
 }

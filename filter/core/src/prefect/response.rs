@@ -21,7 +21,7 @@ const REMOVED: [&str; 7] = [
 
 /// Hygiene for an answer to a session: not for shared caches, not for frames elsewhere.
 #[must_use]
-pub fn for_session(
+pub(crate) fn for_session(
     answer: ResponseView<'_>,
     config: &Config,
     content: Content,
@@ -76,7 +76,7 @@ fn private(caching: &str) -> Cow<'static, str> {
 
 /// Hygiene for every forwarded answer.
 #[must_use]
-pub fn for_machine(answer: ResponseView<'_>, config: &Config) -> ResponseEdit {
+pub(crate) fn for_machine(answer: ResponseView<'_>, config: &Config) -> ResponseEdit {
     // Taking away what is not there costs a call of the host's for each name.
     let remove = REMOVED.into_iter().filter(|name| answer.has(name)).collect();
     let mut edit = ResponseEdit { remove, ..ResponseEdit::default() };

@@ -9,7 +9,7 @@ use crate::wire::http::request::{RequestView, ResponseView};
 
 /// What is rewritten of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rewrite {
+pub(crate) enum Rewrite {
     /// Nothing: it passes as it comes.
     Nothing,
     /// The settings of the UI, as a whole.
@@ -22,7 +22,7 @@ pub enum Rewrite {
 
 /// What becomes of what is held of a body.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Rewritten {
+pub(crate) enum Rewritten {
     /// More is needed.
     NotYet,
     /// It goes on as it is, and so does all that follows.
@@ -36,7 +36,7 @@ pub enum Rewritten {
 impl Rewrite {
     /// What may be rewritten of the answer to a permitted request. `mask` is what the permit withholds.
     #[must_use]
-    pub fn of(
+    pub(crate) fn of(
         request: RequestView<'_>,
         place: &Place<'_>,
         by_session: bool,
@@ -56,7 +56,7 @@ impl Rewrite {
 
     /// What is rewritten of this answer.
     #[must_use]
-    pub fn by_answer(self, answer: ResponseView<'_>) -> Self {
+    pub(crate) fn by_answer(self, answer: ResponseView<'_>) -> Self {
         let readable = match self {
             Self::Nothing => false,
             Self::Settings => answer.status() == 200 && is_plain(answer),
@@ -70,7 +70,7 @@ impl Rewrite {
 
     /// How an answer may be kept that is rewritten: its length, its tag and its date are another's.
     #[must_use]
-    pub const fn caching(self) -> Option<&'static str> {
+    pub(crate) const fn caching(self) -> Option<&'static str> {
         match self {
             Self::Nothing => None,
             Self::Settings | Self::Masked(_) => Some("no-store"),
@@ -81,7 +81,7 @@ impl Rewrite {
     /// Rewrites what is held of a body; `end` says whether that is all of it. What is larger than any
     /// settings, or than the beginning of any page, goes on as it is rather than cut.
     #[must_use]
-    pub fn apply(self, held: &[u8], end: bool, config: &Config) -> Rewritten {
+    pub(crate) fn apply(self, held: &[u8], end: bool, config: &Config) -> Rewritten {
         if let Self::Masked(mask) = self {
             return match held.len() {
                 length if length > MASKED_BODY => Rewritten::Nothing,

@@ -6,28 +6,28 @@ use crate::refusal::Reason;
 
 /// A socket that Prefect is known to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownSocket {
+pub(crate) struct KnownSocket {
     path: String,
 }
 
 impl KnownSocket {
     /// The known socket at a place, if it is one.
     #[must_use]
-    pub fn at(place: &Place<'_>) -> Option<Self> {
+    pub(crate) fn at(place: &Place<'_>) -> Option<Self> {
         let Area::Api(path) = place.area() else { return None };
         operations::is_socket(path).then(|| Self { path: path.to_owned() })
     }
 
     /// Whether it is the one that clients send events to.
     #[must_use]
-    pub fn is_events_in(&self) -> bool {
+    pub(crate) fn is_events_in(&self) -> bool {
         self.path == "/events/in"
     }
 
     /// What its client is told when it is closed. Most print it, so it is a sentence; the workers' one
     /// knows words of its own.
     #[must_use]
-    pub fn close_reason(&self, reason: Reason) -> &'static str {
+    pub(crate) fn close_reason(&self, reason: Reason) -> &'static str {
         let meaning = reason.meaning();
         match meaning.status {
             401 if self.is_worker_channel() => "authentication_failed",
@@ -42,7 +42,7 @@ impl KnownSocket {
 
     /// What opening it means for the policy.
     #[must_use]
-    pub fn operation(&self) -> Operation<'_> {
+    pub(crate) fn operation(&self) -> Operation<'_> {
         Operation::socket(&self.path)
     }
 }

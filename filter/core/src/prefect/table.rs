@@ -21,7 +21,7 @@ const ADMIN: RoleSet = RoleSet::of(&[]);
 
 /// Method, path template, roles; sorted by the template's first segment, which is never a parameter.
 #[rustfmt::skip]
-pub const OPERATIONS: &[(&str, &str, RoleSet)] = &[
+pub(crate) const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("POST", "/admin/database/clear", ADMIN),
     ("POST", "/admin/database/create", ADMIN),
     ("POST", "/admin/database/drop", ADMIN),
@@ -223,19 +223,19 @@ pub const OPERATIONS: &[(&str, &str, RoleSet)] = &[
 ];
 
 /// An operation that more roles may call with a body of some kind.
-pub struct ByBody {
+pub(crate) struct ByBody {
     /// Its method,
-    pub method: &'static str,
+    pub(crate) method: &'static str,
     /// and path template.
-    pub template: &'static str,
+    pub(crate) template: &'static str,
     /// What the body must be,
-    pub rule: BodyRule,
+    pub(crate) rule: BodyRule,
     /// and for whom that is enough.
-    pub roles: RoleSet,
+    pub(crate) roles: RoleSet,
 }
 
 /// All of them; with any other body [`OPERATIONS`] counts.
-pub const BODIES: &[ByBody] = &[
+pub(crate) const BODIES: &[ByBody] = &[
     ByBody {
         method: "POST",
         template: "/block_documents/filter",
@@ -252,7 +252,7 @@ pub const BODIES: &[ByBody] = &[
 ];
 
 /// Socket path template, roles.
-pub const SOCKETS: &[(&str, RoleSet)] = &[
+pub(crate) const SOCKETS: &[(&str, RoleSet)] = &[
     // An event can write task runs, and set off automations.
     ("/events/in", WORK),
     ("/events/out", READ),

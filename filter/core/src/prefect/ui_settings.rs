@@ -7,7 +7,7 @@ use crate::config::Config;
 
 /// The settings as browsers behind the gate need them; `None` leaves them as they are.
 #[must_use]
-pub fn rewrite(body: &[u8], config: &Config) -> Option<Vec<u8>> {
+pub(crate) fn rewrite(body: &[u8], config: &Config) -> Option<Vec<u8>> {
     let Ok(Value::Object(mut settings)) = crate::foundation::json::parse(body) else { return None };
     settings.insert("auth".to_owned(), Value::Null);
     settings.insert("api_url".to_owned(), config.prefect.api_path.clone().into());

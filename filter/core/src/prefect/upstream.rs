@@ -68,31 +68,31 @@ const fn folded(byte: &u8) -> u8 {
 
 /// A permitted request on its way to Prefect.
 #[derive(Clone, Copy)]
-pub struct Forwarding<'a> {
+pub(crate) struct Forwarding<'a> {
     /// The client's headers.
-    pub request: RequestView<'a>,
+    pub(crate) request: RequestView<'a>,
     /// What its target means.
-    pub place: Place<'a>,
+    pub(crate) place: Place<'a>,
     /// Its cookies.
-    pub cookies: &'a Cookies<'a>,
+    pub(crate) cookies: &'a Cookies<'a>,
     /// The configured host name that the client used.
-    pub host: &'a str,
+    pub(crate) host: &'a str,
     /// Who is proved, with which role; `None` for nobody.
-    pub identity: Option<(&'a Principal, Option<Role>)>,
+    pub(crate) identity: Option<(&'a Principal, Option<Role>)>,
     /// What will be rewritten of the answer.
-    pub rewrite: Rewrite,
+    pub(crate) rewrite: Rewrite,
 }
 
 impl Forwarding<'_> {
     /// Whether Prefect's credential goes along: with an identity, and to the API alone.
     #[must_use]
-    pub const fn carries_credential(&self) -> bool {
+    pub(crate) const fn carries_credential(&self) -> bool {
         self.identity.is_some() && self.place.takes_credential()
     }
 
     /// The changes to its headers.
     #[must_use]
-    pub fn edit(self, config: &Config) -> RequestEdit {
+    pub(crate) fn edit(self, config: &Config) -> RequestEdit {
         let mut edit = stripped(self.request);
         match self.cookies.without(Names::is_ours) {
             Rest::Same => {}
@@ -128,7 +128,7 @@ impl Forwarding<'_> {
 
 /// Without everything by which a client might pose as somebody.
 #[must_use]
-pub fn stripped(request: RequestView<'_>) -> RequestEdit {
+pub(crate) fn stripped(request: RequestView<'_>) -> RequestEdit {
     let mut edit = RequestEdit::default();
     for (name, _) in request.headers.iter().filter(|(name, _)| is_identity(name)) {
         if !edit.remove.contains(name) {
@@ -140,7 +140,10 @@ pub fn stripped(request: RequestView<'_>) -> RequestEdit {
 
 /// Who asks, as headers for whoever stands behind: oauth2-proxy's names.
 #[must_use]
-pub fn identity_headers(principal: &Principal, role: Option<Role>) -> Vec<(&'static str, String)> {
+pub(crate) fn identity_headers(
+    principal: &Principal,
+    role: Option<Role>,
+) -> Vec<(&'static str, String)> {
     let mut headers = vec![
         ("x-auth-request-user", header_value(&principal.id)),
         ("x-auth-request-preferred-username", header_value(&principal.name)),

@@ -5,12 +5,12 @@ use crate::foundation::limits::CALLOUT_TIMEOUT;
 use crate::provider::callout::Callout;
 
 /// A call to the provider as Envoy makes it.
-pub fn call(config: &Config, method: &'static str, path: String, body: Vec<u8>) -> Callout {
+pub(crate) fn call(config: &Config, method: &'static str, path: String, body: Vec<u8>) -> Callout {
     call_at(&config.idp.cluster, &config.idp.internal, method, path, body)
 }
 
 /// The call that fetches keys from where a setting says.
-pub fn keys(source: &KeySource) -> Callout {
+pub(crate) fn keys(source: &KeySource) -> Callout {
     call_at(&source.cluster, &source.url, "GET", source.url.path.clone(), Vec::new())
 }
 

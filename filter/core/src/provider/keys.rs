@@ -17,7 +17,7 @@ use crate::workers::document::{Document, Fresher, STALE, Step};
 const REFRESH: Duration = Duration::from_secs(300);
 
 /// See the module; issuers are named by their place in [`Config::issuers`].
-pub struct Keys {
+pub(crate) struct Keys {
     issuers: Vec<IssuerKeys>,
     woken: Vec<StreamId>,
     notices: Vec<String>,
@@ -37,7 +37,7 @@ struct IssuerKeys {
 
 /// Whether a request waits for keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Awaited {
+pub(crate) enum Awaited {
     /// It will be woken.
     Yes,
     /// The last fetch is too recent for another one.
@@ -49,7 +49,7 @@ pub enum Awaited {
 impl Keys {
     /// For all issuers of a configuration.
     #[must_use]
-    pub fn new(config: &Config, store: &Rc<dyn SharedStore>) -> Self {
+    pub(crate) fn new(config: &Config, store: &Rc<dyn SharedStore>) -> Self {
         let master = config.shared_key();
         let keys_of = |issuer| IssuerKeys::new(issuer, config, &master, Rc::clone(store));
         let issuers = config.issuers.iter().map(keys_of).collect();
@@ -58,26 +58,26 @@ impl Keys {
 
     /// An issuer's keys, unless there are none yet or they are too old to be believed.
     #[must_use]
-    pub fn current(&self, issuer: usize, now: UnixTime) -> Option<&KeySet> {
+    pub(crate) fn current(&self, issuer: usize, now: UnixTime) -> Option<&KeySet> {
         self.issuers.get(issuer)?.current(now)
     }
 
     /// Which set of an issuer's keys stands, while it may be believed.
     #[must_use]
-    pub fn generation(&self, issuer: usize, now: UnixTime) -> Option<u64> {
+    pub(crate) fn generation(&self, issuer: usize, now: UnixTime) -> Option<u64> {
         let keys = self.issuers.get(issuer)?;
         keys.current(now).map(|_| keys.generation)
     }
 
     /// Whether an issuer's set has been fetched at or after a time.
     #[must_use]
-    pub fn loaded_since(&self, issuer: usize, since: UnixTime) -> bool {
+    pub(crate) fn loaded_since(&self, issuer: usize, since: UnixTime) -> bool {
         self.issuers.get(issuer).is_some_and(|keys| keys.set.is_some() && keys.loaded >= since)
     }
 
     /// The next issuer whose keys are to be fetched by this worker; sets that another worker has
     /// fetched are taken over on the way. Without metadata nobody knows where the login's are.
-    pub fn poll(&mut self, metadata: bool, now: UnixTime) -> Option<usize> {
+    pub(crate) fn poll(&mut self, metadata: bool, now: UnixTime) -> Option<usize> {
         for (at, keys) in self.issuers.iter_mut().enumerate().skip(usize::from(!metadata)) {
             loop {
                 match keys.document.poll(now) {
@@ -96,7 +96,7 @@ impl Keys {
     }
 
     /// Takes over the sets that other workers have fetched, where there is none here yet.
-    pub fn catch_up(&mut self, now: UnixTime) {
+    pub(crate) fn catch_up(&mut self, now: UnixTime) {
         for keys in self.issuers.iter_mut().filter(|keys| keys.current(now).is_none()) {
             if let Some(body) = keys.document.take(now) {
                 self.notices.extend(keys.take_over(&body, now).err());
@@ -107,14 +107,14 @@ impl Keys {
 
     /// How long there is nothing to do.
     #[must_use]
-    pub fn rest(&self, metadata: bool, now: UnixTime) -> Duration {
+    pub(crate) fn rest(&self, metadata: bool, now: UnixTime) -> Duration {
         let issuers = self.issuers.iter().skip(usize::from(!metadata));
         let due = issuers.map(|keys| keys.document.rest(now)).min();
         due.unwrap_or(REFRESH)
     }
 
     /// A fetch has ended. A failed one, or one without a usable key, leaves the last good set.
-    pub fn finish(&mut self, issuer: usize, body: Result<&[u8], String>, now: UnixTime) {
+    pub(crate) fn finish(&mut self, issuer: usize, body: Result<&[u8], String>, now: UnixTime) {
         let Some(keys) = self.issuers.get_mut(issuer) else { return };
         let first = keys.current(now).is_none();
         let loaded = match body {
@@ -142,7 +142,7 @@ impl Keys {
     }
 
     /// A request wants to be woken after the next fetch of keys, which an unknown `kid` causes.
-    pub fn wait(&mut self, issuer: usize, stream: StreamId, now: UnixTime) -> Awaited {
+    pub(crate) fn wait(&mut self, issuer: usize, stream: StreamId, now: UnixTime) -> Awaited {
         let Some(keys) = self.issuers.get_mut(issuer) else { return Awaited::TooSoon };
         if keys.waiting.len() >= WAITING_REQUESTS {
             return Awaited::Busy;
@@ -157,24 +157,24 @@ impl Keys {
     }
 
     /// An unknown `kid` was seen and nobody waits: the fetch is for the next try.
-    pub fn want_fresher(&mut self, issuer: usize, now: UnixTime) {
+    pub(crate) fn want_fresher(&mut self, issuer: usize, now: UnixTime) {
         if let Some(keys) = self.issuers.get_mut(issuer) {
             let _ = keys.document.want_fresher(now);
         }
     }
 
     /// Requests whose keys are there, or will not come for now.
-    pub fn take_woken(&mut self) -> Vec<StreamId> {
+    pub(crate) fn take_woken(&mut self) -> Vec<StreamId> {
         core::mem::take(&mut self.woken)
     }
 
     /// Lines for the operator.
-    pub fn take_notices(&mut self) -> Vec<String> {
+    pub(crate) fn take_notices(&mut self) -> Vec<String> {
         core::mem::take(&mut self.notices)
     }
 
     /// A request has ended.
-    pub fn forget(&mut self, stream: StreamId) {
+    pub(crate) fn forget(&mut self, stream: StreamId) {
         for keys in &mut self.issuers {
             keys.waiting.retain(|waiting| *waiting != stream);
         }

@@ -10,35 +10,35 @@ use crate::provider::callout::Callout;
 
 /// The endpoints that Lictor uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Provider {
+pub(crate) struct Provider {
     /// Where browsers go.
-    pub authorization: String,
+    pub(crate) authorization: String,
     /// Path of the token endpoint as Envoy calls it.
-    pub token_path: String,
+    pub(crate) token_path: String,
     /// Path of the keys as Envoy calls it.
-    pub jwks_path: String,
+    pub(crate) jwks_path: String,
     /// Path of userinfo as Envoy calls it, if it is to be asked.
-    pub userinfo_path: Option<String>,
+    pub(crate) userinfo_path: Option<String>,
     /// Where browsers go to log out at the provider.
-    pub end_session: Option<String>,
+    pub(crate) end_session: Option<String>,
     /// Path of Keycloak's logout by refresh token, as Envoy calls it: no question is asked there.
-    pub logout_path: Option<String>,
+    pub(crate) logout_path: Option<String>,
     /// Whether callbacks carry `iss` (RFC 9207 §3).
-    pub iss_in_callback: bool,
+    pub(crate) iss_in_callback: bool,
 }
 
 /// What is wrong with a metadata document: seen and wanted, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadMetadata {
+pub(crate) struct BadMetadata {
     /// What was seen.
-    pub seen: String,
+    pub(crate) seen: String,
     /// What was wanted.
-    pub wanted: String,
+    pub(crate) wanted: String,
 }
 
 /// The call that fetches the metadata.
 #[must_use]
-pub fn request(config: &Config) -> Callout {
+pub(crate) fn request(config: &Config) -> Callout {
     let path = format!("{}/.well-known/openid-configuration", config.idp.internal.path);
     call(config, "GET", path, Vec::new())
 }
@@ -49,7 +49,7 @@ impl Provider {
     /// # Errors
     /// When the issuer is not exactly the configured one (OpenID Connect Discovery §4.3), or an
     /// endpoint is missing or on a host that the cluster does not reach.
-    pub fn parse(config: &Config, body: &[u8]) -> Result<Self, BadMetadata> {
+    pub(crate) fn parse(config: &Config, body: &[u8]) -> Result<Self, BadMetadata> {
         let bad = |seen: &str, wanted: &str| BadMetadata {
             seen: crate::foundation::log_text::shown(seen),
             wanted: wanted.to_owned(),

@@ -1,11 +1,11 @@
 //! The OpenID provider: its metadata, its keys, and the calls to its endpoints.
 
 mod call;
-pub mod callout;
-pub mod keys;
-pub mod metadata;
-pub mod token_endpoint;
-pub mod userinfo;
+pub(crate) mod callout;
+pub(crate) mod keys;
+pub(crate) mod metadata;
+pub(crate) mod token_endpoint;
+pub(crate) mod userinfo;
 
-pub use call::call;
-pub use call::keys as keys_request;
+pub(crate) use call::call;
+pub(crate) use call::keys as keys_request;

@@ -38,7 +38,7 @@ fn basic(client: &str, secret: &str) -> String {
 
 /// Redeems an authorization code.
 #[must_use]
-pub fn redeem(config: &Config, provider: &Provider, code: &str, verifier: &str) -> Callout {
+pub(crate) fn redeem(config: &Config, provider: &Provider, code: &str, verifier: &str) -> Callout {
     let redirect_uri = config.redirect_uri();
     let form = vec![
         ("grant_type", "authorization_code"),
@@ -51,23 +51,23 @@ pub fn redeem(config: &Config, provider: &Provider, code: &str, verifier: &str) 
 
 /// Asks again with a refresh token.
 #[must_use]
-pub fn refresh(config: &Config, provider: &Provider, token: &Secret) -> Callout {
+pub(crate) fn refresh(config: &Config, provider: &Provider, token: &Secret) -> Callout {
     let form = vec![("grant_type", "refresh_token"), ("refresh_token", token.expose_str())];
     client_call(config, &provider.token_path, form)
 }
 
 /// A client's own, other than the login's.
 #[derive(Clone, Debug)]
-pub struct Credentials {
+pub(crate) struct Credentials {
     /// `client_id`: a name, no secret.
-    pub client: String,
+    pub(crate) client: String,
     /// `client_secret`.
-    pub secret: Secret,
+    pub(crate) secret: Secret,
 }
 
 /// Asks for a client's own token with the client's own credentials (RFC 6749 §4.4.2).
 #[must_use]
-pub fn client_credentials(
+pub(crate) fn client_credentials(
     config: &Config,
     provider: &Provider,
     credentials: &Credentials,
@@ -88,24 +88,24 @@ pub fn client_credentials(
 
 /// Ends the provider's session (Keycloak's logout by refresh token).
 #[must_use]
-pub fn end_session(config: &Config, path: &str, token: &Secret) -> Callout {
+pub(crate) fn end_session(config: &Config, path: &str, token: &Secret) -> Callout {
     client_call(config, path, vec![("refresh_token", token.expose_str())])
 }
 
 /// The tokens of a successful answer.
 #[derive(Clone, Debug)]
-pub struct Tokens {
+pub(crate) struct Tokens {
     /// ID token.
-    pub id: Option<Secret>,
+    pub(crate) id: Option<Secret>,
     /// Access token.
-    pub access: Secret,
+    pub(crate) access: Secret,
     /// Refresh token.
-    pub refresh: Option<Secret>,
+    pub(crate) refresh: Option<Secret>,
 }
 
 /// Why there are no tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NoTokens {
+pub(crate) enum NoTokens {
     /// The code or refresh token is not (or no longer) good: `invalid_grant`.
     InvalidGrant,
     /// The client that asks is not known, its secret is wrong, or it may not ask this. Says what it
@@ -121,7 +121,7 @@ pub enum NoTokens {
 ///
 /// # Errors
 /// See [`NoTokens`].
-pub fn read(reply: CalloutReply<'_>) -> Result<Tokens, NoTokens> {
+pub(crate) fn read(reply: CalloutReply<'_>) -> Result<Tokens, NoTokens> {
     let unavailable = |what: &str| Err(NoTokens::Unavailable(what.to_owned()));
     let (status, body) = match reply {
         CalloutReply::NotSent => return unavailable("the call could not be sent"),

@@ -10,7 +10,7 @@ use crate::provider::callout::{Callout, CalloutReply};
 
 /// Asks about the person whose access token this is.
 #[must_use]
-pub fn request(config: &Config, path: &str, access: &Secret) -> Callout {
+pub(crate) fn request(config: &Config, path: &str, access: &Secret) -> Callout {
     let mut callout = call(config, "GET", path.to_owned(), Vec::new());
     callout.headers.push(("authorization", format!("Bearer {}", access.expose_str())));
     callout
@@ -21,7 +21,7 @@ pub fn request(config: &Config, path: &str, access: &Secret) -> Callout {
 ///
 /// # Errors
 /// What was seen instead of an answer.
-pub fn read(reply: CalloutReply<'_>, subject: &str) -> Result<Option<Value>, String> {
+pub(crate) fn read(reply: CalloutReply<'_>, subject: &str) -> Result<Option<Value>, String> {
     let body = match reply {
         CalloutReply::Answer { status: 200, encoded: false, body } => body,
         CalloutReply::Answer { status: 200, .. } => return Err("a compressed answer".to_owned()),

@@ -14,21 +14,21 @@ use crate::wire::http::cookies::Cookies;
 
 /// Names of our cookies. `__Host-` proves that no sibling domain set them; plain http on a
 /// loopback name can't have it.
-pub struct Names {
+pub(crate) struct Names {
     /// The session's.
-    pub session: &'static str,
+    pub(crate) session: &'static str,
     /// Those of its further pieces, if it is too long for one cookie.
-    pub further: [&'static str; 3],
+    pub(crate) further: [&'static str; 3],
     /// Where the names of login attempts begin.
-    pub login_prefix: &'static str,
+    pub(crate) login_prefix: &'static str,
     /// The count of failed logins.
-    pub failures: &'static str,
+    pub(crate) failures: &'static str,
 }
 
 impl Names {
     /// The names for a configuration.
     #[must_use]
-    pub const fn of(config: &Config) -> Self {
+    pub(crate) const fn of(config: &Config) -> Self {
         if config.public.https {
             Self {
                 session: "__Host-lictor",
@@ -48,7 +48,7 @@ impl Names {
 
     /// Whether a cookie is ours, under either scheme's names.
     #[must_use]
-    pub fn is_ours(name: &[u8]) -> bool {
+    pub(crate) fn is_ours(name: &[u8]) -> bool {
         let name = name.strip_prefix(b"__Host-").unwrap_or(name);
         name == b"lictor" || name.starts_with(b"lictor-")
     }
@@ -56,20 +56,20 @@ impl Names {
 
 /// A `Set-Cookie` value. Deletion writes the same attributes, else browsers keep the cookie.
 #[must_use]
-pub fn set(config: &Config, name: &str, value: &str, max_age: u64) -> String {
+pub(crate) fn set(config: &Config, name: &str, value: &str, max_age: u64) -> String {
     let secure = if config.public.https { "; Secure" } else { "" };
     format!("{name}={value}; Path=/; Max-Age={max_age}{secure}; HttpOnly; SameSite=Lax")
 }
 
 /// A `Set-Cookie` value that deletes.
 #[must_use]
-pub fn clear(config: &Config, name: &str) -> String {
+pub(crate) fn clear(config: &Config, name: &str) -> String {
     set(config, name, "", 0)
 }
 
 /// The `Set-Cookie` values that delete the session, with all pieces that the browser shows.
 #[must_use]
-pub fn clear_session(config: &Config, cookies: &Cookies<'_>) -> Vec<String> {
+pub(crate) fn clear_session(config: &Config, cookies: &Cookies<'_>) -> Vec<String> {
     let names = Names::of(config);
     core::iter::once(clear(config, names.session))
         .chain(clear_further(config, names.further.as_slice(), cookies))
@@ -87,7 +87,7 @@ fn clear_further(
 
 /// Why a session can't be put into a cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoCookie {
+pub(crate) enum NoCookie {
     /// No randomness to seal it.
     Entropy,
     /// It would take more pieces than there may be; in bytes.
@@ -101,14 +101,14 @@ impl From<NoEntropy> for NoCookie {
 }
 
 /// The session cookie.
-pub struct SessionCookie {
+pub(crate) struct SessionCookie {
     sealer: Sealer,
     /// Those that have opened.
     opened: RefCell<Remembered<(Rc<Session>, bool)>>,
 }
 
 /// What a request's session cookie is worth.
-pub enum Found {
+pub(crate) enum Found {
     /// There is none.
     Absent,
     /// There is one that does not open: it counts as absent and is cleared.
@@ -125,7 +125,7 @@ pub enum Found {
 impl SessionCookie {
     /// For a configuration.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
             sealer: Sealer::new(Purpose::Session, config),
             opened: RefCell::new(Remembered::new(OPENED)),
@@ -135,7 +135,7 @@ impl SessionCookie {
     /// Finds the session among the cookies. Of several cookies with the name the first that opens
     /// counts: a planted one can't.
     #[must_use]
-    pub fn find(&self, config: &Config, cookies: &Cookies<'_>) -> Found {
+    pub(crate) fn find(&self, config: &Config, cookies: &Cookies<'_>) -> Found {
         let names = Names::of(config);
         let mut found = Found::Absent;
         for value in cookies.named(names.session).take(4) {
@@ -163,7 +163,7 @@ impl SessionCookie {
     ///
     /// # Errors
     /// When it does not fit or can't be sealed.
-    pub fn set(
+    pub(crate) fn set(
         &self,
         config: &Config,
         session: &Session,

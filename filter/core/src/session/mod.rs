@@ -1,4 +1,4 @@
 //! The browser's session: everything of it is in one sealed cookie.
 
-pub mod cookie;
-pub mod model;
+pub(crate) mod cookie;
+pub(crate) mod model;

@@ -8,29 +8,29 @@ use crate::identity::role::Role;
 
 /// A person's session. Neither access nor ID token is in it.
 #[derive(Clone, Debug)]
-pub struct Session {
+pub(crate) struct Session {
     /// Its own identity, new at every login (fixation, docs/threats.md T-S4).
-    pub id: [u8; 16],
+    pub(crate) id: [u8; 16],
     /// `sub`.
-    pub subject: String,
+    pub(crate) subject: String,
     /// What a person calls the account.
-    pub name: String,
+    pub(crate) name: String,
     /// The e-mail address, if the provider says it is verified.
-    pub email: Option<String>,
+    pub(crate) email: Option<String>,
     /// The role at the last check.
-    pub role: Option<Role>,
+    pub(crate) role: Option<Role>,
     /// `sid`: the provider's session.
-    pub sid: Option<String>,
+    pub(crate) sid: Option<String>,
     /// `auth_time`, seconds: must stay the same over refreshes (OpenID Connect Core §12.2).
-    pub auth_time: Option<u64>,
+    pub(crate) auth_time: Option<u64>,
     /// When the person logged in.
-    pub started: UnixTime,
+    pub(crate) started: UnixTime,
     /// Last use, as far as the cookie knows.
-    pub used: UnixTime,
+    pub(crate) used: UnixTime,
     /// When the provider last confirmed it.
-    pub checked: UnixTime,
+    pub(crate) checked: UnixTime,
     /// To ask the provider again.
-    pub refresh_token: Option<Secret>,
+    pub(crate) refresh_token: Option<Secret>,
 }
 
 /// Version of the binary form.
@@ -39,7 +39,7 @@ const VERSION: u8 = 1;
 impl Session {
     /// Whether it is over, and why.
     #[must_use]
-    pub fn ended(&self, now: UnixTime, limits: &config::Session) -> Option<&'static str> {
+    pub(crate) fn ended(&self, now: UnixTime, limits: &config::Session) -> Option<&'static str> {
         if limits.not_before.is_some_and(|limit| self.started < limit) {
             return Some("issued before session.not_before");
         }
@@ -54,25 +54,25 @@ impl Session {
 
     /// Whether the provider must be asked before it counts.
     #[must_use]
-    pub fn is_due(&self, now: UnixTime, limits: &config::Session) -> bool {
+    pub(crate) fn is_due(&self, now: UnixTime, limits: &config::Session) -> bool {
         now.is_over(self.checked, limits.recheck)
     }
 
     /// Whether it may go on unchecked while the provider is away.
     #[must_use]
-    pub fn is_in_grace(&self, now: UnixTime, limits: &config::Session) -> bool {
+    pub(crate) fn is_in_grace(&self, now: UnixTime, limits: &config::Session) -> bool {
         !now.is_over(self.checked, limits.recheck.saturating_add(limits.grace))
     }
 
     /// Whether the cookie's time of last use is so old that it wants renewing.
     #[must_use]
-    pub fn wants_renewal(&self, now: UnixTime, limits: &config::Session) -> bool {
+    pub(crate) fn wants_renewal(&self, now: UnixTime, limits: &config::Session) -> bool {
         now.since(self.used) >= limits.recheck.min(limits.idle.checked_div(4).unwrap_or_default())
     }
 
     /// The binary form.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let refresh_token = self.refresh_token.as_ref().map(Secret::expose_str);
         Writer::default()
             .raw(&[VERSION])
@@ -92,7 +92,7 @@ impl Session {
 
     /// Reads the binary form; `None` for anything that [`Self::encode`] did not write.
     #[must_use]
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = Reader::new(bytes);
         if fields.raw()? != [VERSION] {
             return None;

@@ -10,7 +10,7 @@ use crate::wire::network::network;
 use crate::workers::marks::{Name, name};
 
 /// See the module.
-pub struct Attempts {
+pub(crate) struct Attempts {
     networks: Buckets,
     /// Apart from the networks: names that nobody has must not make room for anything there.
     clients: Buckets,
@@ -30,7 +30,7 @@ impl Default for Attempts {
 
 impl Attempts {
     /// Takes one from both buckets, if there is one in both.
-    pub fn may(&mut self, client: &str, address: &[u8], now: UnixTime) -> bool {
+    pub(crate) fn may(&mut self, client: &str, address: &[u8], now: UnixTime) -> bool {
         let network = network(address);
         let of_network = name(&network);
         let of_client = name(&[network.as_slice(), b" ", client.as_bytes()].concat());

@@ -41,7 +41,7 @@ const LOOKS: usize = 64;
 
 /// What credentials lead to.
 #[derive(Debug)]
-pub enum Exchange {
+pub(crate) enum Exchange {
     /// They are this client's.
     Counts(Identity),
     /// They are nobody's.
@@ -56,11 +56,11 @@ pub enum Exchange {
 
 /// Who shows credentials.
 #[derive(Clone, Copy)]
-pub struct Shower<'a> {
+pub(crate) struct Shower<'a> {
     /// The request, to be woken.
-    pub stream: StreamId,
+    pub(crate) stream: StreamId,
     /// Where it comes from.
-    pub peer: &'a dyn Peer,
+    pub(crate) peer: &'a dyn Peer,
 }
 
 /// An exchange that is queued or in flight, here or at another worker.
@@ -88,7 +88,7 @@ impl Failed {
 }
 
 /// See the module.
-pub struct Exchanges {
+pub(crate) struct Exchanges {
     key: Key,
     shared: Answers<Exchanged>,
     good: Bounded<Name, Exchanged>,
@@ -110,7 +110,7 @@ pub struct Exchanges {
 impl Exchanges {
     /// With what all workers share. `master` is the key that they have.
     #[must_use]
-    pub fn new(master: &Key, shared: Answers<Exchanged>) -> Self {
+    pub(crate) fn new(master: &Key, shared: Answers<Exchanged>) -> Self {
         Self {
             key: derive(master, "names of exchanged credentials"),
             shared,
@@ -141,7 +141,7 @@ impl Exchanges {
     }
 
     /// See [`Exchange`].
-    pub fn show(
+    pub(crate) fn show(
         &mut self,
         credentials: &Credentials,
         shower: Shower<'_>,
@@ -222,7 +222,7 @@ impl Exchanges {
 
     /// Whom credentials prove that were shown before, for a socket that they opened. They are not kept, so
     /// nobody can ask again until somebody shows them.
-    pub fn holds(
+    pub(crate) fn holds(
         &mut self,
         name: &Name,
         limits: &config::Session,
@@ -288,7 +288,7 @@ impl Exchanges {
 
     /// Looks at what other workers are asking; gives the requests whose wait is over. If one of those
     /// workers has heard nothing, or has died, this one asks.
-    pub fn follow(&mut self, now: UnixTime) -> Vec<StreamId> {
+    pub(crate) fn follow(&mut self, now: UnixTime) -> Vec<StreamId> {
         let mut woken = Vec::new();
         if now.since(self.looked) < FOLLOW && self.looked <= now {
             return woken;
@@ -315,7 +315,7 @@ impl Exchanges {
     }
 
     /// Takes the next exchange to send.
-    pub fn begin_next(&mut self, now: UnixTime) -> Option<(Name, Credentials)> {
+    pub(crate) fn begin_next(&mut self, now: UnixTime) -> Option<(Name, Credentials)> {
         loop {
             let name = if self.renewals_in_flight < EXCHANGES_IN_FLIGHT
                 && let Some(name) = self.renewals.pop_front()
@@ -342,12 +342,12 @@ impl Exchanges {
 
     /// Whose exchange is in flight.
     #[must_use]
-    pub fn in_flight(&self, name: &Name) -> Option<&str> {
+    pub(crate) fn in_flight(&self, name: &Name) -> Option<&str> {
         self.work.get(name).map(|work| work.credentials.client.as_str())
     }
 
     /// An exchange has a verdict; gives the requests that waited.
-    pub fn finish(&mut self, name: Name, verdict: Verdict, now: UnixTime) -> Vec<StreamId> {
+    pub(crate) fn finish(&mut self, name: Name, verdict: Verdict, now: UnixTime) -> Vec<StreamId> {
         let Some(known) = self.work.get(&name).map(|work| work.known) else { return Vec::new() };
         let in_flight =
             if known { &mut self.renewals_in_flight } else { &mut self.tries_in_flight };
@@ -420,19 +420,19 @@ impl Exchanges {
 
     /// Whether an exchange can be sent.
     #[must_use]
-    pub fn has_queued(&self) -> bool {
+    pub(crate) fn has_queued(&self) -> bool {
         let renewals = !self.renewals.is_empty() && self.renewals_in_flight < EXCHANGES_IN_FLIGHT;
         renewals || (!self.tries.is_empty() && self.tries_in_flight < EXCHANGES_IN_FLIGHT)
     }
 
     /// Whether another worker's answer is awaited.
     #[must_use]
-    pub fn is_following(&self) -> bool {
+    pub(crate) fn is_following(&self) -> bool {
         !self.followed.is_empty()
     }
 
     /// A request has ended.
-    pub fn forget(&mut self, stream: StreamId) {
+    pub(crate) fn forget(&mut self, stream: StreamId) {
         for work in self.work.values_mut() {
             work.waiting.retain(|own| *own != stream);
         }

@@ -9,11 +9,11 @@ use crate::session::model::Session;
 use crate::workers::answers::Answer;
 
 /// How long a failed attempt is not repeated.
-pub const PAUSE: Duration = Duration::from_secs(5);
+pub(crate) const PAUSE: Duration = Duration::from_secs(5);
 
 /// What a due session leads to.
 #[derive(Debug)]
-pub enum Recheck {
+pub(crate) enum Recheck {
     /// It was refreshed: this one counts.
     Confirmed(Box<Session>),
     /// The provider has ended it.
@@ -28,18 +28,18 @@ pub enum Recheck {
 
 /// What a refresh has led to.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// The session after it; what the next refresh starts from.
-    pub session: Box<Session>,
+    pub(crate) session: Box<Session>,
     /// What the provider said.
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// When.
-    pub at: UnixTime,
+    pub(crate) at: UnixTime,
 }
 
 /// What the provider said of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It goes on.
     Confirmed,
     /// It is over.
@@ -52,7 +52,7 @@ impl Kept {
     /// What a result means for a cookie that was judged, if it is of use: for that cookie and for older
     /// ones, never for newer. What was confirmed up to `void` does not count.
     #[must_use]
-    pub fn answer(
+    pub(crate) fn answer(
         &self,
         shown: &Session,
         limits: &config::Session,

@@ -18,13 +18,13 @@ const CONTACT: Duration = Duration::from_secs(30);
 impl Site {
     /// Marks a callback's state as used, once for all workers: the code must not be redeemed twice,
     /// or Keycloak ends the session.
-    pub fn use_state(&mut self, state: &str, now: UnixTime) -> Added {
+    pub(crate) fn use_state(&mut self, state: &str, now: UnixTime) -> Added {
         self.used_states.add(marks::name(state.as_bytes()), now)
     }
 
     /// Whether the provider has answered a moment ago: nobody is sent to one that is gone. What
     /// another worker has heard counts, and is taken over here: a later wait is for a new answer.
-    pub fn has_contact(&mut self, now: UnixTime) -> bool {
+    pub(crate) fn has_contact(&mut self, now: UnixTime) -> bool {
         let recent = |at| !now.is_over(at, CONTACT);
         if recent(self.contact) || recent(self.metadata.loaded()) {
             return true;
@@ -37,14 +37,14 @@ impl Site {
 
     /// A call has a reply: any answer that is not Envoy's own word for silence shows that somebody
     /// is there, a refusal too.
-    pub const fn contacted(&mut self, reply: CalloutReply<'_>, now: UnixTime) {
+    pub(crate) const fn contacted(&mut self, reply: CalloutReply<'_>, now: UnixTime) {
         if matches!(reply, CalloutReply::Answer { status: 200..=499, .. }) {
             self.contact = now;
         }
     }
 
     /// A request wants to know whether the provider is there; false when it was not, just now.
-    pub fn await_provider(&mut self, stream: StreamId, now: UnixTime) -> bool {
+    pub(crate) fn await_provider(&mut self, stream: StreamId, now: UnixTime) -> bool {
         let asked = self.waiting_for_provider.len() < WAITING_REQUESTS
             && self.metadata.want_fresher(now) == Fresher::Wait;
         if asked {
@@ -54,7 +54,7 @@ impl Site {
     }
 
     /// A place for a code exchange, if there is one left.
-    pub const fn begin_login(&mut self) -> bool {
+    pub(crate) const fn begin_login(&mut self) -> bool {
         if self.logins >= LOGINS_IN_FLIGHT {
             return false;
         }
@@ -63,7 +63,7 @@ impl Site {
     }
 
     /// Gives the place back.
-    pub const fn end_login(&mut self) {
+    pub(crate) const fn end_login(&mut self) {
         self.logins = self.logins.saturating_sub(1);
     }
 }

@@ -27,7 +27,7 @@ impl Site {
     ///
     /// # Errors
     /// See [`Unproved`].
-    pub fn judge(
+    pub(crate) fn judge(
         &mut self,
         presented: &Presented<'_>,
         stream: StreamId,
@@ -91,7 +91,7 @@ impl Site {
     ///
     /// # Errors
     /// When it does not.
-    pub fn judge_personal_token(
+    pub(crate) fn judge_personal_token(
         &mut self,
         token: &Rc<PersonalToken>,
         now: UnixTime,
@@ -102,7 +102,7 @@ impl Site {
 
     /// Marks the code of a token as used, once for all workers. One that is older than a code may be is
     /// used up as well.
-    pub fn use_terminal_code(&mut self, token: &PersonalToken, now: UnixTime) -> Added {
+    pub(crate) fn use_terminal_code(&mut self, token: &PersonalToken, now: UnixTime) -> Added {
         if now.is_over(token.issued, CODE) {
             return Added::Known;
         }

@@ -6,11 +6,11 @@ mod exchanges;
 mod kept;
 mod logins;
 mod machines;
-pub mod open_sockets;
+pub(crate) mod open_sockets;
 mod refreshes;
 mod revocations;
 mod sessions;
-mod sockets;
+pub(crate) mod sockets;
 
 use core::time::Duration;
 use std::cell::RefCell;
@@ -49,10 +49,9 @@ use crate::workers::document::{Document, Step};
 use crate::workers::marks::Marks;
 
 use exchanges::Exchanges;
-pub use kept::Recheck;
-pub use refreshes::Refreshes;
+pub(crate) use kept::Recheck;
+pub(crate) use refreshes::Refreshes;
 use revocations::Revocations;
-pub use sockets::{Settings, Verdict};
 
 /// A call that the site makes for everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,27 +86,27 @@ pub struct Site {
     metadata: Document,
     provider: Option<Provider>,
     /// The issuers' keys.
-    pub keys: Keys,
+    pub(crate) keys: Keys,
     /// Access tokens that have been verified.
     verified: RefCell<Verified>,
     /// Refreshes of sessions.
-    pub refreshes: Refreshes,
+    pub(crate) refreshes: Refreshes,
     exchanges: Exchanges,
     /// Sockets that are not judged yet,
-    pub pending: Pending,
+    pub(crate) pending: Pending,
     /// and those that are.
-    pub sockets: OpenSockets,
+    pub(crate) sockets: OpenSockets,
     /// The session cookie's sealing.
-    pub session_cookie: SessionCookie,
+    pub(crate) session_cookie: SessionCookie,
     /// The login cookies' sealing.
-    pub tickets: Tickets,
+    pub(crate) tickets: Tickets,
     /// The count of failed logins.
-    pub failures: Failures,
+    pub(crate) failures: Failures,
     used_states: Marks,
     used_logout_tokens: Marks,
     revocations: Revocations,
     /// Personal tokens' sealing,
-    pub personal_tokens: PersonalTokens,
+    pub(crate) personal_tokens: PersonalTokens,
     /// and the codes that terminals have traded for one.
     used_codes: Marks,
     waiting_for_provider: Vec<StreamId>,
@@ -185,25 +184,29 @@ impl Site {
 
     /// The settings.
     #[must_use]
-    pub fn config(&self) -> Rc<Config> {
+    pub(crate) fn config(&self) -> Rc<Config> {
         Rc::clone(&self.config)
     }
 
     /// The provider's endpoints, once they are known.
     #[must_use]
-    pub const fn provider(&self) -> Option<&Provider> {
+    pub(crate) const fn provider(&self) -> Option<&Provider> {
         self.provider.as_ref()
     }
 
     /// Whether people and bearer tokens can be served.
     #[must_use]
-    pub fn is_ready(&self, now: UnixTime) -> bool {
+    pub(crate) fn is_ready(&self, now: UnixTime) -> bool {
         self.provider.is_some() && self.keys.current(LOGIN, now).is_some()
     }
 
     /// What signatures of the login's issuer are checked with, once there are keys.
     #[must_use]
-    pub fn verifier<'a>(&'a self, config: &'a Config, now: UnixTime) -> Option<Verifier<'a>> {
+    pub(crate) fn verifier<'a>(
+        &'a self,
+        config: &'a Config,
+        now: UnixTime,
+    ) -> Option<Verifier<'a>> {
         let keys = self.keys.current(LOGIN, now)?;
         Some(Verifier { keys, allowed: &config.idp.algorithms, host: &*self.host })
     }
@@ -258,7 +261,7 @@ impl Site {
 
     /// Takes over what is missing here and another worker has: one that is ready a moment later
     /// than the first would refuse meanwhile.
-    pub fn catch_up(&mut self, now: UnixTime) {
+    pub(crate) fn catch_up(&mut self, now: UnixTime) {
         if self.provider.is_none()
             && let Some(body) = self.metadata.take(now)
         {
@@ -382,7 +385,7 @@ impl Site {
     }
 
     /// A request has ended: nothing is kept for it.
-    pub fn forget(&mut self, stream: StreamId) {
+    pub(crate) fn forget(&mut self, stream: StreamId) {
         self.pending.release(stream);
         self.sockets.release(stream);
         self.keys.forget(stream);
@@ -393,7 +396,7 @@ impl Site {
     }
 
     /// A line for the operator's log.
-    pub fn notice(&mut self, line: String) {
+    pub(crate) fn notice(&mut self, line: String) {
         if self.notices.len() < 64 {
             self.notices.push(line);
         }

@@ -13,27 +13,27 @@ use crate::prefect::sockets::KnownSocket;
 
 /// See the module.
 #[derive(Default)]
-pub struct OpenSockets(HashMap<StreamId, OpenSocket>);
+pub(crate) struct OpenSockets(HashMap<StreamId, OpenSocket>);
 
 /// One of them.
 #[derive(Clone, Debug)]
-pub struct OpenSocket {
+pub(crate) struct OpenSocket {
     /// Which of Prefect's it is.
-    pub known: KnownSocket,
+    pub(crate) known: KnownSocket,
     /// Whose.
-    pub principal: Rc<Principal>,
+    pub(crate) principal: Rc<Principal>,
     /// What it hangs on.
-    pub hold: Hold,
+    pub(crate) hold: Hold,
     /// When that must be looked at; `None` for no time.
-    pub until: Option<UnixTime>,
+    pub(crate) until: Option<UnixTime>,
     /// Some of what it brings is not for its client, and is left out.
-    pub in_part: bool,
+    pub(crate) in_part: bool,
 }
 
 impl OpenSockets {
     /// Takes a place for a socket that was permitted; whether there was one.
     #[must_use]
-    pub fn take(&mut self, stream: StreamId, known: &KnownSocket, permit: &Permit) -> bool {
+    pub(crate) fn take(&mut self, stream: StreamId, known: &KnownSocket, permit: &Permit) -> bool {
         let Some((principal, hold)) = permit.holder() else { return false };
         let own = self.0.values().filter(|open| open.principal.id == principal.id).count();
         if own >= SOCKETS_OF_PRINCIPAL {
@@ -48,26 +48,26 @@ impl OpenSockets {
 
     /// A socket, if it is open.
     #[must_use]
-    pub fn find(&self, stream: StreamId) -> Option<&OpenSocket> {
+    pub(crate) fn find(&self, stream: StreamId) -> Option<&OpenSocket> {
         self.0.get(&stream)
     }
 
     /// All whose time has come, or that may end before it; with `all` the others, too.
     #[must_use]
-    pub fn to_be_judged(&self, all: bool, now: UnixTime) -> Vec<(StreamId, OpenSocket)> {
+    pub(crate) fn to_be_judged(&self, all: bool, now: UnixTime) -> Vec<(StreamId, OpenSocket)> {
         let due = self.0.iter().filter(|(_, open)| all || open.is_due(now) || open.is_watched());
         due.map(|(stream, open)| (*stream, open.clone())).collect()
     }
 
     /// It goes on until then.
-    pub fn extend(&mut self, stream: StreamId, until: Option<UnixTime>) {
+    pub(crate) fn extend(&mut self, stream: StreamId, until: Option<UnixTime>) {
         if let Some(open) = self.0.get_mut(&stream) {
             open.until = until;
         }
     }
 
     /// It has ended.
-    pub fn release(&mut self, stream: StreamId) {
+    pub(crate) fn release(&mut self, stream: StreamId) {
         self.0.remove(&stream);
     }
 }
@@ -80,7 +80,7 @@ impl OpenSocket {
 
     /// Whether it must be looked at.
     #[must_use]
-    pub fn is_due(&self, now: UnixTime) -> bool {
+    pub(crate) fn is_due(&self, now: UnixTime) -> bool {
         self.until.is_some_and(|until| now >= until)
     }
 }

@@ -29,7 +29,7 @@ enum Entry {
 }
 
 /// See the module.
-pub struct Refreshes {
+pub(crate) struct Refreshes {
     entries: HashMap<[u8; 16], Entry>,
     /// Finished entries, oldest first.
     finished: VecDeque<[u8; 16]>,
@@ -46,7 +46,7 @@ pub struct Refreshes {
 impl Refreshes {
     /// With what all workers share.
     #[must_use]
-    pub fn new(shared: Answers<Kept>) -> Self {
+    pub(crate) fn new(shared: Answers<Kept>) -> Self {
         Self {
             entries: HashMap::new(),
             finished: VecDeque::new(),
@@ -61,7 +61,7 @@ impl Refreshes {
 
     /// See [`Recheck`]. What was confirmed up to `void` does not count. Without a provider there is
     /// nobody to ask, but what is known counts.
-    pub fn recheck(
+    pub(crate) fn recheck(
         &mut self,
         session: &Session,
         stream: StreamId,
@@ -124,7 +124,7 @@ impl Refreshes {
 
     /// A session as it is after its last refresh, by whatever worker.
     #[must_use]
-    pub fn newest(&self, session: &Session) -> Session {
+    pub(crate) fn newest(&self, session: &Session) -> Session {
         let own = match self.entries.get(&session.id) {
             Some(Entry::Done(kept)) => Some(kept.session.clone()),
             Some(Entry::Working { session, .. }) => Some(session.clone()),
@@ -139,7 +139,7 @@ impl Refreshes {
 
     /// Looks at what other workers are asking for; gives the requests whose wait is over. If one of
     /// those workers has died, this one asks.
-    pub fn follow(&mut self, now: UnixTime) -> Vec<StreamId> {
+    pub(crate) fn follow(&mut self, now: UnixTime) -> Vec<StreamId> {
         let mut woken = Vec::new();
         if now.since(self.looked) < FOLLOW && self.looked <= now {
             return woken;
@@ -172,12 +172,12 @@ impl Refreshes {
 
     /// Whether another worker's result is awaited.
     #[must_use]
-    pub fn is_following(&self) -> bool {
+    pub(crate) fn is_following(&self) -> bool {
         !self.followed.is_empty()
     }
 
     /// Takes the next refresh to send. One that has waited for long may be another worker's meanwhile.
-    pub fn begin_next(&mut self, now: UnixTime) -> Option<([u8; 16], Secret)> {
+    pub(crate) fn begin_next(&mut self, now: UnixTime) -> Option<([u8; 16], Secret)> {
         while self.in_flight < REFRESHES_IN_FLIGHT {
             let id = self.queue.pop_front()?;
             let kept = self.shared.kept(&id);
@@ -204,7 +204,7 @@ impl Refreshes {
 
     /// The session whose refresh is in flight.
     #[must_use]
-    pub fn in_flight(&self, id: &[u8; 16]) -> Option<Box<Session>> {
+    pub(crate) fn in_flight(&self, id: &[u8; 16]) -> Option<Box<Session>> {
         match self.entries.get(id) {
             Some(Entry::Working { session, .. }) => Some(session.clone()),
             _ => None,
@@ -213,7 +213,12 @@ impl Refreshes {
 
     /// A refresh has a result; gives the requests that waited. An outage answers those that are
     /// still queued, too: they would only wait for the same silence one after the other.
-    pub fn finish(&mut self, id: [u8; 16], result: Refreshed, at: UnixTime) -> Vec<StreamId> {
+    pub(crate) fn finish(
+        &mut self,
+        id: [u8; 16],
+        result: Refreshed,
+        at: UnixTime,
+    ) -> Vec<StreamId> {
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(Entry::Working { session, waiting, .. }) = self.entries.remove(&id) else {
             return Vec::new();
@@ -268,7 +273,7 @@ impl Refreshes {
     }
 
     /// Forgets the result of a session; requests that wait for it are still woken.
-    pub fn drop_session(&mut self, id: &[u8; 16]) {
+    pub(crate) fn drop_session(&mut self, id: &[u8; 16]) {
         if let Some(Entry::Done(_)) = self.entries.get(id) {
             self.entries.remove(id);
             self.finished.retain(|own| own != id);
@@ -277,12 +282,12 @@ impl Refreshes {
 
     /// Whether a refresh can be sent.
     #[must_use]
-    pub fn has_queued(&self) -> bool {
+    pub(crate) fn has_queued(&self) -> bool {
         !self.queue.is_empty() && self.in_flight < REFRESHES_IN_FLIGHT
     }
 
     /// A request has ended.
-    pub fn forget(&mut self, stream: StreamId) {
+    pub(crate) fn forget(&mut self, stream: StreamId) {
         for entry in self.entries.values_mut() {
             if let Entry::Working { waiting, .. } = entry {
                 waiting.retain(|own| *own != stream);

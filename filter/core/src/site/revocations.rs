@@ -14,7 +14,7 @@ use crate::workers::SharedStore;
 use crate::workers::marks::{Added, Marks, Name, name};
 
 /// See the module.
-pub struct Revocations {
+pub(crate) struct Revocations {
     /// Signed out here.
     own: Marks,
     /// Ended by the provider: sessions and personal tokens.
@@ -24,7 +24,7 @@ pub struct Revocations {
 impl Revocations {
     /// For a configuration and the store that its workers share.
     #[must_use]
-    pub fn new(config: &Config, store: Rc<dyn SharedStore>) -> Self {
+    pub(crate) fn new(config: &Config, store: Rc<dyn SharedStore>) -> Self {
         // Another issuer's sessions and subjects may have the same names.
         let at = format!("{} {}", config.issuer, config.client_id);
         let marks = |purpose: &str, life| {
@@ -40,12 +40,12 @@ impl Revocations {
     }
 
     /// Ends one session, by its own id. Where the mark finds no place the recheck is what ends it.
-    pub fn end(&mut self, id: Name, now: UnixTime) {
+    pub(crate) fn end(&mut self, id: Name, now: UnixTime) {
         let _ = self.own.renew(id, now);
     }
 
     /// Ends what the provider has ended; whether the mark has found its place.
-    pub fn end_by_provider(&mut self, logout: &Logout, now: UnixTime) -> bool {
+    pub(crate) fn end_by_provider(&mut self, logout: &Logout, now: UnixTime) -> bool {
         let mut marked = true;
         for what in names_of(logout) {
             marked &= self.provider.renew(what, now) != Added::Busy;
@@ -54,7 +54,7 @@ impl Revocations {
     }
 
     /// Whether a session was ended, as all workers know it.
-    pub fn has(&mut self, session: &Session, now: UnixTime) -> bool {
+    pub(crate) fn has(&mut self, session: &Session, now: UnixTime) -> bool {
         self.own.look();
         self.provider.look();
         if self.own.at(&session.id, now).is_some() {
@@ -72,7 +72,7 @@ impl Revocations {
     /// Until when marks have been lost that may have been this session's (the list is bounded): what
     /// was confirmed up to then must be confirmed anew.
     #[must_use]
-    pub fn lost(&self, session: &Session) -> Option<UnixTime> {
+    pub(crate) fn lost(&self, session: &Session) -> Option<UnixTime> {
         let own = self.own.lost(&session.id);
         if self.provider.is_empty() {
             return own;

@@ -10,7 +10,12 @@ use crate::workers::marks::Added;
 
 impl Site {
     /// A session is due for a check; the request may have to wait for it.
-    pub fn recheck(&mut self, session: &Session, stream: StreamId, now: UnixTime) -> Recheck {
+    pub(crate) fn recheck(
+        &mut self,
+        session: &Session,
+        stream: StreamId,
+        now: UnixTime,
+    ) -> Recheck {
         let config = self.config();
         let void = self.revocations.lost(session);
         let has_provider = self.provider.is_some();
@@ -20,42 +25,42 @@ impl Site {
     /// A session as the last refresh left it, as far as any worker knows: its role and its refresh token
     /// count, not those of an older cookie.
     #[must_use]
-    pub fn newest(&self, session: &Session) -> Session {
+    pub(crate) fn newest(&self, session: &Session) -> Session {
         self.refreshes.newest(session)
     }
 
     /// A session has been signed out: its old cookies count at no worker again, nor do kept
     /// results.
-    pub fn sign_out(&mut self, id: [u8; 16], now: UnixTime) {
+    pub(crate) fn sign_out(&mut self, id: [u8; 16], now: UnixTime) {
         self.refreshes.drop_session(&id);
         self.revocations.end(id, now);
     }
 
     /// The provider has ended sessions; whether all workers will know.
-    pub fn end_by_provider(&mut self, logout: &Logout, now: UnixTime) -> bool {
+    pub(crate) fn end_by_provider(&mut self, logout: &Logout, now: UnixTime) -> bool {
         self.revocations.end_by_provider(logout, now)
     }
 
     /// Whether a session was ended before its time.
-    pub fn is_ended(&mut self, session: &Session, now: UnixTime) -> bool {
+    pub(crate) fn is_ended(&mut self, session: &Session, now: UnixTime) -> bool {
         self.revocations.has(session, now)
     }
 
     /// Whether marks of ended sessions have been lost since this one was confirmed: then it must be
     /// confirmed anew (the list is bounded).
     #[must_use]
-    pub fn must_recheck(&self, session: &Session) -> bool {
+    pub(crate) fn must_recheck(&self, session: &Session) -> bool {
         self.revocations.lost(session).is_some_and(|at| session.checked <= at)
     }
 
     /// Whether a logout token has been used.
-    pub fn knows_logout_token(&mut self, jti: &str, now: UnixTime) -> bool {
+    pub(crate) fn knows_logout_token(&mut self, jti: &str, now: UnixTime) -> bool {
         self.used_logout_tokens.look();
         self.used_logout_tokens.at(&marks::name(jti.as_bytes()), now).is_some()
     }
 
     /// Marks a logout token as used, once for all workers.
-    pub fn use_logout_token(&mut self, jti: &str, now: UnixTime) -> Added {
+    pub(crate) fn use_logout_token(&mut self, jti: &str, now: UnixTime) -> Added {
         self.used_logout_tokens.add(marks::name(jti.as_bytes()), now)
     }
 }

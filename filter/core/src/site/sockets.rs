@@ -12,7 +12,7 @@ use crate::site::open_sockets::OpenSocket;
 
 /// The verdict on an open socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It may stay open until then, or without a bound in time.
     Keep(Option<UnixTime>),
     /// It ends.
@@ -51,7 +51,7 @@ impl Site {
     }
 
     /// Whether a socket's time is over; what may go on is given a new time.
-    pub fn socket_is_over(&mut self, stream: StreamId, now: UnixTime) -> bool {
+    pub(crate) fn socket_is_over(&mut self, stream: StreamId, now: UnixTime) -> bool {
         let Some(open) = self.sockets.find(stream) else { return true };
         if !open.is_due(now) {
             return false;
@@ -67,7 +67,7 @@ impl Site {
     }
 
     /// Judges a socket anew, by this site's settings.
-    pub fn judge_socket(&mut self, open: &OpenSocket, now: UnixTime) -> Verdict {
+    pub(crate) fn judge_socket(&mut self, open: &OpenSocket, now: UnixTime) -> Verdict {
         let Some(identity) = self.still(open, now) else { return Verdict::Close };
         let operation = open.known.operation();
         let Ok(permit) = authorize::identity(identity, &operation, &self.config.roles) else {

@@ -12,15 +12,15 @@ const FORWARDED: &str = "forwarded";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// `forwarded`, `reported` (forwarded, though a role is missing), `refused` or `answered`.
-    pub outcome: &'static str,
+    pub(crate) outcome: &'static str,
     /// How the principal was proved.
-    pub method: &'static str,
+    pub(crate) method: &'static str,
     /// The refusal's code, or what was answered; `ok` for what is forwarded.
-    pub reason: &'static str,
+    pub(crate) reason: &'static str,
     /// Who, `-` when nobody is proved.
-    pub principal: String,
+    pub(crate) principal: String,
     /// Role, `-` when there is none.
-    pub role: &'static str,
+    pub(crate) role: &'static str,
     /// A line for the operator: refusals have one.
     pub line: Option<String>,
 }
@@ -28,7 +28,7 @@ pub struct Event {
 impl Event {
     /// A forwarded request.
     #[must_use]
-    pub fn forwarded(permit: &Permit) -> Self {
+    pub(crate) fn forwarded(permit: &Permit) -> Self {
         let identity = permit.identity();
         let role = identity.and_then(|(_, role)| role).map_or("-", Role::name);
         if let Some(refusal) = permit.reported() {
@@ -47,13 +47,13 @@ impl Event {
 
     /// A request that goes on although its role is missing: roles are only reported.
     #[must_use]
-    pub fn reported(refusal: &Refusal) -> Self {
+    pub(crate) fn reported(refusal: &Refusal) -> Self {
         Self::of("reported", refusal)
     }
 
     /// A refused request.
     #[must_use]
-    pub fn refused(refusal: &Refusal) -> Self {
+    pub(crate) fn refused(refusal: &Refusal) -> Self {
         Self::of("refused", refusal)
     }
 
@@ -80,7 +80,7 @@ impl Event {
 
     /// With the request's id in the line.
     #[must_use]
-    pub fn with_request(mut self, id: Option<&str>) -> Self {
+    pub(crate) fn with_request(mut self, id: Option<&str>) -> Self {
         if let (Some(line), Some(id)) = (&mut self.line, id) {
             line.push_str(" request=");
             line.push_str(id);
@@ -90,7 +90,7 @@ impl Event {
 
     /// An answer of our own that is no refusal.
     #[must_use]
-    pub fn answered(code: &'static str) -> Self {
+    pub(crate) fn answered(code: &'static str) -> Self {
         Self {
             outcome: "answered",
             method: Method::Anonymous.label(),
@@ -103,7 +103,7 @@ impl Event {
 
     /// That it was for the person of a token.
     #[must_use]
-    pub fn about(mut self, token: &PersonalToken) -> Self {
+    pub(crate) fn about(mut self, token: &PersonalToken) -> Self {
         self.principal = crate::foundation::log_text::shown(&format!("user:{}", token.subject));
         self.role = token.role.name();
         self.method = Method::Session.label();

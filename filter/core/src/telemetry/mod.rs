@@ -1,3 +1,3 @@
 //! What operators see: access log fields, counters, log lines.
 
-pub mod event;
+pub(crate) mod event;

@@ -1,7 +1,7 @@
 //! The formats on the wire: HTTP, JOSE, WebSocket frames, and the client's end of a connection.
 
-pub mod http;
-pub mod jose;
-pub mod network;
-pub mod peer;
-pub mod websocket;
+pub(crate) mod http;
+pub(crate) mod jose;
+pub(crate) mod network;
+pub(crate) mod peer;
+pub(crate) mod websocket;

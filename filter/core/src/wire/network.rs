@@ -2,7 +2,7 @@
 
 /// What counts as one client: an IPv4 address, an IPv6 /64 (which is one subscriber's).
 #[must_use]
-pub fn network(address: &[u8]) -> Vec<u8> {
+pub(crate) fn network(address: &[u8]) -> Vec<u8> {
     let text = core::str::from_utf8(address).unwrap_or_default();
     let text = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
     match text.parse::<core::net::Ipv6Addr>() {

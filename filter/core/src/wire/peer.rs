@@ -26,7 +26,7 @@ pub trait Peer {
 
 /// Nobody: no certificate, no address.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct NoPeer;
+pub(crate) struct NoPeer;
 
 impl Peer for NoPeer {
     fn certificate(&self) -> Option<Certificate> {
@@ -46,7 +46,7 @@ impl Certificate {
     /// Whether a token that is bound to a certificate by `x5t#S256` (RFC 8705 §3.1) is bound to
     /// this one.
     #[must_use]
-    pub fn has_thumbprint(&self, thumbprint: &str) -> bool {
+    pub(crate) fn has_thumbprint(&self, thumbprint: &str) -> bool {
         let own = self.sha256.as_deref().and_then(crate::foundation::hex::digest);
         own.is_some_and(|own| crate::foundation::crypto::to_base64url(&own) == thumbprint)
     }

@@ -1,15 +1,15 @@
 //! One client frame (RFC 6455 §5.2): read as far as it has come, written masked.
 
 /// Opcode of a text frame.
-pub const TEXT: u8 = 1;
+pub(crate) const TEXT: u8 = 1;
 /// Opcode of a close frame.
-pub const CLOSE: u8 = 8;
+pub(crate) const CLOSE: u8 = 8;
 /// Opcodes of ping and pong.
-pub const PING_PONG: [u8; 2] = [9, 10];
+pub(crate) const PING_PONG: [u8; 2] = [9, 10];
 
 /// What the bytes so far are.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Read {
+pub(crate) enum Read {
     /// The beginning of a frame.
     Incomplete,
     /// A whole frame.
@@ -20,23 +20,23 @@ pub enum Read {
 
 /// A whole frame, unmasked.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Frame {
+pub(crate) struct Frame {
     /// Opcode.
-    pub opcode: u8,
+    pub(crate) opcode: u8,
     /// Whether the message ends with it.
-    pub fin: bool,
+    pub(crate) fin: bool,
     /// The payload.
-    pub payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
     /// The mask it came with.
-    pub mask: [u8; 4],
+    pub(crate) mask: [u8; 4],
     /// How many bytes it took.
-    pub length: usize,
+    pub(crate) length: usize,
 }
 
 /// Reads the first frame of what a client sent. Payloads above `limit` are refused before they
 /// are awaited.
 #[must_use]
-pub fn read(bytes: &[u8], limit: usize) -> Read {
+pub(crate) fn read(bytes: &[u8], limit: usize) -> Read {
     let Some((&[first, second], rest)) = bytes.split_first_chunk::<2>() else {
         return Read::Incomplete;
     };
@@ -73,7 +73,7 @@ pub fn read(bytes: &[u8], limit: usize) -> Read {
 
 /// Writes a whole masked frame, as a client must.
 #[must_use]
-pub fn write(opcode: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
+pub(crate) fn write(opcode: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
     let mut bytes = vec![0x80 | opcode];
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
         (Ok(short @ 0..=125), _) => bytes.push(0x80 | short),
@@ -93,7 +93,7 @@ pub fn write(opcode: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
 
 /// A close frame with a status code (RFC 6455 §7.4) and a short reason.
 #[must_use]
-pub fn close(code: u16, reason: &str, mask: [u8; 4]) -> Vec<u8> {
+pub(crate) fn close(code: u16, reason: &str, mask: [u8; 4]) -> Vec<u8> {
     let reason = reason.as_bytes();
     let reason = reason.get(..reason.len().min(123)).unwrap_or_default();
     write(CLOSE, &[&code.to_be_bytes(), reason].concat(), mask)

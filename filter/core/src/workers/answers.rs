@@ -28,7 +28,7 @@ const TRIES: usize = 16;
 const LEASE: Duration = CALLOUT_TIMEOUT.saturating_mul(2).saturating_add(Duration::from_secs(1));
 
 /// What is shared.
-pub trait Answer: Clone {
+pub(crate) trait Answer: Clone {
     /// Its binary form.
     fn encode(&self) -> Vec<u8>;
     /// Reads the binary form.
@@ -40,10 +40,10 @@ pub trait Answer: Clone {
 }
 
 /// What an answer is about: random bytes, or a keyed hash.
-pub type Name = [u8; 16];
+pub(crate) type Name = [u8; 16];
 
 /// See the module.
-pub struct Answers<T> {
+pub(crate) struct Answers<T> {
     key: Key,
     prefix: String,
     store: Rc<dyn SharedStore>,
@@ -55,7 +55,7 @@ pub struct Answers<T> {
 
 /// What the other workers know.
 #[derive(Clone, Debug)]
-pub enum Known<T> {
+pub(crate) enum Known<T> {
     /// Nothing.
     Nothing,
     /// One of them is asking.
@@ -82,7 +82,7 @@ struct Entry<T> {
 impl<T: Answer> Answers<T> {
     /// Answers of a kind. `master` is the key that all workers have.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         purpose: &str,
         master: &Key,
         store: Rc<dyn SharedStore>,
@@ -107,14 +107,14 @@ impl<T: Answer> Answers<T> {
 
     /// The last answer, whoever is asking.
     #[must_use]
-    pub fn kept(&self, id: &Name) -> Option<T> {
+    pub(crate) fn kept(&self, id: &Name) -> Option<T> {
         let record = self.read(&self.name(id));
         record.entries.into_iter().find(|entry| entry.id == *id)?.kept
     }
 
     /// What is known.
     #[must_use]
-    pub fn look(&self, id: &Name, now: UnixTime) -> Known<T> {
+    pub(crate) fn look(&self, id: &Name, now: UnixTime) -> Known<T> {
         let record = self.read(&self.name(id));
         match record.entries.into_iter().find(|entry| entry.id == *id) {
             Some(entry) if self.is_asked(&entry, now) => Known::Asking,
@@ -125,13 +125,13 @@ impl<T: Answer> Answers<T> {
 
     /// Takes it upon this worker to ask; whether it may. Without a store every worker may.
     #[must_use]
-    pub fn lease(&self, id: &Name, now: UnixTime) -> bool {
+    pub(crate) fn lease(&self, id: &Name, now: UnixTime) -> bool {
         self.lease_unless(id, now, |_| false)
     }
 
     /// The same, unless what somebody has told meanwhile is what this worker wants to know.
     #[must_use]
-    pub fn lease_unless(&self, id: &Name, now: UnixTime, told: impl Fn(&T) -> bool) -> bool {
+    pub(crate) fn lease_unless(&self, id: &Name, now: UnixTime, told: impl Fn(&T) -> bool) -> bool {
         self.change(id, now, |entry| {
             if self.is_asked(entry, now) || entry.kept.as_ref().is_some_and(&told) {
                 return false;
@@ -143,7 +143,7 @@ impl<T: Answer> Answers<T> {
 
     /// Tells the others what came of it; gives what stands. If another worker was asking as well, what was
     /// confirmed later counts, not the later word.
-    pub fn publish(&self, id: &Name, kept: T) -> T {
+    pub(crate) fn publish(&self, id: &Name, kept: T) -> T {
         let standing = RefCell::new(kept.clone());
         // If it finds no place they ask for themselves.
         let _ = self.change(id, kept.at(), |entry| {
@@ -163,7 +163,7 @@ impl<T: Answer> Answers<T> {
     }
 
     /// What was known is true no more.
-    pub fn withdraw(&self, id: &Name, now: UnixTime) {
+    pub(crate) fn withdraw(&self, id: &Name, now: UnixTime) {
         self.amend(id, now, |entries, at| {
             entries.remove(at);
             true
@@ -188,7 +188,7 @@ impl<T: Answer> Answers<T> {
 
     /// This worker has asked and has nothing to tell: another one may ask. What says nothing takes no place
     /// from what does.
-    pub fn release(&self, id: &Name, now: UnixTime) {
+    pub(crate) fn release(&self, id: &Name, now: UnixTime) {
         self.amend(id, now, |entries, at| {
             let own = entries.get(at).is_some_and(|entry| entry.by == self.own);
             match entries.get_mut(at).filter(|_| own) {

@@ -10,7 +10,7 @@ use crate::foundation::time::UnixTime;
 use crate::workers::{READ_LATER, SharedStore, Written};
 
 /// A document that is older counts no more, whoever has it (invariant I8).
-pub const STALE: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const STALE: Duration = Duration::from_secs(24 * 3600);
 /// Pause after a failed fetch, for all workers together.
 const RETRY: Duration = Duration::from_secs(1);
 /// A request for a fresher document causes at most one fetch in this time.
@@ -21,7 +21,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const LEASE: Duration = CALLOUT_TIMEOUT.saturating_add(RETRY);
 
 /// See the module.
-pub struct Document {
+pub(crate) struct Document {
     name: String,
     key: Key,
     store: Rc<dyn SharedStore>,
@@ -39,7 +39,7 @@ pub struct Document {
 
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Nothing yet.
     Rest,
     /// Fetch it, then say [`Document::finish`].
@@ -52,7 +52,7 @@ pub enum Step {
 
 /// What a request for a fresher document leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fresher {
+pub(crate) enum Fresher {
     /// A fetch is on its way (or now due): wait for it.
     Wait,
     /// The last one is too recent for another one.
@@ -71,7 +71,12 @@ struct Record {
 impl Document {
     /// A document by what it is and where it comes from, refreshed after a while. `master` is the
     /// key that all workers have.
-    pub fn new(what: &str, refresh: Duration, master: &Key, store: Rc<dyn SharedStore>) -> Self {
+    pub(crate) fn new(
+        what: &str,
+        refresh: Duration,
+        master: &Key,
+        store: Rc<dyn SharedStore>,
+    ) -> Self {
         let name = format!("lictor.document.{}", to_base64url(&sha256(what.as_bytes())));
         let document = Self {
             key: crate::foundation::crypto::derive(master, "shared documents"),
@@ -95,7 +100,7 @@ impl Document {
 
     /// How long there is nothing to do.
     #[must_use]
-    pub fn rest(&self, now: UnixTime) -> Duration {
+    pub(crate) fn rest(&self, now: UnixTime) -> Duration {
         if self.fetching {
             return self.refresh;
         }
@@ -104,7 +109,7 @@ impl Document {
 
     /// When the document that was last fetched or taken was fetched.
     #[must_use]
-    pub const fn loaded(&self) -> UnixTime {
+    pub(crate) const fn loaded(&self) -> UnixTime {
         self.loaded
     }
 
@@ -114,7 +119,7 @@ impl Document {
     }
 
     /// What is to be done now.
-    pub fn poll(&mut self, now: UnixTime) -> Step {
+    pub(crate) fn poll(&mut self, now: UnixTime) -> Step {
         if !self.is_due(now) {
             return Step::Rest;
         }
@@ -138,7 +143,7 @@ impl Document {
     }
 
     /// What another worker has fetched since, whether or not it is time to look.
-    pub fn take(&mut self, now: UnixTime) -> Option<Vec<u8>> {
+    pub(crate) fn take(&mut self, now: UnixTime) -> Option<Vec<u8>> {
         self.look();
         if !self.is_newer(now) || now.is_over(self.seen.loaded, STALE) {
             return None;
@@ -149,7 +154,7 @@ impl Document {
     }
 
     /// A fetch has ended, with a good document or without; the last good one is kept.
-    pub fn finish(&mut self, body: Option<&[u8]>, now: UnixTime) {
+    pub(crate) fn finish(&mut self, body: Option<&[u8]>, now: UnixTime) {
         self.fetching = false;
         self.look();
         let record = self.seen.clone();
@@ -170,12 +175,12 @@ impl Document {
     }
 
     /// What was taken can't be used here: this worker fetches for itself.
-    pub const fn reject(&mut self, now: UnixTime) {
+    pub(crate) const fn reject(&mut self, now: UnixTime) {
         self.due = now;
     }
 
     /// Somebody needs what is not in this document.
-    pub fn want_fresher(&mut self, now: UnixTime) -> Fresher {
+    pub(crate) fn want_fresher(&mut self, now: UnixTime) -> Fresher {
         if self.fetching {
             return Fresher::Wait;
         }

@@ -16,7 +16,7 @@ const MOST: usize = 256;
 const TRIES: usize = 16;
 
 /// See the module.
-pub struct Marks {
+pub(crate) struct Marks {
     key: Key,
     store: Rc<dyn SharedStore>,
     life: Duration,
@@ -44,11 +44,11 @@ struct Mark {
 }
 
 /// What is marked: random bytes of our own, or [`name`].
-pub type Name = [u8; 16];
+pub(crate) type Name = [u8; 16];
 
 /// The name of something that is no random bytes of our own.
 #[must_use]
-pub fn name(item: &[u8]) -> Name {
+pub(crate) fn name(item: &[u8]) -> Name {
     let mut name = Name::default();
     name.copy_from_slice(sha256(item).first_chunk::<16>().unwrap_or(&Name::default()));
     name
@@ -56,7 +56,7 @@ pub fn name(item: &[u8]) -> Name {
 
 /// What became of a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Added {
+pub(crate) enum Added {
     /// It is there, and was not before: only one of several workers hears this.
     New,
     /// It was there already.
@@ -68,7 +68,12 @@ pub enum Added {
 impl Marks {
     /// Marks of a purpose that live for a while. `master` is the key that all workers have.
     #[must_use]
-    pub fn new(purpose: &str, life: Duration, master: &Key, store: Rc<dyn SharedStore>) -> Self {
+    pub(crate) fn new(
+        purpose: &str,
+        life: Duration,
+        master: &Key,
+        store: Rc<dyn SharedStore>,
+    ) -> Self {
         let key = derive(master, purpose);
         // The name says nothing, and another key's marks stand elsewhere.
         let name = to_base64url(&sha256(&key));
@@ -99,12 +104,12 @@ impl Marks {
     }
 
     /// Marks something, unless it is marked already.
-    pub fn add(&mut self, what: Name, now: UnixTime) -> Added {
+    pub(crate) fn add(&mut self, what: Name, now: UnixTime) -> Added {
         self.put(what, now, false)
     }
 
     /// Marks something as of now, even if it is marked already.
-    pub fn renew(&mut self, what: Name, now: UnixTime) -> Added {
+    pub(crate) fn renew(&mut self, what: Name, now: UnixTime) -> Added {
         self.put(what, now, true)
     }
 
@@ -146,7 +151,7 @@ impl Marks {
 
     /// Takes over what other workers have marked since the last look: one look at the number of
     /// changes, and the records only if there was one.
-    pub fn look(&mut self) {
+    pub(crate) fn look(&mut self) {
         let version = self.store.read(&self.changes).and_then(|stored| stored.version);
         if version.is_some() && version == self.seen {
             return;
@@ -157,7 +162,7 @@ impl Marks {
 
     /// When something was marked, if it is, as far as this worker knows.
     #[must_use]
-    pub fn at(&self, what: &Name, now: UnixTime) -> Option<UnixTime> {
+    pub(crate) fn at(&self, what: &Name, now: UnixTime) -> Option<UnixTime> {
         let marks = &self.records.get(place(what))?.marks;
         let mark = marks.iter().find(|mark| mark.what == *what)?;
         self.is_alive(mark, now).then_some(mark.at)
@@ -170,13 +175,13 @@ impl Marks {
 
     /// Until when marks have been lost, in the record where this one would stand.
     #[must_use]
-    pub fn lost(&self, what: &Name) -> Option<UnixTime> {
+    pub(crate) fn lost(&self, what: &Name) -> Option<UnixTime> {
         self.records.get(place(what))?.lost
     }
 
     /// Whether nothing is marked and nothing was lost.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.records.iter().all(|record| record.marks.is_empty() && record.lost.is_none())
     }
 

@@ -1,14 +1,14 @@
 //! What the workers of one Envoy share. Anybody in the same process may write there, so nothing that
 //! comes out of it is believed before its seal opens (invariant I13).
 
-pub mod answers;
-pub mod document;
-pub mod marks;
+pub(crate) mod answers;
+pub(crate) mod document;
+pub(crate) mod marks;
 
 use core::time::Duration;
 
 /// How much later another worker may have read the clock than one that is still at its event.
-pub const READ_LATER: Duration = Duration::from_secs(5);
+pub(crate) const READ_LATER: Duration = Duration::from_secs(5);
 
 /// The host's store: named values with a version each.
 pub trait SharedStore {
@@ -39,9 +39,11 @@ pub enum Written {
 }
 
 /// A host without a store.
+#[cfg(any(test, feature = "testing"))]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct NoStore;
+pub(crate) struct NoStore;
 
+#[cfg(any(test, feature = "testing"))]
 impl SharedStore for NoStore {
     fn read(&self, _: &str) -> Option<Stored> {
         None

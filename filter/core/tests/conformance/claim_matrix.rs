@@ -6,9 +6,9 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use serde_json::{Value, json};
 
+use crate::testing::browser::Browser;
+use crate::testing::{World, request};
 use crate::tests::conformance::report;
-use crate::tests::world::browser::Browser;
-use crate::tests::world::{World, request};
 
 /// A claim, and the verdicts on an access token and on an ID token, in the order of [`values`]:
 /// `A` accepted, `R` refused.

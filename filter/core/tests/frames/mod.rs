@@ -1,17 +1,15 @@
 //! Hostile frames: whatever a client sends before it is judged, and in whatever pieces, Prefect gets
 //! nothing of it but pings. `fuzz/` attacks the same property for as long as one likes.
 
-mod hostile;
-
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::foundation::crypto::Entropy as _;
-use crate::tests::world::{API_KEY, Repeatable};
+use crate::testing::{API_KEY, Repeatable};
 use crate::wire::websocket;
 use serde_json::json;
 
-use hostile::Judged;
+use crate::testing::hostile::{self, Judged};
 
 struct Dice(Repeatable);
 

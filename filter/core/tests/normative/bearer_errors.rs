@@ -6,10 +6,10 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use crate::answer::reply::Reply;
 use serde_json::json;
 
-use crate::tests::normative::{access, bearer, refused};
-use crate::tests::world::{
+use crate::testing::{
     API_KEY, AUTH_STRING, World, basic, code, configuration, reply_header, request,
 };
+use crate::tests::normative::{access, bearer, refused};
 
 fn ask(world: &mut World, lines: &[(&str, &str)]) -> Reply {
     world.request(&request("GET", "/api/flows/1", lines)).1.reply()

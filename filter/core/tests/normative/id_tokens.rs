@@ -6,9 +6,9 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use crate::foundation::crypto::{Hash, to_base64url};
 use serde_json::{Value, json};
 
+use crate::testing::browser::{Browser, SCRIPT};
+use crate::testing::{World, configuration};
 use crate::tests::normative::{login, login_with};
-use crate::tests::world::browser::{Browser, SCRIPT};
-use crate::tests::world::{World, configuration};
 
 #[test]
 fn idt_1_an_encrypted_token_is_refused() {
@@ -186,6 +186,6 @@ fn idt_19_a_new_key_is_fetched() {
     let (mut world, mut browser) = (World::new(), Browser::default());
     let callback = browser.start_login(&mut world, "/");
     world.idp.rotate("k2");
-    let headers = browser.headers("GET", &callback, &crate::tests::world::browser::NAVIGATION);
+    let headers = browser.headers("GET", &callback, &crate::testing::browser::NAVIGATION);
     assert_eq!(world.request(&headers).1.status(), 302);
 }

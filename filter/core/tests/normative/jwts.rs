@@ -10,15 +10,15 @@ use crate::wire::jose::compact::{Compact, Jws};
 use crate::wire::jose::jwk::{KeySet, PublicKey};
 use serde_json::{Value, json};
 
+use crate::testing::{World, configuration};
 use crate::tests::normative::{access, bearer, refused};
-use crate::tests::world::{World, configuration};
 
 /// The RSA key of RFC 7517, appendix A.1.
 const N: &str = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
 
 fn header(patch: Value) -> Value {
     let mut header = json!({"alg": "EdDSA", "typ": "JWT", "kid": "k1"});
-    crate::tests::world::idp::merge(&mut header, &patch);
+    crate::testing::idp::merge(&mut header, &patch);
     header
 }
 
@@ -167,7 +167,7 @@ fn jwt_9_a_key_id_is_a_name_and_key_addresses_are_ignored() {
         let claims = world.idp.machine_claims(world.now);
         let token = world.idp.sign_with(&header(json!({ name: value })), &claims);
         assert_eq!(bearer(&mut world, &token).status(), 200, "{name} says nothing");
-        let token = crate::tests::world::idp::sign_as("forger", "JWT", &claims);
+        let token = crate::testing::idp::sign_as("forger", "JWT", &claims);
         assert!(matches!(bearer(&mut world, &token).status(), 401 | 503), "{name}");
         assert!(world.idp.calls.keys().all(|path| path.starts_with("/realms/prefect/")));
     }

@@ -9,8 +9,8 @@ use crate::wire::http::request::ResponseView;
 use crate::wire::websocket;
 use serde_json::{Value, json};
 
-use crate::tests::world::browser::{Browser, SCRIPT};
-use crate::tests::world::{World, basic, request};
+use crate::testing::browser::{Browser, SCRIPT};
+use crate::testing::{World, basic, request};
 
 /// A token of a kind, as like the right one as that kind can be. `nonce` is what an attempt wants.
 fn token(world: &World, kind: &str, nonce: &str) -> String {

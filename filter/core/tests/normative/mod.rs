@@ -8,8 +8,8 @@ mod jwts;
 mod kinds;
 
 use crate::answer::reply::Reply;
-use crate::tests::world::browser::Browser;
-use crate::tests::world::{World, request};
+use crate::testing::browser::Browser;
+use crate::testing::{World, request};
 use serde_json::{Value, json};
 
 /// A login whose ID token is what `make` makes of the usual claims; the status of its end.
@@ -27,13 +27,13 @@ fn login(make: impl FnOnce(&World, Value) -> String) -> u16 {
 /// A login whose ID token differs from the usual one in these claims; `null` is a missing one.
 fn login_with(patch: Value) -> u16 {
     login(|world, mut claims| {
-        crate::tests::world::idp::merge(&mut claims, &patch);
+        crate::testing::idp::merge(&mut claims, &patch);
         world.idp.sign(&claims)
     })
 }
 
 /// A request with an access token.
-fn bearer(world: &mut World, token: &str) -> crate::tests::world::Outcome {
+fn bearer(world: &mut World, token: &str) -> crate::testing::Outcome {
     let line = format!("Bearer {token}");
     world.request(&request("GET", "/api/flows/1", &[("authorization", &line)])).1
 }
@@ -49,6 +49,6 @@ fn refused(world: &mut World, token: &str, why: &str) -> Reply {
 /// An access token with these claims changed.
 fn access(world: &World, patch: Value) -> String {
     let mut claims = world.idp.machine_claims(world.now);
-    crate::tests::world::idp::merge(&mut claims, &patch);
+    crate::testing::idp::merge(&mut claims, &patch);
     world.idp.sign(&claims)
 }

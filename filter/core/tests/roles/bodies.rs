@@ -12,9 +12,9 @@ use crate::identity::role::Role;
 use crate::wire::http::request::{RequestView, ResponseView};
 use serde_json::json;
 
+use crate::testing::browser::{Browser, SCRIPT};
+use crate::testing::{World, code, edited, replaced};
 use crate::tests::roles::{by, settings};
-use crate::tests::world::browser::{Browser, SCRIPT};
-use crate::tests::world::{World, code, edited, replaced};
 
 const PATH: &str = "/api/block_documents/filter";
 

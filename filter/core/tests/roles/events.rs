@@ -6,14 +6,14 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use crate::Gate;
 use crate::gate::decision::DataStep;
 use crate::identity::role::Role;
-use crate::site::Verdict;
+use crate::site::sockets::Verdict;
 use crate::wire::http::request::ResponseView;
 use crate::wire::websocket;
 use crate::wire::websocket::Read;
 use serde_json::{Value, json};
 
+use crate::testing::{World, request};
 use crate::tests::roles::{key, settings};
-use crate::tests::world::{World, request};
 
 const MASK: [u8; 4] = [1, 2, 3, 4];
 const FILTER: &str = r#"{"type":"filter","filter":{"event":{"prefix":["prefect."]}}}"#;

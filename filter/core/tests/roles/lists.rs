@@ -7,8 +7,8 @@ use crate::gate::decision::DataStep;
 use crate::identity::role::Role;
 use serde_json::Value;
 
+use crate::testing::{Headers, Outcome, World, request};
 use crate::tests::roles::{by, settings};
-use crate::tests::world::{Headers, Outcome, World, request};
 
 const DANGEROUS: &str = include_str!("../data/prefect-roles/dangerous.tsv");
 const VIEWER: &str = include_str!("../data/prefect-roles/viewer.tsv");

@@ -10,8 +10,8 @@ use crate::identity::role::Role;
 use crate::wire::http::request::ResponseView;
 use serde_json::{Value, json};
 
+use crate::testing::{AUTH_REQUEST_SECRET, World, edited, header, request};
 use crate::tests::roles::{by, settings};
-use crate::tests::world::{AUTH_REQUEST_SECRET, World, edited, header, request};
 
 const DOCUMENT: &str = "/api/block_documents/1";
 

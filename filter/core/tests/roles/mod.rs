@@ -9,7 +9,7 @@ mod report_only;
 
 use crate::foundation::crypto::sha256;
 use crate::identity::role::Role;
-use crate::tests::world::{Headers, configuration, request};
+use crate::testing::{Headers, configuration, request};
 use serde_json::{Value, json};
 
 /// A key of each role, and the sentence that the gate has buffered routes.

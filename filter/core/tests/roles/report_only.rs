@@ -4,12 +4,12 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::identity::role::Role;
-use crate::site::Verdict;
+use crate::site::sockets::Verdict;
 use serde_json::json;
 
+use crate::testing::browser::Browser;
+use crate::testing::{AUTH_STRING, World, basic, header, request};
 use crate::tests::roles::{by, settings};
-use crate::tests::world::browser::Browser;
-use crate::tests::world::{AUTH_STRING, World, basic, header, request};
 
 fn world() -> World {
     let mut settings = settings();
@@ -101,7 +101,7 @@ fn a_verdict_for_another_proxy_says_so_too() {
         "/oauth2/auth",
         &[
             ("x-api-key", "lk_planted-key-of-viewer"),
-            ("x-lictor-auth-request-secret", crate::tests::world::AUTH_REQUEST_SECRET),
+            ("x-lictor-auth-request-secret", crate::testing::AUTH_REQUEST_SECRET),
             ("x-original-method", "DELETE"),
             ("x-original-uri", "/api/flows/1"),
         ],

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use lictor_core::prefect::companion;
+use lictor_core::testing::outside::companion_script;
 use serde_json::json;
 
 use super::story;
@@ -157,7 +157,7 @@ fn settings() {
 fn pages() {
     let link = format!(
         "<head><script defer src=\"/oauth2/companion.js?v={}\"></script>",
-        companion::version()
+        companion_script().1
     );
     let linked = PAGE.replace("<head>", &link).into_bytes();
     let large = [PAGE.as_bytes(), &b"z".repeat(10 * 1024 * 1024)].concat();
@@ -242,9 +242,9 @@ fn real() {
     let docs = alice.navigate("/docs").expect(200);
     let policies: Vec<&str> = docs.all("content-security-policy").collect();
     assert!(policies.contains(&"sandbox allow-scripts"), "{policies:?}");
-    let script = alice.fetch(&format!("/oauth2/companion.js?v={}", companion::version()));
+    let script = alice.fetch(&format!("/oauth2/companion.js?v={}", companion_script().1));
     let script = script.expect(200);
-    assert_eq!(script.text(), companion::SCRIPT);
+    assert_eq!(script.text(), companion_script().0);
     assert_eq!(script.header("cache-control"), Some("public, max-age=31536000, immutable"));
     let other = alice.fetch("/oauth2/companion.js?v=other").expect(200);
     assert_eq!(other.header("cache-control"), Some("no-cache"));

@@ -7,7 +7,7 @@ mod in_the_ui;
 mod operations;
 
 use libtest_mimic::Trial;
-use lictor_core::identity::role::Role;
+use lictor_core::Role;
 use lictor_integration::process::hex;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};

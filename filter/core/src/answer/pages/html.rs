@@ -3,12 +3,12 @@
 use super::{Action, Mood, Page};
 
 /// The one style sheet; the content security policy names its hash.
-pub const STYLE: &str = include_str!("style.css");
+pub(crate) const STYLE: &str = include_str!("style.css");
 
 impl Page {
     /// The page's HTML.
     #[must_use]
-    pub fn html(&self) -> String {
+    pub(crate) fn html(&self) -> String {
         let (mood, drawing) = self.mood.drawing();
         let mut main = format!(
             "<svg viewBox=\"0 0 24 24\" aria-hidden=\"true\"><circle cx=\"12\" cy=\"12\" r=\"11.4\"/>\

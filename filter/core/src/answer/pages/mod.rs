@@ -19,7 +19,7 @@ const AGAIN: u32 = 10;
 
 /// One page: what happened, what is known about it, what the person can do.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub(crate) struct Page {
     mood: Mood,
     title: &'static str,
     lines: Vec<String>,
@@ -91,7 +91,7 @@ impl Page {
 
     /// After signing out. `everywhere` says whether the provider's session has ended too.
     #[must_use]
-    pub fn signed_out(asker: Asker<'_>, everywhere: bool) -> Self {
+    pub(crate) fn signed_out(asker: Asker<'_>, everywhere: bool) -> Self {
         let line = if everywhere {
             "You are signed out of Prefect and of the identity provider."
         } else {
@@ -102,14 +102,14 @@ impl Page {
 
     /// Somebody came to sign out from elsewhere: ask.
     #[must_use]
-    pub fn confirm_sign_out(asker: Asker<'_>) -> Self {
+    pub(crate) fn confirm_sign_out(asker: Asker<'_>) -> Self {
         let line = "Do you want to sign out of Prefect?";
         Self::new(Mood::Ask, "Sign out?", line).sign_out(asker).link("Stay signed in", asker.home)
     }
 
     /// Does the person want a personal token? `path` is where the answer is posted.
     #[must_use]
-    pub fn ask_token(
+    pub(crate) fn ask_token(
         asker: Asker<'_>,
         name: &str,
         role: Role,
@@ -142,7 +142,7 @@ impl Page {
 
     /// The token, this once.
     #[must_use]
-    pub fn token_made(asker: Asker<'_>, token: &PersonalToken, auth_string: &str) -> Self {
+    pub(crate) fn token_made(asker: Asker<'_>, token: &PersonalToken, auth_string: &str) -> Self {
         let line = "Copy it now: it is not shown again.";
         let mut page = Self::new(Mood::Good, "Your personal token", line);
         page.copy =
@@ -155,7 +155,7 @@ impl Page {
 
     /// The code that a person carries over to a terminal.
     #[must_use]
-    pub fn token_code(asker: Asker<'_>, code: &str) -> Self {
+    pub(crate) fn token_code(asker: Asker<'_>, code: &str) -> Self {
         let line = "Copy this code into the terminal that asked for it, within 5 minutes. It works once, \
                     and only there.";
         let mut page = Self::new(Mood::Good, "Code for your terminal", line);
@@ -165,7 +165,7 @@ impl Page {
 
     /// A refusal as a person reads it.
     #[must_use]
-    pub fn refusal(refusal: &Refusal, asker: Asker<'_>) -> Self {
+    pub(crate) fn refusal(refusal: &Refusal, asker: Asker<'_>) -> Self {
         let meaning = refusal.reason.meaning();
         let (mood, title) = heading(refusal.reason);
         // A page that does so by itself says that instead.
@@ -199,13 +199,13 @@ impl Page {
 
     /// Where else than here and to the provider a form's answer may lead.
     #[must_use]
-    pub fn form_target(&self) -> Option<&str> {
+    pub(crate) fn form_target(&self) -> Option<&str> {
         self.form_target.as_deref()
     }
 
     /// Seconds after which the page is to be loaded again.
     #[must_use]
-    pub const fn again_after(&self) -> Option<u32> {
+    pub(crate) const fn again_after(&self) -> Option<u32> {
         self.again_after
     }
 }
@@ -243,7 +243,7 @@ const fn advice(reason: Reason) -> Option<&'static str> {
 
 /// No script, no foreign content, no framing; the style by its hash.
 #[must_use]
-pub fn content_security_policy(provider: &HttpUrl, form_target: Option<&str>) -> String {
+pub(crate) fn content_security_policy(provider: &HttpUrl, form_target: Option<&str>) -> String {
     let hash =
         crate::foundation::crypto::to_base64(&crate::foundation::crypto::sha256(STYLE.as_bytes()));
     format!(

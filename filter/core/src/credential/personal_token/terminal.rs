@@ -8,13 +8,13 @@ use crate::wire::http::query::{encode, only};
 
 /// What a terminal asks with, in the page's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Terminal {
+pub(crate) struct Terminal {
     /// `challenge`: SHA-256 of a verifier that only the terminal knows.
-    pub challenge: [u8; 32],
+    pub(crate) challenge: [u8; 32],
     /// `port`: where on this computer it waits for the code; without it the person carries the code over.
-    pub port: Option<u16>,
+    pub(crate) port: Option<u16>,
     /// `state`, given back to the terminal.
-    pub state: Option<String>,
+    pub(crate) state: Option<String>,
 }
 
 fn malformed(seen: &str) -> Refusal {
@@ -28,7 +28,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When a parameter is malformed or stands twice.
-    pub fn read(query: Option<&str>) -> Result<Option<Self>, Refusal> {
+    pub(crate) fn read(query: Option<&str>) -> Result<Option<Self>, Refusal> {
         let query = query.unwrap_or_default();
         let one = |name| only(query, name).map_err(|_| malformed("a parameter twice"));
         let (challenge, port, state) = (one("challenge")?, one("port")?, one("state")?);
@@ -53,7 +53,7 @@ impl Terminal {
 
     /// What both the terminal and the page show, so that a person sees that they belong together.
     #[must_use]
-    pub fn mark(&self) -> String {
+    pub(crate) fn mark(&self) -> String {
         // No letters that look like digits.
         const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
         let hash = sha256(&self.challenge);
@@ -65,13 +65,13 @@ impl Terminal {
 
     /// Where the code goes: to this computer alone, never to a name (RFC 8252 §7.3, §8.3).
     #[must_use]
-    pub fn origin(&self) -> Option<String> {
+    pub(crate) fn origin(&self) -> Option<String> {
         self.port.map(|port| format!("http://127.0.0.1:{port}"))
     }
 
     /// That address with the code.
     #[must_use]
-    pub fn address(&self, code: &str) -> Option<String> {
+    pub(crate) fn address(&self, code: &str) -> Option<String> {
         let state = self.state.as_deref().map(|state| ("state", state));
         let query = encode([("code", code)].into_iter().chain(state));
         self.origin().map(|origin| format!("{origin}/?{query}"))
@@ -80,20 +80,20 @@ impl Terminal {
 
 /// What the page's answer brings back: that the person was asked.
 #[must_use]
-pub fn asked(query: Option<&str>) -> Option<String> {
+pub(crate) fn asked(query: Option<&str>) -> Option<String> {
     only(query?, "asked").ok().flatten().map(|text| text.into_owned())
 }
 
 /// Where the page's answer is posted.
 #[must_use]
-pub fn answer(page: &str, asked: &str) -> String {
+pub(crate) fn answer(page: &str, asked: &str) -> String {
     let separator = if page.contains('?') { '&' } else { '?' };
     format!("{page}{separator}asked={asked}")
 }
 
 /// The page's path, for this terminal.
 #[must_use]
-pub fn page(terminal: Option<&Terminal>, config: &Config) -> String {
+pub(crate) fn page(terminal: Option<&Terminal>, config: &Config) -> String {
     let path = format!("{}/token", config.endpoints);
     let Some(terminal) = terminal else { return path };
     let challenge = to_base64url(&terminal.challenge);
@@ -108,9 +108,9 @@ pub fn page(terminal: Option<&Terminal>, config: &Config) -> String {
 
 /// What a terminal trades for a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trade {
+pub(crate) struct Trade {
     /// `code`.
-    pub code: String,
+    pub(crate) code: String,
     /// `code_verifier`.
     verifier: String,
 }
@@ -120,7 +120,7 @@ impl Trade {
     ///
     /// # Errors
     /// When it is another grant, or a parameter is missing or stands twice.
-    pub fn read(form: &str) -> Result<Self, Refusal> {
+    pub(crate) fn read(form: &str) -> Result<Self, Refusal> {
         let wanted = "a form with grant_type=authorization_code, code and code_verifier, once each";
         let refusal = |seen: &str| Refusal::new(Reason::TokenRequest).seen(seen).wanted(wanted);
         let one = |name: &str| {
@@ -135,7 +135,7 @@ impl Trade {
 
     /// Whether its verifier is that of a challenge (RFC 7636 §4.6).
     #[must_use]
-    pub fn fits(&self, challenge: &[u8; 32]) -> bool {
+    pub(crate) fn fits(&self, challenge: &[u8; 32]) -> bool {
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         let well_formed =
             (43..=128).contains(&self.verifier.len()) && self.verifier.bytes().all(unreserved);

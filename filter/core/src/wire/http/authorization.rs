@@ -7,7 +7,7 @@ use crate::wire::http::request::RequestView;
 
 /// What a request shows as its credential.
 #[derive(Clone, Debug)]
-pub enum Presented<'a> {
+pub(crate) enum Presented<'a> {
     /// `Authorization: Bearer …`.
     Bearer(Lent<'a>),
     /// `Authorization: Basic …`, split at the first colon (RFC 7617 §2).
@@ -23,7 +23,7 @@ pub enum Presented<'a> {
 
 /// Why no credential could be read. Fixed texts: nothing of the header is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Malformed {
+pub(crate) enum Malformed {
     /// More than one credential line (RFC 6750 §2).
     Several,
     /// Longer than [`TOKEN`].
@@ -38,7 +38,7 @@ pub enum Malformed {
 ///
 /// # Errors
 /// When there are several, or one that is malformed.
-pub fn read(request: RequestView<'_>) -> Result<Option<Presented<'_>>, Malformed> {
+pub(crate) fn read(request: RequestView<'_>) -> Result<Option<Presented<'_>>, Malformed> {
     let mut lines =
         request.headers.iter().filter(|(name, _)| name == "authorization" || name == "x-api-key");
     let Some((name, value)) = lines.next() else { return Ok(None) };
@@ -82,7 +82,7 @@ fn scheme(value: &[u8]) -> Result<Presented<'_>, Malformed> {
 ///
 /// # Errors
 /// When a byte does not belong there.
-pub fn bearer(token: &[u8]) -> Result<Presented<'_>, Malformed> {
+pub(crate) fn bearer(token: &[u8]) -> Result<Presented<'_>, Malformed> {
     let body = token.trim_ascii_end();
     let fits = |byte: &u8| {
         byte.is_ascii_alphanumeric()
@@ -98,7 +98,7 @@ pub fn bearer(token: &[u8]) -> Result<Presented<'_>, Malformed> {
 ///
 /// # Errors
 /// When it is no base64, not UTF-8, holds a control character, or has no colon.
-pub fn basic(token: &[u8]) -> Result<Presented<'static>, Malformed> {
+pub(crate) fn basic(token: &[u8]) -> Result<Presented<'static>, Malformed> {
     let pair = from_base64(token).ok_or(Malformed::Syntax)?;
     let pair = Secret::new(pair);
     name_and_secret(pair.expose())
@@ -108,7 +108,7 @@ pub fn basic(token: &[u8]) -> Result<Presented<'static>, Malformed> {
 ///
 /// # Errors
 /// As [`basic`].
-pub fn name_and_secret(pair: &[u8]) -> Result<Presented<'static>, Malformed> {
+pub(crate) fn name_and_secret(pair: &[u8]) -> Result<Presented<'static>, Malformed> {
     let text = core::str::from_utf8(pair).map_err(|_| Malformed::Syntax)?;
     if text.chars().any(char::is_control) {
         return Err(Malformed::Syntax);

@@ -4,7 +4,7 @@ use crate::wire::http::request::RequestView;
 
 /// Who reads the answer, hence which form it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientKind {
+pub(crate) enum ClientKind {
     /// A browser that loads a page.
     Navigation,
     /// A page's script, image, frame or prefetch.
@@ -18,7 +18,7 @@ pub enum ClientKind {
 impl ClientKind {
     /// Reads it off a request.
     #[must_use]
-    pub fn of(request: RequestView<'_>) -> Self {
+    pub(crate) fn of(request: RequestView<'_>) -> Self {
         if request.has("upgrade") {
             Self::Socket
         } else if is_navigation(request) {
@@ -50,7 +50,7 @@ fn is_navigation(request: RequestView<'_>) -> bool {
 
 /// Whether a browser sent it: machines send neither `Origin` nor Fetch Metadata.
 #[must_use]
-pub fn is_from_a_browser(request: RequestView<'_>) -> bool {
+pub(crate) fn is_from_a_browser(request: RequestView<'_>) -> bool {
     request.headers.iter().any(|(name, _)| name == "origin" || name.starts_with("sec-fetch-"))
 }
 
@@ -58,7 +58,7 @@ pub fn is_from_a_browser(request: RequestView<'_>) -> bool {
 /// for this request: it must come from our own pages, from the person's own hand, or be the load
 /// of a page. `origin` is that of the configured public URL.
 #[must_use]
-pub fn is_ours(request: RequestView<'_>, origin: &str) -> bool {
+pub(crate) fn is_ours(request: RequestView<'_>, origin: &str) -> bool {
     let safe = matches!(request.method(), "GET" | "HEAD");
     if request.has("sec-fetch-site") {
         return match request.text("sec-fetch-site") {
@@ -78,7 +78,7 @@ pub fn is_ours(request: RequestView<'_>, origin: &str) -> bool {
 
 /// Whether a browser says that a request comes from our own pages or from the person's own hand.
 #[must_use]
-pub fn is_from_our_page(request: RequestView<'_>, origin: &str) -> bool {
+pub(crate) fn is_from_our_page(request: RequestView<'_>, origin: &str) -> bool {
     if request.has("sec-fetch-site") {
         return matches!(request.text("sec-fetch-site"), Some("same-origin" | "none"));
     }
@@ -88,7 +88,7 @@ pub fn is_from_our_page(request: RequestView<'_>, origin: &str) -> bool {
 /// Whether a page load may act (sign out): from our own page or the person's own hand, never
 /// from a link elsewhere, an image or a frame.
 #[must_use]
-pub fn is_deliberate_navigation(request: RequestView<'_>) -> bool {
+pub(crate) fn is_deliberate_navigation(request: RequestView<'_>) -> bool {
     is_navigation(request) && matches!(request.text("sec-fetch-site"), Some("same-origin" | "none"))
 }
 

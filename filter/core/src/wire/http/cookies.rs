@@ -5,18 +5,18 @@ use crate::wire::http::request::RequestView;
 
 /// The cookies are more than Lictor reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooLarge;
+pub(crate) struct TooLarge;
 
 /// All cookie pairs of a request, in order, over all its lines.
 #[derive(Clone, Debug, Default)]
-pub struct Cookies<'a> {
+pub(crate) struct Cookies<'a> {
     pairs: Vec<(&'a [u8], &'a [u8])>,
     lines: Vec<&'a [u8]>,
 }
 
 /// What is left of the header without our cookies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rest {
+pub(crate) enum Rest {
     /// None was ours: the header stays as it is.
     Same,
     /// The other cookies, each as it came.
@@ -30,7 +30,7 @@ impl<'a> Cookies<'a> {
     ///
     /// # Errors
     /// When they are longer than [`COOKIE_HEADER`].
-    pub fn parse(request: RequestView<'a>) -> Result<Self, TooLarge> {
+    pub(crate) fn parse(request: RequestView<'a>) -> Result<Self, TooLarge> {
         if request.all("cookie").map(<[u8]>::len).sum::<usize>() > COOKIE_HEADER {
             return Err(TooLarge);
         }
@@ -42,14 +42,14 @@ impl<'a> Cookies<'a> {
 
     /// The values of the cookies with exactly this name. Two of one name are possible: a sibling
     /// domain may have planted one (docs/threats.md, T-S4).
-    pub fn named<'b>(&'b self, name: &'b str) -> impl Iterator<Item = &'a [u8]> + 'b {
+    pub(crate) fn named<'b>(&'b self, name: &'b str) -> impl Iterator<Item = &'a [u8]> + 'b {
         self.pairs.iter().filter(move |(n, _)| *n == name.as_bytes()).map(|(_, value)| *value)
     }
 
     /// The first value of each name that begins so, for the first `most` names: a sibling domain
     /// may plant hundreds, and each costs an attempt to open it.
     #[must_use]
-    pub fn with_prefix(&self, prefix: &str, most: usize) -> Vec<(&'a str, &'a [u8])> {
+    pub(crate) fn with_prefix(&self, prefix: &str, most: usize) -> Vec<(&'a str, &'a [u8])> {
         let mut found: Vec<(&str, &[u8])> = Vec::new();
         for (name, value) in &self.pairs {
             let Ok(name) = core::str::from_utf8(name) else { continue };
@@ -66,7 +66,7 @@ impl<'a> Cookies<'a> {
     /// The header without the cookies that `ours` names. What is between two semicolons goes on
     /// byte by byte: other applications may read it in ways of their own.
     #[must_use]
-    pub fn without(&self, ours: impl Fn(&[u8]) -> bool) -> Rest {
+    pub(crate) fn without(&self, ours: impl Fn(&[u8]) -> bool) -> Rest {
         let count = self.pairs.iter().filter(|(name, _)| ours(name)).count();
         if count == 0 {
             return Rest::Same;

@@ -2,7 +2,7 @@
 
 /// The text of a form, if that is what a body says it is.
 #[must_use]
-pub fn text<'a>(content_type: Option<&str>, body: &'a [u8]) -> Option<&'a str> {
+pub(crate) fn text<'a>(content_type: Option<&str>, body: &'a [u8]) -> Option<&'a str> {
     let media_type = content_type?.split(';').next()?.trim();
     if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return None;

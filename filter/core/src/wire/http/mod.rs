@@ -1,10 +1,10 @@
 //! Bytes in, meaning out: what a request says, before anybody decides anything.
 
-pub mod authorization;
-pub mod client;
-pub mod cookies;
-pub mod edit;
-pub mod form;
-pub mod query;
-pub mod request;
-pub mod target;
+pub(crate) mod authorization;
+pub(crate) mod client;
+pub(crate) mod cookies;
+pub(crate) mod edit;
+pub(crate) mod form;
+pub(crate) mod query;
+pub(crate) mod request;
+pub(crate) mod target;

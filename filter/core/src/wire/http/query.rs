@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 /// A parameter that stands more than once (RFC 6749 §3.1 forbids it).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Duplicate;
+pub(crate) struct Duplicate;
 
 /// The value of a parameter that may stand at most once.
 ///
 /// # Errors
 /// When it stands twice, in whatever spelling.
-pub fn only<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, str>>, Duplicate> {
+pub(crate) fn only<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, str>>, Duplicate> {
     let mut found = None;
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         if key == name && found.replace(value).is_some() {
@@ -22,13 +22,13 @@ pub fn only<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, str>>, Dupl
 
 /// `application/x-www-form-urlencoded` text of the pairs.
 #[must_use]
-pub fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+pub(crate) fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
 /// One value, encoded as in a form.
 #[must_use]
-pub fn encode_value(value: &str) -> String {
+pub(crate) fn encode_value(value: &str) -> String {
     form_urlencoded::byte_serialize(value.as_bytes()).collect()
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 /// A target in origin form whose path has one meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target<'a> {
+pub(crate) struct Target<'a> {
     raw: &'a str,
     path_len: usize,
     decoded: Cow<'a, str>,
@@ -13,14 +13,14 @@ pub struct Target<'a> {
 
 /// Why a target is refused: a fixed text for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ambiguous(pub &'static str);
+pub(crate) struct Ambiguous(pub(crate) &'static str);
 
 impl<'a> Target<'a> {
     /// Reads `:path`.
     ///
     /// # Errors
     /// When the target could be read in more than one way, or is no path at all.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, Ambiguous> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Ambiguous> {
         let raw = core::str::from_utf8(bytes).map_err(|_| Ambiguous("bytes that are not ASCII"))?;
         if !bytes.iter().all(u8::is_ascii_graphic) {
             return Err(Ambiguous("a control, blank or non-ASCII byte"));
@@ -52,25 +52,25 @@ impl<'a> Target<'a> {
 
     /// Path and query as they came.
     #[must_use]
-    pub const fn raw(&self) -> &'a str {
+    pub(crate) const fn raw(&self) -> &'a str {
         self.raw
     }
 
     /// The path as it came, without the query: what exact matches compare.
     #[must_use]
-    pub fn path(&self) -> &'a str {
+    pub(crate) fn path(&self) -> &'a str {
         self.raw.get(..self.path_len).unwrap_or_default()
     }
 
     /// The path with its escapes decoded once, as Prefect's router sees it.
     #[must_use]
-    pub fn decoded(&self) -> &str {
+    pub(crate) fn decoded(&self) -> &str {
         &self.decoded
     }
 
     /// The query without its question mark.
     #[must_use]
-    pub fn query(&self) -> Option<&'a str> {
+    pub(crate) fn query(&self) -> Option<&'a str> {
         self.raw.get(self.path_len.saturating_add(1)..).filter(|_| self.raw.len() > self.path_len)
     }
 }

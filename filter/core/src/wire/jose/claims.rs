@@ -7,19 +7,23 @@ use crate::foundation::time::UnixTime;
 
 /// Why claims are refused: which one, what was seen and what was wanted, fit for a log line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mismatch {
+pub(crate) struct Mismatch {
     /// The claim.
-    pub claim: &'static str,
+    pub(crate) claim: &'static str,
     /// What it says, shortened; empty when it is missing.
-    pub seen: String,
+    pub(crate) seen: String,
     /// What it should say.
-    pub wanted: String,
+    pub(crate) wanted: String,
 }
 
 impl Mismatch {
     /// A mismatch of a claim that may be shown.
     #[must_use]
-    pub fn new(claim: &'static str, seen: Option<&Value>, wanted: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        claim: &'static str,
+        seen: Option<&Value>,
+        wanted: impl Into<String>,
+    ) -> Self {
         let seen = seen
             .map(|value| crate::foundation::log_text::shown(&value.to_string()))
             .unwrap_or_default();
@@ -29,7 +33,7 @@ impl Mismatch {
 
 /// A string claim.
 #[must_use]
-pub fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     claims.get(name).and_then(Value::as_str)
 }
 
@@ -37,7 +41,7 @@ pub fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
 ///
 /// # Errors
 /// When it is another one, missing, or no string.
-pub fn issuer(claims: &Map<String, Value>, wanted: &str) -> Result<(), Mismatch> {
+pub(crate) fn issuer(claims: &Map<String, Value>, wanted: &str) -> Result<(), Mismatch> {
     if text(claims, "iss") == Some(wanted) {
         return Ok(());
     }
@@ -48,7 +52,7 @@ pub fn issuer(claims: &Map<String, Value>, wanted: &str) -> Result<(), Mismatch>
 ///
 /// # Errors
 /// When none is, or it is missing or of another type.
-pub fn audience(claims: &Map<String, Value>, ours: &[String]) -> Result<(), Mismatch> {
+pub(crate) fn audience(claims: &Map<String, Value>, ours: &[String]) -> Result<(), Mismatch> {
     let is_ours = |name: &str| ours.iter().any(|our| our == name);
     let found = match claims.get("aud") {
         Some(Value::String(one)) => is_ours(one),
@@ -69,7 +73,7 @@ fn seconds(claims: &Map<String, Value>, name: &str) -> Option<u64> {
 ///
 /// # Errors
 /// When the token is over, not yet valid, or a time is missing or no whole number of seconds.
-pub fn times(
+pub(crate) fn times(
     claims: &Map<String, Value>,
     now: UnixTime,
     iat_required: bool,
@@ -94,7 +98,7 @@ pub fn times(
 ///
 /// # Errors
 /// When there is a claim `events`.
-pub fn not_an_event(claims: &Map<String, Value>) -> Result<(), Mismatch> {
+pub(crate) fn not_an_event(claims: &Map<String, Value>) -> Result<(), Mismatch> {
     if claims.contains_key("events") {
         return Err(Mismatch::new("events", None, "no events (this is a logout token)"));
     }
@@ -103,7 +107,7 @@ pub fn not_an_event(claims: &Map<String, Value>) -> Result<(), Mismatch> {
 
 /// The later of `nbf` and `iat`, for claims whose times have been checked.
 #[must_use]
-pub fn not_before(claims: &Map<String, Value>) -> UnixTime {
+pub(crate) fn not_before(claims: &Map<String, Value>) -> UnixTime {
     let at = |name| seconds(claims, name).unwrap_or(0);
     UnixTime::from_secs(at("nbf").max(at("iat")))
 }
@@ -112,7 +116,7 @@ pub fn not_before(claims: &Map<String, Value>) -> UnixTime {
 ///
 /// # Errors
 /// When it is missing, empty, too long or no such string.
-pub fn subject(claims: &Map<String, Value>) -> Result<&str, Mismatch> {
+pub(crate) fn subject(claims: &Map<String, Value>) -> Result<&str, Mismatch> {
     text(claims, "sub")
         .filter(|sub| (1..=255).contains(&sub.len()) && sub.is_ascii())
         .ok_or_else(|| Mismatch::new("sub", claims.get("sub"), "1 to 255 ASCII characters"))

@@ -8,33 +8,33 @@ use crate::wire::jose::Algorithm;
 
 /// A signed text taken apart; nothing in it is verified.
 #[derive(Debug)]
-pub struct Jws<'a> {
+pub(crate) struct Jws<'a> {
     /// What was signed: header, dot, payload (RFC 7515 §5.2 step 8).
-    pub signed: &'a str,
+    pub(crate) signed: &'a str,
     /// The signature over it.
-    pub signature: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
     /// `alg`, one of those that Lictor knows.
-    pub algorithm: Algorithm,
+    pub(crate) algorithm: Algorithm,
     /// `kid`, a name without meaning of its own (RFC 8725 §3.10).
-    pub key_id: Option<String>,
+    pub(crate) key_id: Option<String>,
     /// `typ`, lower-case, without `application/`.
-    pub token_type: Option<String>,
+    pub(crate) token_type: Option<String>,
     /// The payload, whatever it is.
-    pub payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
 }
 
 /// A token taken apart: a signed text whose payload is an object of claims.
 #[derive(Debug)]
-pub struct Compact<'a> {
+pub(crate) struct Compact<'a> {
     /// The signed text.
-    pub jws: Jws<'a>,
+    pub(crate) jws: Jws<'a>,
     /// The payload's members.
-    pub claims: Map<String, Value>,
+    pub(crate) claims: Map<String, Value>,
 }
 
 /// Why a text is no token that Lictor reads. Fixed texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unreadable(pub &'static str);
+pub(crate) struct Unreadable(pub(crate) &'static str);
 
 impl<'a> Jws<'a> {
     /// Takes a signed text apart (RFC 7515 §5.2, steps 1 to 7).
@@ -42,7 +42,7 @@ impl<'a> Jws<'a> {
     /// # Errors
     /// When it is not three base64url parts with a strict JSON object in front, names an algorithm
     /// that can't be listed, or holds critical extensions.
-    pub fn parse(token: &'a [u8]) -> Result<Self, Unreadable> {
+    pub(crate) fn parse(token: &'a [u8]) -> Result<Self, Unreadable> {
         if token.len() > TOKEN {
             return Err(Unreadable("longer than 16 KiB"));
         }
@@ -89,7 +89,7 @@ impl<'a> Compact<'a> {
     ///
     /// # Errors
     /// As [`Jws::parse`], and when the payload is no strict JSON object.
-    pub fn parse(token: &'a [u8]) -> Result<Self, Unreadable> {
+    pub(crate) fn parse(token: &'a [u8]) -> Result<Self, Unreadable> {
         let jws = Jws::parse(token)?;
         let claims = object(&jws.payload).ok_or(Unreadable("a payload that is no JSON object"))?;
         Ok(Self { jws, claims })
@@ -111,6 +111,6 @@ fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
 
 /// Whether a text has the shape of a compact token: used to tell a token from a password.
 #[must_use]
-pub fn looks_like_token(text: &[u8]) -> bool {
+pub(crate) fn looks_like_token(text: &[u8]) -> bool {
     text.starts_with(b"ey") && text.iter().filter(|b| **b == b'.').count() == 2
 }

@@ -12,19 +12,19 @@ const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 /// id-ecPublicKey, 1.2.840.10045.2.1.
 const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 /// secp256r1, 1.2.840.10045.3.1.7.
-pub const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+pub(crate) const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 /// secp384r1, 1.3.132.0.34.
-pub const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
+pub(crate) const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
 
 /// A point in SEC 1's uncompressed form (§2.3.3).
 #[must_use]
-pub fn uncompressed_point(x: &[u8], y: &[u8]) -> Vec<u8> {
+pub(crate) fn uncompressed_point(x: &[u8], y: &[u8]) -> Vec<u8> {
     [&[4], x, y].concat()
 }
 
 /// An RSA key's SubjectPublicKeyInfo.
 #[must_use]
-pub fn rsa_spki(n: &[u8], e: &[u8]) -> Vec<u8> {
+pub(crate) fn rsa_spki(n: &[u8], e: &[u8]) -> Vec<u8> {
     let algorithm = [value(OBJECT_IDENTIFIER, RSA), value(NULL, &[])].concat();
     let key = value(SEQUENCE, &[unsigned(n), unsigned(e)].concat());
     spki(&algorithm, &key)
@@ -32,7 +32,7 @@ pub fn rsa_spki(n: &[u8], e: &[u8]) -> Vec<u8> {
 
 /// An EC key's SubjectPublicKeyInfo, for a curve named above and an uncompressed point.
 #[must_use]
-pub fn ec_spki(curve: &[u8], point: &[u8]) -> Vec<u8> {
+pub(crate) fn ec_spki(curve: &[u8], point: &[u8]) -> Vec<u8> {
     let algorithm = [value(OBJECT_IDENTIFIER, EC), value(OBJECT_IDENTIFIER, curve)].concat();
     spki(&algorithm, point)
 }
@@ -46,7 +46,7 @@ fn spki(algorithm: &[u8], key: &[u8]) -> Vec<u8> {
 /// A signature as RFC 7518 §3.4 writes it, r and s in `length` octets each, in DER; `None` when it
 /// is of another length.
 #[must_use]
-pub fn ecdsa_signature(raw: &[u8], length: usize) -> Option<Vec<u8>> {
+pub(crate) fn ecdsa_signature(raw: &[u8], length: usize) -> Option<Vec<u8>> {
     let (r, s) = raw.split_at_checked(length).filter(|(_, s)| s.len() == length)?;
     Some(value(SEQUENCE, &[unsigned(r), unsigned(s)].concat()))
 }

@@ -11,9 +11,9 @@ use crate::wire::jose::roca;
 use crate::wire::jose::signature::{HostVerifier, Material};
 
 /// A usable public key.
-pub struct PublicKey {
+pub(crate) struct PublicKey {
     /// `kid`, if it has one.
-    pub id: Option<String>,
+    pub(crate) id: Option<String>,
     /// `alg`, if the key is bound to one.
     algorithm: Option<Algorithm>,
     material: Material,
@@ -21,14 +21,14 @@ pub struct PublicKey {
 
 /// Why a key can't be used. Fixed texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unusable(pub &'static str);
+pub(crate) struct Unusable(pub(crate) &'static str);
 
 impl PublicKey {
     /// Reads one JWK.
     ///
     /// # Errors
     /// When it is not a public signature key of a kind and size that Lictor takes.
-    pub fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, Unusable> {
+    pub(crate) fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, Unusable> {
         match jwk.get("use") {
             None => {}
             Some(Value::String(usage)) if usage == "sig" => {}
@@ -69,7 +69,7 @@ impl PublicKey {
     /// Whether a signed text is of this key; never when its algorithm is not the key's
     /// (RFC 8725 §3.1).
     #[must_use]
-    pub fn has_signed(&self, jws: &Jws<'_>, host: &dyn HostVerifier) -> bool {
+    pub(crate) fn has_signed(&self, jws: &Jws<'_>, host: &dyn HostVerifier) -> bool {
         self.fits(jws.algorithm)
             && self.material.verify(jws.algorithm, jws.signed.as_bytes(), &jws.signature, host)
     }
@@ -120,11 +120,11 @@ fn rsa(n: &[u8], e: &[u8]) -> Result<Material, Unusable> {
 
 /// A set's usable keys, and why the others were left out.
 #[derive(Default)]
-pub struct KeySet {
+pub(crate) struct KeySet {
     /// In their order.
-    pub keys: Vec<PublicKey>,
+    pub(crate) keys: Vec<PublicKey>,
     /// Reasons, for one log line.
-    pub skipped: Vec<&'static str>,
+    pub(crate) skipped: Vec<&'static str>,
 }
 
 impl KeySet {
@@ -132,7 +132,7 @@ impl KeySet {
     ///
     /// # Errors
     /// When it is no JWKS, or no key in it is usable.
-    pub fn parse(body: &[u8]) -> Result<Self, Unusable> {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Unusable> {
         if body.len() > JWKS_BYTES {
             return Err(Unusable("longer than 256 KiB"));
         }
@@ -154,14 +154,14 @@ impl KeySet {
 
     /// Whether a key has that `kid`.
     #[must_use]
-    pub fn has(&self, key_id: &str) -> bool {
+    pub(crate) fn has(&self, key_id: &str) -> bool {
         self.keys.iter().any(|key| key.id.as_deref() == Some(key_id))
     }
 
     /// The key that may have signed a text. Without a `kid` only a set with one fitting key
     /// answers: trying several would let a token choose (OpenID Connect Core §10.1).
     #[must_use]
-    pub fn select(&self, key_id: Option<&str>, algorithm: Algorithm) -> Option<&PublicKey> {
+    pub(crate) fn select(&self, key_id: Option<&str>, algorithm: Algorithm) -> Option<&PublicKey> {
         let mut fitting = self
             .keys
             .iter()

@@ -1,19 +1,19 @@
 //! JSON Web Signature, strictly: compact form only, asymmetric algorithms only, one algorithm per
 //! key (RFC 7515, 7517, 7518, 7519, 8037, 8725).
 
-pub mod claims;
-pub mod compact;
+pub(crate) mod claims;
+pub(crate) mod compact;
 mod der;
-pub mod jwk;
+pub(crate) mod jwk;
 mod roca;
-pub mod signature;
-pub mod verify;
+pub(crate) mod signature;
+pub(crate) mod verify;
 
 use crate::foundation::crypto::Hash;
 
 /// Signature algorithms that may be listed; `none` and `HS*` have no name here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Algorithm {
+pub(crate) enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     Rs256,
     /// RSASSA-PKCS1-v1_5 with SHA-384.
@@ -36,7 +36,7 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// All of them, as they are allowed by default.
-    pub const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Rs256,
         Self::Rs384,
         Self::Rs512,
@@ -50,7 +50,7 @@ impl Algorithm {
 
     /// The `alg` value (RFC 7518 §3.1, RFC 8037 §3.1).
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",
             Self::Rs384 => "RS384",
@@ -66,13 +66,13 @@ impl Algorithm {
 
     /// The algorithm of that exact name.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
     /// The hash that it signs (RFC 7518 §3, RFC 8032 §5.1).
     #[must_use]
-    pub const fn hash(self) -> Hash {
+    pub(crate) const fn hash(self) -> Hash {
         match self {
             Self::Rs256 | Self::Ps256 | Self::Es256 => Hash::Sha256,
             Self::Rs384 | Self::Ps384 | Self::Es384 => Hash::Sha384,
@@ -82,7 +82,7 @@ impl Algorithm {
 
     /// Whether it is an RSA algorithm.
     #[must_use]
-    pub const fn is_rsa(self) -> bool {
+    pub(crate) const fn is_rsa(self) -> bool {
         matches!(
             self,
             Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512

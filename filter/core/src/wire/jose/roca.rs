@@ -8,7 +8,7 @@ const PRIMES: [u32; 20] =
 /// Whether a big-endian modulus has the generator's mark; another one has it by chance once in
 /// about 2^27.
 #[must_use]
-pub fn is_suspect(modulus: &[u8]) -> bool {
+pub(crate) fn is_suspect(modulus: &[u8]) -> bool {
     PRIMES.iter().all(|prime| is_power_of_65537(residue(modulus, *prime), *prime))
 }
 

@@ -21,9 +21,11 @@ pub trait HostVerifier {
 }
 
 /// A host that offers nothing: everything is done in Rust.
+#[cfg(any(test, feature = "testing"))]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct InRust;
+pub(crate) struct InRust;
 
+#[cfg(any(test, feature = "testing"))]
 impl HostVerifier for InRust {
     fn verify(&self, _: Hash, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
         None
@@ -31,7 +33,7 @@ impl HostVerifier for InRust {
 }
 
 /// A public key whose parameters have been checked (RFC 8725 §3.4).
-pub struct Material {
+pub(crate) struct Material {
     key: Key,
     /// For the host; empty for keys that it does not take.
     spki: Vec<u8>,
@@ -47,7 +49,7 @@ enum Key {
 impl Material {
     /// An RSA key from big-endian modulus and exponent without leading zeros.
     #[must_use]
-    pub fn rsa(n: &[u8], e: &[u8]) -> Option<Self> {
+    pub(crate) fn rsa(n: &[u8], e: &[u8]) -> Option<Self> {
         let key = RSAPublicKey::from_components(n, e).ok()?;
         let key = PKey::from_rsa(key.as_ref().clone()).ok()?;
         Some(Self { key: Key::Rsa(Box::new(key)), spki: der::rsa_spki(n, e) })
@@ -55,7 +57,7 @@ impl Material {
 
     /// A point of P-256, its coordinates in 32 octets each.
     #[must_use]
-    pub fn p256(x: &[u8], y: &[u8]) -> Option<Self> {
+    pub(crate) fn p256(x: &[u8], y: &[u8]) -> Option<Self> {
         let point = der::uncompressed_point(x, y);
         let key = P256PublicKey::from_bytes(&point).ok()?;
         Some(Self { key: Key::P256(key), spki: der::ec_spki(der::P256, &point) })
@@ -63,7 +65,7 @@ impl Material {
 
     /// A point of P-384, its coordinates in 48 octets each.
     #[must_use]
-    pub fn p384(x: &[u8], y: &[u8]) -> Option<Self> {
+    pub(crate) fn p384(x: &[u8], y: &[u8]) -> Option<Self> {
         let point = der::uncompressed_point(x, y);
         let key = P384PublicKey::from_bytes(&point).ok()?;
         Some(Self { key: Key::P384(key), spki: der::ec_spki(der::P384, &point) })
@@ -71,14 +73,14 @@ impl Material {
 
     /// A point of Ed25519 (RFC 8032 §5.1.5).
     #[must_use]
-    pub fn ed25519(x: &[u8]) -> Option<Self> {
+    pub(crate) fn ed25519(x: &[u8]) -> Option<Self> {
         let key = Edwards25519PublicKey::from_bytes(x).ok()?;
         Some(Self { key: Key::Ed25519(key), spki: Vec::new() })
     }
 
     /// Whether an algorithm is for keys of this kind.
     #[must_use]
-    pub const fn fits(&self, algorithm: Algorithm) -> bool {
+    pub(crate) const fn fits(&self, algorithm: Algorithm) -> bool {
         match self.key {
             Key::Rsa(_) => algorithm.is_rsa(),
             Key::P256(_) => matches!(algorithm, Algorithm::Es256),
@@ -89,7 +91,7 @@ impl Material {
 
     /// Whether `signature`, as RFC 7518 §3 and RFC 8037 §3.1 write it, is over `text`.
     #[must_use]
-    pub fn verify(
+    pub(crate) fn verify(
         &self,
         algorithm: Algorithm,
         text: &[u8],

@@ -10,7 +10,7 @@ use crate::wire::jose::signature::HostVerifier;
 
 /// Why a token is not verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unverified {
+pub(crate) enum Unverified {
     /// No key of that `kid` is known: fetch the keys and look again.
     UnknownKey(String),
     /// It is refused.
@@ -25,13 +25,13 @@ impl From<Mismatch> for Unverified {
 
 /// What one issuer's signatures are checked with.
 #[derive(Clone, Copy)]
-pub struct Verifier<'a> {
+pub(crate) struct Verifier<'a> {
     /// The issuer's keys.
-    pub keys: &'a KeySet,
+    pub(crate) keys: &'a KeySet,
     /// The allow-list of algorithms (RFC 8725 §3.1).
-    pub allowed: &'a [Algorithm],
+    pub(crate) allowed: &'a [Algorithm],
     /// Who does the mathematics.
-    pub host: &'a dyn HostVerifier,
+    pub(crate) host: &'a dyn HostVerifier,
 }
 
 impl Verifier<'_> {
@@ -40,7 +40,7 @@ impl Verifier<'_> {
     /// # Errors
     /// See [`Unverified`]. Only a `kid` that nobody has leads to a fetch of keys: a token without
     /// one, or with an algorithm that its key is not for, is refused at once.
-    pub fn check(self, jws: &Jws<'_>) -> Result<(), Unverified> {
+    pub(crate) fn check(self, jws: &Jws<'_>) -> Result<(), Unverified> {
         let Self { keys, allowed, host } = self;
         let alg = serde_json::Value::from(jws.algorithm.name());
         if !allowed.contains(&jws.algorithm) {

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use libtest_mimic::Trial;
-use lictor_core::identity::role::Role;
+use lictor_core::Role;
 use serde_json::json;
 
 use super::{ABOUT, Scene, key};

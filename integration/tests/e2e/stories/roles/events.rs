@@ -4,7 +4,7 @@
 use std::process;
 
 use libtest_mimic::Trial;
-use lictor_core::identity::role::Role;
+use lictor_core::Role;
 use serde_json::{Value, json};
 
 use super::{ABOUT, by, key, keys};

@@ -5,11 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use libtest_mimic::Trial;
-use lictor_core::config::Config;
-use lictor_core::identity::role::Role;
-use lictor_core::prefect::operations::{Operation, roles_for};
-use lictor_core::wire::http::request::RequestView;
-use lictor_core::wire::http::target::Target;
+use lictor_core::testing::outside::{may, may_open};
+use lictor_core::{Config, Role};
 use lictor_integration::tools::PREFECT_VERSIONS;
 use serde_json::{Value, json};
 
@@ -146,15 +143,6 @@ fn listed(version: &'static str) {
     );
 }
 
-/// What the table says of a request with a body that asks for no secrets.
-fn may(method: &str, path: &str, role: Role, config: &Config) -> bool {
-    let headers = [(":method".to_owned(), method.as_bytes().to_vec())];
-    let target = Target::parse(path.as_bytes()).unwrap();
-    let operation = Operation::of(RequestView { headers: &headers }, &target, config);
-    let read = operation.hangs_on_body(&target).map(|known| known.with_body(Some(b"{}")));
-    roles_for(&read.unwrap_or(operation)).include(role)
-}
-
 fn config() -> Config {
     let settings = json!({
         "public_url": "https://a.example", "issuer": "https://b.example", "client_id": "c",
@@ -206,7 +194,7 @@ fn follow(version: &'static str) {
         for role in Role::ALL {
             let answer = line.ask(&request().header("x-api-key", key(role)));
             let seen = scene.recorder.take().heads;
-            if open || may(method, &path, role, &config) {
+            if open || may(role, method, &path, &config) {
                 assert_eq!((answer.status, seen.len()), (200, 1), "{} {operation}", role.name());
             } else {
                 assert_eq!((answer.status, seen.len()), (403, 0), "{} {operation}", role.name());
@@ -222,9 +210,8 @@ fn sockets() {
     for path in SOCKETS {
         let target = format!("/api{path}");
         for role in Role::ALL {
-            let needed = Operation::socket(path);
             let answer = scene.lane.gate.send(&scene.by(role, upgrade(&target)));
-            let wanted = if roles_for(&needed).include(role) { 101 } else { 403 };
+            let wanted = if may_open(role, path) { 101 } else { 403 };
             assert_eq!(answer.status, wanted, "{} {path}", role.name());
         }
         let session = upgrade(&target).header("cookie", "__Host-lictor=x");

@@ -2,7 +2,7 @@
 
 use crate::gate::decision::DataStep;
 
-use crate::tests::world::{API_KEY, AUTH_STRING, World};
+use super::{API_KEY, AUTH_STRING, World};
 
 /// What became of the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
