@@ -87,6 +87,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// All that is left, whatever its length.
+    #[must_use]
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
     /// Nothing may be left.
     #[must_use]
     pub(crate) const fn is_done(&self) -> bool {

@@ -8,11 +8,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::foundation::codec::{Reader, Writer};
-use crate::foundation::crypto;
 use crate::foundation::crypto::{Entropy, Key, derive, random, sha256, to_base64url};
 use crate::foundation::limits::CALLOUT_TIMEOUT;
 use crate::foundation::time::UnixTime;
-use crate::workers::{READ_LATER, SharedStore, Written};
+use crate::workers::record::{Record, Seal, Updated};
+use crate::workers::{READ_LATER, SharedStore};
 
 /// Records; answers are spread over them.
 const RECORDS: usize = 256;
@@ -22,8 +22,6 @@ const MOST: usize = 8;
 const LEASES: usize = 64;
 /// and bytes.
 const BYTES: usize = 64 * 1024;
-/// How often a write is tried again that met another one.
-const TRIES: usize = 16;
 /// How long one worker may keep the others from asking: a refresh, and userinfo after it.
 const LEASE: Duration = CALLOUT_TIMEOUT.saturating_mul(2).saturating_add(Duration::from_secs(1));
 
@@ -44,10 +42,7 @@ pub(crate) type Name = [u8; 16];
 
 /// See the module.
 pub(crate) struct Answers<T> {
-    key: Key,
-    prefix: String,
-    store: Rc<dyn SharedStore>,
-    entropy: Rc<RefCell<dyn Entropy>>,
+    records: Vec<Record>,
     /// This worker among the others.
     own: [u8; 8],
     what: PhantomData<T>,
@@ -62,12 +57,6 @@ pub(crate) enum Known<T> {
     Asking,
     /// The last answer.
     Done(T),
-}
-
-struct Record<T> {
-    version: Option<u32>,
-    /// Oldest first.
-    entries: Vec<Entry<T>>,
 }
 
 #[derive(Clone)]
@@ -93,30 +82,22 @@ impl<T: Answer> Answers<T> {
         let prefix = format!("lictor.answers.{}", to_base64url(&sha256(&key)));
         // Without randomness nothing can be sealed there, so it does not matter who this is.
         let own = random(&mut *entropy.borrow_mut()).unwrap_or_default();
-        let shared = Self { key, prefix, store, entropy, own, what: PhantomData };
-        for record in 0..RECORDS {
-            // Before there is any worker: from here on only one of several writes wins. What does not
-            // open is an empty record.
-            let name = format!("{}.{record}", shared.prefix);
-            if shared.store.read(&name).is_none() {
-                let _ = shared.store.write(&name, b"0", None);
-            }
-        }
-        shared
+        let record = |number| {
+            let (store, seal) = (Rc::clone(&store), Seal::Secret(Rc::clone(&entropy)));
+            Record::new(format!("{prefix}.{number}"), key, store, seal)
+        };
+        Self { records: (0..RECORDS).map(record).collect(), own, what: PhantomData }
     }
-
     /// The last answer, whoever is asking.
     #[must_use]
     pub(crate) fn kept(&self, id: &Name) -> Option<T> {
-        let record = self.read(&self.name(id));
-        record.entries.into_iter().find(|entry| entry.id == *id)?.kept
+        self.entry(id)?.kept
     }
 
     /// What is known.
     #[must_use]
     pub(crate) fn look(&self, id: &Name, now: UnixTime) -> Known<T> {
-        let record = self.read(&self.name(id));
-        match record.entries.into_iter().find(|entry| entry.id == *id) {
+        match self.entry(id) {
             Some(entry) if self.is_asked(&entry, now) => Known::Asking,
             Some(Entry { kept: Some(kept), .. }) => Known::Done(kept),
             _ => Known::Nothing,
@@ -172,18 +153,13 @@ impl<T: Answer> Answers<T> {
 
     /// Changes the entries of a record in which there is one of a name, unless the change declines.
     fn amend(&self, id: &Name, now: UnixTime, change: impl Fn(&mut Vec<Entry<T>>, usize) -> bool) {
-        let name = self.name(id);
-        for _ in 0..TRIES {
-            let mut record = self.read(&name);
-            let at = record.entries.iter().position(|entry| entry.id == *id);
-            if !at.is_some_and(|at| change(&mut record.entries, at)) {
-                return;
-            }
-            let Some(sealed) = self.seal(&name, record.entries, now) else { return };
-            if self.store.write(&name, &sealed, record.version) != Written::Conflict {
-                return;
-            }
-        }
+        let Some(record) = self.record(id) else { return };
+        // If it can't be written the lease ends by itself.
+        let _ = record.update(|content| {
+            let mut entries = entries_of(content);
+            let at = entries.iter().position(|entry| entry.id == *id)?;
+            change(&mut entries, at).then(|| content_of(entries, now))
+        });
     }
 
     /// This worker has asked and has nothing to tell: another one may ask. What says nothing takes no place
@@ -205,65 +181,61 @@ impl<T: Answer> Answers<T> {
         entry.by != self.own && is_leased(entry, now)
     }
 
-    /// Changes an entry, unless the change itself declines.
+    /// Changes an entry, unless the change itself declines. Where nobody knows who was faster it is taken for
+    /// done: better twice than never.
     fn change(&self, id: &Name, now: UnixTime, change: impl Fn(&mut Entry<T>) -> bool) -> bool {
-        let name = self.name(id);
-        for _ in 0..TRIES {
-            let mut record = self.read(&name);
-            let at = record.entries.iter().position(|entry| entry.id == *id);
-            let mut entry = match at {
-                Some(at) => record.entries.remove(at),
+        let Some(record) = self.record(id) else { return true };
+        let updated = record.update(|content| {
+            let mut entries = entries_of(content);
+            let mut entry = match entries.iter().position(|entry| entry.id == *id) {
+                Some(at) => entries.remove(at),
                 None => Entry { id: *id, leased: UnixTime::default(), by: [0; 8], kept: None },
             };
             if !change(&mut entry) {
-                return false;
+                return None;
             }
-            record.entries.push(entry);
-            let Some(sealed) = self.seal(&name, record.entries, now) else { return true };
-            match self.store.write(&name, &sealed, record.version) {
-                Written::Done | Written::NoStore => return true,
-                Written::Conflict => {}
-            }
-        }
-        // Nobody knows who was faster: better twice than never.
-        true
+            entries.push(entry);
+            Some(content_of(entries, now))
+        });
+        updated != Updated::Declined
     }
 
-    fn name(&self, id: &Name) -> String {
+    fn record(&self, id: &Name) -> Option<&Record> {
         let [first, ..] = *id;
-        format!("{}.{}", self.prefix, usize::from(first) % RECORDS)
+        self.records.get(usize::from(first) % RECORDS)
     }
 
-    fn read(&self, name: &str) -> Record<T> {
-        let stored = self.store.read(name);
-        let version = stored.as_ref().and_then(|stored| stored.version);
-        // What does not open is nobody's.
-        let plain = stored.and_then(|s| crypto::open(&self.key, name.as_bytes(), &s.value));
-        let entries = plain.and_then(|plain| decode(&plain)).unwrap_or_default();
-        Record { version, entries }
+    fn entry(&self, id: &Name) -> Option<Entry<T>> {
+        let entries = entries_of(self.record(id)?.read().content);
+        entries.into_iter().find(|entry| entry.id == *id)
     }
+}
 
-    fn seal(&self, name: &str, mut entries: Vec<Entry<T>>, now: UnixTime) -> Option<Vec<u8>> {
-        // The oldest result goes first, the one that was just written never. A lease without a result is
-        // small, and somebody counts on it; whoever holds it has the result of before.
-        while entries.iter().filter(|entry| entry.kept.is_some()).count() > MOST {
-            let others = entries.len().saturating_sub(1);
-            let oldest = |entry: &Entry<T>| entry.kept.is_some() && !is_leased(entry, now);
-            if let Some(at) = entries.iter().take(others).position(oldest) {
-                entries.remove(at);
-            } else if let Some(leased) = entries.iter_mut().find(|entry| entry.kept.is_some()) {
-                leased.kept = None;
-            }
+/// The entries of a record, oldest first. What can't be read is empty.
+fn entries_of<T: Answer>(content: Option<Vec<u8>>) -> Vec<Entry<T>> {
+    content.and_then(|content| decode(&content)).unwrap_or_default()
+}
+
+/// The content of a record, within its bounds. The oldest result goes first, the one that was just written
+/// never. A lease without a result is small, and somebody counts on it; whoever holds it has the result of
+/// before.
+fn content_of<T: Answer>(mut entries: Vec<Entry<T>>, now: UnixTime) -> Vec<u8> {
+    while entries.iter().filter(|entry| entry.kept.is_some()).count() > MOST {
+        let others = entries.len().saturating_sub(1);
+        let oldest = |entry: &Entry<T>| entry.kept.is_some() && !is_leased(entry, now);
+        if let Some(at) = entries.iter().take(others).position(oldest) {
+            entries.remove(at);
+        } else if let Some(leased) = entries.iter_mut().find(|entry| entry.kept.is_some()) {
+            leased.kept = None;
         }
-        let surplus = entries.len().saturating_sub(LEASES);
-        entries.drain(..surplus);
-        let mut texts: Vec<Vec<u8>> = entries.iter().map(encode).collect();
-        while texts.len() > 1 && texts.iter().map(Vec::len).sum::<usize>() > BYTES {
-            texts.remove(0);
-        }
-        let entropy = &mut *self.entropy.borrow_mut();
-        crypto::seal(&self.key, name.as_bytes(), &texts.concat(), entropy).ok()
     }
+    let surplus = entries.len().saturating_sub(LEASES);
+    entries.drain(..surplus);
+    let mut texts: Vec<Vec<u8>> = entries.iter().map(encode).collect();
+    while texts.len() > 1 && texts.iter().map(Vec::len).sum::<usize>() > BYTES {
+        texts.remove(0);
+    }
+    texts.concat()
 }
 
 fn is_leased<T>(entry: &Entry<T>, now: UnixTime) -> bool {
@@ -297,14 +269,12 @@ fn decode<T: Answer>(plain: &[u8]) -> Option<Vec<Entry<T>>> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
-    use crate::foundation::crypto::NoEntropy;
-    use crate::workers::Stored;
+    use crate::testing::Repeatable;
+    use crate::testing::store::MemoryStore;
 
     #[derive(Clone, Debug, PartialEq, Eq)]
     struct Told(UnixTime);
@@ -328,29 +298,13 @@ mod tests {
         }
     }
 
-    #[derive(Default)]
-    struct Memory(RefCell<HashMap<String, Vec<u8>>>);
-
-    impl SharedStore for Memory {
-        fn read(&self, name: &str) -> Option<Stored> {
-            let value = self.0.borrow().get(name).cloned()?;
-            Some(Stored { value, version: None })
-        }
-
-        fn write(&self, name: &str, value: &[u8], _: Option<u32>) -> Written {
-            self.0.borrow_mut().insert(name.to_owned(), value.to_vec());
-            Written::Done
-        }
+    fn answers(store: &Rc<dyn SharedStore>, seed: u64) -> Answers<Told> {
+        let entropy = Rc::new(RefCell::new(Repeatable::seeded(seed)));
+        Answers::new("test", &[1; 32], Rc::clone(store), entropy)
     }
 
-    struct Counter(u64);
-
-    impl Entropy for Counter {
-        fn fill(&mut self, buffer: &mut [u8]) -> Result<(), NoEntropy> {
-            self.0 = self.0.wrapping_add(1);
-            buffer.iter_mut().zip(self.0.to_be_bytes().iter().cycle()).for_each(|(b, n)| *b = *n);
-            Ok(())
-        }
+    fn store() -> Rc<dyn SharedStore> {
+        Rc::new(MemoryStore::default())
     }
 
     fn name(number: u8) -> Name {
@@ -362,9 +316,7 @@ mod tests {
 
     #[test]
     fn attempts_that_come_to_nothing_push_no_answer_out() {
-        let store: Rc<dyn SharedStore> = Rc::new(Memory::default());
-        let entropy = || Rc::new(RefCell::new(Counter(0)));
-        let answers = Answers::<Told>::new("test", &[1; 32], Rc::clone(&store), entropy());
+        let answers = answers(&store(), 0);
         let now = UnixTime::from_secs(1000);
         assert!(answers.lease(&name(0), now));
         answers.publish(&name(0), Told(now));
@@ -377,12 +329,8 @@ mod tests {
 
     #[test]
     fn what_was_told_meanwhile_is_not_asked_for_again() {
-        let store: Rc<dyn SharedStore> = Rc::new(Memory::default());
-        let worker = |seed| {
-            let entropy = Rc::new(RefCell::new(Counter(seed)));
-            Answers::<Told>::new("test", &[1; 32], Rc::clone(&store), entropy)
-        };
-        let (first, second) = (worker(0), worker(99));
+        let store = store();
+        let (first, second) = (answers(&store, 0), answers(&store, 99));
         let now = UnixTime::from_secs(1000);
         assert!(first.lease_unless(&name(0), now, |_| true));
         assert!(!second.lease_unless(&name(0), now, |_| true), "the first one is asking");
@@ -393,9 +341,7 @@ mod tests {
 
     #[test]
     fn an_answer_from_the_future_does_not_stand() {
-        let store: Rc<dyn SharedStore> = Rc::new(Memory::default());
-        let entropy = Rc::new(RefCell::new(Counter(0)));
-        let answers = Answers::<Told>::new("test", &[1; 32], store, entropy);
+        let answers = answers(&store(), 0);
         let (now, later) = (UnixTime::from_secs(1000), UnixTime::from_secs(1600));
         answers.publish(&name(0), Told(later));
         assert_eq!(answers.publish(&name(0), Told(now)), Told(now));

@@ -4,9 +4,11 @@
 use core::time::Duration;
 use std::rc::Rc;
 
-use crate::foundation::crypto::{Key, mac, sha256, to_base64url};
+use crate::foundation::codec::{Reader, Writer};
+use crate::foundation::crypto::{Key, derive, sha256, to_base64url};
 use crate::foundation::limits::{CALLOUT_TIMEOUT, LEEWAY};
 use crate::foundation::time::UnixTime;
+use crate::workers::record::{Record, Seal};
 use crate::workers::{READ_LATER, SharedStore, Written};
 
 /// A document that is older counts no more, whoever has it (invariant I8).
@@ -22,12 +24,10 @@ const LEASE: Duration = CALLOUT_TIMEOUT.saturating_add(RETRY);
 
 /// See the module.
 pub(crate) struct Document {
-    name: String,
-    key: Key,
-    store: Rc<dyn SharedStore>,
+    record: Record,
     refresh: Duration,
     /// The record as this worker saw it last; the record itself when the host has no store.
-    seen: Record,
+    seen: State,
     /// Which version of it that was.
     version: Option<u32>,
     loaded: UnixTime,
@@ -60,7 +60,7 @@ pub(crate) enum Fresher {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Record {
+struct State {
     loaded: UnixTime,
     failed: UnixTime,
     forced: UnixTime,
@@ -78,24 +78,17 @@ impl Document {
         store: Rc<dyn SharedStore>,
     ) -> Self {
         let name = format!("lictor.document.{}", to_base64url(&sha256(what.as_bytes())));
-        let document = Self {
-            key: crate::foundation::crypto::derive(master, "shared documents"),
-            name,
-            store,
+        let key = derive(master, "shared documents");
+        Self {
+            record: Record::new(name, key, store, Seal::Readable),
             refresh,
-            seen: Record::default(),
+            seen: State::default(),
             version: None,
             loaded: UnixTime::default(),
             failed: UnixTime::default(),
             due: UnixTime::default(),
             fetching: false,
-        };
-        // The first configuration of a process is read before there is any worker: from here on
-        // there is a version, and only one of several can take the lease.
-        if document.store.read(&document.name).is_none() {
-            let _ = document.store.write(&document.name, &document.seal(&Record::default()), None);
         }
-        document
     }
 
     /// How long there is nothing to do.
@@ -134,7 +127,7 @@ impl Document {
             self.due = now.plus(LOOK_AGAIN);
             return Step::Rest;
         }
-        if self.put(Record { leased: now.plus(LEASE), ..self.seen.clone() }) == Written::Conflict {
+        if self.put(State { leased: now.plus(LEASE), ..self.seen.clone() }) == Written::Conflict {
             self.due = now.plus(LOOK_AGAIN);
             return Step::Rest;
         }
@@ -157,21 +150,21 @@ impl Document {
     pub(crate) fn finish(&mut self, body: Option<&[u8]>, now: UnixTime) {
         self.fetching = false;
         self.look();
-        let record = self.seen.clone();
-        let record = match body {
+        let state = self.seen.clone();
+        let state = match body {
             Some(body) => {
                 self.loaded = now;
                 self.due = now.plus(self.refresh);
-                Record { loaded: now, leased: UnixTime::default(), body: body.to_vec(), ..record }
+                State { loaded: now, leased: UnixTime::default(), body: body.to_vec(), ..state }
             }
             None => {
                 self.due = now.plus(RETRY);
                 self.failed = now;
-                Record { failed: now, leased: now.plus(RETRY), ..record }
+                State { failed: now, leased: now.plus(RETRY), ..state }
             }
         };
         // Whoever was faster has a record that is as good.
-        let _ = self.put(record);
+        let _ = self.put(state);
     }
 
     /// What was taken can't be used here: this worker fetches for itself.
@@ -199,7 +192,7 @@ impl Document {
             return Fresher::TooSoon;
         }
         // On a conflict another worker has just asked for the same.
-        let _ = self.put(Record { forced: now, ..self.seen.clone() });
+        let _ = self.put(State { forced: now, ..self.seen.clone() });
         self.due = now;
         Fresher::Wait
     }
@@ -213,50 +206,39 @@ impl Document {
 
     /// Reads the record, if it has changed.
     fn look(&mut self) {
-        let Some(stored) = self.store.read(&self.name) else { return };
-        if stored.version.is_none() || stored.version != self.version {
-            self.seen = self.open(&stored.value).unwrap_or_default();
-            self.version = stored.version;
+        if let Some(read) = self.record.read_unless(self.version) {
+            self.seen = read.content.and_then(|content| decode(&content)).unwrap_or_default();
+            self.version = read.version;
         }
     }
 
-    fn put(&mut self, record: Record) -> Written {
-        let written = self.store.write(&self.name, &self.seal(&record), self.version);
+    fn put(&mut self, state: State) -> Written {
+        let written = self.record.write(&encode(&state), self.version);
         if written != Written::Conflict {
-            self.seen = record;
+            self.seen = state;
         }
         // Whatever the store made of it, its version is another one now.
         self.version = None;
         written
     }
+}
 
-    /// Times, body, and in front of them a code that only holders of the key can make.
-    fn seal(&self, record: &Record) -> Vec<u8> {
-        let times = [record.loaded, record.failed, record.forced, record.leased];
-        let times: Vec<u8> = times.iter().flat_map(|time| time.millis().to_be_bytes()).collect();
-        let content = [times.as_slice(), &record.body].concat();
-        [mac(&self.key, &self.name, &content).as_slice(), &content].concat()
-    }
+fn encode(state: &State) -> Vec<u8> {
+    let times = [state.loaded, state.failed, state.forced, state.leased];
+    let times = times.iter().fold(Writer::default(), |text, time| text.number(time.millis()));
+    times.raw(&state.body).finish()
+}
 
-    fn open(&self, sealed: &[u8]) -> Option<Record> {
-        let (code, content) = sealed.split_first_chunk::<32>()?;
-        if !crate::foundation::crypto::constant_time_eq(code, &mac(&self.key, &self.name, content))
-        {
-            return None;
-        }
-        let (times, body) = content.split_first_chunk::<32>()?;
-        let time = |at: usize| {
-            let bytes = times.get(at..)?.first_chunk::<8>()?;
-            Some(UnixTime::from_millis(u64::from_be_bytes(*bytes)))
-        };
-        let (loaded, failed, forced, leased) = (time(0)?, time(8)?, time(16)?, time(24)?);
-        Some(Record { loaded, failed, forced, leased, body: body.to_vec() })
-    }
+fn decode(content: &[u8]) -> Option<State> {
+    let mut fields = Reader::new(content);
+    let mut time = || fields.number().map(UnixTime::from_millis);
+    let (loaded, failed, forced, leased) = (time()?, time()?, time()?, time()?);
+    Some(State { loaded, failed, forced, leased, body: fields.rest().to_vec() })
 }
 
 /// Whether another worker is fetching. A lease that ends later than any can is none: the clock went
 /// back.
-fn is_leased(record: &Record, now: UnixTime) -> bool {
+fn is_leased(state: &State, now: UnixTime) -> bool {
     // A lease that ends later than any could means that the clock went back.
-    now < record.leased && record.leased <= now.plus(LEASE.saturating_add(READ_LATER))
+    now < state.leased && state.leased <= now.plus(LEASE.saturating_add(READ_LATER))
 }

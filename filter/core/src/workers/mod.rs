@@ -4,6 +4,7 @@
 pub(crate) mod answers;
 pub(crate) mod document;
 pub(crate) mod marks;
+pub(crate) mod record;
 
 use core::time::Duration;
 

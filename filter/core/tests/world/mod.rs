@@ -56,6 +56,12 @@ pub const COOKIE_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 #[derive(Clone, Default)]
 pub struct Repeatable(u64);
 
+impl Repeatable {
+    pub fn seeded(seed: u64) -> Self {
+        Self(seed)
+    }
+}
+
 impl Entropy for Repeatable {
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), NoEntropy> {
         for chunk in buffer.chunks_mut(32) {
