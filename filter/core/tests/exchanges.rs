@@ -1,5 +1,7 @@
 //! Client credentials in Basic: exchanged at the provider, remembered, renewed, ended.
 
+use crate::foundation::id::{CredentialId, Id as _};
+use crate::site::Call;
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -221,7 +223,7 @@ fn a_renewal_is_sent_while_guesses_fill_the_budget() {
         drop(world.begin(&asks(&format!("guess-{number}:x"))));
     }
     let in_flight: Vec<_> = core::iter::from_fn(|| world.poll())
-        .filter(|(call, _)| matches!(call, SiteCall::Exchange(_)))
+        .filter(|(call, _)| matches!(call, SiteCall(Call::ClientGrant(_))))
         .collect();
     assert_eq!(in_flight.len(), 32);
     let (gate, outcome) = world.begin(&asks(PAIR));
@@ -409,7 +411,11 @@ fn a_socket_ends_when_its_credentials_do() {
 fn an_answer_to_nobody_is_dropped() {
     let mut world = World::new();
     let reply = CalloutReply::Answer { status: 200, encoded: false, body: b"{}" };
-    world.site.on_callout(SiteCall::Exchange([7; 16]), reply, world.now);
+    world.site.on_callout(
+        SiteCall(Call::ClientGrant(CredentialId::from_bytes([7; 16]))),
+        reply,
+        world.now,
+    );
     assert_eq!(status(&mut world, PAIR), 200);
 }
 

@@ -1,5 +1,7 @@
 //! What a review of the machines' ways found: each of these failed before.
 
+use crate::foundation::id::{Id as _, SessionId};
+use crate::site::Call;
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -469,7 +471,7 @@ fn counters_come_back() {
             }
         }
         let calls: Vec<_> = core::iter::from_fn(|| world.poll())
-            .filter(|(c, _)| matches!(c, SiteCall::Exchange(_)))
+            .filter(|(c, _)| matches!(c, SiteCall(Call::ClientGrant(_))))
             .collect();
         assert_eq!(calls.len(), 32, "round {round}");
         for (at, (call, callout)) in calls.into_iter().enumerate() {
@@ -583,7 +585,7 @@ fn sign_outs_of_others_end_nobody_s_personal_token() {
         for _ in 0..200 {
             id += 1;
             let now = world.now;
-            world.site.sign_out(id.to_be_bytes(), now);
+            world.site.sign_out(SessionId::from_bytes(id.to_be_bytes()), now);
         }
         world.work();
         assert_eq!(status(&mut world, &pair), 200, "day {day}");
@@ -600,7 +602,7 @@ fn who_was_given_up_is_not_queued_for_nobody() {
         guesses.push((world.begin(&headers).0, headers));
     }
     let calls: Vec<_> = core::iter::from_fn(|| world.poll())
-        .filter(|(c, _)| matches!(c, SiteCall::Exchange(_)))
+        .filter(|(c, _)| matches!(c, SiteCall(Call::ClientGrant(_))))
         .collect();
     assert_eq!(calls.len(), 32);
     world.pass(6);
@@ -619,7 +621,7 @@ fn who_was_given_up_is_not_queued_for_nobody() {
         world.site.on_callout(call, CalloutReply::NotSent, now);
     }
     let sent = core::iter::from_fn(|| world.poll())
-        .filter(|(c, _)| matches!(c, SiteCall::Exchange(_)))
+        .filter(|(c, _)| matches!(c, SiteCall(Call::ClientGrant(_))))
         .count();
     assert_eq!(sent, 0, "exchanges for requests that were answered with 503");
 }

@@ -38,6 +38,7 @@ mod scenarios;
 mod session_regressions;
 mod shared_refreshes;
 mod sign_out;
+mod single_flight;
 mod userinfo;
 mod verified;
 mod workers;

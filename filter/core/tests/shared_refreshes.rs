@@ -57,7 +57,7 @@ fn burst(world: &mut World, browser: &Browser, count: usize) -> Vec<(Gate, Heade
 /// Everything due but what the provider is asked about sessions, which is given back.
 fn next_refresh(world: &mut World) -> (crate::site::SiteCall, crate::provider::callout::Callout) {
     let call = world.poll().expect("a call");
-    assert!(matches!(call.0, crate::site::SiteCall::Refresh(_)), "{:?}", call.0);
+    assert!(matches!(call.0, crate::site::SiteCall(crate::site::Call::Refresh(_))), "{:?}", call.0);
     call
 }
 

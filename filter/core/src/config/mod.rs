@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::foundation::crypto::Key;
+use crate::foundation::id::{IssuerId, TokenId};
 use crate::foundation::secret::Secret;
 use crate::foundation::time::UnixTime;
 use crate::identity::claims_to_role::Roles;
@@ -68,7 +69,7 @@ pub struct Config {
 }
 
 /// Place of the login's issuer in [`Config::issuers`].
-pub(crate) const LOGIN: usize = 0;
+pub(crate) const LOGIN: IssuerId = IssuerId(0);
 
 /// See [`Config::issuers`].
 #[derive(Debug)]
@@ -196,7 +197,7 @@ pub(crate) struct PersonalTokens {
     /// What it may do at most.
     pub(crate) role: Role,
     /// Those that count no more, by their identity.
-    pub(crate) revoked: Vec<[u8; 16]>,
+    pub(crate) revoked: Vec<TokenId>,
 }
 
 /// A text in which one `*` may stand for any text.
@@ -312,10 +313,16 @@ impl Config {
         self.secrets.cookie_keys.first().copied().unwrap_or_default()
     }
 
+    /// An issuer of whose tokens some are accepted.
+    #[must_use]
+    pub(crate) fn issuer(&self, id: IssuerId) -> Option<&Issuer> {
+        self.issuers.get(id.0)
+    }
+
     /// Audiences that we trust beside the login's client.
     #[must_use]
     pub(crate) fn audiences(&self) -> &[String] {
-        self.issuers.get(LOGIN).map(|issuer| issuer.audiences.as_slice()).unwrap_or_default()
+        self.issuer(LOGIN).map(|issuer| issuer.audiences.as_slice()).unwrap_or_default()
     }
 
     /// An absolute URL of ours for a path that has been checked.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use crate::config::{Config, Issuer, LOGIN, Profile};
+use crate::foundation::id::IssuerId;
 use crate::foundation::limits;
 use crate::foundation::time::UnixTime;
 use crate::identity::claims_to_role::{at, role_of};
@@ -33,7 +34,7 @@ impl From<Mismatch> for Refusal {
 pub(crate) struct Claimed<'a> {
     token: Compact<'a>,
     /// Place of the issuer in [`Config::issuers`].
-    pub(crate) issuer: usize,
+    pub(crate) issuer: IssuerId,
 }
 
 /// Reads a token, and finds out whose it says to be. Before any key is looked for: a token of
@@ -52,7 +53,7 @@ pub(crate) fn read<'a>(token: &'a [u8], config: &Config) -> Result<Claimed<'a>, 
         let known: Vec<&str> = config.issuers.iter().map(|known| known.issuer.as_str()).collect();
         Mismatch::new("iss", token.claims.get("iss"), known.join(" or "))
     })?;
-    Ok(Claimed { token, issuer })
+    Ok(Claimed { token, issuer: IssuerId(issuer) })
 }
 
 /// A token that counts.
@@ -87,7 +88,7 @@ impl Claimed<'_> {
         config: &Config,
         now: UnixTime,
     ) -> Result<Judged, Unverified> {
-        let Some(issuer) = config.issuers.get(self.issuer) else {
+        let Some(issuer) = config.issuer(self.issuer) else {
             return Err(Mismatch::new("iss", None, "a known issuer").into());
         };
         verifier.check(&self.token.jws)?;

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use crate::config::{Config, LOGIN};
 use crate::credential::bearer;
 use crate::foundation::codec::{Reader, Writer};
+use crate::foundation::id::CredentialId;
 use crate::foundation::limits::LEEWAY;
 use crate::foundation::secret::Secret;
 use crate::foundation::time::UnixTime;
@@ -20,11 +21,11 @@ use crate::refusal::{Reason, Refusal};
 use crate::wire::jose::claims::Mismatch;
 use crate::wire::jose::verify::{Unverified, Verifier};
 use crate::wire::peer::NoPeer;
-use crate::workers::answers::{Answer, Name};
+use crate::workers::answers::Answer;
 
 /// What the provider said of credentials that are good.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Exchanged {
+pub(crate) struct Grant {
     client: String,
     role: Option<Role>,
     /// When it said so.
@@ -35,7 +36,7 @@ pub(crate) struct Exchanged {
 
 /// What an answer that was given once is worth now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Validity {
     /// It counts.
     Fresh,
     /// It counts, and its token ends soon: time to ask again.
@@ -46,22 +47,22 @@ pub(crate) enum Standing {
     Over,
 }
 
-impl Exchanged {
+impl Grant {
     /// What it is worth now. How long it may outlive a change at the provider is `recheck`'s to say, how
     /// long it goes on without the provider `grace`'s; never longer than the token.
     #[must_use]
-    pub(crate) fn standing(&self, recheck: Duration, grace: Duration, now: UnixTime) -> Standing {
+    pub(crate) fn validity(&self, recheck: Duration, grace: Duration, now: UnixTime) -> Validity {
         if now >= self.end || now.is_over(self.at, recheck.saturating_add(grace)) {
-            return Standing::Over;
+            return Validity::Over;
         }
         if now.is_over(self.at, recheck) {
-            return Standing::Due;
+            return Validity::Due;
         }
         let life = self.end.since(self.at);
         // A token that ends before it must be rechecked: at its end as the provider writes it, while it
         // still counts for the leeway.
         let lead = Duration::from_secs(LEEWAY).min(life.checked_div(2).unwrap_or_default());
-        if self.end.since(now) <= lead { Standing::Aging } else { Standing::Fresh }
+        if self.end.since(now) <= lead { Validity::Aging } else { Validity::Fresh }
     }
 
     /// When its token ends.
@@ -72,10 +73,10 @@ impl Exchanged {
 
     /// Whom it proves; until it must be looked at again.
     #[must_use]
-    pub(crate) fn identity(&self, name: Name, recheck: Duration) -> Identity {
+    pub(crate) fn identity(&self, id: CredentialId, recheck: Duration) -> Identity {
         let principal = Principal::machine("client", &self.client, Method::ClientCredentials);
         let until = self.end.min(self.at.plus(recheck));
-        let hold = Hold::Exchanged(name);
+        let hold = Hold::Exchanged(id);
         Identity { principal: Rc::new(principal), role: self.role, until: Some(until), hold }
     }
 }
@@ -84,7 +85,7 @@ impl Exchanged {
 #[derive(Debug)]
 pub(crate) enum Verdict {
     /// They are good.
-    Good(Exchanged),
+    Good(Grant),
     /// They are not, or the token that they give is of no use here.
     Refused(Refusal),
     /// No verdict.
@@ -110,8 +111,6 @@ pub(crate) fn judge(
 ) -> Verdict {
     let no_verdict =
         |seen: String, silent, unknown_key| Verdict::None { seen, silent, unknown_key };
-    let silent =
-        matches!(reply, CalloutReply::NotSent | CalloutReply::Answer { status: 502..=504, .. });
     let access = match token_endpoint::read(reply) {
         Ok(tokens) => tokens.access,
         Err(NoTokens::InvalidGrant | NoTokens::InvalidClient(_)) => {
@@ -122,12 +121,13 @@ pub(crate) fn judge(
             );
         }
         Err(NoTokens::OurFault(seen) | NoTokens::Unavailable(seen)) => {
-            return no_verdict(seen, silent, false);
+            return no_verdict(seen, false, false);
         }
+        Err(NoTokens::NoAnswer(seen)) => return no_verdict(seen, true, false),
     };
     let Some(verifier) = verifier else { return no_verdict("no keys".to_owned(), false, true) };
     match verify(client, &access, verifier, config, now) {
-        Ok(exchanged) => Verdict::Good(exchanged),
+        Ok(grant) => Verdict::Good(grant),
         Err(Unverified::UnknownKey(kid)) => no_verdict(
             format!("unknown key {}", crate::foundation::log_text::shown(&kid)),
             false,
@@ -149,7 +149,7 @@ fn verify(
     verifier: Verifier<'_>,
     config: &Config,
     now: UnixTime,
-) -> Result<Exchanged, Unverified> {
+) -> Result<Grant, Unverified> {
     let claimed = bearer::read(access.expose(), config)?;
     if claimed.issuer != LOGIN {
         return Err(Mismatch::new("iss", None, "the issuer that was asked").into());
@@ -161,10 +161,10 @@ fn verify(
     }
     let Identity { role, until, .. } = judged.identity;
     let end = until.unwrap_or(now);
-    Ok(Exchanged { client: client.to_owned(), role, at: now, end })
+    Ok(Grant { client: client.to_owned(), role, at: now, end })
 }
 
-impl Answer for Exchanged {
+impl Answer for Grant {
     fn encode(&self) -> Vec<u8> {
         Writer::default()
             .number(self.at.millis())
@@ -202,40 +202,40 @@ mod tests {
 
     use super::*;
 
-    fn exchanged(life: u64) -> Exchanged {
+    fn grant(life: u64) -> Grant {
         let at = UnixTime::from_secs(1000);
         let end = UnixTime::from_secs(1000 + life);
-        Exchanged { client: "etl".into(), role: Some(Role::Worker), at, end }
+        Grant { client: "etl".into(), role: Some(Role::Worker), at, end }
     }
 
     #[test]
-    fn standing_is_exact_at_its_edges() {
-        use Standing::{Aging, Due, Fresh, Over};
-        let standing = |life, millis| {
+    fn validity_is_exact_at_its_edges() {
+        use Validity::{Aging, Due, Fresh, Over};
+        let validity = |life, millis| {
             let (recheck, grace) = (Duration::from_secs(300), Duration::from_secs(3600));
-            exchanged(life).standing(recheck, grace, UnixTime::from_millis(millis))
+            grant(life).validity(recheck, grace, UnixTime::from_millis(millis))
         };
         // A token that lives longer than recheck: asked about once in a recheck.
-        assert_eq!(standing(10_000, 1_299_999), Fresh);
-        assert_eq!(standing(10_000, 1_300_000), Due);
-        assert_eq!(standing(10_000, 4_899_999), Due);
-        assert_eq!(standing(10_000, 4_900_000), Over);
+        assert_eq!(validity(10_000, 1_299_999), Fresh);
+        assert_eq!(validity(10_000, 1_300_000), Due);
+        assert_eq!(validity(10_000, 4_899_999), Due);
+        assert_eq!(validity(10_000, 4_900_000), Over);
         // A short one: asked about a minute before its end, at the middle if that is later.
-        assert_eq!(standing(200, 1_139_999), Fresh);
-        assert_eq!(standing(200, 1_140_000), Aging);
-        assert_eq!(standing(200, 1_199_999), Aging);
-        assert_eq!(standing(200, 1_200_000), Over);
-        assert_eq!(standing(20, 1_009_999), Fresh);
-        assert_eq!(standing(20, 1_010_000), Aging);
+        assert_eq!(validity(200, 1_139_999), Fresh);
+        assert_eq!(validity(200, 1_140_000), Aging);
+        assert_eq!(validity(200, 1_199_999), Aging);
+        assert_eq!(validity(200, 1_200_000), Over);
+        assert_eq!(validity(20, 1_009_999), Fresh);
+        assert_eq!(validity(20, 1_010_000), Aging);
         // A clock that goes back.
-        assert_eq!(standing(10_000, 900_000), Over);
+        assert_eq!(validity(10_000, 900_000), Over);
     }
 
     #[test]
     fn what_is_encoded_decodes_and_nothing_else_does() {
-        let bytes = exchanged(60).encode();
-        assert_eq!(Exchanged::decode(&bytes), Some(exchanged(60)));
-        assert!((0..bytes.len()).all(|length| Exchanged::decode(&bytes[..length]).is_none()));
-        assert_eq!(Exchanged::decode(&[bytes.as_slice(), &[0]].concat()), None);
+        let bytes = grant(60).encode();
+        assert_eq!(Grant::decode(&bytes), Some(grant(60)));
+        assert!((0..bytes.len()).all(|length| Grant::decode(&bytes[..length]).is_none()));
+        assert_eq!(Grant::decode(&[bytes.as_slice(), &[0]].concat()), None);
     }
 }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use crate::config::{Config, PersonalTokens as Settings};
 use crate::foundation::codec::{Reader, Writer};
 use crate::foundation::crypto::{Entropy, NoEntropy, random};
+use crate::foundation::id::{Id, TokenId};
 use crate::foundation::limits::FRESH_LOGIN;
 use crate::foundation::log_text::shown;
 use crate::foundation::secret::Secret;
@@ -51,7 +52,7 @@ pub(crate) fn make(
     entropy: &mut dyn Entropy,
 ) -> Result<PersonalToken, NoEntropy> {
     Ok(PersonalToken {
-        id: random(entropy)?,
+        id: TokenId::from_bytes(random(entropy)?),
         subject: session.subject.clone(),
         name: session.name.clone(),
         email: session.email.clone(),
@@ -180,7 +181,7 @@ impl PersonalTokens {
         now: UnixTime,
         entropy: &mut dyn Entropy,
     ) -> Result<String, NoEntropy> {
-        let plain = Writer::default().raw(&session.id).number(now.millis()).finish();
+        let plain = Writer::default().raw(&session.id.bytes()).number(now.millis()).finish();
         self.asked.seal(page, &plain, entropy)
     }
 
@@ -196,7 +197,7 @@ impl PersonalTokens {
         let Some(opened) = self.asked.open(page, text.as_bytes()) else { return false };
         let mut fields = Reader::new(&opened.plain);
         let mut read = || Some((fields.raw::<16>()?, UnixTime::from_millis(fields.number()?)));
-        read().is_some_and(|(id, at)| id == session.id && !now.is_over(at, FRESH_LOGIN))
+        read().is_some_and(|(id, at)| id == session.id.bytes() && !now.is_over(at, FRESH_LOGIN))
     }
 
     /// The text of a code.

@@ -4,6 +4,7 @@
 use core::time::Duration;
 
 use crate::foundation::cache::Remembered;
+use crate::foundation::id::IssuerId;
 use crate::foundation::limits::{LEEWAY, VERIFIED};
 use crate::foundation::time::UnixTime;
 use crate::identity::principal::Identity;
@@ -24,7 +25,7 @@ pub(crate) struct Entry {
     /// Whom it proves.
     pub(crate) identity: Identity,
     /// Place of its issuer in the configuration.
-    pub(crate) issuer: usize,
+    pub(crate) issuer: IssuerId,
     /// Which set of keys verified it.
     pub(crate) keys: u64,
     /// Not before (the later of `nbf` and `iat`): a clock that goes back gives nothing back.

@@ -9,6 +9,7 @@ use crate::credential::kind::Kind;
 use crate::credential::personal_token::PersonalTokens;
 use crate::credential::verified::{Entry, Verified};
 use crate::credential::{api_key, bearer};
+use crate::foundation::id::IssuerId;
 use crate::foundation::limits::{CLIENT_ID, CLIENT_SECRET};
 use crate::foundation::secret::{Lent, Secret};
 use crate::foundation::time::UnixTime;
@@ -63,7 +64,7 @@ pub(crate) enum Unproved {
     /// The token is of an issuer of ours, its key is not known.
     UnknownKey {
         /// Place of the issuer in [`Config::issuers`].
-        issuer: usize,
+        issuer: IssuerId,
         /// The `kid`, as it may be shown.
         kid: String,
     },

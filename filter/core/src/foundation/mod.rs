@@ -6,6 +6,7 @@ pub(crate) mod cache;
 pub(crate) mod codec;
 pub(crate) mod crypto;
 pub(crate) mod hex;
+pub(crate) mod id;
 pub(crate) mod json;
 pub(crate) mod limits;
 pub(crate) mod log_text;

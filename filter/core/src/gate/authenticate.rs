@@ -9,6 +9,7 @@ use super::{Cx, Gate};
 use crate::config::Config;
 use crate::credential::certificate;
 use crate::credential::verify::Unproved;
+use crate::foundation::id::IssuerId;
 use crate::foundation::time::UnixTime;
 use crate::identity::credential_ref::Hold;
 use crate::identity::principal::{Identity, Method, Principal};
@@ -86,7 +87,7 @@ impl Gate {
 
     fn on_unknown_key(
         &mut self,
-        issuer: usize,
+        issuer: IssuerId,
         kid: &str,
         cx: &mut Cx<'_>,
     ) -> Result<Proof, Refusal> {

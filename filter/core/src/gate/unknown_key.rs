@@ -1,6 +1,7 @@
 //! A token whose key is not known waits for the next fetch of its issuer's keys, once.
 
 use super::{Cx, Gate, WaitFor, Waited};
+use crate::foundation::id::IssuerId;
 use crate::provider::keys::Awaited;
 
 /// Why there is nothing to wait for.
@@ -16,7 +17,7 @@ pub(crate) enum NoKey {
 
 impl Gate {
     /// Has the site wake this request when the keys of an issuer have been fetched.
-    pub(super) fn await_key(&mut self, issuer: usize, cx: &mut Cx<'_>) -> Result<(), NoKey> {
+    pub(super) fn await_key(&mut self, issuer: IssuerId, cx: &mut Cx<'_>) -> Result<(), NoKey> {
         if let Some(waited) = self.waited {
             let known = cx.site.keys.loaded_since(issuer, waited.since);
             return Err(if known { NoKey::Unknown } else { NoKey::NotFetched });

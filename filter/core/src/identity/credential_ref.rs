@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use crate::foundation::id::CredentialId;
 use crate::identity::personal_token::PersonalToken;
 use crate::identity::role::Role;
 
@@ -16,7 +17,7 @@ pub(crate) enum Hold {
     /// An API key, by its digest.
     ApiKey([u8; 32]),
     /// Client credentials, by their keyed hash.
-    Exchanged([u8; 16]),
+    Exchanged(CredentialId),
     /// A personal token.
     PersonalToken(Rc<PersonalToken>),
     /// A client certificate, by what it shows.

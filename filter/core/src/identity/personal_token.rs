@@ -2,6 +2,7 @@
 
 use crate::foundation::codec::{Reader, Writer};
 use crate::foundation::crypto::{from_base64url, to_base64url};
+use crate::foundation::id::{Id, TokenId};
 use crate::foundation::time::UnixTime;
 use crate::identity::role::Role;
 
@@ -9,7 +10,7 @@ use crate::identity::role::Role;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PersonalToken {
     /// Its own identity: what `machines.personal_tokens.revoked` lists.
-    pub(crate) id: [u8; 16],
+    pub(crate) id: TokenId,
     /// `sub`.
     pub(crate) subject: String,
     /// What a person calls the account.
@@ -30,14 +31,14 @@ impl PersonalToken {
     /// Its identity as logs, pages and settings write it.
     #[must_use]
     pub(crate) fn id_text(&self) -> String {
-        to_base64url(&self.id)
+        to_base64url(&self.id.bytes())
     }
 
     /// The binary form.
     #[must_use]
     pub(crate) fn encode(&self) -> Vec<u8> {
         Writer::default()
-            .raw(&self.id)
+            .raw(&self.id.bytes())
             .number(self.issued.millis())
             .number(self.expires.millis())
             .bytes(self.role.name().as_bytes())
@@ -53,7 +54,7 @@ impl PersonalToken {
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = Reader::new(bytes);
         let token = Self {
-            id: fields.raw()?,
+            id: TokenId::from_bytes(fields.raw()?),
             issued: UnixTime::from_millis(fields.number()?),
             expires: UnixTime::from_millis(fields.number()?),
             role: Role::named(&fields.text()?)?,
@@ -68,6 +69,6 @@ impl PersonalToken {
 
 /// Reads an identity as [`PersonalToken::id_text`] writes it.
 #[must_use]
-pub(crate) fn id(text: &str) -> Option<[u8; 16]> {
-    from_base64url(text.as_bytes())?.try_into().ok()
+pub(crate) fn id(text: &str) -> Option<TokenId> {
+    from_base64url(text.as_bytes())?.try_into().ok().map(TokenId::from_bytes)
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::foundation::crypto::{Entropy, random};
+use crate::foundation::id::{Id, SessionId};
 use crate::foundation::time::UnixTime;
 use crate::login::id_token;
 use crate::login::role::role;
@@ -90,7 +91,7 @@ pub(crate) fn no_tokens(why: &NoTokens) -> Refusal {
                 .seen(what)
                 .wanted("tokens (check client_id, LICTOR_CLIENT_SECRET and idp.client_auth)")
         }
-        NoTokens::Unavailable(what) => {
+        NoTokens::Unavailable(what) | NoTokens::NoAnswer(what) => {
             Refusal::new(Reason::ProviderUnreachable).seen(what).wanted("tokens")
         }
     }
@@ -150,7 +151,7 @@ pub(crate) fn session(
     let verified = id.claims.get("email_verified") == Some(&Value::Bool(true));
     let fresh = random(entropy).map_err(|e| NoSession::Refused(e.into()))?;
     Ok(Session {
-        id: fresh,
+        id: SessionId::from_bytes(fresh),
         name: name.chars().filter(|c| !c.is_control()).take(128).collect(),
         email: text("email").filter(|e| verified && e.len() <= 254).map(str::to_owned),
         role: role(&id, tokens, verifier, config, now),

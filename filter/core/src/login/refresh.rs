@@ -40,8 +40,8 @@ pub(crate) enum Judged {
 }
 
 impl Refreshed {
-    fn unavailable(seen: impl Into<String>) -> Self {
-        Self::Unavailable { seen: seen.into(), rotated: None, unknown_key: false, silent: true }
+    fn unavailable(seen: String, silent: bool) -> Self {
+        Self::Unavailable { seen, rotated: None, unknown_key: false, silent }
     }
 
     fn unverified(seen: impl Into<String>, tokens: &Tokens, unknown_key: bool) -> Self {
@@ -82,9 +82,8 @@ fn confirm(
         // A wrong client secret is our fault, not the person's: sessions stay.
         Err(
             NoTokens::InvalidClient(what) | NoTokens::OurFault(what) | NoTokens::Unavailable(what),
-        ) => {
-            return Err(Refreshed::unavailable(what));
-        }
+        ) => return Err(Refreshed::unavailable(what, false)),
+        Err(NoTokens::NoAnswer(what)) => return Err(Refreshed::unavailable(what, true)),
     };
     let Some(verifier) = verifier else {
         return Err(Refreshed::unverified("no keys", &tokens, true));

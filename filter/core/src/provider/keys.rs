@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::config::{Config, Issuer};
 use crate::foundation::crypto::Key;
+use crate::foundation::id::IssuerId;
 use crate::foundation::limits::WAITING_REQUESTS;
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
@@ -58,31 +59,31 @@ impl Keys {
 
     /// An issuer's keys, unless there are none yet or they are too old to be believed.
     #[must_use]
-    pub(crate) fn current(&self, issuer: usize, now: UnixTime) -> Option<&KeySet> {
-        self.issuers.get(issuer)?.current(now)
+    pub(crate) fn current(&self, issuer: IssuerId, now: UnixTime) -> Option<&KeySet> {
+        self.issuers.get(issuer.0)?.current(now)
     }
 
     /// Which set of an issuer's keys stands, while it may be believed.
     #[must_use]
-    pub(crate) fn generation(&self, issuer: usize, now: UnixTime) -> Option<u64> {
-        let keys = self.issuers.get(issuer)?;
+    pub(crate) fn generation(&self, issuer: IssuerId, now: UnixTime) -> Option<u64> {
+        let keys = self.issuers.get(issuer.0)?;
         keys.current(now).map(|_| keys.generation)
     }
 
     /// Whether an issuer's set has been fetched at or after a time.
     #[must_use]
-    pub(crate) fn loaded_since(&self, issuer: usize, since: UnixTime) -> bool {
-        self.issuers.get(issuer).is_some_and(|keys| keys.set.is_some() && keys.loaded >= since)
+    pub(crate) fn loaded_since(&self, issuer: IssuerId, since: UnixTime) -> bool {
+        self.issuers.get(issuer.0).is_some_and(|keys| keys.set.is_some() && keys.loaded >= since)
     }
 
     /// The next issuer whose keys are to be fetched by this worker; sets that another worker has
     /// fetched are taken over on the way. Without metadata nobody knows where the login's are.
-    pub(crate) fn poll(&mut self, metadata: bool, now: UnixTime) -> Option<usize> {
+    pub(crate) fn poll(&mut self, metadata: bool, now: UnixTime) -> Option<IssuerId> {
         for (at, keys) in self.issuers.iter_mut().enumerate().skip(usize::from(!metadata)) {
             loop {
                 match keys.document.poll(now) {
                     Step::Rest => break,
-                    Step::Fetch => return Some(at),
+                    Step::Fetch => return Some(IssuerId(at)),
                     Step::Failed => self.woken.append(&mut keys.waiting),
                     // Taken, it may be due for a refresh at once.
                     Step::Take(body) => {
@@ -114,8 +115,8 @@ impl Keys {
     }
 
     /// A fetch has ended. A failed one, or one without a usable key, leaves the last good set.
-    pub(crate) fn finish(&mut self, issuer: usize, body: Result<&[u8], String>, now: UnixTime) {
-        let Some(keys) = self.issuers.get_mut(issuer) else { return };
+    pub(crate) fn finish(&mut self, issuer: IssuerId, body: Result<&[u8], String>, now: UnixTime) {
+        let Some(keys) = self.issuers.get_mut(issuer.0) else { return };
         let first = keys.current(now).is_none();
         let loaded = match body {
             Ok(body) => keys.load(body, now).map(|skipped| (body, skipped)),
@@ -142,8 +143,8 @@ impl Keys {
     }
 
     /// A request wants to be woken after the next fetch of keys, which an unknown `kid` causes.
-    pub(crate) fn wait(&mut self, issuer: usize, stream: StreamId, now: UnixTime) -> Awaited {
-        let Some(keys) = self.issuers.get_mut(issuer) else { return Awaited::TooSoon };
+    pub(crate) fn wait(&mut self, issuer: IssuerId, stream: StreamId, now: UnixTime) -> Awaited {
+        let Some(keys) = self.issuers.get_mut(issuer.0) else { return Awaited::TooSoon };
         if keys.waiting.len() >= WAITING_REQUESTS {
             return Awaited::Busy;
         }
@@ -157,8 +158,8 @@ impl Keys {
     }
 
     /// An unknown `kid` was seen and nobody waits: the fetch is for the next try.
-    pub(crate) fn want_fresher(&mut self, issuer: usize, now: UnixTime) {
-        if let Some(keys) = self.issuers.get_mut(issuer) {
+    pub(crate) fn want_fresher(&mut self, issuer: IssuerId, now: UnixTime) {
+        if let Some(keys) = self.issuers.get_mut(issuer.0) {
             let _ = keys.document.want_fresher(now);
         }
     }

@@ -113,8 +113,10 @@ pub(crate) enum NoTokens {
     InvalidClient(String),
     /// The provider refuses what we ask: the operator must act. Says what it answered.
     OurFault(String),
-    /// No usable answer: try again later. Says what was seen.
+    /// An answer that is of no use: try again later. Says what was seen.
     Unavailable(String),
+    /// The provider did not answer at all: nobody else need ask for a moment. Says what was seen.
+    NoAnswer(String),
 }
 
 /// Reads the token endpoint's answer.
@@ -123,14 +125,11 @@ pub(crate) enum NoTokens {
 /// See [`NoTokens`].
 pub(crate) fn read(reply: CalloutReply<'_>) -> Result<Tokens, NoTokens> {
     let unavailable = |what: &str| Err(NoTokens::Unavailable(what.to_owned()));
-    let (status, body) = match reply {
-        CalloutReply::NotSent => return unavailable("the call could not be sent"),
-        CalloutReply::Answer { encoded: true, .. } => return unavailable("a compressed answer"),
-        CalloutReply::Answer { body, .. } if body.len() > IDP_ANSWER => {
-            return unavailable("an answer above 1 MiB");
-        }
-        CalloutReply::Answer { status, body, .. } => (status, body),
-    };
+    if !reply.reached() {
+        let seen = reply.body(IDP_ANSWER).map(|(status, _)| format!("status {status}"));
+        return Err(NoTokens::NoAnswer(seen.unwrap_or_else(|seen| seen)));
+    }
+    let (status, body) = reply.body(IDP_ANSWER).map_err(NoTokens::Unavailable)?;
     if status == 429 || status >= 500 {
         return unavailable(&format!("status {status}"));
     }

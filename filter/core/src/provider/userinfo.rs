@@ -22,15 +22,7 @@ pub(crate) fn request(config: &Config, path: &str, access: &Secret) -> Callout {
 /// # Errors
 /// What was seen instead of an answer.
 pub(crate) fn read(reply: CalloutReply<'_>, subject: &str) -> Result<Option<Value>, String> {
-    let body = match reply {
-        CalloutReply::Answer { status: 200, encoded: false, body } => body,
-        CalloutReply::Answer { status: 200, .. } => return Err("a compressed answer".to_owned()),
-        CalloutReply::Answer { status, .. } => return Err(format!("status {status} of userinfo")),
-        CalloutReply::NotSent => return Err("the call could not be sent".to_owned()),
-    };
-    if body.len() > IDP_ANSWER {
-        return Err("an answer above 1 MiB".to_owned());
-    }
+    let body = reply.ok_body(IDP_ANSWER).map_err(|seen| format!("userinfo: {seen}"))?;
     let Ok(claims @ Value::Object(_)) = crate::foundation::json::parse(body) else {
         return Ok(None);
     };

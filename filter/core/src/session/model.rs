@@ -2,6 +2,7 @@
 
 use crate::config;
 use crate::foundation::codec::{Reader, Writer};
+use crate::foundation::id::{Id, SessionId};
 use crate::foundation::secret::Secret;
 use crate::foundation::time::UnixTime;
 use crate::identity::role::Role;
@@ -10,7 +11,7 @@ use crate::identity::role::Role;
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
     /// Its own identity, new at every login (fixation, docs/threats.md T-S4).
-    pub(crate) id: [u8; 16],
+    pub(crate) id: SessionId,
     /// `sub`.
     pub(crate) subject: String,
     /// What a person calls the account.
@@ -76,7 +77,7 @@ impl Session {
         let refresh_token = self.refresh_token.as_ref().map(Secret::expose_str);
         Writer::default()
             .raw(&[VERSION])
-            .raw(&self.id)
+            .raw(&self.id.bytes())
             .number(self.started.millis())
             .number(self.used.millis())
             .number(self.checked.millis())
@@ -97,7 +98,7 @@ impl Session {
         if fields.raw()? != [VERSION] {
             return None;
         }
-        let id = fields.raw()?;
+        let id = SessionId::from_bytes(fields.raw()?);
         let started = UnixTime::from_millis(fields.number()?);
         let used = UnixTime::from_millis(fields.number()?);
         let checked = UnixTime::from_millis(fields.number()?);
@@ -138,7 +139,7 @@ mod tests {
 
     fn session() -> Session {
         Session {
-            id: [7; 16],
+            id: SessionId::from_bytes([7; 16]),
             subject: "s".into(),
             name: "Zoë".into(),
             email: None,

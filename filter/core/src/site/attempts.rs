@@ -3,11 +3,12 @@
 //! place keeps nobody out who comes from another, and costs the provider little.
 
 use crate::foundation::bounded::Bounded;
+use crate::foundation::id::MarkId;
 use crate::foundation::limits::{EXCHANGES_OF_CLIENT, EXCHANGES_OF_NETWORK, NETWORKS, Rate};
 use crate::foundation::time::UnixTime;
 use crate::foundation::token_bucket::Bucket;
 use crate::wire::network::network;
-use crate::workers::marks::{Name, name};
+use crate::workers::marks::mark_of;
 
 /// See the module.
 pub(crate) struct Attempts {
@@ -18,7 +19,7 @@ pub(crate) struct Attempts {
 
 struct Buckets {
     rate: Rate,
-    buckets: Bounded<Name, Bucket>,
+    buckets: Bounded<MarkId, Bucket>,
 }
 
 impl Default for Attempts {
@@ -32,8 +33,8 @@ impl Attempts {
     /// Takes one from both buckets, if there is one in both.
     pub(crate) fn may(&mut self, client: &str, address: &[u8], now: UnixTime) -> bool {
         let network = network(address);
-        let of_network = name(&network);
-        let of_client = name(&[network.as_slice(), b" ", client.as_bytes()].concat());
+        let of_network = mark_of(&network);
+        let of_client = mark_of(&[network.as_slice(), b" ", client.as_bytes()].concat());
         // What is refused costs the others of its network nothing, and takes no place among the names.
         self.networks.has(of_network, now)
             && self.clients.take(of_client, now)
@@ -42,16 +43,16 @@ impl Attempts {
 }
 
 impl Buckets {
-    fn filled_up(&self, whose: Name, now: UnixTime) -> Bucket {
+    fn filled_up(&self, whose: MarkId, now: UnixTime) -> Bucket {
         let known = self.buckets.get(&whose);
         known.map_or(self.rate.full(now), |bucket| self.rate.filled_up(*bucket, now))
     }
 
-    fn has(&self, whose: Name, now: UnixTime) -> bool {
+    fn has(&self, whose: MarkId, now: UnixTime) -> bool {
         self.filled_up(whose, now).left > 0
     }
 
-    fn take(&mut self, whose: Name, now: UnixTime) -> bool {
+    fn take(&mut self, whose: MarkId, now: UnixTime) -> bool {
         let mut bucket = self.filled_up(whose, now);
         let some = bucket.left > 0;
         bucket.left = bucket.left.saturating_sub(1);

@@ -9,8 +9,7 @@ use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::provider::callout::CalloutReply;
 use crate::workers::document::Fresher;
-use crate::workers::marks;
-use crate::workers::marks::Added;
+use crate::workers::marks::{Added, mark_of};
 
 /// An answer of the provider's says that it is there for so long.
 const CONTACT: Duration = Duration::from_secs(30);
@@ -19,7 +18,7 @@ impl Site {
     /// Marks a callback's state as used, once for all workers: the code must not be redeemed twice,
     /// or Keycloak ends the session.
     pub(crate) fn use_state(&mut self, state: &str, now: UnixTime) -> Added {
-        self.used_states.add(marks::name(state.as_bytes()), now)
+        self.used_states.add(mark_of(state.as_bytes()), now)
     }
 
     /// Whether the provider has answered a moment ago: nobody is sent to one that is gone. What
@@ -35,10 +34,9 @@ impl Site {
         recent(self.metadata.loaded())
     }
 
-    /// A call has a reply: any answer that is not Envoy's own word for silence shows that somebody
-    /// is there, a refusal too.
+    /// A call has a reply. One that reached the provider shows that it is there.
     pub(crate) const fn contacted(&mut self, reply: CalloutReply<'_>, now: UnixTime) {
-        if matches!(reply, CalloutReply::Answer { status: 200..=499, .. }) {
+        if reply.reached() {
             self.contact = now;
         }
     }

@@ -3,12 +3,13 @@
 use std::rc::Rc;
 
 use super::Site;
-use super::exchanges::{Exchange, Shower};
+use super::client_grants::{Outcome, Presenter};
 use crate::config::{Config, LOGIN};
 use crate::credential::client_credentials;
 use crate::credential::client_credentials::Verdict;
 use crate::credential::personal_token;
 use crate::credential::verify::{Bench, Shown, Unproved};
+use crate::foundation::id::{CredentialId, Id, MarkId};
 use crate::foundation::limits::CODE;
 use crate::foundation::log_text::shown;
 use crate::foundation::stream::StreamId;
@@ -45,7 +46,7 @@ impl Site {
         match judged? {
             Shown::Proof(identity) => Ok(identity),
             Shown::Credentials(credentials) => {
-                self.exchange(&credentials, Shower { stream, peer }, now)
+                self.exchange(&credentials, Presenter { stream, peer }, now)
             }
             Shown::Personal(token) => Ok(self.judge_personal_token(&token, now)?),
         }
@@ -66,7 +67,7 @@ impl Site {
     fn exchange(
         &mut self,
         credentials: &Credentials,
-        shower: Shower<'_>,
+        presenter: Presenter<'_>,
         now: UnixTime,
     ) -> Result<Identity, Unproved> {
         let config = self.config();
@@ -78,12 +79,13 @@ impl Site {
             let seen = format!("client {}: {seen}", credentials.client);
             Err(Unproved::Refused(Refusal::new(reason).seen(seen).wanted("an exchange")))
         };
-        match self.exchanges.show(credentials, shower, &config.session, has_provider, now) {
-            Exchange::Counts(identity) => Ok(identity),
-            Exchange::Wait => Err(Unproved::Asking),
-            Exchange::Refused(refusal) => Err(Unproved::Refused(refusal)),
-            Exchange::Unavailable => refused(Reason::ProviderUnreachable, "no verdict"),
-            Exchange::Busy => refused(Reason::Busy, "too many unknown credentials"),
+        match self.client_grants.present(credentials, presenter, &config.session, has_provider, now)
+        {
+            Outcome::Granted(identity) => Ok(identity),
+            Outcome::Wait => Err(Unproved::Asking),
+            Outcome::Refused(refusal) => Err(Unproved::Refused(refusal)),
+            Outcome::Unavailable => refused(Reason::ProviderUnreachable, "no verdict"),
+            Outcome::Busy => refused(Reason::Busy, "too many unknown credentials"),
         }
     }
 
@@ -106,11 +108,16 @@ impl Site {
         if now.is_over(token.issued, CODE) {
             return Added::Known;
         }
-        self.used_codes.add(token.id, now)
+        self.used_codes.add(MarkId::from_bytes(token.id.bytes()), now)
     }
 
-    pub(super) fn on_exchange(&mut self, name: [u8; 16], reply: CalloutReply<'_>, now: UnixTime) {
-        let Some(client) = self.exchanges.in_flight(&name).map(str::to_owned) else { return };
+    pub(super) fn on_client_grant(
+        &mut self,
+        id: CredentialId,
+        reply: CalloutReply<'_>,
+        now: UnixTime,
+    ) {
+        let Some(client) = self.client_grants.client(id).map(str::to_owned) else { return };
         let config = self.config();
         let verdict =
             client_credentials::judge(&client, reply, self.verifier(&config, now), &config, now);
@@ -121,6 +128,6 @@ impl Site {
             let client = shown(&client);
             self.notice(format!("credentials of {client} could not be exchanged: {seen}"));
         }
-        self.woken.extend(self.exchanges.finish(name, verdict, now));
+        self.woken.extend(self.client_grants.finish(id, verdict, now));
     }
 }

@@ -2,14 +2,15 @@
 //! work that is due for them. The shell's root context drives it.
 
 mod attempts;
-mod exchanges;
-mod kept;
+mod client_grants;
 mod logins;
 mod machines;
 pub(crate) mod open_sockets;
+mod refresh_result;
 mod refreshes;
 mod revocations;
 mod sessions;
+mod single_flight;
 pub(crate) mod sockets;
 
 use core::time::Duration;
@@ -21,7 +22,8 @@ use crate::config::{Config, LOGIN};
 use crate::credential::personal_token::PersonalTokens;
 use crate::credential::verified::Verified;
 use crate::foundation::crypto::Entropy;
-use crate::foundation::limits::{CODE, LOGIN_ATTEMPT};
+use crate::foundation::id::{CredentialId, IssuerId, SessionId};
+use crate::foundation::limits::{CODE, IDP_ANSWER, LOGIN_ATTEMPT};
 use crate::foundation::secret::Secret;
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
@@ -48,24 +50,29 @@ use crate::workers::answers::Answers;
 use crate::workers::document::{Document, Step};
 use crate::workers::marks::Marks;
 
-use exchanges::Exchanges;
-pub(crate) use kept::Recheck;
-pub(crate) use refreshes::Refreshes;
+use client_grants::ClientGrants;
+pub(crate) use refresh_result::Recheck;
+use refreshes::Refreshes;
 use revocations::Revocations;
+use single_flight::FOLLOW;
 
-/// A call that the site makes for everybody.
+/// A call that the site makes for several requests. The shell gives it back with the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SiteCall {
+pub struct SiteCall(pub(crate) Call);
+
+/// See [`SiteCall`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
     /// The provider's metadata.
-    Discovery,
-    /// The keys of an issuer, by its place in [`Config::issuers`].
-    Keys(usize),
+    Metadata,
+    /// The keys of an issuer.
+    Keys(IssuerId),
     /// A session's refresh.
-    Refresh([u8; 16]),
-    /// An exchange of client credentials, by their keyed hash.
-    Exchange([u8; 16]),
+    Refresh(SessionId),
+    /// A client credentials grant.
+    ClientGrant(CredentialId),
     /// What userinfo says of a refreshed session's person.
-    Userinfo([u8; 16]),
+    Userinfo(SessionId),
 }
 
 /// Metadata is read again after this long.
@@ -74,8 +81,6 @@ const METADATA: Duration = Duration::from_secs(3600);
 const IDLE: Duration = Duration::from_secs(1);
 /// The pause while sockets wait for their first frame.
 const SOCKETS: Duration = Duration::from_millis(100);
-/// The pause between two looks at what other workers are asking for.
-const FOLLOW: Duration = Duration::from_millis(10);
 /// The shortest one.
 const SOON: Duration = Duration::from_millis(1);
 
@@ -90,8 +95,8 @@ pub struct Site {
     /// Access tokens that have been verified.
     verified: RefCell<Verified>,
     /// Refreshes of sessions.
-    pub(crate) refreshes: Refreshes,
-    exchanges: Exchanges,
+    refreshes: Refreshes,
+    client_grants: ClientGrants,
     /// Sockets that are not judged yet,
     pub(crate) pending: Pending,
     /// and those that are.
@@ -114,8 +119,8 @@ pub struct Site {
     contact: UnixTime,
     logins: usize,
     /// Refreshed sessions whose role userinfo must say: to be asked, and being asked.
-    roles_wanted: Vec<([u8; 16], Box<Session>, Secret)>,
-    roles_asked: HashMap<[u8; 16], Box<Session>>,
+    roles_wanted: Vec<(SessionId, Box<Session>, Secret)>,
+    roles_asked: HashMap<SessionId, Box<Session>>,
     woken: Vec<StreamId>,
     notices: Vec<String>,
 }
@@ -158,7 +163,7 @@ impl Site {
                 Rc::clone(&host.store),
                 Rc::clone(&host.entropy),
             )),
-            exchanges: Exchanges::new(
+            client_grants: ClientGrants::new(
                 &master,
                 Answers::new(&judged_by, &master, Rc::clone(&host.store), Rc::clone(&host.entropy)),
             ),
@@ -217,7 +222,7 @@ impl Site {
         loop {
             match self.metadata.poll(now) {
                 Step::Rest => break,
-                Step::Fetch => return Some((SiteCall::Discovery, metadata::request(&config))),
+                Step::Fetch => return Some((SiteCall(Call::Metadata), metadata::request(&config))),
                 Step::Failed => self.woken.append(&mut self.waiting_for_provider),
                 Step::Take(body) => self.take_over_metadata(&body, now),
             }
@@ -225,26 +230,24 @@ impl Site {
         let fetch = self.keys.poll(self.provider.is_some(), now);
         self.woken.extend(self.keys.take_woken());
         if let Some(issuer) = fetch {
-            return Some((SiteCall::Keys(issuer), self.fetch_keys(issuer, &config)?));
+            return Some((SiteCall(Call::Keys(issuer)), self.fetch_keys(issuer, &config)?));
         }
         self.woken.extend(self.refreshes.follow(now));
-        self.woken.extend(self.exchanges.follow(now));
+        self.woken.extend(self.client_grants.follow(now));
         let provider = self.provider.as_ref()?;
         if let Some(path) = &provider.userinfo_path
             && let Some((id, session, access)) = self.roles_wanted.pop()
         {
             self.roles_asked.insert(id, session);
-            return Some((SiteCall::Userinfo(id), userinfo::request(&config, path, &access)));
+            return Some((SiteCall(Call::Userinfo(id)), userinfo::request(&config, path, &access)));
         }
-        if let Some((id, token)) = self.refreshes.begin_next(now) {
-            return Some((
-                SiteCall::Refresh(id),
-                token_endpoint::refresh(&config, provider, &token),
-            ));
+        if let Some((id, token)) = self.refreshes.next(now) {
+            let callout = token_endpoint::refresh(&config, provider, token);
+            return Some((SiteCall(Call::Refresh(id)), callout));
         }
-        let (name, credentials) = self.exchanges.begin_next(now)?;
-        let callout = token_endpoint::client_credentials(&config, provider, &credentials);
-        Some((SiteCall::Exchange(name), callout))
+        let (id, credentials) = self.client_grants.next(now)?;
+        let callout = token_endpoint::client_credentials(&config, provider, credentials);
+        Some((SiteCall(Call::ClientGrant(id)), callout))
     }
 
     fn take_over_metadata(&mut self, body: &[u8], now: UnixTime) {
@@ -270,8 +273,8 @@ impl Site {
         self.keys.catch_up(now);
     }
 
-    fn fetch_keys(&self, issuer: usize, config: &Config) -> Option<Callout> {
-        match config.issuers.get(issuer)?.keys.as_ref() {
+    fn fetch_keys(&self, issuer: IssuerId, config: &Config) -> Option<Callout> {
+        match config.issuer(issuer)?.keys.as_ref() {
             Some(source) => Some(keys_request(source)),
             None => {
                 let path = self.provider.as_ref()?.jwks_path.clone();
@@ -283,13 +286,13 @@ impl Site {
     /// How long the shell may rest before it polls again.
     #[must_use]
     pub fn next_poll(&self, now: UnixTime) -> Duration {
-        let queued = self.refreshes.has_queued()
-            || self.exchanges.has_queued()
+        let queued = self.refreshes.can_send()
+            || self.client_grants.can_send()
             || !self.roles_wanted.is_empty();
         if (queued && self.provider.is_some()) || self.pending.can_admit() {
             return SOON;
         }
-        let following = self.refreshes.is_following() || self.exchanges.is_following();
+        let following = self.refreshes.is_following() || self.client_grants.is_following();
         let follow = if following { FOLLOW } else { IDLE };
         let socket = if self.pending.is_empty() { follow } else { follow.min(SOCKETS) };
         let documents = self.metadata.rest(now).min(self.keys.rest(self.provider.is_some(), now));
@@ -297,18 +300,18 @@ impl Site {
     }
 
     /// A call's reply.
-    pub fn on_callout(&mut self, which: SiteCall, reply: CalloutReply<'_>, now: UnixTime) {
+    pub fn on_callout(&mut self, SiteCall(call): SiteCall, reply: CalloutReply<'_>, now: UnixTime) {
         self.contacted(reply, now);
-        match which {
-            SiteCall::Discovery => self.on_discovery(reply, now),
-            SiteCall::Userinfo(id) => self.on_userinfo(id, reply, now),
-            SiteCall::Keys(issuer) => {
-                self.keys.finish(issuer, body(reply), now);
+        match call {
+            Call::Metadata => self.on_discovery(reply, now),
+            Call::Userinfo(id) => self.on_userinfo(id, reply, now),
+            Call::Keys(issuer) => {
+                self.keys.finish(issuer, reply.ok_body(IDP_ANSWER), now);
                 self.woken.extend(self.keys.take_woken());
             }
-            SiteCall::Exchange(name) => self.on_exchange(name, reply, now),
-            SiteCall::Refresh(id) => {
-                let Some(session) = self.refreshes.in_flight(&id) else { return };
+            Call::ClientGrant(id) => self.on_client_grant(id, reply, now),
+            Call::Refresh(id) => {
+                let Some(session) = self.refreshes.session(id).cloned() else { return };
                 let config = self.config();
                 let verifier = self.verifier(&config, now);
                 let judged =
@@ -336,7 +339,7 @@ impl Site {
     }
 
     /// Without an answer there is no verdict, and grace applies; the new refresh token is kept.
-    fn on_userinfo(&mut self, id: [u8; 16], reply: CalloutReply<'_>, now: UnixTime) {
+    fn on_userinfo(&mut self, id: SessionId, reply: CalloutReply<'_>, now: UnixTime) {
         let Some(mut session) = self.roles_asked.remove(&id) else { return };
         let result = match userinfo::read(reply, &session.subject) {
             Ok(claims) => {
@@ -354,7 +357,7 @@ impl Site {
 
     fn on_discovery(&mut self, reply: CalloutReply<'_>, now: UnixTime) {
         self.woken.append(&mut self.waiting_for_provider);
-        let known = body(reply).and_then(|body| {
+        let known = reply.ok_body(IDP_ANSWER).and_then(|body| {
             let provider =
                 Provider::parse(&self.config, body).map_err(|bad| seen_and_wanted(&bad))?;
             Ok((provider, body))
@@ -392,7 +395,7 @@ impl Site {
         self.waiting_for_provider.retain(|waiting| *waiting != stream);
         self.woken.retain(|woken| *woken != stream);
         self.refreshes.forget(stream);
-        self.exchanges.forget(stream);
+        self.client_grants.forget(stream);
     }
 
     /// A line for the operator's log.
@@ -411,16 +414,4 @@ impl Site {
 
 fn seen_and_wanted(bad: &BadMetadata) -> String {
     format!("seen \"{}\", wanted \"{}\"", bad.seen, bad.wanted)
-}
-
-/// The body of a 200 answer.
-fn body(reply: CalloutReply<'_>) -> Result<&[u8], String> {
-    match reply {
-        CalloutReply::Answer { status: 200, encoded: false, body } => Ok(body),
-        CalloutReply::Answer { encoded: true, .. } => Err("a compressed answer".to_owned()),
-        CalloutReply::Answer { status, .. } => Err(format!("status {status}")),
-        CalloutReply::NotSent => {
-            Err("the call could not be sent (is the cluster there, with a host?)".to_owned())
-        }
-    }
 }

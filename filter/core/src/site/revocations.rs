@@ -6,12 +6,13 @@ use std::rc::Rc;
 
 use crate::config::Config;
 use crate::credential::personal_token::Revoked;
+use crate::foundation::id::{Id, MarkId, SessionId};
 use crate::foundation::time::UnixTime;
 use crate::identity::personal_token::PersonalToken;
 use crate::login::backchannel::Logout;
 use crate::session::model::Session;
 use crate::workers::SharedStore;
-use crate::workers::marks::{Added, Marks, Name, name};
+use crate::workers::marks::{Added, Marks, mark_of};
 
 /// See the module.
 pub(crate) struct Revocations {
@@ -40,8 +41,8 @@ impl Revocations {
     }
 
     /// Ends one session, by its own id. Where the mark finds no place the recheck is what ends it.
-    pub(crate) fn end(&mut self, id: Name, now: UnixTime) {
-        let _ = self.own.renew(id, now);
+    pub(crate) fn end(&mut self, id: SessionId, now: UnixTime) {
+        let _ = self.own.renew(mark(id), now);
     }
 
     /// Ends what the provider has ended; whether the mark has found its place.
@@ -57,7 +58,7 @@ impl Revocations {
     pub(crate) fn has(&mut self, session: &Session, now: UnixTime) -> bool {
         self.own.look();
         self.provider.look();
-        if self.own.at(&session.id, now).is_some() {
+        if self.own.at(mark(session.id), now).is_some() {
             return true;
         }
         if self.provider.is_empty() {
@@ -65,7 +66,7 @@ impl Revocations {
         }
         // A login after the mark is another one.
         let ended =
-            |what: Name| self.provider.at(&what, now).is_some_and(|at| session.started <= at);
+            |what: MarkId| self.provider.at(what, now).is_some_and(|at| session.started <= at);
         of_provider(session).into_iter().any(ended)
     }
 
@@ -73,12 +74,12 @@ impl Revocations {
     /// was confirmed up to then must be confirmed anew.
     #[must_use]
     pub(crate) fn lost(&self, session: &Session) -> Option<UnixTime> {
-        let own = self.own.lost(&session.id);
+        let own = self.own.lost(mark(session.id));
         if self.provider.is_empty() {
             return own;
         }
         let names = of_provider(session);
-        names.iter().filter_map(|what| self.provider.lost(what)).chain(own).max()
+        names.iter().filter_map(|what| self.provider.lost(*what)).chain(own).max()
     }
 }
 
@@ -89,15 +90,15 @@ impl Revoked for Revocations {
         self.provider.look();
         let names = names_of_person(token.sid.as_deref(), &token.subject);
         names.iter().any(|name| {
-            let ended = self.provider.at(name, now).is_some_and(|at| token.issued <= at);
-            ended || self.provider.lost(name).is_some_and(|at| token.issued <= at)
+            let ended = self.provider.at(*name, now).is_some_and(|at| token.issued <= at);
+            ended || self.provider.lost(*name).is_some_and(|at| token.issued <= at)
         })
     }
 }
 
 /// What is marked when the provider ends sessions: those of a `sid`; those of a `sub` that have no
 /// `sid`, since its ID tokens may lack it; without a `sid` all of the `sub`.
-fn names_of(logout: &Logout) -> Vec<Name> {
+fn names_of(logout: &Logout) -> Vec<MarkId> {
     let subject = logout.subject.as_deref();
     match &logout.sid {
         Some(sid) => {
@@ -109,11 +110,11 @@ fn names_of(logout: &Logout) -> Vec<Name> {
 }
 
 /// Under which of these names a session may have been ended.
-fn of_provider(session: &Session) -> [Name; 2] {
+fn of_provider(session: &Session) -> [MarkId; 2] {
     names_of_person(session.sid.as_deref(), &session.subject)
 }
 
-fn names_of_person(sid: Option<&str>, subject: &str) -> [Name; 2] {
+fn names_of_person(sid: Option<&str>, subject: &str) -> [MarkId; 2] {
     let one = match sid {
         Some(sid) => named("sid", sid),
         None => named("without sid", subject),
@@ -121,6 +122,11 @@ fn names_of_person(sid: Option<&str>, subject: &str) -> [Name; 2] {
     [one, named("sub", subject)]
 }
 
-fn named(what: &str, value: &str) -> Name {
-    name(format!("{what} {value}").as_bytes())
+fn named(what: &str, value: &str) -> MarkId {
+    mark_of(format!("{what} {value}").as_bytes())
+}
+
+/// The mark of a session that was signed out here.
+fn mark(id: SessionId) -> MarkId {
+    MarkId::from_bytes(id.bytes())
 }

@@ -1,12 +1,12 @@
 //! Sessions as all workers know them: rechecked, signed out, ended by the provider.
 
 use super::{Recheck, Site};
+use crate::foundation::id::SessionId;
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::login::backchannel::Logout;
 use crate::session::model::Session;
-use crate::workers::marks;
-use crate::workers::marks::Added;
+use crate::workers::marks::{Added, mark_of};
 
 impl Site {
     /// A session is due for a check; the request may have to wait for it.
@@ -31,8 +31,8 @@ impl Site {
 
     /// A session has been signed out: its old cookies count at no worker again, nor do kept
     /// results.
-    pub(crate) fn sign_out(&mut self, id: [u8; 16], now: UnixTime) {
-        self.refreshes.drop_session(&id);
+    pub(crate) fn sign_out(&mut self, id: SessionId, now: UnixTime) {
+        self.refreshes.drop_session(id);
         self.revocations.end(id, now);
     }
 
@@ -56,11 +56,11 @@ impl Site {
     /// Whether a logout token has been used.
     pub(crate) fn knows_logout_token(&mut self, jti: &str, now: UnixTime) -> bool {
         self.used_logout_tokens.look();
-        self.used_logout_tokens.at(&marks::name(jti.as_bytes()), now).is_some()
+        self.used_logout_tokens.at(mark_of(jti.as_bytes()), now).is_some()
     }
 
     /// Marks a logout token as used, once for all workers.
     pub(crate) fn use_logout_token(&mut self, jti: &str, now: UnixTime) -> Added {
-        self.used_logout_tokens.add(marks::name(jti.as_bytes()), now)
+        self.used_logout_tokens.add(mark_of(jti.as_bytes()), now)
     }
 }

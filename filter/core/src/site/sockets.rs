@@ -99,10 +99,10 @@ impl Site {
                 (config.machines.bearer && known).then_some(identity)
             }
             Hold::ApiKey(digest) => api_key::by_digest(digest, &config, now).ok(),
-            Hold::Exchanged(name) => {
+            Hold::Exchanged(id) => {
                 let client = open.principal.id.strip_prefix("client:").unwrap_or_default();
                 let may = config.machines.client_credentials.as_ref()?.may(client);
-                may.then(|| self.exchanges.holds(name, &config.session, now)).flatten()
+                may.then(|| self.client_grants.still_granted(*id, &config.session, now)).flatten()
             }
             Hold::PersonalToken(token) => {
                 personal_token::judge(token, &config, &mut self.revocations, now).ok()

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use crate::foundation::codec::{Reader, Writer};
 use crate::foundation::crypto::{Entropy, Key, derive, random, sha256, to_base64url};
+use crate::foundation::id::Id;
 use crate::foundation::limits::CALLOUT_TIMEOUT;
 use crate::foundation::time::UnixTime;
 use crate::workers::record::{Record, Seal, Updated};
@@ -37,15 +38,12 @@ pub(crate) trait Answer: Clone {
     fn confirmed(&self) -> UnixTime;
 }
 
-/// What an answer is about: random bytes, or a keyed hash.
-pub(crate) type Name = [u8; 16];
-
 /// See the module.
-pub(crate) struct Answers<T> {
+pub(crate) struct Answers<I, T> {
     records: Vec<Record>,
     /// This worker among the others.
     own: [u8; 8],
-    what: PhantomData<T>,
+    what: PhantomData<(I, T)>,
 }
 
 /// What the other workers know.
@@ -61,14 +59,14 @@ pub(crate) enum Known<T> {
 
 #[derive(Clone)]
 struct Entry<T> {
-    id: Name,
+    id: [u8; 16],
     /// Until when somebody is asking, and who.
     leased: UnixTime,
     by: [u8; 8],
     kept: Option<T>,
 }
 
-impl<T: Answer> Answers<T> {
+impl<I: Id, T: Answer> Answers<I, T> {
     /// Answers of a kind. `master` is the key that all workers have.
     #[must_use]
     pub(crate) fn new(
@@ -90,13 +88,13 @@ impl<T: Answer> Answers<T> {
     }
     /// The last answer, whoever is asking.
     #[must_use]
-    pub(crate) fn kept(&self, id: &Name) -> Option<T> {
+    pub(crate) fn kept(&self, id: I) -> Option<T> {
         self.entry(id)?.kept
     }
 
     /// What is known.
     #[must_use]
-    pub(crate) fn look(&self, id: &Name, now: UnixTime) -> Known<T> {
+    pub(crate) fn look(&self, id: I, now: UnixTime) -> Known<T> {
         match self.entry(id) {
             Some(entry) if self.is_asked(&entry, now) => Known::Asking,
             Some(Entry { kept: Some(kept), .. }) => Known::Done(kept),
@@ -104,15 +102,10 @@ impl<T: Answer> Answers<T> {
         }
     }
 
-    /// Takes it upon this worker to ask; whether it may. Without a store every worker may.
+    /// Takes it upon this worker to ask, unless another worker is asking, or has told meanwhile what this one
+    /// wants to know. Without a store every worker may ask.
     #[must_use]
-    pub(crate) fn lease(&self, id: &Name, now: UnixTime) -> bool {
-        self.lease_unless(id, now, |_| false)
-    }
-
-    /// The same, unless what somebody has told meanwhile is what this worker wants to know.
-    #[must_use]
-    pub(crate) fn lease_unless(&self, id: &Name, now: UnixTime, told: impl Fn(&T) -> bool) -> bool {
+    pub(crate) fn lease_unless(&self, id: I, now: UnixTime, told: impl Fn(&T) -> bool) -> bool {
         self.change(id, now, |entry| {
             if self.is_asked(entry, now) || entry.kept.as_ref().is_some_and(&told) {
                 return false;
@@ -124,7 +117,7 @@ impl<T: Answer> Answers<T> {
 
     /// Tells the others what came of it; gives what stands. If another worker was asking as well, what was
     /// confirmed later counts, not the later word.
-    pub(crate) fn publish(&self, id: &Name, kept: T) -> T {
+    pub(crate) fn publish(&self, id: I, kept: T) -> T {
         let standing = RefCell::new(kept.clone());
         // If it finds no place they ask for themselves.
         let _ = self.change(id, kept.at(), |entry| {
@@ -144,7 +137,7 @@ impl<T: Answer> Answers<T> {
     }
 
     /// What was known is true no more.
-    pub(crate) fn withdraw(&self, id: &Name, now: UnixTime) {
+    pub(crate) fn withdraw(&self, id: I, now: UnixTime) {
         self.amend(id, now, |entries, at| {
             entries.remove(at);
             true
@@ -152,19 +145,19 @@ impl<T: Answer> Answers<T> {
     }
 
     /// Changes the entries of a record in which there is one of a name, unless the change declines.
-    fn amend(&self, id: &Name, now: UnixTime, change: impl Fn(&mut Vec<Entry<T>>, usize) -> bool) {
+    fn amend(&self, id: I, now: UnixTime, change: impl Fn(&mut Vec<Entry<T>>, usize) -> bool) {
         let Some(record) = self.record(id) else { return };
         // If it can't be written the lease ends by itself.
         let _ = record.update(|content| {
             let mut entries = entries_of(content);
-            let at = entries.iter().position(|entry| entry.id == *id)?;
+            let at = entries.iter().position(|entry| entry.id == id.bytes())?;
             change(&mut entries, at).then(|| content_of(entries, now))
         });
     }
 
     /// This worker has asked and has nothing to tell: another one may ask. What says nothing takes no place
     /// from what does.
-    pub(crate) fn release(&self, id: &Name, now: UnixTime) {
+    pub(crate) fn release(&self, id: I, now: UnixTime) {
         self.amend(id, now, |entries, at| {
             let own = entries.get(at).is_some_and(|entry| entry.by == self.own);
             match entries.get_mut(at).filter(|_| own) {
@@ -183,13 +176,15 @@ impl<T: Answer> Answers<T> {
 
     /// Changes an entry, unless the change itself declines. Where nobody knows who was faster it is taken for
     /// done: better twice than never.
-    fn change(&self, id: &Name, now: UnixTime, change: impl Fn(&mut Entry<T>) -> bool) -> bool {
+    fn change(&self, id: I, now: UnixTime, change: impl Fn(&mut Entry<T>) -> bool) -> bool {
         let Some(record) = self.record(id) else { return true };
         let updated = record.update(|content| {
             let mut entries = entries_of(content);
-            let mut entry = match entries.iter().position(|entry| entry.id == *id) {
+            let mut entry = match entries.iter().position(|entry| entry.id == id.bytes()) {
                 Some(at) => entries.remove(at),
-                None => Entry { id: *id, leased: UnixTime::default(), by: [0; 8], kept: None },
+                None => {
+                    Entry { id: id.bytes(), leased: UnixTime::default(), by: [0; 8], kept: None }
+                }
             };
             if !change(&mut entry) {
                 return None;
@@ -200,14 +195,14 @@ impl<T: Answer> Answers<T> {
         updated != Updated::Declined
     }
 
-    fn record(&self, id: &Name) -> Option<&Record> {
-        let [first, ..] = *id;
+    fn record(&self, id: I) -> Option<&Record> {
+        let [first, ..] = id.bytes();
         self.records.get(usize::from(first) % RECORDS)
     }
 
-    fn entry(&self, id: &Name) -> Option<Entry<T>> {
+    fn entry(&self, id: I) -> Option<Entry<T>> {
         let entries = entries_of(self.record(id)?.read().content);
-        entries.into_iter().find(|entry| entry.id == *id)
+        entries.into_iter().find(|entry| entry.id == id.bytes())
     }
 }
 
@@ -273,6 +268,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
+    use crate::foundation::id::SessionId;
     use crate::testing::Repeatable;
     use crate::testing::store::MemoryStore;
 
@@ -298,7 +294,7 @@ mod tests {
         }
     }
 
-    fn answers(store: &Rc<dyn SharedStore>, seed: u64) -> Answers<Told> {
+    fn answers(store: &Rc<dyn SharedStore>, seed: u64) -> Answers<SessionId, Told> {
         let entropy = Rc::new(RefCell::new(Repeatable::seeded(seed)));
         Answers::new("test", &[1; 32], Rc::clone(store), entropy)
     }
@@ -307,24 +303,24 @@ mod tests {
         Rc::new(MemoryStore::default())
     }
 
-    fn name(number: u8) -> Name {
+    fn id(number: u8) -> SessionId {
         // All in one record.
-        let mut name = [7; 16];
-        name[15] = number;
-        name
+        let mut bytes = [7; 16];
+        bytes[15] = number;
+        SessionId::from_bytes(bytes)
     }
 
     #[test]
     fn attempts_that_come_to_nothing_push_no_answer_out() {
         let answers = answers(&store(), 0);
         let now = UnixTime::from_secs(1000);
-        assert!(answers.lease(&name(0), now));
-        answers.publish(&name(0), Told(now));
+        assert!(answers.lease_unless(id(0), now, |_| false));
+        answers.publish(id(0), Told(now));
         for number in 1..=200 {
-            assert!(answers.lease(&name(number), now));
-            answers.release(&name(number), now);
+            assert!(answers.lease_unless(id(number), now, |_| false));
+            answers.release(id(number), now);
         }
-        assert_eq!(answers.kept(&name(0)), Some(Told(now)));
+        assert_eq!(answers.kept(id(0)), Some(Told(now)));
     }
 
     #[test]
@@ -332,21 +328,21 @@ mod tests {
         let store = store();
         let (first, second) = (answers(&store, 0), answers(&store, 99));
         let now = UnixTime::from_secs(1000);
-        assert!(first.lease_unless(&name(0), now, |_| true));
-        assert!(!second.lease_unless(&name(0), now, |_| true), "the first one is asking");
-        first.publish(&name(0), Told(now));
-        assert!(!second.lease_unless(&name(0), now, |told| told.0 == now), "and has told");
-        assert!(second.lease_unless(&name(0), now, |told| told.0 > now), "which is known");
+        assert!(first.lease_unless(id(0), now, |_| true));
+        assert!(!second.lease_unless(id(0), now, |_| true), "the first one is asking");
+        first.publish(id(0), Told(now));
+        assert!(!second.lease_unless(id(0), now, |told| told.0 == now), "and has told");
+        assert!(second.lease_unless(id(0), now, |told| told.0 > now), "which is known");
     }
 
     #[test]
     fn an_answer_from_the_future_does_not_stand() {
         let answers = answers(&store(), 0);
         let (now, later) = (UnixTime::from_secs(1000), UnixTime::from_secs(1600));
-        answers.publish(&name(0), Told(later));
-        assert_eq!(answers.publish(&name(0), Told(now)), Told(now));
+        answers.publish(id(0), Told(later));
+        assert_eq!(answers.publish(id(0), Told(now)), Told(now));
         let soon = UnixTime::from_secs(1003);
-        answers.publish(&name(0), Told(soon));
-        assert_eq!(answers.publish(&name(0), Told(now)), Told(soon), "read a moment later");
+        answers.publish(id(0), Told(soon));
+        assert_eq!(answers.publish(id(0), Told(now)), Told(soon), "read a moment later");
     }
 }

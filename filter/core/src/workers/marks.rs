@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::foundation::codec::{Reader, Writer};
 use crate::foundation::crypto::{Key, derive, sha256, to_base64url};
+use crate::foundation::id::{Id, MarkId};
 use crate::foundation::time::UnixTime;
 use crate::workers::SharedStore;
 use crate::workers::record::{Record, Seal, Updated};
@@ -43,19 +44,14 @@ struct Known {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Mark {
-    what: Name,
+    what: MarkId,
     at: UnixTime,
 }
 
-/// What is marked: random bytes of our own, or [`name`].
-pub(crate) type Name = [u8; 16];
-
-/// The name of something that is no random bytes of our own.
+/// The identifier of something that has none of its own.
 #[must_use]
-pub(crate) fn name(item: &[u8]) -> Name {
-    let mut name = Name::default();
-    name.copy_from_slice(sha256(item).first_chunk::<16>().unwrap_or(&Name::default()));
-    name
+pub(crate) fn mark_of(item: &[u8]) -> MarkId {
+    MarkId::from_bytes(sha256(item).first_chunk().copied().unwrap_or_default())
 }
 
 /// What became of a mark.
@@ -94,18 +90,18 @@ impl Marks {
     }
 
     /// Marks something, unless it is marked already.
-    pub(crate) fn add(&mut self, what: Name, now: UnixTime) -> Added {
+    pub(crate) fn add(&mut self, what: MarkId, now: UnixTime) -> Added {
         self.put(what, now, false)
     }
 
     /// Marks something as of now, even if it is marked already.
-    pub(crate) fn renew(&mut self, what: Name, now: UnixTime) -> Added {
+    pub(crate) fn renew(&mut self, what: MarkId, now: UnixTime) -> Added {
         self.put(what, now, true)
     }
 
-    fn put(&mut self, what: Name, now: UnixTime, renew: bool) -> Added {
+    fn put(&mut self, what: MarkId, now: UnixTime, renew: bool) -> Added {
         let life = self.life;
-        let Some(shard) = self.shards.get_mut(place(&what)) else { return Added::Busy };
+        let Some(shard) = self.shards.get_mut(place(what)) else { return Added::Busy };
         let (known, mut next) = (&mut shard.known, None);
         let updated = shard.record.update(|content| {
             known.merge(content.as_deref());
@@ -142,15 +138,15 @@ impl Marks {
 
     /// When something was marked, if it is, as far as this worker knows.
     #[must_use]
-    pub(crate) fn at(&self, what: &Name, now: UnixTime) -> Option<UnixTime> {
+    pub(crate) fn at(&self, what: MarkId, now: UnixTime) -> Option<UnixTime> {
         let marks = &self.shards.get(place(what))?.known.marks;
-        let mark = marks.iter().find(|mark| mark.what == *what)?;
+        let mark = marks.iter().find(|mark| mark.what == what)?;
         mark.is_alive(self.life, now).then_some(mark.at)
     }
 
     /// Until when marks have been lost, in the record where this one would be.
     #[must_use]
-    pub(crate) fn lost(&self, what: &Name) -> Option<UnixTime> {
+    pub(crate) fn lost(&self, what: MarkId) -> Option<UnixTime> {
         self.shards.get(place(what))?.known.lost
     }
 
@@ -189,7 +185,7 @@ impl Known {
 
     /// With one mark more; `None` when it is there already and is not to be renewed. The oldest goes when
     /// there is no room.
-    fn with(&self, what: Name, life: Duration, renew: bool, now: UnixTime) -> Option<Self> {
+    fn with(&self, what: MarkId, life: Duration, renew: bool, now: UnixTime) -> Option<Self> {
         let alive = self.marks.iter().filter(|mark| mark.is_alive(life, now));
         let (mut lost, mut marks) = (self.lost, alive.copied().collect::<Vec<_>>());
         let mut mark = Mark { what, at: now };
@@ -209,7 +205,7 @@ impl Known {
 
     fn encode(&self) -> Vec<u8> {
         let lost = self.lost.unwrap_or_default().millis();
-        let add = |text: Writer, mark: &Mark| text.raw(&mark.what).number(mark.at.millis());
+        let add = |text: Writer, mark: &Mark| text.raw(&mark.what.bytes()).number(mark.at.millis());
         self.marks.iter().fold(Writer::default().number(lost), add).finish()
     }
 
@@ -218,14 +214,17 @@ impl Known {
         let lost = Some(UnixTime::from_millis(fields.number()?));
         let mut marks = Vec::new();
         while !fields.is_done() {
-            marks.push(Mark { what: fields.raw()?, at: UnixTime::from_millis(fields.number()?) });
+            marks.push(Mark {
+                what: MarkId::from_bytes(fields.raw()?),
+                at: UnixTime::from_millis(fields.number()?),
+            });
         }
         Some(Self { lost: lost.filter(|at| *at != UnixTime::default()), marks })
     }
 }
 
 /// In which record a mark stands.
-fn place(what: &Name) -> usize {
-    let [.., last] = *what;
+fn place(what: MarkId) -> usize {
+    let [.., last] = what.bytes();
     usize::from(last) % RECORDS
 }

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::foundation::crypto::{Entropy, from_base64url};
+use crate::foundation::id::{Id as _, SessionId};
 use crate::foundation::secret::Secret;
 use crate::foundation::time::UnixTime;
 use crate::identity::role::Role;
@@ -46,7 +47,7 @@ pub fn session_cookie(
     entropy: &mut dyn Entropy,
 ) -> String {
     let session = Session {
-        id: (number as u128).to_be_bytes(),
+        id: SessionId::from_bytes((number as u128).to_be_bytes()),
         subject: format!("1f4e7c52-9d3b-4d19-a1a6-{number:012x}"),
         name: "alice".to_owned(),
         email: Some("alice@example.com".to_owned()),

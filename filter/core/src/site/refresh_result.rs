@@ -1,15 +1,11 @@
 //! What a refresh has led to, and what that means for whoever shows the session.
 
-use core::time::Duration;
-
+use super::single_flight::PAUSE;
 use crate::config;
 use crate::foundation::codec::{Reader, Writer};
 use crate::foundation::time::UnixTime;
 use crate::session::model::Session;
 use crate::workers::answers::Answer;
-
-/// How long a failed attempt is not repeated.
-pub(crate) const PAUSE: Duration = Duration::from_secs(5);
 
 /// What a due session leads to.
 #[derive(Debug)]
@@ -28,7 +24,7 @@ pub(crate) enum Recheck {
 
 /// What a refresh has led to.
 #[derive(Clone, Debug)]
-pub(crate) struct Kept {
+pub(crate) struct RefreshResult {
     /// The session after it; what the next refresh starts from.
     pub(crate) session: Box<Session>,
     /// What the provider said.
@@ -48,7 +44,7 @@ pub(crate) enum Verdict {
     Unavailable,
 }
 
-impl Kept {
+impl RefreshResult {
     /// What a result means for a cookie that was judged, if it is of use: for that cookie and for older
     /// ones, never for newer. What was confirmed up to `void` does not count.
     #[must_use]
@@ -76,7 +72,7 @@ impl Kept {
     }
 }
 
-impl Answer for Kept {
+impl Answer for RefreshResult {
     fn encode(&self) -> Vec<u8> {
         let verdict = match self.verdict {
             Verdict::Confirmed => 1,
