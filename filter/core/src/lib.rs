@@ -63,7 +63,7 @@ pub use identity::role::Role;
 pub use policy::authorize::Permit;
 pub use provider::callout::{Callout, CalloutReply};
 pub use site::sockets::Settings;
-pub use site::{Host, Site, SiteCall};
+pub use site::{Services, Site, SiteCall};
 pub use telemetry::event::{Event, Labels};
 pub use wire::http::edit::{RequestEdit, ResponseEdit};
 pub use wire::http::request::{RequestView, ResponseView};

@@ -20,7 +20,7 @@ pub(crate) enum Purpose {
     /// A personal token.
     PersonalToken,
     /// That a person was asked for a personal token.
-    PersonalTokenAsked,
+    PersonalTokenForm,
     /// A code that a terminal trades for a personal token.
     PersonalTokenCode,
 }
@@ -32,7 +32,7 @@ impl Purpose {
             Self::Login => "login cookie",
             Self::Failures => "failed logins",
             Self::PersonalToken => "personal token",
-            Self::PersonalTokenAsked => "personal token asked",
+            Self::PersonalTokenForm => "personal token asked",
             Self::PersonalTokenCode => "personal token code",
         }
     }

@@ -8,7 +8,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use std::rc::Rc;
 
 use crate::Site;
-use crate::foundation::limits::EXCHANGES_OF_CLIENT;
+use crate::foundation::limits::ATTEMPTS_PER_CLIENT;
 use crate::gate::decision::DataStep;
 use crate::provider::callout::CalloutReply;
 use crate::site::SiteCall;
@@ -197,7 +197,7 @@ fn guesses_are_bounded_and_starve_nobody() {
         }
     }
     // One was the worker's own.
-    assert_eq!(asked + 1, EXCHANGES_OF_CLIENT.burst as usize);
+    assert_eq!(asked + 1, ATTEMPTS_PER_CLIENT.burst as usize);
     // The same worker starts anew elsewhere, and another one at the same place.
     world.peer.address = b"198.51.100.7".to_vec();
     assert_eq!(status(&mut world, "other:secret"), 200);

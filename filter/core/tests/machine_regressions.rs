@@ -12,7 +12,7 @@ use crate::foundation::time::UnixTime;
 use crate::gate::decision::DataStep;
 use crate::provider::callout::CalloutReply;
 use crate::site::SiteCall;
-use crate::site::sockets::{Settings, Verdict};
+use crate::site::sockets::{Settings, SocketVerdict};
 use crate::testing::browser::Browser;
 use crate::testing::idp::Mood;
 use crate::testing::store::MemoryStore;
@@ -209,7 +209,11 @@ fn sockets_end_when_the_newest_settings_take_no_such_credentials() {
         let mut after = on(&store, &settings);
         assert_eq!(after.request(&asks(PAIR)).1.status(), 401);
         let open = before.site.sockets.to_be_judged(true, before.now).remove(0).1;
-        assert_eq!(after.site.judge_socket(&open, before.now), Verdict::Close, "{machines}");
+        assert_eq!(
+            after.site.socket_verdict(&open, before.now),
+            SocketVerdict::Close,
+            "{machines}"
+        );
     }
 }
 

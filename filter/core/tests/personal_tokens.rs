@@ -95,7 +95,7 @@ fn one_is_made_on_a_page_that_asks_and_proves_the_person() {
     let mut browser = person(&mut world, "/oauth2/token");
     let asked = browser.load(&mut world, "/oauth2/token").reply();
     assert_eq!(asked.status, 200);
-    assert!(action(&asked).starts_with("/oauth2/token?asked="));
+    assert!(action(&asked).starts_with("/oauth2/token?form_token="));
     assert!(text(&asked).contains("<dd>alice</dd>") && text(&asked).contains("<dd>operator</dd>"));
     assert!(!text(&asked).contains("lt_"));
     // Whoever has opened it by script gets no hold of it.
@@ -156,16 +156,16 @@ fn the_answer_must_be_to_the_page_that_asked_this_person() {
     let of_other = action(&other.load(&mut world, "/oauth2/token").reply());
     let page = page(Some("8123"));
     let of_terminal = action(&browser.load(&mut world, &page).reply());
-    let (_, asked) = of_terminal.split_once("&asked=").unwrap();
+    let (_, asked) = of_terminal.split_once("&form_token=").unwrap();
     let own = action(&browser.load(&mut world, "/oauth2/token").reply());
     for address in [
         "/oauth2/token".to_owned(),
         page.clone(),
         of_other,
-        "/oauth2/token?asked=x".to_owned(),
-        format!("/oauth2/token?asked={asked}"),
+        "/oauth2/token?form_token=x".to_owned(),
+        format!("/oauth2/token?form_token={asked}"),
         format!("{}&{}", page, own.split_once('?').unwrap().1),
-        format!("{own}&asked=x"),
+        format!("{own}&form_token=x"),
     ] {
         let reply = world.request(&browser.headers("POST", &address, &POST)).1.reply();
         assert_eq!(reply.status, 302, "{address}");

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::answer::reply::Reply;
-use crate::foundation::id::{Id as _, MarkId};
+use crate::foundation::id::{Id as _, TombstoneId};
 use crate::foundation::time::UnixTime;
 use crate::gate::decision::DataStep;
 use crate::login::backchannel::Logout;
@@ -22,7 +22,7 @@ use crate::testing::{
 };
 use crate::wire::http::query::encode;
 use crate::wire::http::request::ResponseView;
-use crate::workers::marks::{Marks, mark_of};
+use crate::workers::tombstones::{Tombstones, tombstone_of};
 use crate::workers::{SharedStore, Stored, Written};
 use crate::{Gate, Site};
 use serde_json::{Value, json};
@@ -99,9 +99,10 @@ fn a_second_logout_is_seen_by_all_workers() {
 fn marks_renewed_elsewhere_are_newer_here() {
     let store: Rc<dyn SharedStore> = Rc::new(MemoryStore::default());
     let master = [7; 32];
-    let mk = || Marks::new("p", core::time::Duration::from_secs(3600), &master, Rc::clone(&store));
+    let mk =
+        || Tombstones::new("p", core::time::Duration::from_secs(3600), &master, Rc::clone(&store));
     let (mut a, mut b) = (mk(), mk());
-    let what = mark_of(b"sub alice");
+    let what = tombstone_of(b"sub alice");
     let t = UnixTime::from_secs;
     a.renew(what, t(1000));
     b.look();
@@ -111,7 +112,7 @@ fn marks_renewed_elsewhere_are_newer_here() {
     // b writes another mark into the same record
     let mut other = what.bytes();
     other[0] ^= 1;
-    let other = MarkId::from_bytes(other);
+    let other = TombstoneId::from_bytes(other);
     b.renew(other, t(1021));
     let mut c = mk();
     c.look();
@@ -623,8 +624,8 @@ fn a_clock_that_goes_back_does_not_keep_a_session_from_being_asked_for() {
 #[test]
 fn a_mark_renewed_by_an_earlier_clock_stands() {
     let store: Rc<dyn SharedStore> = Rc::new(MemoryStore::default());
-    let mut marks = Marks::new("p", core::time::Duration::from_secs(3600), &[7; 32], store);
-    let (what, at) = (mark_of(b"sub alice"), UnixTime::from_secs);
+    let mut marks = Tombstones::new("p", core::time::Duration::from_secs(3600), &[7; 32], store);
+    let (what, at) = (tombstone_of(b"sub alice"), UnixTime::from_secs);
     marks.renew(what, at(1000));
     marks.renew(what, at(950));
     assert_eq!(marks.at(what, at(950)), Some(at(1000)));

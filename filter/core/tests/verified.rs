@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::Site;
 use crate::foundation::crypto::Hash;
 use crate::foundation::limits::VERIFIED;
-use crate::site::Host;
+use crate::site::Services;
 use crate::testing::{World, compile, configuration, request};
 use crate::wire::jose::signature::HostVerifier;
 use crate::workers::NoStore;
@@ -35,7 +35,7 @@ fn counted() -> (World, Rc<Counting>) {
     let signatures: Rc<dyn HostVerifier> = Rc::<Counting>::clone(&host);
     world.site = Site::new(
         compile(&configuration()),
-        Host { signatures, ..crate::testing::host(Rc::new(NoStore)) },
+        Services { signatures, ..crate::testing::host(Rc::new(NoStore)) },
     );
     world.idp.instead_of_keys = Some(format!("{{\"keys\":[{JWK}]}}").into_bytes());
     world.work();

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use lictor_core::{Config, Host, Site};
+use lictor_core::{Config, Services, Site};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
@@ -36,12 +36,12 @@ impl RootContext for Root {
         let text = self.get_plugin_configuration().unwrap_or_default();
         match Config::compile(&text, &|name| std::env::var(name).ok()) {
             Ok(config) => {
-                let host = Host {
+                let services = Services {
                     signatures: Rc::new(HostSignatures),
                     store: Rc::new(SharedData),
                     entropy: Rc::new(RefCell::new(HostEntropy)),
                 };
-                self.shared.install(Site::new(config, host));
+                self.shared.install(Site::new(config, services));
                 true
             }
             Err(errors) => {

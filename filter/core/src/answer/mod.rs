@@ -1,5 +1,5 @@
 //! The answers that Lictor gives itself.
 
-pub(crate) mod asker;
+pub(crate) mod context;
 pub(crate) mod pages;
 pub(crate) mod reply;

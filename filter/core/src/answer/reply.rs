@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::answer::asker::Asker;
+use crate::answer::context::AnswerContext;
 use crate::answer::pages;
 use crate::refusal::{Meaning, Reason, Refusal};
 use crate::wire::http::client::ClientKind;
@@ -65,7 +65,7 @@ impl Reply {
         status: u16,
         code: &'static str,
         page: &pages::Page,
-        asker: Asker<'_>,
+        asker: AnswerContext<'_>,
     ) -> Self {
         let mut reply =
             Self::new(status, code, page.html().into_bytes(), "text/html; charset=utf-8");
@@ -134,14 +134,14 @@ impl Reply {
     /// A refusal for a proxy that holds the request: 403 where the request itself or a right is the
     /// matter, 401 for everything that another credential or another moment may mend.
     #[must_use]
-    pub(crate) fn verdict(refusal: &Refusal, asker: Asker<'_>) -> Self {
+    pub(crate) fn verdict(refusal: &Refusal, asker: AnswerContext<'_>) -> Self {
         let meaning = refusal.reason.meaning();
         let status = match refusal.reason {
             Reason::AmbiguousTarget | Reason::Method | Reason::Upgrade | Reason::Host => 403,
             _ if meaning.status == 403 => 403,
             _ => 401,
         };
-        let asker = Asker { kind: ClientKind::Machine, ..asker };
+        let asker = AnswerContext { kind: ClientKind::Machine, ..asker };
         Self::json_refusal(refusal, Meaning { status, ..meaning }, asker)
     }
 
@@ -160,7 +160,7 @@ impl Reply {
 
     /// The answer to a refusal, in the form that its reader understands.
     #[must_use]
-    pub(crate) fn refusal(refusal: &Refusal, asker: Asker<'_>) -> Self {
+    pub(crate) fn refusal(refusal: &Refusal, asker: AnswerContext<'_>) -> Self {
         let meaning = refusal.reason.meaning();
         let mut reply = if asker.kind == ClientKind::Navigation {
             Self::page(meaning.status, meaning.code, &pages::Page::refusal(refusal, asker), asker)
@@ -176,7 +176,7 @@ impl Reply {
         reply
     }
 
-    fn json_refusal(refusal: &Refusal, meaning: Meaning, asker: Asker<'_>) -> Self {
+    fn json_refusal(refusal: &Refusal, meaning: Meaning, asker: AnswerContext<'_>) -> Self {
         let mut text = meaning.text.to_owned();
         if let Some(about) = refusal.about {
             text = format!("{text} What does not fit: {about}.");

@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use crate::config::{Config, Machines};
 use crate::foundation::crypto::sha256;
-use crate::foundation::secret::Lent;
+use crate::foundation::secret::SecretRef;
 use crate::foundation::time::UnixTime;
-use crate::identity::credential_ref::Hold;
+use crate::identity::credential_ref::CredentialRef;
 use crate::identity::principal::Identity;
 use crate::refusal::{Reason, Refusal};
 
@@ -18,14 +18,18 @@ pub(crate) const PREFIX: &[u8] = b"lk_";
 ///
 /// # Errors
 /// When it is unknown or over.
-pub(crate) fn judge(key: Lent<'_>, config: &Config, now: UnixTime) -> Result<Identity, Refusal> {
+pub(crate) fn verify(
+    key: SecretRef<'_>,
+    config: &Config,
+    now: UnixTime,
+) -> Result<Identity, Refusal> {
     by_digest(&sha256(key.expose()), config, now)
 }
 
 /// The key of a digest.
 ///
 /// # Errors
-/// As [`judge`].
+/// As [`verify`].
 pub(crate) fn by_digest(
     digest: &[u8; 32],
     config: &Config,
@@ -43,6 +47,6 @@ pub(crate) fn by_digest(
             .seen(format!("key {}, expired", principal.name))
             .wanted("a key in time"));
     }
-    let hold = Hold::ApiKey(*digest);
+    let hold = CredentialRef::ApiKey(*digest);
     Ok(Identity { principal, role: Some(entry.role), until: entry.expires, hold })
 }

@@ -10,7 +10,7 @@ use crate::foundation::id::IssuerId;
 use crate::foundation::limits;
 use crate::foundation::time::UnixTime;
 use crate::identity::claims_to_role::{at, role_of};
-use crate::identity::credential_ref::Hold;
+use crate::identity::credential_ref::CredentialRef;
 use crate::identity::principal::{Identity, Method, Principal};
 use crate::refusal::{Reason, Refusal};
 use crate::wire::jose::claims;
@@ -57,7 +57,7 @@ pub(crate) fn read<'a>(token: &'a [u8], config: &Config) -> Result<Claimed<'a>, 
 }
 
 /// A token that counts.
-pub(crate) struct Judged {
+pub(crate) struct VerifiedToken {
     /// Whom it proves.
     pub(crate) identity: Identity,
     /// Not before.
@@ -81,13 +81,13 @@ impl Claimed<'_> {
     ///
     /// # Errors
     /// See [`Unverified`].
-    pub(crate) fn judge(
+    pub(crate) fn verify(
         self,
         verifier: Verifier<'_>,
         peer: &dyn Peer,
         config: &Config,
         now: UnixTime,
-    ) -> Result<Judged, Unverified> {
+    ) -> Result<VerifiedToken, Unverified> {
         let Some(issuer) = config.issuer(self.issuer) else {
             return Err(Mismatch::new("iss", None, "a known issuer").into());
         };
@@ -102,8 +102,8 @@ impl Claimed<'_> {
         required(claims, issuer)?;
         let principal = principal(claims, issuer, self.issuer == LOGIN)?;
         let role = issuer.role.or_else(|| role_of(claims, &config.roles));
-        let hold = Hold::Issuer(Rc::from(issuer.issuer.as_str()), role);
-        Ok(Judged {
+        let hold = CredentialRef::Issuer(Rc::from(issuer.issuer.as_str()), role);
+        Ok(VerifiedToken {
             identity: Identity { principal: Rc::new(principal), role, until: Some(until), hold },
             from: claims::not_before(claims),
             bound: claims.contains_key("cnf"),

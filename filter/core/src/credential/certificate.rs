@@ -4,13 +4,13 @@
 use std::rc::Rc;
 
 use crate::config::Config;
-use crate::identity::credential_ref::{CertificateName, Hold};
+use crate::identity::credential_ref::{CertificateName, CredentialRef};
 use crate::identity::principal::Identity;
 use crate::wire::peer::Certificate;
 
 /// The machine that a certificate is mapped to, if it is mapped.
 #[must_use]
-pub(crate) fn judge(certificate: &Certificate, config: &Config) -> Option<Identity> {
+pub(crate) fn identify(certificate: &Certificate, config: &Config) -> Option<Identity> {
     let has = |name: &CertificateName| {
         let (own, wanted) = match name {
             CertificateName::Uri(wanted) => (&certificate.uri, wanted),
@@ -28,6 +28,6 @@ pub(crate) fn judge(certificate: &Certificate, config: &Config) -> Option<Identi
 pub(crate) fn by_name(name: &CertificateName, config: &Config) -> Option<Identity> {
     let mapped = config.machines.certificates.iter().find(|entry| entry.shows == *name)?;
     let principal = Rc::clone(&mapped.principal);
-    let hold = Hold::Certificate(name.clone());
+    let hold = CredentialRef::Certificate(name.clone());
     Some(Identity { principal, role: Some(mapped.role), until: None, hold })
 }

@@ -11,7 +11,7 @@ use crate::foundation::id::CredentialId;
 use crate::foundation::limits::LEEWAY;
 use crate::foundation::secret::Secret;
 use crate::foundation::time::UnixTime;
-use crate::identity::credential_ref::Hold;
+use crate::identity::credential_ref::CredentialRef;
 use crate::identity::principal::{Identity, Method, Principal};
 use crate::identity::role::Role;
 use crate::provider::callout::CalloutReply;
@@ -76,14 +76,14 @@ impl Grant {
     pub(crate) fn identity(&self, id: CredentialId, recheck: Duration) -> Identity {
         let principal = Principal::machine("client", &self.client, Method::ClientCredentials);
         let until = self.end.min(self.at.plus(recheck));
-        let hold = Hold::Exchanged(id);
+        let hold = CredentialRef::ClientCredentials(id);
         Identity { principal: Rc::new(principal), role: self.role, until: Some(until), hold }
     }
 }
 
 /// What the provider's answer to an exchange means.
 #[derive(Debug)]
-pub(crate) enum Verdict {
+pub(crate) enum GrantReply {
     /// They are good.
     Good(Grant),
     /// They are not, or the token that they give is of no use here.
@@ -102,19 +102,19 @@ pub(crate) enum Verdict {
 /// Reads the answer. The token in it must verify as any access token does, and must be that of the
 /// client that asked: an answer that was mixed up makes nobody somebody else.
 #[must_use]
-pub(crate) fn judge(
+pub(crate) fn read_reply(
     client: &str,
     reply: CalloutReply<'_>,
     verifier: Option<Verifier<'_>>,
     config: &Config,
     now: UnixTime,
-) -> Verdict {
+) -> GrantReply {
     let no_verdict =
-        |seen: String, silent, unknown_key| Verdict::None { seen, silent, unknown_key };
+        |seen: String, silent, unknown_key| GrantReply::None { seen, silent, unknown_key };
     let access = match token_endpoint::read(reply) {
         Ok(tokens) => tokens.access,
         Err(NoTokens::InvalidGrant | NoTokens::InvalidClient(_)) => {
-            return Verdict::Refused(
+            return GrantReply::Refused(
                 Refusal::new(Reason::ClientCredentials)
                     .seen(format!("client {client}, refused by the provider"))
                     .wanted("the secret of a client that may ask for tokens of its own"),
@@ -127,7 +127,7 @@ pub(crate) fn judge(
     };
     let Some(verifier) = verifier else { return no_verdict("no keys".to_owned(), false, true) };
     match verify(client, &access, verifier, config, now) {
-        Ok(grant) => Verdict::Good(grant),
+        Ok(grant) => GrantReply::Good(grant),
         Err(Unverified::UnknownKey(kid)) => no_verdict(
             format!("unknown key {}", crate::foundation::log_text::shown(&kid)),
             false,
@@ -136,7 +136,7 @@ pub(crate) fn judge(
         Err(Unverified::Mismatch(mismatch)) => {
             let about = mismatch.claim;
             let seen = format!("token of client {client}: {about} {}", mismatch.seen);
-            Verdict::Refused(
+            GrantReply::Refused(
                 Refusal::new(Reason::InvalidToken).about(about).seen(seen).wanted(mismatch.wanted),
             )
         }
@@ -155,7 +155,7 @@ fn verify(
         return Err(Mismatch::new("iss", None, "the issuer that was asked").into());
     }
     let own = claimed.is_issued_to(client);
-    let judged = claimed.judge(verifier, &NoPeer, config, now)?;
+    let judged = claimed.verify(verifier, &NoPeer, config, now)?;
     if !own {
         return Err(Mismatch::new("azp", None, "the client that asked").into());
     }

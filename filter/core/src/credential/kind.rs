@@ -2,7 +2,7 @@
 //! mistyped key is never tried as another kind.
 
 use crate::credential::{api_key, personal_token};
-use crate::foundation::secret::Lent;
+use crate::foundation::secret::SecretRef;
 use crate::wire::http::authorization::{Presented, name_and_secret};
 use crate::wire::jose::compact::looks_like_token;
 
@@ -41,8 +41,8 @@ impl Kind {
 pub(crate) fn in_auth_message(token: &str) -> Option<Presented<'_>> {
     let bytes = token.as_bytes();
     match Kind::of(bytes) {
-        Kind::ApiKey => Some(Presented::ApiKey(Lent::new(bytes))),
-        Kind::PersonalToken | Kind::Jwt => Some(Presented::Bearer(Lent::new(bytes))),
+        Kind::ApiKey => Some(Presented::ApiKey(SecretRef::new(bytes))),
+        Kind::PersonalToken | Kind::Jwt => Some(Presented::Bearer(SecretRef::new(bytes))),
         Kind::Other => name_and_secret(bytes).ok(),
     }
 }

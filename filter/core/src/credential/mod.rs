@@ -7,5 +7,5 @@ pub(crate) mod certificate;
 pub(crate) mod client_credentials;
 pub(crate) mod kind;
 pub(crate) mod personal_token;
-pub(crate) mod verified;
-pub(crate) mod verify;
+pub(crate) mod verified_tokens;
+pub(crate) mod verifier;

@@ -1,7 +1,7 @@
 //! Personal tokens: what a person shows at the command line instead of a password that all share.
 //! Sealed, so nothing is stored; made of a fresh login only, never of another token.
 
-pub(crate) mod terminal;
+pub(crate) mod native_app;
 
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ use crate::foundation::limits::FRESH_LOGIN;
 use crate::foundation::log_text::shown;
 use crate::foundation::secret::Secret;
 use crate::foundation::time::UnixTime;
-use crate::identity::credential_ref::Hold;
+use crate::identity::credential_ref::CredentialRef;
 use crate::identity::personal_token::PersonalToken;
 use crate::identity::principal::{Identity, Method, Principal};
 use crate::identity::role::Role;
@@ -67,7 +67,7 @@ pub(crate) fn make(
 ///
 /// # Errors
 /// When it counts no more.
-pub(crate) fn judge(
+pub(crate) fn verify(
     token: &Rc<PersonalToken>,
     config: &Config,
     revoked: &mut dyn Revoked,
@@ -108,7 +108,7 @@ pub(crate) fn judge(
         principal: Rc::new(principal),
         role: Some(role),
         until: Some(token.expires.min(token.issued.plus(settings.max))),
-        hold: Hold::PersonalToken(Rc::clone(token)),
+        hold: CredentialRef::PersonalToken(Rc::clone(token)),
     })
 }
 
@@ -139,7 +139,7 @@ impl PersonalTokens {
         Self {
             tokens: Sealer::new(Purpose::PersonalToken, config),
             codes: Sealer::new(Purpose::PersonalTokenCode, config),
-            asked: Sealer::new(Purpose::PersonalTokenAsked, config),
+            asked: Sealer::new(Purpose::PersonalTokenForm, config),
         }
     }
 
@@ -174,7 +174,7 @@ impl PersonalTokens {
     ///
     /// # Errors
     /// When the host has no randomness.
-    pub(crate) fn seal_asked(
+    pub(crate) fn seal_form_token(
         &self,
         session: &Session,
         page: &str,
@@ -187,7 +187,7 @@ impl PersonalTokens {
 
     /// Whether the person of a session was shown the page at this path a moment ago.
     #[must_use]
-    pub(crate) fn was_asked(
+    pub(crate) fn is_form_token(
         &self,
         text: &str,
         session: &Session,

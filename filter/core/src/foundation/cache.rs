@@ -4,18 +4,18 @@
 use std::collections::{HashMap, VecDeque};
 
 /// See the module.
-pub(crate) struct Remembered<T> {
+pub(crate) struct TextCache<T> {
     /// By the texts' ends. Those are of a signature or an authentication tag, which nobody chooses;
     /// a whole text would have to be hashed at each look.
     entries: HashMap<End, (Vec<u8>, T)>,
     order: VecDeque<End>,
     bytes: usize,
-    most: Most,
+    most: CacheBounds,
 }
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Most {
+pub(crate) struct CacheBounds {
     /// Texts.
     pub(crate) entries: usize,
     /// Their bytes together.
@@ -24,10 +24,10 @@ pub(crate) struct Most {
 
 type End = [u8; 16];
 
-impl<T> Remembered<T> {
+impl<T> TextCache<T> {
     /// Remembers nothing yet.
     #[must_use]
-    pub(crate) fn new(most: Most) -> Self {
+    pub(crate) fn new(most: CacheBounds) -> Self {
         Self { entries: HashMap::new(), order: VecDeque::new(), bytes: 0, most }
     }
 
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn bytes_are_compared_whole() {
-        let mut remembered = Remembered::new(Most { entries: 4, bytes: 1000 });
+        let mut remembered = TextCache::new(CacheBounds { entries: 4, bytes: 1000 });
         remembered.keep(&text("a", 1), 1);
         assert_eq!(remembered.find(&text("a", 1)), Some(&1));
         assert_eq!(remembered.find(&text("b", 1)), None, "the same end");
@@ -100,11 +100,11 @@ mod tests {
 
     #[test]
     fn the_oldest_go_first() {
-        let mut remembered = Remembered::new(Most { entries: 4, bytes: 1000 });
+        let mut remembered = TextCache::new(CacheBounds { entries: 4, bytes: 1000 });
         (0..5).for_each(|number| remembered.keep(&text("a", number), number));
         assert_eq!(remembered.find(&text("a", 0)), None);
         assert!((1..5).all(|number| remembered.find(&text("a", number)) == Some(&number)));
-        let mut remembered = Remembered::new(Most { entries: 4, bytes: 40 });
+        let mut remembered = TextCache::new(CacheBounds { entries: 4, bytes: 40 });
         (0..3).for_each(|number| remembered.keep(&text("a", number), number));
         assert_eq!(remembered.find(&text("a", 0)), None, "3 * 17 bytes are more than 40");
         assert_eq!(remembered.find(&text("a", 2)), Some(&2));

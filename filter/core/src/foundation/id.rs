@@ -42,7 +42,7 @@ id! {
 }
 id! {
     /// Something that the workers have marked, such as a used state: a hash, or another identifier's bytes.
-    MarkId
+    TombstoneId
 }
 
 /// An issuer, by its place in the configuration.

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::foundation::cache::Most;
+use crate::foundation::cache::CacheBounds;
 
 /// So many at once, and one more each time.
 #[derive(Clone, Copy, Debug)]
@@ -39,17 +39,17 @@ pub(crate) const WAITING_REQUESTS: usize = 1024;
 pub(crate) const REFRESHES_IN_FLIGHT: usize = 64;
 /// Exchanges of client credentials under way in one worker, and as many again of those that were good
 /// before.
-pub(crate) const EXCHANGES_IN_FLIGHT: usize = 32;
+pub(crate) const CLIENT_GRANTS_IN_FLIGHT: usize = 32;
 /// Credentials whose exchange is remembered in one worker, and as many refused ones.
-pub(crate) const EXCHANGED: usize = 1024;
+pub(crate) const CLIENT_GRANTS: usize = 1024;
 /// A client's name, in bytes,
 pub(crate) const CLIENT_ID: usize = 255;
 /// and its secret, which goes to the provider in a header.
 pub(crate) const CLIENT_SECRET: usize = 1024;
 /// How often credentials that nobody knows may be tried with one client's name from one network,
-pub(crate) const EXCHANGES_OF_CLIENT: Rate = Rate { burst: 8, each: Duration::from_secs(4) };
+pub(crate) const ATTEMPTS_PER_CLIENT: Rate = Rate { burst: 8, each: Duration::from_secs(4) };
 /// with any name from one network,
-pub(crate) const EXCHANGES_OF_NETWORK: Rate = Rate { burst: 64, each: Duration::from_millis(125) };
+pub(crate) const ATTEMPTS_PER_NETWORK: Rate = Rate { burst: 64, each: Duration::from_millis(125) };
 /// and how many names and networks are counted.
 pub(crate) const NETWORKS: usize = 4096;
 /// How long a login attempt may take.
@@ -59,16 +59,16 @@ pub(crate) const FRESH_LOGIN: Duration = Duration::from_secs(300);
 /// and how long a terminal may take to trade its code for one.
 pub(crate) const CODE: Duration = Duration::from_secs(300);
 /// Access tokens that are remembered as verified in one worker.
-pub(crate) const VERIFIED: Most = Most { entries: 1024, bytes: 4 * 1024 * 1024 };
+pub(crate) const VERIFIED: CacheBounds = CacheBounds { entries: 1024, bytes: 4 * 1024 * 1024 };
 /// Session cookies that are remembered as opened in one worker.
-pub(crate) const OPENED: Most = Most { entries: 1024, bytes: 4 * 1024 * 1024 };
+pub(crate) const OPENED: CacheBounds = CacheBounds { entries: 1024, bytes: 4 * 1024 * 1024 };
 /// Login attempts that one browser may have open.
 pub(crate) const LOGIN_ATTEMPTS: usize = 5;
 /// One piece of a session cookie, in bytes (browsers drop cookies beyond 4096 octets, name included);
 /// there are at most four.
 pub(crate) const COOKIE_PIECE: usize = 3800;
 /// A request's body that is judged, in bytes.
-pub(crate) const JUDGED_BODY: usize = 64 * 1024;
+pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 /// The first frame of a socket, in bytes, and how long it may take.
 pub(crate) const FIRST_FRAME: usize = 4 * 1024;
 /// See [`FIRST_FRAME`].

@@ -37,16 +37,16 @@ impl Secret {
 impl Secret {
     /// The same bytes, lent.
     #[must_use]
-    pub(crate) fn lent(&self) -> Lent<'_> {
-        Lent(&self.0)
+    pub(crate) fn lent(&self) -> SecretRef<'_> {
+        SecretRef(&self.0)
     }
 }
 
 /// Secret bytes that somebody else holds (a request's header, say): never printed.
 #[derive(Clone, Copy)]
-pub(crate) struct Lent<'a>(&'a [u8]);
+pub(crate) struct SecretRef<'a>(&'a [u8]);
 
-impl<'a> Lent<'a> {
+impl<'a> SecretRef<'a> {
     /// Lends the bytes.
     #[must_use]
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
@@ -60,7 +60,7 @@ impl<'a> Lent<'a> {
     }
 }
 
-impl fmt::Debug for Lent<'_> {
+impl fmt::Debug for SecretRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
     }
@@ -88,6 +88,6 @@ mod tests {
     #[test]
     fn debug_output_hides_the_value() {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");
-        assert_eq!(format!("{:?}", Lent::new(b"hunter2")), "Secret(…)");
+        assert_eq!(format!("{:?}", SecretRef::new(b"hunter2")), "Secret(…)");
     }
 }

@@ -73,12 +73,12 @@ impl Gate {
             None => self.authenticate(host, request, cookies, cx)?,
         };
         let identity = match proof {
-            Proof::Identity(identity) => identity,
+            Proof::Identified(identity) => identity,
             Proof::Wait => return Ok(self.wait(WaitFor::Verdict, cx.now)),
-            Proof::Nothing { session_ended: true } => {
+            Proof::Nobody { session_ended: true } => {
                 return Err(Refusal::new(Reason::SessionEnded));
             }
-            Proof::Nothing { .. } => return Err(Refusal::new(Reason::NoCredential)),
+            Proof::Nobody { .. } => return Err(Refusal::new(Reason::NoCredential)),
         };
         if let Some(wanted) = wanted {
             has_role(&identity, wanted)?;

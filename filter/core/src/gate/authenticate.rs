@@ -3,15 +3,15 @@
 use core::time::Duration;
 use std::rc::Rc;
 
-use super::hosts::Known;
+use super::hosts::ConfiguredHost;
 use super::unknown_key::NoKey;
 use super::{Cx, Gate};
 use crate::config::Config;
 use crate::credential::certificate;
-use crate::credential::verify::Unproved;
+use crate::credential::verifier::AuthenticationError;
 use crate::foundation::id::IssuerId;
 use crate::foundation::time::UnixTime;
-use crate::identity::credential_ref::Hold;
+use crate::identity::credential_ref::CredentialRef;
 use crate::identity::principal::{Identity, Method, Principal};
 use crate::refusal::{Reason, Refusal};
 use crate::session::cookie::{Found, Names, clear_session};
@@ -27,11 +27,11 @@ use crate::wire::peer::Peer;
 /// What a request proves.
 pub(crate) enum Proof {
     /// This identity.
-    Identity(Identity),
+    Identified(Identity),
     /// Not decided: the site will wake the request.
     Wait,
     /// Nobody.
-    Nothing {
+    Nobody {
         /// There was a session, and it is over.
         session_ended: bool,
     },
@@ -45,21 +45,21 @@ pub(crate) fn shows_session(cookies: &Cookies<'_>, config: &Config) -> bool {
 impl Gate {
     pub(super) fn authenticate(
         &mut self,
-        host: Known<'_>,
+        host: ConfiguredHost<'_>,
         request: RequestView<'_>,
         cookies: &Cookies<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Proof, Refusal> {
         if !host.is_public() || !is_leftover_password(request) {
             match self.authenticate_machine(request, cx)? {
-                Proof::Nothing { .. } if host.is_public() => {}
+                Proof::Nobody { .. } if host.is_public() => {}
                 proof => return Ok(proof),
             }
             return self.authenticate_session(request, cookies, cx);
         }
         // Prefect's UI may still send a password from its local storage beside our cookie.
         match self.authenticate_session(request, cookies, cx)? {
-            Proof::Nothing { session_ended: false } => self.authenticate_machine(request, cx),
+            Proof::Nobody { session_ended: false } => self.authenticate_machine(request, cx),
             proof => Ok(proof),
         }
     }
@@ -73,13 +73,17 @@ impl Gate {
         let presented = authorization::read(request).map_err(malformed)?;
         let config = cx.site.config();
         let Some(presented) = presented else { return by_certificate(request, &config, cx.peer) };
-        match cx.site.judge(&presented, self.stream, cx.peer, cx.now) {
-            Ok(identity) => Ok(Proof::Identity(identity)),
-            Err(Unproved::Refused(refusal)) => Err(refusal),
-            Err(Unproved::NoKeys) => Err(Refusal::new(Reason::NotReady).seen("no keys yet")),
-            Err(Unproved::UnknownKey { issuer, kid }) => self.on_unknown_key(issuer, &kid, cx),
-            Err(Unproved::Asking) if self.waited.is_none() => Ok(Proof::Wait),
-            Err(Unproved::Asking) => {
+        match cx.site.verify_credential(&presented, self.stream, cx.peer, cx.now) {
+            Ok(identity) => Ok(Proof::Identified(identity)),
+            Err(AuthenticationError::Refused(refusal)) => Err(refusal),
+            Err(AuthenticationError::NoKeys) => {
+                Err(Refusal::new(Reason::NotReady).seen("no keys yet"))
+            }
+            Err(AuthenticationError::UnknownKey { issuer, kid }) => {
+                self.on_unknown_key(issuer, &kid, cx)
+            }
+            Err(AuthenticationError::Asking) if self.waited.is_none() => Ok(Proof::Wait),
+            Err(AuthenticationError::Asking) => {
                 Err(Refusal::new(Reason::ProviderUnreachable).seen("no verdict on credentials"))
             }
         }
@@ -109,15 +113,15 @@ impl Gate {
     ) -> Result<Proof, Refusal> {
         let config = cx.site.config();
         let (session, stale) = match cx.site.session_cookie.find(&config, cookies) {
-            Found::Absent => return Ok(Proof::Nothing { session_ended: false }),
+            Found::Absent => return Ok(Proof::Nobody { session_ended: false }),
             Found::Unreadable => {
                 self.set_cookies = clear_session(&config, cookies);
-                return Ok(Proof::Nothing { session_ended: false });
+                return Ok(Proof::Nobody { session_ended: false });
             }
             Found::Session { session, stale } => (session, stale),
         };
         if cx.site.is_ended(&session, cx.now) || session.ended(cx.now, &config.session).is_some() {
-            return Ok(self.session_over(&config, cookies));
+            return Ok(self.session_ended_proof(&config, cookies));
         }
         if !is_ours(request, config.public.origin()) {
             let wanted = "Sec-Fetch-Site same-origin or none, or Origin of public_url";
@@ -127,11 +131,11 @@ impl Gate {
         }
         if !session.is_due(cx.now, &config.session) && !cx.site.must_recheck(&session) {
             let renew = stale || session.wants_renewal(cx.now, &config.session);
-            return self.session_counts(session, renew, cookies, cx);
+            return self.accept_session(session, renew, cookies, cx);
         }
         match cx.site.recheck(&session, self.stream, cx.now) {
-            Recheck::Confirmed(fresh) => self.session_counts(fresh.into(), true, cookies, cx),
-            Recheck::Ended => Ok(self.session_over(&config, cookies)),
+            Recheck::Confirmed(fresh) => self.accept_session(fresh.into(), true, cookies, cx),
+            Recheck::Ended => Ok(self.session_ended_proof(&config, cookies)),
             Recheck::Busy => {
                 Err(Refusal::new(Reason::Busy).seen("too many requests wait for a recheck"))
             }
@@ -161,15 +165,15 @@ impl Gate {
             (shown, newest) => shown.is_some() != newest.is_some(),
         };
         let renew = rotated || newest.wants_renewal(cx.now, &config.session);
-        self.session_counts(Rc::new(newest), renew, cookies, cx)
+        self.accept_session(Rc::new(newest), renew, cookies, cx)
     }
 
-    fn session_over(&mut self, config: &Config, cookies: &Cookies<'_>) -> Proof {
+    fn session_ended_proof(&mut self, config: &Config, cookies: &Cookies<'_>) -> Proof {
         self.set_cookies = clear_session(config, cookies);
-        Proof::Nothing { session_ended: true }
+        Proof::Nobody { session_ended: true }
     }
 
-    fn session_counts(
+    fn accept_session(
         &mut self,
         session: Rc<Session>,
         renew: bool,
@@ -185,7 +189,7 @@ impl Gate {
         }
         let identity = identity_of(&session, config.session.absolute);
         self.session = Some(session);
-        Ok(Proof::Identity(identity))
+        Ok(Proof::Identified(identity))
     }
 }
 
@@ -198,11 +202,11 @@ fn by_certificate(
 ) -> Result<Proof, Refusal> {
     let mapped = match config.machines.certificates.as_slice() {
         [] => None,
-        _ => peer.certificate().and_then(|shown| certificate::judge(&shown, config)),
+        _ => peer.certificate().and_then(|shown| certificate::identify(&shown, config)),
     };
-    let Some(identity) = mapped else { return Ok(Proof::Nothing { session_ended: false }) };
+    let Some(identity) = mapped else { return Ok(Proof::Nobody { session_ended: false }) };
     if !is_from_a_browser(request) || is_ours(request, config.public.origin()) {
-        return Ok(Proof::Identity(identity));
+        return Ok(Proof::Identified(identity));
     }
     Err(Refusal::new(Reason::CrossSite)
         .seen("a request of another site with a client certificate")
@@ -222,7 +226,7 @@ pub(crate) fn identity_of(session: &Session, absolute: Duration) -> Identity {
         }),
         role: session.role,
         until: Some(until),
-        hold: Hold::Nothing,
+        hold: CredentialRef::Session,
     }
 }
 

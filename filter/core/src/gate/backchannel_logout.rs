@@ -10,12 +10,12 @@ use crate::gate::decision::Decision;
 use crate::login::backchannel;
 use crate::refusal::{Reason, Refusal};
 use crate::wire::jose::verify::Unverified;
-use crate::workers::marks::Added;
+use crate::workers::tombstones::Added;
 
 impl Gate {
     /// Its key may be here.
     pub(super) fn logout_token_woken(&mut self, token: String, cx: &mut Cx<'_>) -> Decision {
-        let decision = self.judge_logout_token(token, cx);
+        let decision = self.accept_logout_token(token, cx);
         decision.unwrap_or_else(|refusal| Decision::Reply(self.oauth_error(&refusal)))
     }
 
@@ -28,10 +28,10 @@ impl Gate {
         let token = backchannel::token(form).ok_or_else(|| {
             Refusal::new(Reason::LogoutToken).seen("another form").wanted("one logout_token")
         })?;
-        self.judge_logout_token(token, cx)
+        self.accept_logout_token(token, cx)
     }
 
-    fn judge_logout_token(&mut self, token: String, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
+    fn accept_logout_token(&mut self, token: String, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
         let config = cx.site.config();
         cx.site.catch_up(cx.now);
         let verifier = cx.site.verifier(&config, cx.now);

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::authenticate::{Proof, shows_session};
+use super::endpoint_body::BodyEndpoint;
 use super::incoming::Incoming;
-use super::own_body::BodyReader;
 use super::{Cx, Gate, WaitFor};
 use crate::answer::reply::Reply;
 use crate::config::Config;
@@ -139,9 +139,11 @@ impl Gate {
         match endpoint {
             Endpoint::Live => Ok(self.reply(Reply::json(200, "live", &json!({"status": "live"})))),
             Endpoint::Ready => self.ready(cx),
-            Endpoint::BackchannelLogout => {
-                self.begin_own_body(BodyReader::BackchannelLogout, incoming.view, &cx.site.config())
-            }
+            Endpoint::BackchannelLogout => self.begin_endpoint_body(
+                BodyEndpoint::BackchannelLogout,
+                incoming.view,
+                &cx.site.config(),
+            ),
             Endpoint::Userinfo => self.userinfo(incoming, cx),
             Endpoint::Companion => Ok(self.reply(companion_script(&incoming.target))),
             Endpoint::Token => self.personal_tokens(incoming, cx),
@@ -186,9 +188,9 @@ impl Gate {
         let host = incoming.host.known()?;
         match self.authenticate(host, incoming.view, incoming.cookies()?, cx)? {
             Proof::Wait => Ok(self.wait(WaitFor::Verdict, cx.now)),
-            Proof::Nothing { session_ended: true } => Err(Refusal::new(Reason::SessionEnded)),
-            Proof::Nothing { .. } => Err(Refusal::new(Reason::NoCredential)),
-            Proof::Identity(identity) => {
+            Proof::Nobody { session_ended: true } => Err(Refusal::new(Reason::SessionEnded)),
+            Proof::Nobody { .. } => Err(Refusal::new(Reason::NoCredential)),
+            Proof::Identified(identity) => {
                 let principal = &identity.principal;
                 let body = json!({
                     "user": principal.id,

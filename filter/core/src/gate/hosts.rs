@@ -7,40 +7,40 @@ use crate::wire::http::request::RequestView;
 
 /// The host of a request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Host<'a>(Option<Known<'a>>);
+pub(crate) struct RequestHost<'a>(Option<ConfiguredHost<'a>>);
 
 /// A configured host.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Known<'a> {
+pub(crate) enum ConfiguredHost<'a> {
     /// That of the public URL.
     Public,
     /// One for machines: no cookies, no logins there.
     Machine(&'a str),
 }
 
-impl<'a> Host<'a> {
+impl<'a> RequestHost<'a> {
     /// Reads `:authority`.
     pub(crate) fn of(request: RequestView<'_>, config: &'a Config) -> Self {
         let text = request.text(":authority");
         if text == Some(config.public.authority.as_str()) {
-            return Self(Some(Known::Public));
+            return Self(Some(ConfiguredHost::Public));
         }
         let name = text.and_then(|text| normal_authority(text, config.public.https));
         Self(name.and_then(|name| {
             if name == config.public.authority {
-                return Some(Known::Public);
+                return Some(ConfiguredHost::Public);
             }
             config
                 .machines
                 .hosts
                 .iter()
                 .find(|host| **host == name)
-                .map(|host| Known::Machine(host))
+                .map(|host| ConfiguredHost::Machine(host))
         }))
     }
 
     /// The host, if it is configured.
-    pub(crate) fn known(self) -> Result<Known<'a>, Refusal> {
+    pub(crate) fn known(self) -> Result<ConfiguredHost<'a>, Refusal> {
         self.0.ok_or_else(|| {
             Refusal::new(Reason::Host)
                 .seen("another host")
@@ -54,7 +54,7 @@ impl<'a> Host<'a> {
     }
 }
 
-impl<'a> Known<'a> {
+impl<'a> ConfiguredHost<'a> {
     /// Whether browsers log in there.
     pub(crate) const fn is_public(self) -> bool {
         matches!(self, Self::Public)

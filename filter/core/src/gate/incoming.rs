@@ -1,6 +1,6 @@
 //! A request's head, parsed once for all rungs of the ladder.
 
-use super::hosts::Host;
+use super::hosts::RequestHost;
 use super::protocol;
 use crate::answer::reply::request_id;
 use crate::config::Config;
@@ -19,7 +19,7 @@ pub(crate) struct Incoming<'a> {
     /// Whether it is a websocket upgrade.
     pub(crate) upgrade: bool,
     /// Which configured host name it was sent to.
-    pub(crate) host: Host<'a>,
+    pub(crate) host: RequestHost<'a>,
     /// Which kind of client reads the answer.
     pub(crate) client: ClientKind,
     /// Envoy's request id.
@@ -38,7 +38,7 @@ impl<'a> Incoming<'a> {
         Ok(Self {
             upgrade: protocol::is_websocket(view)?,
             target,
-            host: Host::of(view, config),
+            host: RequestHost::of(view, config),
             client: ClientKind::of(view),
             request_id: request_id(view.text("x-request-id")),
             cookies: Cookies::parse(view),

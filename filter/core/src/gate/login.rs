@@ -11,7 +11,7 @@ use crate::login::callback;
 use crate::login::callback::NoSession;
 use crate::login::failures::{Counted, Failures};
 use crate::login::start;
-use crate::login::ticket::{Ticket, Tickets, Wish};
+use crate::login::ticket::{LoginOptions, Ticket, Tickets};
 use crate::login::{return_path, role};
 use crate::provider::callout::CalloutReply;
 use crate::provider::metadata::Provider;
@@ -25,10 +25,10 @@ use crate::site::Site;
 use crate::wire::http::client::ClientKind;
 use crate::wire::http::cookies::Cookies;
 use crate::wire::http::request::RequestView;
-use crate::workers::marks::Added;
+use crate::workers::tombstones::Added;
 
 /// What a request waits for.
-pub(crate) enum Step {
+pub(crate) enum LoginStep {
     /// The code is at the token endpoint.
     Redeeming(Box<Ticket>),
     /// The tokens are here, a key is not.
@@ -37,7 +37,7 @@ pub(crate) enum Step {
     AskingUserinfo(Box<Session>, String),
 }
 
-impl Step {
+impl LoginStep {
     /// The request is gone.
     pub(crate) const fn abandon(&self, site: &mut Site) {
         if matches!(self, Self::Redeeming(_)) {
@@ -55,12 +55,12 @@ impl Gate {
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         let return_to = return_path::checked(wish, &cx.site.config());
-        self.send_to_provider(Wish { return_to, again: false, fresh: false }, cookies, cx)
+        self.send_to_provider(LoginOptions { return_to, again: false, fresh: false }, cookies, cx)
     }
 
     pub(super) fn send_to_provider(
         &mut self,
-        wish: Wish,
+        wish: LoginOptions,
         cookies: &Cookies<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
@@ -114,7 +114,7 @@ impl Gate {
             }
         }
         let callout = token_endpoint::redeem(&config, &provider, &code, &ticket.verifier);
-        self.state = State::Login(Step::Redeeming(Box::new(ticket)));
+        self.state = State::Login(LoginStep::Redeeming(Box::new(ticket)));
         Ok(Decision::Await(callout))
     }
 
@@ -130,11 +130,11 @@ impl Gate {
         let config = cx.site.config();
         match self.authenticate_session(request, cookies, cx)? {
             Proof::Wait => Ok(self.wait(WaitFor::Verdict, cx.now)),
-            Proof::Identity(_) => {
+            Proof::Identified(_) => {
                 let home = config.absolute(config.home());
                 Ok(self.reply(Reply::redirect(&home, "already_logged_in")))
             }
-            Proof::Nothing { .. } => {
+            Proof::Nobody { .. } => {
                 let refusal = Refusal::new(Reason::UnknownAttempt)
                     .seen("a callback without its login cookie")
                     .wanted("a login started in this browser, once and in time");
@@ -169,7 +169,7 @@ impl Gate {
             }
             Counted::Few(cookie) => {
                 let return_to = config.home().to_owned();
-                let wish = Wish { return_to, again: true, fresh: false };
+                let wish = LoginOptions { return_to, again: true, fresh: false };
                 // Waiting for a provider that is away is no failure of the browser's.
                 match self.send_to_provider(wish, cookies, cx)? {
                     Decision::Reply(reply) => Ok(Decision::Reply(reply.with_cookie(cookie))),
@@ -181,14 +181,14 @@ impl Gate {
 
     pub(super) fn login_answered(
         &mut self,
-        step: Step,
+        step: LoginStep,
         reply: CalloutReply<'_>,
         request: RequestView<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         cx.site.contacted(reply, cx.now);
         match step {
-            Step::Redeeming(ticket) => {
+            LoginStep::Redeeming(ticket) => {
                 cx.site.end_login();
                 match token_endpoint::read(reply) {
                     Ok(tokens) => self.verify(*ticket, tokens, request, cx),
@@ -199,25 +199,27 @@ impl Gate {
                     Err(why) => Err(callback::no_tokens(&why)),
                 }
             }
-            Step::AskingUserinfo(mut session, return_to) => {
+            LoginStep::AskingUserinfo(mut session, return_to) => {
                 let claims = userinfo::read(reply, &session.subject).map_err(|seen| {
                     Refusal::new(Reason::ProviderUnreachable).seen(seen).wanted("userinfo")
                 })?;
                 session.role = role::by_userinfo(claims.as_ref(), &cx.site.config());
                 self.logged_in(&session, &return_to, request, cx)
             }
-            Step::AwaitingKey(..) => Err(Refusal::new(Reason::Internal).seen("a reply to no call")),
+            LoginStep::AwaitingKey(..) => {
+                Err(Refusal::new(Reason::Internal).seen("a reply to no call"))
+            }
         }
     }
 
     pub(super) fn login_woken(
         &mut self,
-        step: Step,
+        step: LoginStep,
         request: RequestView<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         match step {
-            Step::AwaitingKey(ticket, tokens) => self.verify(*ticket, *tokens, request, cx),
+            LoginStep::AwaitingKey(ticket, tokens) => self.verify(*ticket, *tokens, request, cx),
             other => {
                 other.abandon(cx.site);
                 Err(Refusal::new(Reason::Internal).seen("woken while calling"))
@@ -249,8 +251,10 @@ impl Gate {
         let path = cx.site.provider().and_then(|provider| provider.userinfo_path.as_deref());
         if let (true, Some(path)) = (role::is_open(session.role, &config), path) {
             let callout = userinfo::request(&config, path, &tokens.access);
-            self.state =
-                State::Login(Step::AskingUserinfo(Box::new(session), ticket.return_to.clone()));
+            self.state = State::Login(LoginStep::AskingUserinfo(
+                Box::new(session),
+                ticket.return_to.clone(),
+            ));
             return Ok(Decision::Await(callout));
         }
         self.logged_in(&session, &ticket.return_to, request, cx)
@@ -296,7 +300,8 @@ impl Gate {
     ) -> Result<Decision, Refusal> {
         let reason = match self.await_key(LOGIN, cx) {
             Ok(()) => {
-                self.state = State::Login(Step::AwaitingKey(Box::new(ticket), Box::new(tokens)));
+                self.state =
+                    State::Login(LoginStep::AwaitingKey(Box::new(ticket), Box::new(tokens)));
                 return Ok(Decision::AwaitSite);
             }
             Err(NoKey::Unknown) => Reason::ProviderAnswer,

@@ -3,18 +3,18 @@
 mod auth_request;
 mod authenticate;
 mod backchannel_logout;
-mod client_data;
+mod decide;
 pub(crate) mod decision;
+mod endpoint_body;
 mod endpoints;
 mod forwarded;
 mod hosts;
 mod incoming;
-mod judged_body;
-mod ladder;
 mod login;
-mod own_body;
+mod operation_body;
 mod personal_tokens;
 mod protocol;
+mod request_data;
 mod response;
 mod sign_out;
 mod socket;
@@ -22,7 +22,7 @@ mod unknown_key;
 
 use std::rc::Rc;
 
-use crate::answer::asker::Asker;
+use crate::answer::context::AnswerContext;
 use crate::answer::reply::{Reply, request_id};
 use crate::config::Config;
 use crate::foundation::crypto::Entropy;
@@ -38,9 +38,9 @@ use crate::wire::http::client::ClientKind;
 use crate::wire::http::request::RequestView;
 use crate::wire::peer::Peer;
 
+use endpoint_body::EndpointBody;
 use forwarded::Forwarded;
-use judged_body::Judging;
-use own_body::OwnBody;
+use operation_body::BodyPending;
 
 /// What every event brings along.
 pub struct Cx<'a> {
@@ -111,15 +111,15 @@ enum State {
     /// The site works for it; the ladder is climbed again then.
     Waiting,
     /// A login's code is at the provider, or its key is on its way.
-    Login(login::Step),
+    Login(login::LoginStep),
     /// A sign-out is at the provider.
-    SignOut(sign_out::Step),
+    SignOut(sign_out::SignOutStep),
     /// A logout token is here, its key is not.
     LogoutToken(String),
     /// The body that an endpoint of ours reads is on its way.
-    OwnBody(OwnBody),
+    EndpointBody(EndpointBody),
     /// What it asks of Prefect stands in its body, which is on its way.
-    JudgedBody(Box<Judging>),
+    AwaitingBody(Box<BodyPending>),
     /// On its way to Prefect.
     Forwarded(Forwarded),
     /// Answered, refused, or being handled.
@@ -154,9 +154,9 @@ impl Gate {
         let decision = match core::mem::replace(&mut self.state, State::Over) {
             State::New => {
                 self.bodiless = end;
-                self.climb(request, cx)
+                self.decide_by_head(request, cx)
             }
-            _ => self.misplaced("headers twice", request, cx),
+            _ => self.unexpected("headers twice", request, cx),
         };
         match decision {
             // Envoy follows an early answer on HTTP/2 with `RST_STREAM`, which some clients take for a broken
@@ -169,10 +169,10 @@ impl Gate {
     /// The site has what the request waited for. `request` are its headers, read anew.
     pub fn on_wake(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
         let decision = match core::mem::replace(&mut self.state, State::Over) {
-            State::Waiting => return self.climb(request, cx),
+            State::Waiting => return self.decide_by_head(request, cx),
             State::Login(step) => self.login_woken(step, request, cx),
             State::LogoutToken(token) => return self.logout_token_woken(token, cx),
-            _ => return self.misplaced("woken without waiting", request, cx),
+            _ => return self.unexpected("woken without waiting", request, cx),
         };
         self.or_refuse(decision, request, cx)
     }
@@ -187,13 +187,13 @@ impl Gate {
         let decision = match core::mem::replace(&mut self.state, State::Over) {
             State::Login(step) => self.login_answered(step, reply, request, cx),
             State::SignOut(step) => Ok(self.sign_out_answered(step, reply, request, cx)),
-            _ => return self.misplaced("a reply to no call", request, cx),
+            _ => return self.unexpected("a reply to no call", request, cx),
         };
         self.or_refuse(decision, request, cx)
     }
 
     /// An event that does not belong to the state.
-    fn misplaced(&mut self, seen: &str, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
+    fn unexpected(&mut self, seen: &str, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
         self.refuse(&Refusal::new(Reason::Internal).seen(seen), request, cx)
     }
 
@@ -233,7 +233,7 @@ impl Gate {
         refusal: &Refusal,
         request: RequestView<'_>,
         cx: &mut Cx<'_>,
-        reply: fn(&Refusal, Asker<'_>) -> Reply,
+        reply: fn(&Refusal, AnswerContext<'_>) -> Reply,
     ) -> Decision {
         self.state = State::Over;
         let config = cx.site.config();
@@ -246,7 +246,7 @@ impl Gate {
     /// Whether it is on its way to Prefect; only then Prefect's answer is looked at.
     #[must_use]
     pub const fn is_forwarded(&self) -> bool {
-        matches!(self.state, State::Forwarded(_) | State::JudgedBody(_))
+        matches!(self.state, State::Forwarded(_) | State::AwaitingBody(_))
     }
 
     /// Whether the site owes it a wake; a wake that comes late finds it decided, and is dropped.
@@ -254,7 +254,9 @@ impl Gate {
     pub const fn is_waiting(&self) -> bool {
         matches!(
             self.state,
-            State::Waiting | State::Login(login::Step::AwaitingKey(..)) | State::LogoutToken(_)
+            State::Waiting
+                | State::Login(login::LoginStep::AwaitingKey(..))
+                | State::LogoutToken(_)
         )
     }
 
@@ -278,20 +280,27 @@ impl Gate {
             | State::LogoutToken(_)
             | State::Forwarded(Forwarded { socket: Some(_), .. }) => site.forget(self.stream),
             State::New
-            | State::OwnBody(_)
-            | State::JudgedBody(_)
+            | State::EndpointBody(_)
+            | State::AwaitingBody(_)
             | State::Forwarded(_)
             | State::Over => {}
         }
     }
 }
 
-fn asker<'a>(request: RequestView<'a>, config: &'a Rc<Config>) -> Asker<'a> {
+fn asker<'a>(request: RequestView<'a>, config: &'a Rc<Config>) -> AnswerContext<'a> {
     let request_id = request_id(request.text("x-request-id"));
-    Asker { request_id, ..asker_of(ClientKind::of(request), config) }
+    AnswerContext { request_id, ..asker_of(ClientKind::of(request), config) }
 }
 
-fn asker_of(kind: ClientKind, config: &Config) -> Asker<'_> {
+fn asker_of(kind: ClientKind, config: &Config) -> AnswerContext<'_> {
     let (endpoints, provider) = (config.endpoints.as_str(), &config.issuer_url);
-    Asker { kind, request_id: None, endpoints, home: config.home(), provider, hsts: config.hsts() }
+    AnswerContext {
+        kind,
+        request_id: None,
+        endpoints,
+        home: config.home(),
+        provider,
+        hsts: config.hsts(),
+    }
 }

@@ -5,29 +5,29 @@ use std::rc::Rc;
 use serde_json::json;
 
 use super::authenticate::Proof;
+use super::endpoint_body::BodyEndpoint;
 use super::incoming::Incoming;
-use super::own_body::BodyReader;
 use super::{Cx, Gate, WaitFor, asker};
 use crate::answer::pages::Page;
 use crate::answer::reply::Reply;
 use crate::config::PersonalTokens as Settings;
 use crate::credential::personal_token;
 use crate::credential::personal_token::Code;
-use crate::credential::personal_token::terminal;
-use crate::credential::personal_token::terminal::{Terminal, Trade};
+use crate::credential::personal_token::native_app;
+use crate::credential::personal_token::native_app::{NativeApp, TokenRequest};
 use crate::gate::decision::Decision;
 use crate::identity::personal_token::PersonalToken;
 use crate::identity::principal::Identity;
 use crate::identity::role::Role;
 use crate::login::id_token::is_fresh;
-use crate::login::ticket::Wish;
+use crate::login::ticket::LoginOptions;
 use crate::refusal::{Reason, Refusal};
 use crate::session::model::Session;
 use crate::telemetry::event::Event;
 use crate::wire::http::client::{is_from_a_browser, is_from_our_page};
 use crate::wire::http::cookies::Cookies;
 use crate::wire::http::request::RequestView;
-use crate::workers::marks::Added;
+use crate::workers::tombstones::Added;
 
 impl Gate {
     pub(super) fn personal_tokens(
@@ -42,25 +42,25 @@ impl Gate {
         let settings = config.machines.personal_tokens.as_ref().ok_or_else(off)?;
         let post = incoming.method() == "POST";
         if post && !is_from_a_browser(request) {
-            return self.begin_own_body(BodyReader::TokenRequest, request, &config);
+            return self.begin_endpoint_body(BodyEndpoint::TokenRequest, request, &config);
         }
         if !host.is_public() {
             return Err(Refusal::new(Reason::NotFound).seen("a page on a host for machines"));
         }
         let cookies = incoming.cookies()?;
-        let terminal = Terminal::read(incoming.target.query())?;
+        let terminal = NativeApp::read(incoming.target.query())?;
         if post && !is_from_our_page(request, config.public.origin()) {
             return Err(Refusal::new(Reason::CrossSite).seen("a personal token for another site"));
         }
         if !post && !incoming.is_page_load() {
             return Err(Refusal::new(Reason::CrossSite).seen("a personal token by no page load"));
         }
-        let page = terminal::page(terminal.as_ref(), &config);
+        let page = native_app::page_path(terminal.as_ref(), &config);
         let (identity, session) = match self.authenticate_session(request, cookies, cx)? {
             Proof::Wait => return Ok(self.wait(WaitFor::Verdict, cx.now)),
-            Proof::Identity(identity) => (identity, self.session.clone()),
-            Proof::Nothing { .. } if post => return Err(Refusal::new(Reason::SessionEnded)),
-            Proof::Nothing { .. } => return self.begin_fresh_login(page, cookies, cx),
+            Proof::Identified(identity) => (identity, self.session.clone()),
+            Proof::Nobody { .. } if post => return Err(Refusal::new(Reason::SessionEnded)),
+            Proof::Nobody { .. } => return self.begin_fresh_login(page, cookies, cx),
         };
         let role = role(&identity, settings)?;
         let Some(session) = session.filter(|session| is_fresh(session.auth_time, cx.now)) else {
@@ -71,8 +71,8 @@ impl Gate {
             return self.begin_fresh_login(page, cookies, cx);
         };
         if post {
-            let asked = terminal::asked(incoming.target.query()).is_some_and(|asked| {
-                cx.site.personal_tokens.was_asked(&asked, &session, &page, cx.now)
+            let asked = native_app::form_token(incoming.target.query()).is_some_and(|asked| {
+                cx.site.personal_tokens.is_form_token(&asked, &session, &page, cx.now)
             });
             if asked {
                 return self.make_token(&session, role, terminal.as_ref(), request, cx);
@@ -81,8 +81,8 @@ impl Gate {
             return Ok(self.reply(reply));
         }
         let asker = asker(request, &config);
-        let asked = cx.site.personal_tokens.seal_asked(&session, &page, cx.now, cx.entropy)?;
-        let answer = terminal::answer(&page, &asked);
+        let asked = cx.site.personal_tokens.seal_form_token(&session, &page, cx.now, cx.entropy)?;
+        let answer = native_app::form_action(&page, &asked);
         let page =
             Page::ask_token(asker, &session.name, role, settings.max, terminal.as_ref(), answer);
         let reply = Reply::page(200, "personal_token_asked", &page, asker);
@@ -95,14 +95,14 @@ impl Gate {
         cookies: &Cookies<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
-        self.send_to_provider(Wish { return_to, again: false, fresh: true }, cookies, cx)
+        self.send_to_provider(LoginOptions { return_to, again: false, fresh: true }, cookies, cx)
     }
 
     fn make_token(
         &mut self,
         session: &Rc<Session>,
         role: Role,
-        terminal: Option<&Terminal>,
+        terminal: Option<&NativeApp>,
         request: RequestView<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
@@ -138,7 +138,7 @@ impl Gate {
 
     /// A code counts once, and only for whoever knows the verifier: whoever does not has used it up.
     pub(super) fn token_request(&mut self, form: &str, cx: &mut Cx<'_>) -> Result<Reply, Refusal> {
-        let trade = Trade::read(form)?;
+        let trade = TokenRequest::read(form)?;
         let refused = |seen: &str| {
             let wanted =
                 "a code of this gate, once, in 5 minutes, with the verifier of its challenge";
@@ -155,7 +155,7 @@ impl Gate {
             return Err(refused("another verifier"));
         }
         let token = Rc::new(token);
-        cx.site.judge_personal_token(&token, cx.now)?;
+        cx.site.verify_personal_token(&token, cx.now)?;
         let text = cx.site.personal_tokens.seal(&token, cx.entropy)?;
         cx.site.notice(format!("personal_token: {}", described(&token)));
         self.event = Some(Event::answered("personal_token").about(&token));

@@ -3,7 +3,7 @@
 
 use super::forwarded::Forwarded;
 use super::{Cx, Gate, Interest, State, asker_of};
-use crate::answer::asker::Asker;
+use crate::answer::context::AnswerContext;
 use crate::answer::reply::Reply;
 use crate::gate::decision::{DataStep, ResponseStep};
 use crate::prefect::response as hygiene;
@@ -16,13 +16,13 @@ use crate::wire::http::request::ResponseView;
 impl Gate {
     /// Prefect's answer begins.
     pub fn on_response(&mut self, response: ResponseView<'_>, cx: &mut Cx<'_>) -> ResponseStep {
-        if let Some(reply) = self.answered_before_verdict(response.status(), cx) {
+        if let Some(reply) = self.answered_before_body(response.status(), cx) {
             return ResponseStep::Replace(reply);
         }
         let forwarded = match &mut self.state {
             State::Forwarded(forwarded) => forwarded,
             // An error: nobody's request goes on, but what the client sees is as clean as any answer.
-            State::JudgedBody(judging) => &mut judging.forwarded,
+            State::AwaitingBody(judging) => &mut judging.forwarded,
             _ => return ResponseStep::Edit(ResponseEdit::default()),
         };
         let config = cx.site.config();
@@ -41,7 +41,7 @@ impl Gate {
             );
             self.event = Some(Event::refused(&refusal));
             let request_id = forwarded.request_id.as_deref();
-            let asker = Asker { request_id, ..asker_of(forwarded.client, &config) };
+            let asker = AnswerContext { request_id, ..asker_of(forwarded.client, &config) };
             return ResponseStep::Replace(Reply::refusal(&refusal, asker));
         }
         forwarded.rewrite = forwarded.rewrite.by_answer(response);

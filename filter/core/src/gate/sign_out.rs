@@ -19,7 +19,7 @@ use crate::wire::http::request::RequestView;
 
 /// What a sign-out waits for. It holds one of the places of logins.
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(crate) enum SignOutStep {
     /// The refresh token is at the logout endpoint.
     AtProvider,
     /// An ID token is asked for, as a hint for this logout endpoint.
@@ -56,7 +56,7 @@ impl Gate {
     /// The provider has answered, or could not be asked.
     pub(super) fn sign_out_answered(
         &mut self,
-        step: Step,
+        step: SignOutStep,
         reply: CalloutReply<'_>,
         request: RequestView<'_>,
         cx: &mut Cx<'_>,
@@ -64,11 +64,11 @@ impl Gate {
         cx.site.contacted(reply, cx.now);
         cx.site.end_login();
         match step {
-            Step::AtProvider => {
+            SignOutStep::AtProvider => {
                 let ended = matches!(reply, CalloutReply::Answer { status: 200..=204, .. });
                 self.signed_out(ended, request, cx)
             }
-            Step::AskingForHint(endpoint) => {
+            SignOutStep::AskingForHint(endpoint) => {
                 let hint = token_endpoint::read(reply).ok().and_then(|tokens| tokens.id);
                 self.sign_out_at(&endpoint, hint.as_ref(), cx)
             }
@@ -103,7 +103,7 @@ impl Gate {
             provider.as_ref().and_then(|p| p.logout_path.as_deref()).zip(refresh_token.as_ref());
         if let Some((path, token)) = logout {
             let callout = token_endpoint::end_session(&config, path, token);
-            self.state = State::SignOut(Step::AtProvider);
+            self.state = State::SignOut(SignOutStep::AtProvider);
             return Decision::Await(callout);
         }
         let Some((provider, endpoint)) = provider.and_then(|p| Some((p.clone(), p.end_session?)))
@@ -117,7 +117,7 @@ impl Gate {
         };
         // A hint spares the person a question; no ID token is kept, so a fresh one is asked for.
         let callout = token_endpoint::refresh(&config, &provider, token);
-        self.state = State::SignOut(Step::AskingForHint(endpoint));
+        self.state = State::SignOut(SignOutStep::AskingForHint(endpoint));
         Decision::Await(callout)
     }
 

@@ -2,15 +2,15 @@
 
 use super::{Cx, Interest};
 use crate::credential::kind::in_auth_message;
-use crate::credential::verify::Unproved;
+use crate::credential::verifier::AuthenticationError;
 use crate::foundation::limits::{FIRST_FRAME, HELD, PINGS, TOKEN};
 use crate::foundation::stream::StreamId;
 use crate::gate::decision::DataStep;
 use crate::policy::authorize;
-use crate::policy::pending::Slot;
-use crate::prefect::event_filter::{EventFilter, Said};
+use crate::policy::pending_handshakes::Slot;
+use crate::prefect::event_filter::{EventFilter, FilterProgress};
 use crate::prefect::first_frame;
-use crate::prefect::first_frame::{AuthFrame, First, NORMAL, POLICY, PROTOCOL, TRY_AGAIN};
+use crate::prefect::first_frame::{AuthFrame, FirstFrame, NORMAL, POLICY, PROTOCOL, TRY_AGAIN};
 use crate::prefect::sockets::KnownSocket;
 use crate::refusal::{Reason, Refusal};
 use crate::telemetry::event::Event;
@@ -23,14 +23,14 @@ pub(crate) struct Socket {
     stage: Stage,
     /// Prefect has accepted the upgrade.
     open: bool,
-    asked: Asked,
+    asked: ProviderQuery,
     /// Bytes of pings that have passed unjudged.
     pings: usize,
 }
 
 /// Whether the provider must be asked about the first frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Asked {
+enum ProviderQuery {
     No,
     /// It is being asked: the frame stays where it is.
     Pending,
@@ -39,12 +39,12 @@ enum Asked {
 
 enum Stage {
     /// Nobody is proved: nothing passes.
-    Unjudged(Slot),
+    Unauthenticated(Slot),
     /// Proved by header: the first frame's token is replaced all the same. Clients of 3.4.13 send
     /// events without an auth frame, and without a subprotocol.
-    Judged { without_auth: bool },
+    Authorized { without_auth: bool },
     /// Proved, but some events are not for it: what it asks for is read as well.
-    InPart(EventFilter),
+    Filtered(EventFilter),
     /// Bytes pass unparsed.
     Passing,
     /// Refused, or left: nothing passes any more.
@@ -57,24 +57,26 @@ const MASK: [u8; 4] = [0x4c, 0x69, 0x63, 0x74];
 
 impl Socket {
     /// A socket whose upgrade carried a credential.
-    pub(crate) fn judged(known: KnownSocket, request: RequestView<'_>) -> Self {
+    pub(crate) fn authorized(known: KnownSocket, request: RequestView<'_>) -> Self {
         let without_auth = known.is_events_in() && !request.has("sec-websocket-protocol");
-        Self::at(known, Stage::Judged { without_auth })
+        Self::at(known, Stage::Authorized { without_auth })
     }
 
     /// A socket that is judged by its first frame.
-    pub(crate) const fn unjudged(known: KnownSocket, slot: Slot) -> Self {
-        Self::at(known, Stage::Unjudged(slot))
+    pub(crate) const fn unauthenticated(known: KnownSocket, slot: Slot) -> Self {
+        Self::at(known, Stage::Unauthenticated(slot))
     }
 
     const fn at(known: KnownSocket, stage: Stage) -> Self {
-        Self { known, stage, open: false, asked: Asked::No, pings: 0 }
+        Self { known, stage, open: false, asked: ProviderQuery::No, pings: 0 }
     }
 
     /// What is wanted of the client's bytes.
     pub(crate) const fn client_data(&self) -> Interest {
         match self.stage {
-            Stage::Unjudged(_) | Stage::Judged { .. } | Stage::InPart(_) => Interest::Bytes,
+            Stage::Unauthenticated(_) | Stage::Authorized { .. } | Stage::Filtered(_) => {
+                Interest::Bytes
+            }
             Stage::Passing | Stage::Closed => Interest::Time,
         }
     }
@@ -87,16 +89,16 @@ impl Socket {
     /// Whether what opened it is good no more. One that the site does not know is over as well.
     pub(crate) fn is_over(&self, stream: StreamId, cx: &mut Cx<'_>) -> bool {
         match self.stage {
-            Stage::Judged { .. } | Stage::InPart(_) | Stage::Passing => {
+            Stage::Authorized { .. } | Stage::Filtered(_) | Stage::Passing => {
                 cx.site.socket_is_over(stream, cx.now)
             }
-            Stage::Unjudged(_) | Stage::Closed => false,
+            Stage::Unauthenticated(_) | Stage::Closed => false,
         }
     }
 
     /// Whether its client's bytes are held until the provider has said who that is.
     pub(crate) const fn is_waiting(&self) -> bool {
-        matches!(self.asked, Asked::Pending)
+        matches!(self.asked, ProviderQuery::Pending)
     }
 
     /// The provider has said it, or will not: the held bytes are judged from the beginning.
@@ -106,7 +108,7 @@ impl Socket {
         stream: StreamId,
         cx: &mut Cx<'_>,
     ) -> (DataStep, Option<Event>) {
-        self.asked = Asked::Answered;
+        self.asked = ProviderQuery::Answered;
         self.on_client_data(held, false, stream, cx)
     }
 
@@ -128,9 +130,9 @@ impl Socket {
         match self.stage {
             Stage::Passing => return (DataStep::Pass, None),
             Stage::Closed => return (DataStep::Replace(Vec::new()), None),
-            Stage::InPart(_) if held.is_empty() => return (DataStep::Pass, None),
-            Stage::InPart(_) => return (DataStep::Replace(self.ask_in_part(held)), None),
-            Stage::Unjudged(_) | Stage::Judged { .. } => {}
+            Stage::Filtered(_) if held.is_empty() => return (DataStep::Pass, None),
+            Stage::Filtered(_) => return (DataStep::Replace(self.filter_events(held)), None),
+            Stage::Unauthenticated(_) | Stage::Authorized { .. } => {}
         }
         if held.is_empty() {
             return (if end { DataStep::Reset } else { DataStep::Hold }, None);
@@ -140,7 +142,7 @@ impl Socket {
             return (DataStep::Reset, None);
         }
         let (judged, without_auth) = match self.stage {
-            Stage::Judged { without_auth } => (true, without_auth),
+            Stage::Authorized { without_auth } => (true, without_auth),
             _ => (false, false),
         };
         let limit = if judged { TOKEN.saturating_add(FIRST_FRAME) } else { FIRST_FRAME };
@@ -150,26 +152,28 @@ impl Socket {
             return (DataStep::Pass, None);
         }
         let (step, event) = match first_frame::read(rest, limit) {
-            First::Incomplete if end => (DataStep::Reset, None),
-            First::Incomplete => (DataStep::Hold, None),
-            First::Auth(auth) if judged => (self.pass(auth, rest, stream, cx), None),
-            First::Auth(auth) => self.judge(auth, rest, stream, cx),
-            First::Close | First::Other(_) | First::Invalid if without_auth => {
+            FirstFrame::Incomplete if end => (DataStep::Reset, None),
+            FirstFrame::Incomplete => (DataStep::Hold, None),
+            FirstFrame::Auth(auth) if judged => (self.pass(auth, rest, stream, cx), None),
+            FirstFrame::Auth(auth) => self.authorize_first_frame(auth, rest, stream, cx),
+            FirstFrame::Close | FirstFrame::Other(_) | FirstFrame::Invalid if without_auth => {
                 self.stage = Stage::Passing;
                 (DataStep::Pass, None)
             }
             // Nothing of what it says in leaving goes on, and nobody is refused.
-            First::Close => {
+            FirstFrame::Close => {
                 self.stage = Stage::Closed;
                 (DataStep::Replace(websocket::close(NORMAL, "", MASK)), None)
             }
-            First::Other(why) if !judged => {
+            FirstFrame::Other(why) if !judged => {
                 let refusal = Refusal::new(Reason::FirstFrame)
                     .seen(why)
                     .wanted("an auth message with a token");
                 self.close(POLICY, &refusal)
             }
-            First::Ping(_) | First::Other(_) | First::Invalid => (DataStep::Reset, None),
+            FirstFrame::Ping(_) | FirstFrame::Other(_) | FirstFrame::Invalid => {
+                (DataStep::Reset, None)
+            }
         };
         match step {
             // What stands behind what can be read again later would go on unjudged.
@@ -183,9 +187,9 @@ impl Socket {
     /// their answer before they authenticate. They are bounded; `None` is too many.
     fn split_pings<'a>(&self, held: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
         let mut at = 0_usize;
-        while let First::Ping(length) = first_frame::read(held.get(at..)?, FIRST_FRAME) {
+        while let FirstFrame::Ping(length) = first_frame::read(held.get(at..)?, FIRST_FRAME) {
             at = at.saturating_add(length);
-            let bounded = matches!(self.stage, Stage::Unjudged(_));
+            let bounded = matches!(self.stage, Stage::Unauthenticated(_));
             if bounded && self.pings.saturating_add(at) > PINGS {
                 return None;
             }
@@ -195,9 +199,9 @@ impl Socket {
 
     fn pass(&mut self, auth: AuthFrame, bytes: &[u8], stream: StreamId, cx: &Cx<'_>) -> DataStep {
         let (mut on, rest) = auth.rewrite(bytes, &cx.site.config().secrets.prefect);
-        if cx.site.sockets.find(stream).is_none_or(|open| open.in_part) {
-            self.stage = Stage::InPart(EventFilter::default());
-            on.extend(self.ask_in_part(rest));
+        if cx.site.sockets.find(stream).is_none_or(|open| open.filtered) {
+            self.stage = Stage::Filtered(EventFilter::default());
+            on.extend(self.filter_events(rest));
         } else {
             self.stage = Stage::Passing;
             on.extend(rest);
@@ -206,17 +210,17 @@ impl Socket {
     }
 
     /// What goes on of bytes behind the auth frame, where some events are not for the client.
-    fn ask_in_part(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let Stage::InPart(filter) = &mut self.stage else { return Vec::new() };
+    fn filter_events(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let Stage::Filtered(filter) = &mut self.stage else { return Vec::new() };
         let (mut on, said) = filter.read(bytes);
         match said {
-            Said::NotYet => {}
-            Said::Wanted => self.stage = Stage::Passing,
-            Said::Leaves => {
+            FilterProgress::Incomplete => {}
+            FilterProgress::Complete => self.stage = Stage::Passing,
+            FilterProgress::ClientCloses => {
                 self.stage = Stage::Closed;
                 on.extend(websocket::close(NORMAL, "", MASK));
             }
-            Said::Odd => {
+            FilterProgress::Invalid => {
                 self.stage = Stage::Closed;
                 on.extend(websocket::close(PROTOCOL, "A filter was expected.", MASK));
             }
@@ -224,7 +228,7 @@ impl Socket {
         on
     }
 
-    fn judge(
+    fn authorize_first_frame(
         &mut self,
         auth: AuthFrame,
         bytes: &[u8],
@@ -237,22 +241,24 @@ impl Socket {
                 .wanted("name:secret, a key or a token");
             return self.close(POLICY, &refusal);
         };
-        let permit = match cx.site.judge(&presented, stream, cx.peer, cx.now) {
+        let permit = match cx.site.verify_credential(&presented, stream, cx.peer, cx.now) {
             Ok(identity) => {
                 let roles = &cx.site.config().roles;
                 authorize::identity(identity, &self.known.operation(), roles)
             }
-            Err(Unproved::Refused(refusal)) => Err(refusal),
-            Err(Unproved::Asking) if self.asked == Asked::No => {
-                self.asked = Asked::Pending;
-                cx.site.pending.has_spoken(stream, cx.now);
+            Err(AuthenticationError::Refused(refusal)) => Err(refusal),
+            Err(AuthenticationError::Asking) if self.asked == ProviderQuery::No => {
+                self.asked = ProviderQuery::Pending;
+                cx.site.pending.first_frame_arrived(stream, cx.now);
                 return (DataStep::Hold, None);
             }
-            Err(Unproved::Asking) => {
+            Err(AuthenticationError::Asking) => {
                 Err(Refusal::new(Reason::ProviderUnreachable).seen("no verdict on credentials"))
             }
-            Err(Unproved::NoKeys) => Err(Refusal::new(Reason::NotReady).seen("no keys yet")),
-            Err(Unproved::UnknownKey { issuer, kid }) => {
+            Err(AuthenticationError::NoKeys) => {
+                Err(Refusal::new(Reason::NotReady).seen("no keys yet"))
+            }
+            Err(AuthenticationError::UnknownKey { issuer, kid }) => {
                 // The fetch is for the client's next try.
                 cx.site.keys.want_fresher(issuer, cx.now);
                 Err(Refusal::new(Reason::NotReady)

@@ -9,15 +9,15 @@ use crate::identity::role::Role;
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub(crate) enum Hold {
+pub(crate) enum CredentialRef {
     /// Nothing that could open a socket: a session.
-    Nothing,
+    Session,
     /// A token of this issuer, with the role that it gave.
     Issuer(Rc<str>, Option<Role>),
     /// An API key, by its digest.
     ApiKey([u8; 32]),
     /// Client credentials, by their keyed hash.
-    Exchanged(CredentialId),
+    ClientCredentials(CredentialId),
     /// A personal token.
     PersonalToken(Rc<PersonalToken>),
     /// A client certificate, by what it shows.

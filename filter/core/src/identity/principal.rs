@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::foundation::time::UnixTime;
-use crate::identity::credential_ref::Hold;
+use crate::identity::credential_ref::CredentialRef;
 use crate::identity::role::Role;
 
 /// A kind of credential, as logs and metrics name it.
@@ -76,5 +76,5 @@ pub(crate) struct Identity {
     /// When the proof ends, or must be looked at again.
     pub(crate) until: Option<UnixTime>,
     /// What it hangs on.
-    pub(crate) hold: Hold,
+    pub(crate) hold: CredentialRef,
 }

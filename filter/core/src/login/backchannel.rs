@@ -19,7 +19,7 @@ const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 /// An older token is refused, whatever its `exp`: providers send it at once.
 const AGE: Duration = Duration::from_secs(600);
 /// How long a `jti` is remembered: longer than its token can be accepted.
-pub(crate) const REMEMBERED: Duration = AGE.saturating_add(Duration::from_secs(2 * LEEWAY));
+pub(crate) const JTI_LIFETIME: Duration = AGE.saturating_add(Duration::from_secs(2 * LEEWAY));
 
 /// What a verified token says is over.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -32,7 +32,7 @@ pub(crate) enum Refreshed {
 
 /// How far the token endpoint's answer leads.
 #[derive(Debug)]
-pub(crate) enum Judged {
+pub(crate) enum RefreshReply {
     /// To a result.
     Done(Refreshed),
     /// To a confirmed session whose role userinfo must say; to be asked with this access token.
@@ -52,19 +52,19 @@ impl Refreshed {
 
 /// Judges the token endpoint's answer for a session.
 #[must_use]
-pub(crate) fn judge(
+pub(crate) fn read_reply(
     session: &Session,
     answer: Result<Tokens, NoTokens>,
     verifier: Option<Verifier<'_>>,
     config: &Config,
     now: UnixTime,
-) -> Judged {
+) -> RefreshReply {
     match confirm(session, answer, verifier, config, now) {
-        Err(refreshed) => Judged::Done(refreshed),
+        Err(refreshed) => RefreshReply::Done(refreshed),
         Ok((session, access)) if is_open(session.role, config) => {
-            Judged::RoleOpen(Box::new(session), access)
+            RefreshReply::RoleOpen(Box::new(session), access)
         }
-        Ok((session, _)) => Judged::Done(Refreshed::Confirmed(Box::new(session))),
+        Ok((session, _)) => RefreshReply::Done(Refreshed::Confirmed(Box::new(session))),
     }
 }
 

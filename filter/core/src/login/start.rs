@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::foundation::crypto::{Entropy, NoEntropy};
 use crate::foundation::limits::FRESH_LOGIN;
 use crate::foundation::time::UnixTime;
-use crate::login::ticket::{Ticket, Tickets, Wish};
+use crate::login::ticket::{LoginOptions, Ticket, Tickets};
 use crate::provider::metadata::Provider;
 use crate::wire::http::cookies::Cookies;
 use crate::wire::http::query::encode;
@@ -19,7 +19,7 @@ pub(crate) fn begin(
     provider: &Provider,
     tickets: &Tickets,
     cookies: &Cookies<'_>,
-    wish: Wish,
+    wish: LoginOptions,
     now: UnixTime,
     entropy: &mut dyn Entropy,
 ) -> Result<Reply, NoEntropy> {

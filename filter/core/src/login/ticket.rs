@@ -15,7 +15,7 @@ use crate::wire::http::cookies::Cookies;
 
 /// What a login is begun for.
 #[derive(Clone, Debug)]
-pub(crate) struct Wish {
+pub(crate) struct LoginOptions {
     /// Where it is to end; checked.
     pub(crate) return_to: String,
     /// Whether it begins by itself, after another one has come to nothing.
@@ -53,7 +53,7 @@ impl Ticket {
     /// # Errors
     /// When the host has no randomness.
     pub(crate) fn new(
-        wish: Wish,
+        wish: LoginOptions,
         now: UnixTime,
         entropy: &mut dyn Entropy,
     ) -> Result<Self, NoEntropy> {

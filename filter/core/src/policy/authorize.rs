@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::foundation::time::UnixTime;
 use crate::identity::claims_to_role::Roles;
-use crate::identity::credential_ref::Hold;
+use crate::identity::credential_ref::CredentialRef;
 use crate::identity::principal::{Identity, Method, Principal};
 use crate::identity::role::Role;
 use crate::prefect::masks::Mask;
@@ -31,7 +31,7 @@ enum Grant {
         principal: Rc<Principal>,
         role: Option<Role>,
         until: Option<UnixTime>,
-        hold: Hold,
+        hold: CredentialRef,
         mask: Option<Mask>,
     },
 }
@@ -59,7 +59,7 @@ impl Permit {
 
     /// Whose a socket is, and what it hangs on.
     #[must_use]
-    pub(crate) const fn holder(&self) -> Option<(&Rc<Principal>, &Hold)> {
+    pub(crate) const fn socket_owner(&self) -> Option<(&Rc<Principal>, &CredentialRef)> {
         match &self.grant {
             Grant::Identity { principal, hold, .. } => Some((principal, hold)),
             Grant::Public | Grant::Handshake => None,
@@ -112,9 +112,12 @@ pub(crate) fn public(
 pub(crate) struct NotPublic;
 
 /// The handshake of a known socket whose client shows its credential in the first frame: it goes
-/// to Prefect without any frame. The caller holds the [`crate::policy::pending::Slot`] that bounds it.
+/// to Prefect without any frame. The caller holds the [`crate::policy::pending_handshakes::Slot`] that bounds it.
 #[must_use]
-pub(crate) fn handshake(_socket: &KnownSocket, _slot: &crate::policy::pending::Slot) -> Permit {
+pub(crate) fn handshake(
+    _socket: &KnownSocket,
+    _slot: &crate::policy::pending_handshakes::Slot,
+) -> Permit {
     Permit::granted(Grant::Handshake)
 }
 

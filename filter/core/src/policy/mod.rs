@@ -2,4 +2,4 @@
 //! credential.
 
 pub(crate) mod authorize;
-pub(crate) mod pending;
+pub(crate) mod pending_handshakes;

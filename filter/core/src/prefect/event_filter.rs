@@ -12,40 +12,44 @@ pub(crate) struct EventFilter(Vec<u8>);
 
 /// How far it has come.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum FilterProgress {
     /// Not whole yet.
-    NotYet,
+    Incomplete,
     /// It has gone on, and so may all that follows.
-    Wanted,
+    Complete,
     /// The client leaves instead.
-    Leaves,
+    ClientCloses,
     /// Something else came, or more than is read.
-    Odd,
+    Invalid,
 }
 
 impl EventFilter {
     /// Reads what has come now: what goes on of it.
-    pub(crate) fn read(&mut self, bytes: &[u8]) -> (Vec<u8>, Said) {
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> (Vec<u8>, FilterProgress) {
         self.0.extend_from_slice(bytes);
         let mut on = Vec::new();
         loop {
             let frame = match websocket::read(&self.0, EVENT_FILTER) {
-                Read::Incomplete => return (on, Said::NotYet),
-                Read::Invalid(_) => return (on, Said::Odd),
+                Read::Incomplete => return (on, FilterProgress::Incomplete),
+                Read::Invalid(_) => return (on, FilterProgress::Invalid),
                 Read::Frame(frame) => frame,
             };
             let rest = self.0.split_off(frame.length.min(self.0.len()));
             let taken = core::mem::replace(&mut self.0, rest);
             match frame {
                 Frame { opcode, fin: true, .. } if PING_PONG.contains(&opcode) => on.extend(taken),
-                Frame { opcode: CLOSE, fin: true, .. } => return (on, Said::Leaves),
+                Frame { opcode: CLOSE, fin: true, .. } => {
+                    return (on, FilterProgress::ClientCloses);
+                }
                 Frame { opcode: TEXT, fin: true, payload, mask, .. } => {
-                    let Some(message) = filter_without(&payload) else { return (on, Said::Odd) };
+                    let Some(message) = filter_without(&payload) else {
+                        return (on, FilterProgress::Invalid);
+                    };
                     on.extend(websocket::write(TEXT, message.as_bytes(), mask));
                     on.append(&mut self.0);
-                    return (on, Said::Wanted);
+                    return (on, FilterProgress::Complete);
                 }
-                _ => return (on, Said::Odd),
+                _ => return (on, FilterProgress::Invalid),
             }
         }
     }
@@ -61,17 +65,17 @@ mod tests {
     const MASK: [u8; 4] = [7, 8, 9, 10];
     const MESSAGE: &[u8] = br#"{"type":"filter","filter":{"event":{"prefix":["prefect."]}}}"#;
 
-    fn said(bytes: &[u8], piece: usize) -> (Vec<u8>, Said) {
+    fn said(bytes: &[u8], piece: usize) -> (Vec<u8>, FilterProgress) {
         let (mut filter, mut on) = (EventFilter::default(), Vec::new());
         for (number, part) in bytes.chunks(piece).enumerate() {
             let (more, said) = filter.read(part);
             on.extend(more);
-            if said != Said::NotYet {
+            if said != FilterProgress::Incomplete {
                 on.extend(bytes.chunks(piece).skip(number + 1).flatten());
                 return (on, said);
             }
         }
-        (on, Said::NotYet)
+        (on, FilterProgress::Incomplete)
     }
 
     #[test]
@@ -82,14 +86,14 @@ mod tests {
         let message = filter_without(MESSAGE).unwrap();
         let wanted = [&ping, &websocket::write(TEXT, message.as_bytes(), MASK), behind].concat();
         for piece in 1..=sent.len() {
-            assert_eq!(said(&sent, piece), (wanted.clone(), Said::Wanted), "{piece}");
+            assert_eq!(said(&sent, piece), (wanted.clone(), FilterProgress::Complete), "{piece}");
         }
     }
 
     #[test]
     fn nothing_else_goes_on() {
         let half = websocket::write(TEXT, MESSAGE, MASK);
-        assert_eq!(said(&half[..half.len() - 1], 5), (vec![], Said::NotYet));
+        assert_eq!(said(&half[..half.len() - 1], 5), (vec![], FilterProgress::Incomplete));
         let fragment = [&[half[0] & 0x7f][..], &half[1..]].concat();
         let long = websocket::write(TEXT, &vec![b' '; EVENT_FILTER + 1], MASK);
         for odd in [
@@ -100,10 +104,10 @@ mod tests {
             websocket::write(TEXT, b"{\"type\":\"filter\"}", MASK),
             b"GET / HTTP/1.1\r\n".to_vec(),
         ] {
-            assert_eq!(EventFilter::default().read(&odd), (vec![], Said::Odd));
+            assert_eq!(EventFilter::default().read(&odd), (vec![], FilterProgress::Invalid));
         }
         let close = websocket::write(CLOSE, &1000_u16.to_be_bytes(), MASK);
-        assert_eq!(EventFilter::default().read(&close), (vec![], Said::Leaves));
+        assert_eq!(EventFilter::default().read(&close), (vec![], FilterProgress::ClientCloses));
     }
 
     #[test]
@@ -112,7 +116,10 @@ mod tests {
             let pad = " ".repeat(length - MESSAGE.len());
             websocket::write(TEXT, &[MESSAGE, pad.as_bytes()].concat(), MASK)
         };
-        assert_eq!(EventFilter::default().read(&padded(EVENT_FILTER)).1, Said::Wanted);
-        assert_eq!(EventFilter::default().read(&padded(EVENT_FILTER + 1)).1, Said::Odd);
+        assert_eq!(EventFilter::default().read(&padded(EVENT_FILTER)).1, FilterProgress::Complete);
+        assert_eq!(
+            EventFilter::default().read(&padded(EVENT_FILTER + 1)).1,
+            FilterProgress::Invalid
+        );
     }
 }

@@ -20,7 +20,7 @@ pub(crate) const PROTOCOL: u16 = 1002;
 
 /// What the held bytes are.
 #[derive(Debug)]
-pub(crate) enum First {
+pub(crate) enum FirstFrame {
     /// Not a whole frame yet.
     Incomplete,
     /// A ping or pong of so many bytes; Prefect's clients ping before they authenticate, and wait
@@ -46,31 +46,31 @@ pub(crate) struct AuthFrame {
 
 /// Reads the first frame of what has come so far; a longer one than `limit` is invalid.
 #[must_use]
-pub(crate) fn read(held: &[u8], limit: usize) -> First {
+pub(crate) fn read(held: &[u8], limit: usize) -> FirstFrame {
     match websocket::read(held, limit) {
-        Read::Incomplete => First::Incomplete,
-        Read::Invalid(_) => First::Invalid,
+        Read::Incomplete => FirstFrame::Incomplete,
+        Read::Invalid(_) => FirstFrame::Invalid,
         Read::Frame(frame)
             if PING_PONG.contains(&frame.opcode) && frame.fin && frame.payload.len() <= 125 =>
         {
-            First::Ping(frame.length)
+            FirstFrame::Ping(frame.length)
         }
         Read::Frame(frame) if frame.opcode == CLOSE && frame.fin && frame.payload.len() <= 125 => {
-            First::Close
+            FirstFrame::Close
         }
         Read::Frame(frame) => auth(frame),
     }
 }
 
-fn auth(frame: Frame) -> First {
+fn auth(frame: Frame) -> FirstFrame {
     if frame.opcode != TEXT || !frame.fin {
-        return First::Other("not one whole text frame");
+        return FirstFrame::Other("not one whole text frame");
     }
     match crate::foundation::json::parse(&frame.payload) {
         Ok(Value::Object(members)) if members.get("type").is_some_and(|t| t == "auth") => {
-            First::Auth(AuthFrame { members, mask: frame.mask, length: frame.length })
+            FirstFrame::Auth(AuthFrame { members, mask: frame.mask, length: frame.length })
         }
-        _ => First::Other("not an auth message"),
+        _ => FirstFrame::Other("not an auth message"),
     }
 }
 
@@ -110,7 +110,7 @@ mod tests {
             b"next".to_vec(),
         ]
         .concat();
-        let First::Auth(auth) = read(&held, 4096) else { panic!("no auth frame") };
+        let FirstFrame::Auth(auth) = read(&held, 4096) else { panic!("no auth frame") };
         assert_eq!(auth.token(), Some("etl:lk_x"));
         let (out, rest) = auth.rewrite(&held, &Secret::new("admin:pw"));
         let Read::Frame(sent) = websocket::read(&out, 4096) else { panic!("no frame") };
@@ -124,11 +124,11 @@ mod tests {
     fn other_frames_are_no_auth_frames() {
         for payload in [r#"{"type":"filter"}"#, "[]", "x", r#"{"type":"auth","type":"auth"}"#] {
             let held = websocket::write(TEXT, payload.as_bytes(), [1; 4]);
-            assert!(matches!(read(&held, 4096), First::Other(_)), "{payload}");
+            assert!(matches!(read(&held, 4096), FirstFrame::Other(_)), "{payload}");
         }
         assert!(matches!(
             read(&websocket::write(2, br#"{"type":"auth","token":"x"}"#, [1; 4]), 4096),
-            First::Other(_)
+            FirstFrame::Other(_)
         ));
         for token in ["null", "1", "\"\"", "[]"] {
             let held = websocket::write(
@@ -136,7 +136,7 @@ mod tests {
                 format!("{{\"type\":\"auth\",\"token\":{token}}}").as_bytes(),
                 [1; 4],
             );
-            let First::Auth(auth) = read(&held, 4096) else { panic!("no auth frame") };
+            let FirstFrame::Auth(auth) = read(&held, 4096) else { panic!("no auth frame") };
             assert_eq!(auth.token(), None, "{token}");
         }
     }

@@ -54,7 +54,7 @@ impl<'a> Operation<'a> {
     /// its path is spelled as Prefect's API description spells it: only such a path has a route of its own
     /// in Envoy, by which its body is held.
     #[must_use]
-    pub(crate) fn hangs_on_body(&self, place: &Place<'_>) -> Option<Operation<'static>> {
+    pub(crate) fn depends_on_body(&self, place: &Place<'_>) -> Option<Operation<'static>> {
         let What::Api(method, path) = &self.what else { return None };
         self.by_body()?;
         place.as_described()?;
@@ -236,7 +236,7 @@ mod tests {
             let place = Place::of(&target, &config);
             let operation = Operation::of(method, &place);
             assert!(!roles_for(&operation).include(Role::Operator), "{path}");
-            let operation = operation.hangs_on_body(&place).unwrap();
+            let operation = operation.depends_on_body(&place).unwrap();
             assert!(roles_for(&operation.with_body(Some(good.as_bytes()))).include(Role::Operator));
             for body in [None, Some(bad.as_bytes())] {
                 let roles = roles_for(&operation.with_body(body));
@@ -246,7 +246,7 @@ mod tests {
             for other in [format!("{text}/"), text.replace("e", "%65"), format!("{text}/x")] {
                 let target = Target::parse(other.as_bytes()).unwrap();
                 let place = Place::of(&target, &config);
-                assert_eq!(Operation::of(method, &place).hangs_on_body(&place), None, "{other}");
+                assert_eq!(Operation::of(method, &place).depends_on_body(&place), None, "{other}");
             }
         }
     }
@@ -257,7 +257,7 @@ mod tests {
         let target = b"/api/block_documents/filter?include_secrets=true";
         let target = Target::parse(target).unwrap();
         let place = Place::of(&target, &config);
-        let best = Operation::of("POST", &place).hangs_on_body(&place).unwrap().at_best();
+        let best = Operation::of("POST", &place).depends_on_body(&place).unwrap().at_best();
         assert!(!roles_for(&best).include(Role::Operator));
     }
 

@@ -24,7 +24,7 @@ impl KnownSocket {
         self.path == "/events/in"
     }
 
-    /// What its client is told when it is closed. Most print it, so it is a sentence; the workers' one
+    /// What its client is told when it is closed. CacheBounds print it, so it is a sentence; the workers' one
     /// knows words of its own.
     #[must_use]
     pub(crate) fn close_reason(&self, reason: Reason) -> &'static str {

@@ -12,7 +12,7 @@ use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::wire::jose::jwk::KeySet;
 use crate::workers::SharedStore;
-use crate::workers::document::{Document, Fresher, STALE, Step};
+use crate::workers::document::{Document, FetchStep, Fresher, STALE};
 
 /// A key gone from the set stops counting after at most this long.
 const REFRESH: Duration = Duration::from_secs(300);
@@ -82,11 +82,11 @@ impl Keys {
         for (at, keys) in self.issuers.iter_mut().enumerate().skip(usize::from(!metadata)) {
             loop {
                 match keys.document.poll(now) {
-                    Step::Rest => break,
-                    Step::Fetch => return Some(IssuerId(at)),
-                    Step::Failed => self.woken.append(&mut keys.waiting),
+                    FetchStep::Rest => break,
+                    FetchStep::Fetch => return Some(IssuerId(at)),
+                    FetchStep::Failed => self.woken.append(&mut keys.waiting),
                     // Taken, it may be due for a refresh at once.
-                    Step::Take(body) => {
+                    FetchStep::Take(body) => {
                         self.notices.extend(keys.take_over(&body, now).err());
                         self.woken.append(&mut keys.waiting);
                     }

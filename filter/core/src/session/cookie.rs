@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::config::Config;
-use crate::foundation::cache::Remembered;
+use crate::foundation::cache::TextCache;
 use crate::foundation::crypto::{Entropy, NoEntropy};
 use crate::foundation::limits::{COOKIE_PIECE, OPENED};
 use crate::sealing::{Purpose, Sealer};
@@ -104,7 +104,7 @@ impl From<NoEntropy> for NoCookie {
 pub(crate) struct SessionCookie {
     sealer: Sealer,
     /// Those that have opened.
-    opened: RefCell<Remembered<(Rc<Session>, bool)>>,
+    opened: RefCell<TextCache<(Rc<Session>, bool)>>,
 }
 
 /// What a request's session cookie is worth.
@@ -128,7 +128,7 @@ impl SessionCookie {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             sealer: Sealer::new(Purpose::Session, config),
-            opened: RefCell::new(Remembered::new(OPENED)),
+            opened: RefCell::new(TextCache::new(OPENED)),
         }
     }
 

@@ -4,15 +4,15 @@
 
 use core::time::Duration;
 
-use super::attempts::Attempts;
+use super::attempt_limits::AttemptLimits;
 use super::single_flight::{Flight, PAUSE, Priority, Question, SingleFlight};
 use crate::config;
-use crate::credential::client_credentials::{Grant, Validity, Verdict};
+use crate::credential::client_credentials::{Grant, GrantReply, Validity};
 use crate::foundation::bounded::Bounded;
 use crate::foundation::codec::Writer;
 use crate::foundation::crypto::{Key, derive, mac};
 use crate::foundation::id::{CredentialId, Id};
-use crate::foundation::limits::{CALLOUT_TIMEOUT, EXCHANGED, EXCHANGES_IN_FLIGHT};
+use crate::foundation::limits::{CALLOUT_TIMEOUT, CLIENT_GRANTS, CLIENT_GRANTS_IN_FLIGHT};
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::identity::principal::Identity;
@@ -92,7 +92,7 @@ pub(crate) struct ClientGrants {
     flights: SingleFlight<Pair>,
     good: Bounded<CredentialId, Grant>,
     failed: Bounded<CredentialId, Failed>,
-    attempts: Attempts,
+    attempts: AttemptLimits,
 }
 
 impl ClientGrants {
@@ -101,10 +101,10 @@ impl ClientGrants {
     pub(crate) fn new(master: &Key, shared: Answers<CredentialId, Grant>) -> Self {
         Self {
             key: derive(master, "names of exchanged credentials"),
-            flights: SingleFlight::new(shared, EXCHANGES_IN_FLIGHT),
-            good: Bounded::new(EXCHANGED),
-            failed: Bounded::new(EXCHANGED),
-            attempts: Attempts::default(),
+            flights: SingleFlight::new(shared, CLIENT_GRANTS_IN_FLIGHT),
+            good: Bounded::new(CLIENT_GRANTS),
+            failed: Bounded::new(CLIENT_GRANTS),
+            attempts: AttemptLimits::default(),
         }
     }
 
@@ -281,20 +281,20 @@ impl ClientGrants {
     pub(crate) fn finish(
         &mut self,
         id: CredentialId,
-        verdict: Verdict,
+        verdict: GrantReply,
         now: UnixTime,
     ) -> Vec<StreamId> {
         let Some(Flight { priority, waiting: mut woken, .. }) = self.flights.land(id) else {
             return Vec::new();
         };
         match verdict {
-            Verdict::Good(grant) => {
+            GrantReply::Good(grant) => {
                 self.flights.reached();
                 self.failed.remove(&id);
                 let latest = self.flights.shared().publish(id, grant);
                 self.good.insert(id, latest);
             }
-            Verdict::Refused(refusal) => {
+            GrantReply::Refused(refusal) => {
                 self.flights.reached();
                 self.good.remove(&id);
                 self.flights.shared().withdraw(id, now);
@@ -303,7 +303,7 @@ impl ClientGrants {
                 let pause = before.map_or(first, |failed| failed.pause.saturating_mul(2).min(most));
                 self.failed.insert(id, Failed { refusal: Some(refusal), at: now, pause });
             }
-            Verdict::None { silent, unknown_key, .. } => {
+            GrantReply::None { silent, unknown_key, .. } => {
                 self.flights.shared().release(id, now);
                 let pause = if unknown_key { KEYS_PAUSE } else { PAUSE };
                 self.failed.insert(id, Failed { refusal: None, at: now, pause });

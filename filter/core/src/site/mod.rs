@@ -1,10 +1,10 @@
 //! What a VM shares between its requests: settings, provider, keys, refreshed sessions, and the
 //! work that is due for them. The shell's root context drives it.
 
-mod attempts;
+mod attempt_limits;
 mod client_grants;
-mod logins;
-mod machines;
+mod credentials;
+mod login_state;
 pub(crate) mod open_sockets;
 mod refresh_result;
 mod refreshes;
@@ -20,7 +20,7 @@ use std::rc::Rc;
 
 use crate::config::{Config, LOGIN};
 use crate::credential::personal_token::PersonalTokens;
-use crate::credential::verified::Verified;
+use crate::credential::verified_tokens::Verified;
 use crate::foundation::crypto::Entropy;
 use crate::foundation::id::{CredentialId, IssuerId, SessionId};
 use crate::foundation::limits::{CODE, IDP_ANSWER, LOGIN_ATTEMPT};
@@ -30,10 +30,10 @@ use crate::foundation::time::UnixTime;
 use crate::login::backchannel;
 use crate::login::failures::Failures;
 use crate::login::refresh;
-use crate::login::refresh::{Judged, Refreshed};
+use crate::login::refresh::{RefreshReply, Refreshed};
 use crate::login::role;
 use crate::login::ticket::Tickets;
-use crate::policy::pending::Pending;
+use crate::policy::pending_handshakes::PendingHandshakes;
 use crate::provider::callout::{Callout, CalloutReply};
 use crate::provider::keys::Keys;
 use crate::provider::metadata;
@@ -47,8 +47,8 @@ use crate::wire::jose::signature::HostVerifier;
 use crate::wire::jose::verify::Verifier;
 use crate::workers::SharedStore;
 use crate::workers::answers::Answers;
-use crate::workers::document::{Document, Step};
-use crate::workers::marks::Marks;
+use crate::workers::document::{Document, FetchStep};
+use crate::workers::tombstones::Tombstones;
 
 use client_grants::ClientGrants;
 pub(crate) use refresh_result::Recheck;
@@ -80,7 +80,7 @@ const METADATA: Duration = Duration::from_secs(3600);
 /// The longest pause between two looks at the site.
 const IDLE: Duration = Duration::from_secs(1);
 /// The pause while sockets wait for their first frame.
-const SOCKETS: Duration = Duration::from_millis(100);
+const SOCKET_POLL: Duration = Duration::from_millis(100);
 /// The shortest one.
 const SOON: Duration = Duration::from_millis(1);
 
@@ -98,7 +98,7 @@ pub struct Site {
     refreshes: Refreshes,
     client_grants: ClientGrants,
     /// Sockets that are not judged yet,
-    pub(crate) pending: Pending,
+    pub(crate) pending: PendingHandshakes,
     /// and those that are.
     pub(crate) sockets: OpenSockets,
     /// The session cookie's sealing.
@@ -107,13 +107,13 @@ pub struct Site {
     pub(crate) tickets: Tickets,
     /// The count of failed logins.
     pub(crate) failures: Failures,
-    used_states: Marks,
-    used_logout_tokens: Marks,
+    used_states: Tombstones,
+    used_logout_tokens: Tombstones,
     revocations: Revocations,
     /// Personal tokens' sealing,
     pub(crate) personal_tokens: PersonalTokens,
     /// and the codes that terminals have traded for one.
-    used_codes: Marks,
+    used_codes: Tombstones,
     waiting_for_provider: Vec<StreamId>,
     /// When the provider last answered a call of this worker's, or of another's that shows.
     contact: UnixTime,
@@ -127,7 +127,7 @@ pub struct Site {
 
 /// What the host lends to the site.
 #[derive(Clone)]
-pub struct Host {
+pub struct Services {
     /// Signatures.
     pub signatures: Rc<dyn HostVerifier>,
     /// What all workers of a process see.
@@ -139,41 +139,47 @@ pub struct Host {
 impl Site {
     /// For a configuration and its host; everything is due at once.
     #[must_use]
-    pub fn new(config: Config, host: Host) -> Self {
+    pub fn new(config: Config, services: Services) -> Self {
         let (session_cookie, tickets) = (SessionCookie::new(&config), Tickets::new(&config));
         let failures = Failures::new(&config);
         let from = format!("{} {}", config.idp.cluster, config.idp.internal);
         let what = format!("metadata of {} from {from}", config.issuer);
         let master = config.shared_key();
         let judged_by = format!("shared exchanges {}", config.judging());
-        let marks = |purpose, life| Marks::new(purpose, life, &master, Rc::clone(&host.store));
-        let revocations = Revocations::new(&config, Rc::clone(&host.store));
+        let marks =
+            |purpose, life| Tombstones::new(purpose, life, &master, Rc::clone(&services.store));
+        let revocations = Revocations::new(&config, Rc::clone(&services.store));
         let personal_tokens = PersonalTokens::new(&config);
-        let metadata = Document::new(&what, METADATA, &master, Rc::clone(&host.store));
+        let metadata = Document::new(&what, METADATA, &master, Rc::clone(&services.store));
         Self {
-            keys: Keys::new(&config, &host.store),
+            keys: Keys::new(&config, &services.store),
             config: Rc::new(config),
-            host: host.signatures,
+            host: services.signatures,
             metadata,
             provider: None,
             verified: RefCell::default(),
             refreshes: Refreshes::new(Answers::new(
                 "shared refreshes",
                 &master,
-                Rc::clone(&host.store),
-                Rc::clone(&host.entropy),
+                Rc::clone(&services.store),
+                Rc::clone(&services.entropy),
             )),
             client_grants: ClientGrants::new(
                 &master,
-                Answers::new(&judged_by, &master, Rc::clone(&host.store), Rc::clone(&host.entropy)),
+                Answers::new(
+                    &judged_by,
+                    &master,
+                    Rc::clone(&services.store),
+                    Rc::clone(&services.entropy),
+                ),
             ),
-            pending: Pending::default(),
+            pending: PendingHandshakes::default(),
             sockets: OpenSockets::default(),
             session_cookie,
             tickets,
             failures,
             used_states: marks("used states", LOGIN_ATTEMPT),
-            used_logout_tokens: marks("used logout tokens", backchannel::REMEMBERED),
+            used_logout_tokens: marks("used logout tokens", backchannel::JTI_LIFETIME),
             revocations,
             personal_tokens,
             used_codes: marks("used codes of terminals", CODE),
@@ -221,10 +227,12 @@ impl Site {
         let config = self.config();
         loop {
             match self.metadata.poll(now) {
-                Step::Rest => break,
-                Step::Fetch => return Some((SiteCall(Call::Metadata), metadata::request(&config))),
-                Step::Failed => self.woken.append(&mut self.waiting_for_provider),
-                Step::Take(body) => self.take_over_metadata(&body, now),
+                FetchStep::Rest => break,
+                FetchStep::Fetch => {
+                    return Some((SiteCall(Call::Metadata), metadata::request(&config)));
+                }
+                FetchStep::Failed => self.woken.append(&mut self.waiting_for_provider),
+                FetchStep::Take(body) => self.take_over_metadata(&body, now),
             }
         }
         let fetch = self.keys.poll(self.provider.is_some(), now);
@@ -294,7 +302,7 @@ impl Site {
         }
         let following = self.refreshes.is_following() || self.client_grants.is_following();
         let follow = if following { FOLLOW } else { IDLE };
-        let socket = if self.pending.is_empty() { follow } else { follow.min(SOCKETS) };
+        let socket = if self.pending.is_empty() { follow } else { follow.min(SOCKET_POLL) };
         let documents = self.metadata.rest(now).min(self.keys.rest(self.provider.is_some(), now));
         socket.min(documents).max(SOON)
     }
@@ -314,11 +322,16 @@ impl Site {
                 let Some(session) = self.refreshes.session(id).cloned() else { return };
                 let config = self.config();
                 let verifier = self.verifier(&config, now);
-                let judged =
-                    refresh::judge(&session, token_endpoint::read(reply), verifier, &config, now);
+                let judged = refresh::read_reply(
+                    &session,
+                    token_endpoint::read(reply),
+                    verifier,
+                    &config,
+                    now,
+                );
                 let result = match judged {
-                    Judged::Done(result) => result,
-                    Judged::RoleOpen(session, access) => {
+                    RefreshReply::Done(result) => result,
+                    RefreshReply::RoleOpen(session, access) => {
                         self.roles_wanted.push((id, session, access));
                         return;
                     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::foundation::limits::SOCKETS_OF_PRINCIPAL;
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
-use crate::identity::credential_ref::Hold;
+use crate::identity::credential_ref::CredentialRef;
 use crate::identity::principal::Principal;
 use crate::policy::authorize::Permit;
 use crate::prefect::sockets::KnownSocket;
@@ -23,26 +23,26 @@ pub(crate) struct OpenSocket {
     /// Whose.
     pub(crate) principal: Rc<Principal>,
     /// What it hangs on.
-    pub(crate) hold: Hold,
+    pub(crate) hold: CredentialRef,
     /// When that must be looked at; `None` for no time.
     pub(crate) until: Option<UnixTime>,
     /// Some of what it brings is not for its client, and is left out.
-    pub(crate) in_part: bool,
+    pub(crate) filtered: bool,
 }
 
 impl OpenSockets {
     /// Takes a place for a socket that was permitted; whether there was one.
     #[must_use]
     pub(crate) fn take(&mut self, stream: StreamId, known: &KnownSocket, permit: &Permit) -> bool {
-        let Some((principal, hold)) = permit.holder() else { return false };
+        let Some((principal, hold)) = permit.socket_owner() else { return false };
         let own = self.0.values().filter(|open| open.principal.id == principal.id).count();
         if own >= SOCKETS_OF_PRINCIPAL {
             return false;
         }
         let (principal, hold) = (Rc::clone(principal), hold.clone());
         let (known, until) = (known.clone(), permit.until());
-        let in_part = permit.mask().is_some();
-        self.0.insert(stream, OpenSocket { known, principal, hold, until, in_part });
+        let filtered = permit.mask().is_some();
+        self.0.insert(stream, OpenSocket { known, principal, hold, until, filtered });
         true
     }
 
@@ -75,7 +75,7 @@ impl OpenSockets {
 impl OpenSocket {
     /// Whether it may end at any moment: the provider's word ends a personal token.
     const fn is_watched(&self) -> bool {
-        matches!(self.hold, Hold::PersonalToken(_))
+        matches!(self.hold, CredentialRef::PersonalToken(_))
     }
 
     /// Whether it must be looked at.

@@ -28,14 +28,14 @@ pub(crate) struct RefreshResult {
     /// The session after it; what the next refresh starts from.
     pub(crate) session: Box<Session>,
     /// What the provider said.
-    pub(crate) verdict: Verdict,
+    pub(crate) verdict: RefreshVerdict,
     /// When.
     pub(crate) at: UnixTime,
 }
 
 /// What the provider said of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum RefreshVerdict {
     /// It goes on.
     Confirmed,
     /// It is over.
@@ -59,15 +59,17 @@ impl RefreshResult {
             return None;
         }
         match self.verdict {
-            Verdict::Ended => Some(Recheck::Ended),
-            Verdict::Confirmed
+            RefreshVerdict::Ended => Some(Recheck::Ended),
+            RefreshVerdict::Confirmed
                 if !self.session.is_due(now, limits)
                     && void.is_none_or(|at| self.session.checked > at) =>
             {
                 Some(Recheck::Confirmed(self.session.clone()))
             }
-            Verdict::Unavailable if !now.is_over(self.at, PAUSE) => Some(Recheck::Unavailable),
-            Verdict::Confirmed | Verdict::Unavailable => None,
+            RefreshVerdict::Unavailable if !now.is_over(self.at, PAUSE) => {
+                Some(Recheck::Unavailable)
+            }
+            RefreshVerdict::Confirmed | RefreshVerdict::Unavailable => None,
         }
     }
 }
@@ -75,9 +77,9 @@ impl RefreshResult {
 impl Answer for RefreshResult {
     fn encode(&self) -> Vec<u8> {
         let verdict = match self.verdict {
-            Verdict::Confirmed => 1,
-            Verdict::Ended => 2,
-            Verdict::Unavailable => 3,
+            RefreshVerdict::Confirmed => 1,
+            RefreshVerdict::Ended => 2,
+            RefreshVerdict::Unavailable => 3,
         };
         let head = Writer::default().raw(&[verdict]).number(self.at.millis());
         head.bytes(&self.session.encode()).finish()
@@ -86,9 +88,9 @@ impl Answer for RefreshResult {
     fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = Reader::new(bytes);
         let verdict = match fields.raw()? {
-            [1] => Verdict::Confirmed,
-            [2] => Verdict::Ended,
-            [3] => Verdict::Unavailable,
+            [1] => RefreshVerdict::Confirmed,
+            [2] => RefreshVerdict::Ended,
+            [3] => RefreshVerdict::Unavailable,
             _ => return None,
         };
         let at = UnixTime::from_millis(fields.number()?);

@@ -1,7 +1,7 @@
 //! Session refreshes (RFC 6749 §6): one at a time for each session in all workers. Its requests wait for the
 //! result, and results are kept for clients that still send the old cookie.
 
-use super::refresh_result::{Recheck, RefreshResult, Verdict};
+use super::refresh_result::{Recheck, RefreshResult, RefreshVerdict};
 use super::single_flight::{Flight, Priority, Question, SingleFlight};
 use crate::config;
 use crate::foundation::bounded::Bounded;
@@ -165,11 +165,11 @@ impl Refreshes {
         };
         let silent = matches!(refreshed, Refreshed::Unavailable { silent: true, .. });
         let (session, verdict) = match refreshed {
-            Refreshed::Confirmed(session) => (session, Verdict::Confirmed),
-            Refreshed::Ended(_) => (session, Verdict::Ended),
+            Refreshed::Confirmed(session) => (session, RefreshVerdict::Confirmed),
+            Refreshed::Ended(_) => (session, RefreshVerdict::Ended),
             Refreshed::Unavailable { rotated, .. } => {
                 let refresh_token = rotated.or_else(|| session.refresh_token.clone());
-                (Box::new(Session { refresh_token, ..*session }), Verdict::Unavailable)
+                (Box::new(Session { refresh_token, ..*session }), RefreshVerdict::Unavailable)
             }
         };
         self.publish(id, RefreshResult { session, verdict, at });
@@ -184,7 +184,7 @@ impl Refreshes {
             match known.filter(|known| question.is_answered_by(known, since, at)) {
                 Some(known) => self.results.insert(id, known),
                 None => {
-                    let (session, verdict) = (question.session, Verdict::Unavailable);
+                    let (session, verdict) = (question.session, RefreshVerdict::Unavailable);
                     self.publish(id, RefreshResult { session, verdict, at });
                 }
             }

@@ -6,20 +6,20 @@ use std::rc::Rc;
 
 use crate::config::Config;
 use crate::credential::personal_token::Revoked;
-use crate::foundation::id::{Id, MarkId, SessionId};
+use crate::foundation::id::{Id, SessionId, TombstoneId};
 use crate::foundation::time::UnixTime;
 use crate::identity::personal_token::PersonalToken;
 use crate::login::backchannel::Logout;
 use crate::session::model::Session;
 use crate::workers::SharedStore;
-use crate::workers::marks::{Added, Marks, mark_of};
+use crate::workers::tombstones::{Added, Tombstones, tombstone_of};
 
 /// See the module.
 pub(crate) struct Revocations {
     /// Signed out here.
-    own: Marks,
+    own: Tombstones,
     /// Ended by the provider: sessions and personal tokens.
-    provider: Marks,
+    provider: Tombstones,
 }
 
 impl Revocations {
@@ -29,7 +29,12 @@ impl Revocations {
         // Another issuer's sessions and subjects may have the same names.
         let at = format!("{} {}", config.issuer, config.client_id);
         let marks = |purpose: &str, life| {
-            Marks::new(&format!("{purpose} {at}"), life, &config.shared_key(), Rc::clone(&store))
+            Tombstones::new(
+                &format!("{purpose} {at}"),
+                life,
+                &config.shared_key(),
+                Rc::clone(&store),
+            )
         };
         // As long as the longest of what they end.
         let tokens = config.machines.personal_tokens.as_ref().map(|tokens| tokens.max);
@@ -66,7 +71,7 @@ impl Revocations {
         }
         // A login after the mark is another one.
         let ended =
-            |what: MarkId| self.provider.at(what, now).is_some_and(|at| session.started <= at);
+            |what: TombstoneId| self.provider.at(what, now).is_some_and(|at| session.started <= at);
         of_provider(session).into_iter().any(ended)
     }
 
@@ -98,7 +103,7 @@ impl Revoked for Revocations {
 
 /// What is marked when the provider ends sessions: those of a `sid`; those of a `sub` that have no
 /// `sid`, since its ID tokens may lack it; without a `sid` all of the `sub`.
-fn names_of(logout: &Logout) -> Vec<MarkId> {
+fn names_of(logout: &Logout) -> Vec<TombstoneId> {
     let subject = logout.subject.as_deref();
     match &logout.sid {
         Some(sid) => {
@@ -110,11 +115,11 @@ fn names_of(logout: &Logout) -> Vec<MarkId> {
 }
 
 /// Under which of these names a session may have been ended.
-fn of_provider(session: &Session) -> [MarkId; 2] {
+fn of_provider(session: &Session) -> [TombstoneId; 2] {
     names_of_person(session.sid.as_deref(), &session.subject)
 }
 
-fn names_of_person(sid: Option<&str>, subject: &str) -> [MarkId; 2] {
+fn names_of_person(sid: Option<&str>, subject: &str) -> [TombstoneId; 2] {
     let one = match sid {
         Some(sid) => named("sid", sid),
         None => named("without sid", subject),
@@ -122,11 +127,11 @@ fn names_of_person(sid: Option<&str>, subject: &str) -> [MarkId; 2] {
     [one, named("sub", subject)]
 }
 
-fn named(what: &str, value: &str) -> MarkId {
-    mark_of(format!("{what} {value}").as_bytes())
+fn named(what: &str, value: &str) -> TombstoneId {
+    tombstone_of(format!("{what} {value}").as_bytes())
 }
 
 /// The mark of a session that was signed out here.
-fn mark(id: SessionId) -> MarkId {
-    MarkId::from_bytes(id.bytes())
+fn mark(id: SessionId) -> TombstoneId {
+    TombstoneId::from_bytes(id.bytes())
 }

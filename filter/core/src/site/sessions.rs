@@ -6,7 +6,7 @@ use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::login::backchannel::Logout;
 use crate::session::model::Session;
-use crate::workers::marks::{Added, mark_of};
+use crate::workers::tombstones::{Added, tombstone_of};
 
 impl Site {
     /// A session is due for a check; the request may have to wait for it.
@@ -56,11 +56,11 @@ impl Site {
     /// Whether a logout token has been used.
     pub(crate) fn knows_logout_token(&mut self, jti: &str, now: UnixTime) -> bool {
         self.used_logout_tokens.look();
-        self.used_logout_tokens.at(mark_of(jti.as_bytes()), now).is_some()
+        self.used_logout_tokens.at(tombstone_of(jti.as_bytes()), now).is_some()
     }
 
-    /// Marks a logout token as used, once for all workers.
+    /// Tombstones a logout token as used, once for all workers.
     pub(crate) fn use_logout_token(&mut self, jti: &str, now: UnixTime) -> Added {
-        self.used_logout_tokens.add(mark_of(jti.as_bytes()), now)
+        self.used_logout_tokens.add(tombstone_of(jti.as_bytes()), now)
     }
 }

@@ -5,14 +5,14 @@ use super::Site;
 use crate::credential::{api_key, certificate, personal_token};
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
-use crate::identity::credential_ref::Hold;
+use crate::identity::credential_ref::CredentialRef;
 use crate::identity::principal::Identity;
 use crate::policy::authorize;
 use crate::site::open_sockets::OpenSocket;
 
 /// The verdict on an open socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum SocketVerdict {
     /// It may stay open until then, or without a bound in time.
     Keep(Option<UnixTime>),
     /// It ends.
@@ -38,13 +38,13 @@ impl Site {
         };
         for (stream, open) in self.sockets.to_be_judged(all, now) {
             let verdict = match &mut newer {
-                None => self.judge_socket(&open, now),
-                Some(Some(site)) => site.judge_socket(&open, now),
-                Some(None) => Verdict::Close,
+                None => self.socket_verdict(&open, now),
+                Some(Some(site)) => site.socket_verdict(&open, now),
+                Some(None) => SocketVerdict::Close,
             };
             match verdict {
-                Verdict::Keep(until) => self.sockets.extend(stream, until),
-                Verdict::Close => ended.push(stream),
+                SocketVerdict::Keep(until) => self.sockets.extend(stream, until),
+                SocketVerdict::Close => ended.push(stream),
             }
         }
         ended
@@ -57,29 +57,29 @@ impl Site {
             return false;
         }
         let open = open.clone();
-        match self.judge_socket(&open, now) {
-            Verdict::Keep(until) => {
+        match self.socket_verdict(&open, now) {
+            SocketVerdict::Keep(until) => {
                 self.sockets.extend(stream, until);
                 false
             }
-            Verdict::Close => true,
+            SocketVerdict::Close => true,
         }
     }
 
     /// Judges a socket anew, by this site's settings.
-    pub(crate) fn judge_socket(&mut self, open: &OpenSocket, now: UnixTime) -> Verdict {
-        let Some(identity) = self.still(open, now) else { return Verdict::Close };
+    pub(crate) fn socket_verdict(&mut self, open: &OpenSocket, now: UnixTime) -> SocketVerdict {
+        let Some(identity) = self.still(open, now) else { return SocketVerdict::Close };
         let operation = open.known.operation();
         let Ok(permit) = authorize::identity(identity, &operation, &self.config.roles) else {
-            return Verdict::Close;
+            return SocketVerdict::Close;
         };
         let all = permit.mask().is_none();
         let in_time = permit.until().is_none_or(|until| now < until);
         // What has been asked for in whole can't be had in part later.
-        if in_time && (all || open.in_part) {
-            Verdict::Keep(permit.until())
+        if in_time && (all || open.filtered) {
+            SocketVerdict::Keep(permit.until())
         } else {
-            Verdict::Close
+            SocketVerdict::Close
         }
     }
 
@@ -87,8 +87,8 @@ impl Site {
     fn still(&mut self, open: &OpenSocket, now: UnixTime) -> Option<Identity> {
         let config = self.config();
         match &open.hold {
-            Hold::Nothing => None,
-            Hold::Issuer(issuer, role) => {
+            CredentialRef::Session => None,
+            CredentialRef::Issuer(issuer, role) => {
                 let known = config.issuers.iter().any(|own| own.issuer == **issuer);
                 let identity = Identity {
                     principal: open.principal.clone(),
@@ -98,18 +98,18 @@ impl Site {
                 };
                 (config.machines.bearer && known).then_some(identity)
             }
-            Hold::ApiKey(digest) => api_key::by_digest(digest, &config, now).ok(),
-            Hold::Exchanged(id) => {
+            CredentialRef::ApiKey(digest) => api_key::by_digest(digest, &config, now).ok(),
+            CredentialRef::ClientCredentials(id) => {
                 let client = open.principal.id.strip_prefix("client:").unwrap_or_default();
                 let may = config.machines.client_credentials.as_ref()?.may(client);
                 may.then(|| self.client_grants.still_granted(*id, &config.session, now)).flatten()
             }
-            Hold::PersonalToken(token) => {
-                personal_token::judge(token, &config, &mut self.revocations, now).ok()
+            CredentialRef::PersonalToken(token) => {
+                personal_token::verify(token, &config, &mut self.revocations, now).ok()
             }
-            Hold::Certificate(name) => certificate::by_name(name, &config),
-            Hold::AuthString => {
-                let identity = crate::credential::verify::auth_string();
+            CredentialRef::Certificate(name) => certificate::by_name(name, &config),
+            CredentialRef::AuthString => {
+                let identity = crate::credential::verifier::auth_string();
                 config.machines.accept_auth_string.then_some(identity)
             }
         }

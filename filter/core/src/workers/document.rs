@@ -39,7 +39,7 @@ pub(crate) struct Document {
 
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum FetchStep {
     /// Nothing yet.
     Rest,
     /// Fetch it, then say [`Document::finish`].
@@ -112,27 +112,27 @@ impl Document {
     }
 
     /// What is to be done now.
-    pub(crate) fn poll(&mut self, now: UnixTime) -> Step {
+    pub(crate) fn poll(&mut self, now: UnixTime) -> FetchStep {
         if !self.is_due(now) {
-            return Step::Rest;
+            return FetchStep::Rest;
         }
         if let Some(body) = self.take(now) {
-            return Step::Take(body);
+            return FetchStep::Take(body);
         }
         if self.seen.failed > self.failed {
             self.failed = self.seen.failed;
-            return Step::Failed;
+            return FetchStep::Failed;
         }
         if is_leased(&self.seen, now) {
             self.due = now.plus(LOOK_AGAIN);
-            return Step::Rest;
+            return FetchStep::Rest;
         }
         if self.put(State { leased: now.plus(LEASE), ..self.seen.clone() }) == Written::Conflict {
             self.due = now.plus(LOOK_AGAIN);
-            return Step::Rest;
+            return FetchStep::Rest;
         }
         self.fetching = true;
-        Step::Fetch
+        FetchStep::Fetch
     }
 
     /// What another worker has fetched since, whether or not it is time to look.

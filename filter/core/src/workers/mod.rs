@@ -3,8 +3,8 @@
 
 pub(crate) mod answers;
 pub(crate) mod document;
-pub(crate) mod marks;
 pub(crate) mod record;
+pub(crate) mod tombstones;
 
 use core::time::Duration;
 

@@ -5,7 +5,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::Gate;
 use crate::answer::reply::Reply;
-use crate::foundation::limits::JUDGED_BODY;
+use crate::foundation::limits::BODY_LIMIT;
 use crate::gate::Interest;
 use crate::gate::decision::{DataStep, Decision};
 use crate::identity::role::Role;
@@ -97,12 +97,12 @@ fn a_body_is_judged_whole_whatever_its_pieces() {
 fn a_body_is_bounded_on_both_sides() {
     let mut world = world();
     let padded = |length: usize| format!("{{}}{}", " ".repeat(length - 2)).into_bytes();
-    assert_eq!(verdict(&mut world, Role::Viewer, &padded(JUDGED_BODY)), Ok(()));
-    let reply = verdict(&mut world, Role::Viewer, &padded(JUDGED_BODY + 1)).unwrap_err();
+    assert_eq!(verdict(&mut world, Role::Viewer, &padded(BODY_LIMIT)), Ok(()));
+    let reply = verdict(&mut world, Role::Viewer, &padded(BODY_LIMIT + 1)).unwrap_err();
     assert_eq!((reply.status, code(&reply).as_str()), (413, "body_too_large"));
     // Before it has ended, too.
     let mut gate = begin(&mut world, Role::Viewer, PATH);
-    let step = gate.on_request_data(&padded(JUDGED_BODY + 1), false, &mut world.cx());
+    let step = gate.on_request_data(&padded(BODY_LIMIT + 1), false, &mut world.cx());
     assert!(matches!(step, DataStep::Answer(_)), "{step:?}");
 }
 

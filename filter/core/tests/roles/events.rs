@@ -6,7 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use crate::Gate;
 use crate::gate::decision::DataStep;
 use crate::identity::role::Role;
-use crate::site::sockets::Verdict;
+use crate::site::sockets::SocketVerdict;
 use crate::wire::http::request::ResponseView;
 use crate::wire::websocket;
 use crate::wire::websocket::Read;
@@ -130,10 +130,10 @@ fn a_socket_that_gets_everything_ends_when_it_may_not() {
     assert_eq!(told[1]["filter"]["event"]["exclude_prefix"], Value::Null);
     assert!(reporting.log.join("\n").contains("reported reason=masked"), "{:?}", reporting.log);
     let (_, open) = reporting.site.sockets.to_be_judged(true, reporting.now).remove(0);
-    assert_ne!(reporting.site.judge_socket(&open, reporting.now), Verdict::Close);
-    assert_eq!(enforcing.site.judge_socket(&open, enforcing.now), Verdict::Close);
+    assert_ne!(reporting.site.socket_verdict(&open, reporting.now), SocketVerdict::Close);
+    assert_eq!(enforcing.site.socket_verdict(&open, enforcing.now), SocketVerdict::Close);
     let gate = socket(&mut enforcing, Role::Viewer, true);
     let (_, open) = enforcing.site.sockets.to_be_judged(true, enforcing.now).remove(0);
-    assert_ne!(enforcing.site.judge_socket(&open, enforcing.now), Verdict::Close);
+    assert_ne!(enforcing.site.socket_verdict(&open, enforcing.now), SocketVerdict::Close);
     drop(gate);
 }

@@ -4,7 +4,7 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::identity::role::Role;
-use crate::site::sockets::Verdict;
+use crate::site::sockets::SocketVerdict;
 use serde_json::json;
 
 use crate::testing::browser::Browser;
@@ -87,9 +87,9 @@ fn a_socket_does_not_outlive_the_reports() {
     outcome.forwarded();
     assert!(reporting.log.join("\n").contains("reported reason=role_missing"));
     let (_, open) = reporting.site.sockets.to_be_judged(true, reporting.now).remove(0);
-    assert_ne!(reporting.site.judge_socket(&open, reporting.now), Verdict::Close);
+    assert_ne!(reporting.site.socket_verdict(&open, reporting.now), SocketVerdict::Close);
     let mut enforcing = World::starting(&settings());
-    assert_eq!(enforcing.site.judge_socket(&open, enforcing.now), Verdict::Close);
+    assert_eq!(enforcing.site.socket_verdict(&open, enforcing.now), SocketVerdict::Close);
     drop(gate);
 }
 

@@ -28,7 +28,9 @@ pub fn judged(sent: &[u8], pieces: &[u8]) -> Judged {
         held.extend_from_slice(&sent[at..end]);
         at = end;
         match gate.on_request_data(&held, false, &mut world.cx()) {
-            DataStep::Hold => assert!(held.len() <= 8192, "more is held than a first frame"),
+            DataStep::Hold => {
+                assert!(held.len() <= 8192, "more is held than a first frame")
+            }
             DataStep::Pass => passed.append(&mut held),
             DataStep::Replace(instead) => {
                 passed.extend(instead);

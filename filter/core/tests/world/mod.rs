@@ -32,7 +32,7 @@ use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::gate::decision::{DataStep, Decision, ResponseStep};
 use crate::provider::callout::{Callout, CalloutReply};
-use crate::site::{Host, SiteCall};
+use crate::site::{Services, SiteCall};
 use crate::wire::http::edit::ResponseEdit;
 use crate::wire::http::request::{RequestView, ResponseView};
 use crate::wire::jose::signature::InRust;
@@ -210,8 +210,8 @@ impl Peer for Client {
 static WORKERS: AtomicU64 = AtomicU64::new(1);
 
 /// A host that lends only this store.
-pub fn host(store: Rc<dyn SharedStore>) -> Host {
-    Host {
+pub fn host(store: Rc<dyn SharedStore>) -> Services {
+    Services {
         signatures: Rc::new(InRust),
         store,
         // Each worker is another one.

@@ -29,7 +29,7 @@ pub fn may(role: Role, method: &str, path: &str, config: &Config) -> bool {
     let target = Target::parse(path.as_bytes()).unwrap();
     let place = Place::of(&target, config);
     let operation = Operation::of(method, &place);
-    let read = operation.hangs_on_body(&place).map(|known| known.with_body(Some(b"{}")));
+    let read = operation.depends_on_body(&place).map(|known| known.with_body(Some(b"{}")));
     roles_for(&read.unwrap_or(operation)).include(role)
 }
 

@@ -6,9 +6,9 @@ use core::time::Duration;
 
 use html::STYLE;
 
-use crate::answer::asker::Asker;
+use crate::answer::context::AnswerContext;
 use crate::config::HttpUrl;
-use crate::credential::personal_token::terminal::Terminal;
+use crate::credential::personal_token::native_app::NativeApp;
 use crate::identity::personal_token::PersonalToken;
 use crate::identity::role::Role;
 use crate::refusal::{Reason, Refusal};
@@ -76,7 +76,7 @@ impl Page {
 
     /// By way of a login, which asks nothing of somebody whom the provider knows: so a role that
     /// has just been given counts.
-    fn start(self, label: &'static str, asker: Asker<'_>) -> Self {
+    fn start(self, label: &'static str, asker: AnswerContext<'_>) -> Self {
         self.link(label, format!("{}/start", asker.endpoints))
     }
 
@@ -85,13 +85,13 @@ impl Page {
         self
     }
 
-    fn sign_out(self, asker: Asker<'_>) -> Self {
+    fn sign_out(self, asker: AnswerContext<'_>) -> Self {
         self.form("Sign out", format!("{}/sign_out", asker.endpoints))
     }
 
     /// After signing out. `everywhere` says whether the provider's session has ended too.
     #[must_use]
-    pub(crate) fn signed_out(asker: Asker<'_>, everywhere: bool) -> Self {
+    pub(crate) fn signed_out(asker: AnswerContext<'_>, everywhere: bool) -> Self {
         let line = if everywhere {
             "You are signed out of Prefect and of the identity provider."
         } else {
@@ -102,7 +102,7 @@ impl Page {
 
     /// Somebody came to sign out from elsewhere: ask.
     #[must_use]
-    pub(crate) fn confirm_sign_out(asker: Asker<'_>) -> Self {
+    pub(crate) fn confirm_sign_out(asker: AnswerContext<'_>) -> Self {
         let line = "Do you want to sign out of Prefect?";
         Self::new(Mood::Ask, "Sign out?", line).sign_out(asker).link("Stay signed in", asker.home)
     }
@@ -110,11 +110,11 @@ impl Page {
     /// Does the person want a personal token? `path` is where the answer is posted.
     #[must_use]
     pub(crate) fn ask_token(
-        asker: Asker<'_>,
+        asker: AnswerContext<'_>,
         name: &str,
         role: Role,
         life: Duration,
-        terminal: Option<&Terminal>,
+        terminal: Option<&NativeApp>,
         path: String,
     ) -> Self {
         let (title, line, label) = match terminal {
@@ -132,17 +132,21 @@ impl Page {
             ),
         };
         let mut page = Self::new(Mood::Ask, title, line).form(label, path);
-        page.facts.extend(terminal.map(|terminal| ("Mark", terminal.mark())));
+        page.facts.extend(terminal.map(|terminal| ("Mark", terminal.verification_code())));
         page.facts.push(("Signed in as", name.to_owned()));
         page.facts.push(("Role of the token", role.name().to_owned()));
         page.facts.push(("Ends in", spoken(life)));
-        page.form_target = terminal.and_then(Terminal::origin);
+        page.form_target = terminal.and_then(NativeApp::origin);
         page.link("No, go to Prefect", asker.home)
     }
 
     /// The token, this once.
     #[must_use]
-    pub(crate) fn token_made(asker: Asker<'_>, token: &PersonalToken, auth_string: &str) -> Self {
+    pub(crate) fn token_made(
+        asker: AnswerContext<'_>,
+        token: &PersonalToken,
+        auth_string: &str,
+    ) -> Self {
         let line = "Copy it now: it is not shown again.";
         let mut page = Self::new(Mood::Good, "Your personal token", line);
         page.copy =
@@ -155,7 +159,7 @@ impl Page {
 
     /// The code that a person carries over to a terminal.
     #[must_use]
-    pub(crate) fn token_code(asker: Asker<'_>, code: &str) -> Self {
+    pub(crate) fn token_code(asker: AnswerContext<'_>, code: &str) -> Self {
         let line = "Copy this code into the terminal that asked for it, within 5 minutes. It works once, \
                     and only there.";
         let mut page = Self::new(Mood::Good, "Code for your terminal", line);
@@ -165,7 +169,7 @@ impl Page {
 
     /// A refusal as a person reads it.
     #[must_use]
-    pub(crate) fn refusal(refusal: &Refusal, asker: Asker<'_>) -> Self {
+    pub(crate) fn refusal(refusal: &Refusal, asker: AnswerContext<'_>) -> Self {
         let meaning = refusal.reason.meaning();
         let (mood, title) = heading(refusal.reason);
         // A page that does so by itself says that instead.
@@ -280,8 +284,8 @@ mod tests {
     use crate::identity::principal::{Method, Principal};
     use crate::wire::http::client::ClientKind;
 
-    fn asker(provider: &HttpUrl) -> Asker<'_> {
-        Asker {
+    fn asker(provider: &HttpUrl) -> AnswerContext<'_> {
+        AnswerContext {
             kind: ClientKind::Navigation,
             request_id: Some("1-2"),
             endpoints: "/oauth2",

@@ -2,14 +2,14 @@
 
 use crate::foundation::crypto::from_base64;
 use crate::foundation::limits::TOKEN;
-use crate::foundation::secret::{Lent, Secret};
+use crate::foundation::secret::{Secret, SecretRef};
 use crate::wire::http::request::RequestView;
 
 /// What a request shows as its credential.
 #[derive(Clone, Debug)]
 pub(crate) enum Presented<'a> {
     /// `Authorization: Bearer …`.
-    Bearer(Lent<'a>),
+    Bearer(SecretRef<'a>),
     /// `Authorization: Basic …`, split at the first colon (RFC 7617 §2).
     Basic {
         /// Before the colon: a name, not a secret.
@@ -18,7 +18,7 @@ pub(crate) enum Presented<'a> {
         password: Secret,
     },
     /// `X-Api-Key: …`.
-    ApiKey(Lent<'a>),
+    ApiKey(SecretRef<'a>),
 }
 
 /// Why no credential could be read. Fixed texts: nothing of the header is repeated.
@@ -57,7 +57,7 @@ pub(crate) fn read(request: RequestView<'_>) -> Result<Option<Presented<'_>>, Ma
         if key.is_empty() {
             return Err(Malformed::Syntax);
         }
-        Presented::ApiKey(Lent::new(key))
+        Presented::ApiKey(SecretRef::new(key))
     } else {
         scheme(value)?
     };
@@ -91,7 +91,7 @@ pub(crate) fn bearer(token: &[u8]) -> Result<Presented<'_>, Malformed> {
     if body.is_empty() || !body.iter().all(fits) {
         return Err(Malformed::Syntax);
     }
-    Ok(Presented::Bearer(Lent::new(body)))
+    Ok(Presented::Bearer(SecretRef::new(body)))
 }
 
 /// Basic credentials: base64 of `user:password` in UTF-8 (RFC 7617 §2).

@@ -8,7 +8,7 @@ use crate::wire::http::query::{encode, only};
 
 /// What a terminal asks with, in the page's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Terminal {
+pub(crate) struct NativeApp {
     /// `challenge`: SHA-256 of a verifier that only the terminal knows.
     pub(crate) challenge: [u8; 32],
     /// `port`: where on this computer it waits for the code; without it the person carries the code over.
@@ -23,7 +23,7 @@ fn malformed(seen: &str) -> Refusal {
         .wanted("challenge (43 characters), and optionally port and state, once each")
 }
 
-impl Terminal {
+impl NativeApp {
     /// Reads it; `None` when a person asks at the browser alone.
     ///
     /// # Errors
@@ -32,7 +32,7 @@ impl Terminal {
         let query = query.unwrap_or_default();
         let one = |name| only(query, name).map_err(|_| malformed("a parameter twice"));
         let (challenge, port, state) = (one("challenge")?, one("port")?, one("state")?);
-        if query.is_empty() || (query.starts_with("asked=") && challenge.is_none()) {
+        if query.is_empty() || (query.starts_with("form_token=") && challenge.is_none()) {
             return Ok(None);
         }
         let challenge = challenge
@@ -53,7 +53,7 @@ impl Terminal {
 
     /// What both the terminal and the page show, so that a person sees that they belong together.
     #[must_use]
-    pub(crate) fn mark(&self) -> String {
+    pub(crate) fn verification_code(&self) -> String {
         // No letters that look like digits.
         const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
         let hash = sha256(&self.challenge);
@@ -80,20 +80,20 @@ impl Terminal {
 
 /// What the page's answer brings back: that the person was asked.
 #[must_use]
-pub(crate) fn asked(query: Option<&str>) -> Option<String> {
-    only(query?, "asked").ok().flatten().map(|text| text.into_owned())
+pub(crate) fn form_token(query: Option<&str>) -> Option<String> {
+    only(query?, "form_token").ok().flatten().map(|text| text.into_owned())
 }
 
 /// Where the page's answer is posted.
 #[must_use]
-pub(crate) fn answer(page: &str, asked: &str) -> String {
+pub(crate) fn form_action(page: &str, form_token: &str) -> String {
     let separator = if page.contains('?') { '&' } else { '?' };
-    format!("{page}{separator}asked={asked}")
+    format!("{page}{separator}form_token={form_token}")
 }
 
 /// The page's path, for this terminal.
 #[must_use]
-pub(crate) fn page(terminal: Option<&Terminal>, config: &Config) -> String {
+pub(crate) fn page_path(terminal: Option<&NativeApp>, config: &Config) -> String {
     let path = format!("{}/token", config.endpoints);
     let Some(terminal) = terminal else { return path };
     let challenge = to_base64url(&terminal.challenge);
@@ -108,14 +108,14 @@ pub(crate) fn page(terminal: Option<&Terminal>, config: &Config) -> String {
 
 /// What a terminal trades for a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Trade {
+pub(crate) struct TokenRequest {
     /// `code`.
     pub(crate) code: String,
     /// `code_verifier`.
     verifier: String,
 }
 
-impl Trade {
+impl TokenRequest {
     /// Reads the form of a trade.
     ///
     /// # Errors
@@ -153,13 +153,13 @@ mod tests {
     #[test]
     fn what_a_terminal_asks_with_is_read_strictly() {
         let challenge = to_base64url(&[7; 32]);
-        let read = |query: &str| Terminal::read(Some(query));
-        assert_eq!(Terminal::read(None), Ok(None));
+        let read = |query: &str| NativeApp::read(Some(query));
+        assert_eq!(NativeApp::read(None), Ok(None));
         let full = format!("challenge={challenge}&port=8123&state=a-b.c");
         let terminal = read(&full).unwrap().unwrap();
         assert_eq!((terminal.port, terminal.state.as_deref()), (Some(8123), Some("a-b.c")));
         assert_eq!(terminal.address("x").unwrap(), "http://127.0.0.1:8123/?code=x&state=a-b.c");
-        assert_eq!(terminal.mark().len(), 9);
+        assert_eq!(terminal.verification_code().len(), 9);
         assert_eq!(read(&format!("challenge={challenge}")).unwrap().unwrap().address("x"), None);
         for bad in [
             "x=1".to_owned(),
@@ -180,7 +180,8 @@ mod tests {
 
     #[test]
     fn a_verifier_fits_its_challenge_alone() {
-        let trade = |verifier: &str| Trade { code: String::new(), verifier: verifier.to_owned() };
+        let trade =
+            |verifier: &str| TokenRequest { code: String::new(), verifier: verifier.to_owned() };
         let good = "x".repeat(43);
         assert!(trade(&good).fits(&sha256(good.as_bytes())));
         for bad in ["x".repeat(42), "x".repeat(129), format!("{good} "), "é".repeat(43)] {

@@ -14,7 +14,7 @@ impl Gate {
             State::Forwarded(forwarded) => {
                 forwarded.socket.as_ref().map_or(Interest::None, Socket::client_data)
             }
-            State::OwnBody(_) | State::JudgedBody(_) => Interest::Bytes,
+            State::EndpointBody(_) | State::AwaitingBody(_) => Interest::Bytes,
             // The body of a request that is not decided stays where it is.
             _ => Interest::Time,
         }
@@ -24,8 +24,8 @@ impl Gate {
     /// `held` is everything that is held, `end` whether nothing more will come.
     pub fn on_request_data(&mut self, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
         match core::mem::replace(&mut self.state, State::Over) {
-            State::OwnBody(body) => self.own_body_data(body, held, end, cx),
-            State::JudgedBody(judging) => self.judged_data(judging, held, end, cx),
+            State::EndpointBody(body) => self.endpoint_body_data(body, held, end, cx),
+            State::AwaitingBody(judging) => self.operation_body_data(judging, held, end, cx),
             State::Forwarded(mut forwarded) => {
                 let step = match &mut forwarded.socket {
                     Some(socket) => {
@@ -57,9 +57,11 @@ impl Gate {
                 self.state = State::Forwarded(forwarded);
                 step
             }
-            State::OwnBody(body) => self.own_body_trailers(&body),
+            State::EndpointBody(body) => self.endpoint_body_trailers(&body),
             // Nobody sends any there, and the body has not been seen to end.
-            State::JudgedBody(judging) => self.judge_body(*judging, None, Reason::RoleMissing, cx),
+            State::AwaitingBody(judging) => {
+                self.authorize_body(*judging, None, Reason::RoleMissing, cx)
+            }
             other => {
                 self.state = other;
                 DataStep::Hold

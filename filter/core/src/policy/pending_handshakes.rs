@@ -14,7 +14,7 @@ use crate::wire::network::network;
 
 /// The pending sockets of a worker.
 #[derive(Default)]
-pub(crate) struct Pending {
+pub(crate) struct PendingHandshakes {
     /// Those that have a place.
     placed: Vec<Waiting>,
     /// Those that stand in line for one, the first one first.
@@ -27,22 +27,22 @@ struct Waiting {
     since: UnixTime,
 }
 
-/// A place among them, taken by [`Pending::take`]; there is no other way to one.
+/// A place among them, taken by [`PendingHandshakes::take`]; there is no other way to one.
 #[derive(Debug)]
 pub(crate) struct Slot(());
 
 /// What a socket gets that asks for a place.
 #[derive(Debug)]
-pub(crate) enum Place {
+pub(crate) enum Admission {
     /// A place until its first frame has been judged.
-    Taken(Slot),
+    Admitted(Slot),
     /// It stands in line, and is woken when there is a place or it has waited for too long.
-    InLine,
+    Queued,
     /// Nothing: too many stand in line, or it has waited for too long.
-    None,
+    Refused,
 }
 
-impl Pending {
+impl PendingHandshakes {
     /// Asks for a place. One that stood in line (`again`) has one now, or none.
     pub(crate) fn take(
         &mut self,
@@ -50,23 +50,23 @@ impl Pending {
         address: &[u8],
         again: bool,
         now: UnixTime,
-    ) -> Place {
+    ) -> Admission {
         if again {
             let placed = self.placed.iter().any(|own| own.stream == stream);
-            return if placed { Place::Taken(Slot(())) } else { Place::None };
+            return if placed { Admission::Admitted(Slot(())) } else { Admission::Refused };
         }
         let socket = Waiting { stream, address: network(address), since: now };
         let of_address = |own: &&Waiting| own.address == socket.address;
         let before = self.line.iter().filter(of_address).count();
         if before == 0 && self.has_room(&socket.address) {
             self.placed.push(socket);
-            return Place::Taken(Slot(()));
+            return Admission::Admitted(Slot(()));
         }
         if self.line.len() >= QUEUED_SOCKETS || before >= QUEUED_SOCKETS_PER_ADDRESS {
-            return Place::None;
+            return Admission::Refused;
         }
         self.line.push_back(socket);
-        Place::InLine
+        Admission::Queued
     }
 
     fn has_room(&self, address: &[u8]) -> bool {
@@ -97,7 +97,7 @@ impl Pending {
     }
 
     /// Its first frame is there, and the provider is being asked about it: that takes its own time.
-    pub(crate) fn has_spoken(&mut self, stream: StreamId, now: UnixTime) {
+    pub(crate) fn first_frame_arrived(&mut self, stream: StreamId, now: UnixTime) {
         for own in self.placed.iter_mut().filter(|own| own.stream == stream) {
             own.since = now;
         }
@@ -129,13 +129,18 @@ mod tests {
 
     use super::*;
 
-    fn takes(pending: &mut Pending, stream: StreamId, address: &[u8], now: UnixTime) -> bool {
-        matches!(pending.take(stream, address, false, now), Place::Taken(_))
+    fn takes(
+        pending: &mut PendingHandshakes,
+        stream: StreamId,
+        address: &[u8],
+        now: UnixTime,
+    ) -> bool {
+        matches!(pending.take(stream, address, false, now), Admission::Admitted(_))
     }
 
     #[test]
     fn places_are_bounded_by_address_and_worker_and_end_after_five_seconds() {
-        let mut pending = Pending::default();
+        let mut pending = PendingHandshakes::default();
         let t0 = UnixTime::from_secs(100);
         for stream in 0..16 {
             assert!(takes(&mut pending, stream, b"a", t0));
@@ -154,16 +159,16 @@ mod tests {
 
     #[test]
     fn who_stands_in_line_comes_in_turn_and_not_for_ever() {
-        let mut pending = Pending::default();
+        let mut pending = PendingHandshakes::default();
         let t0 = UnixTime::from_secs(100);
         let most = u32::try_from(16 + QUEUED_SOCKETS_PER_ADDRESS).unwrap();
         for stream in 0..16 {
             assert!(takes(&mut pending, stream, b"a", t0));
         }
         for stream in 16..most {
-            assert!(matches!(pending.take(stream, b"a", false, t0), Place::InLine), "{stream}");
+            assert!(matches!(pending.take(stream, b"a", false, t0), Admission::Queued), "{stream}");
         }
-        assert!(matches!(pending.take(most, b"a", false, t0), Place::None));
+        assert!(matches!(pending.take(most, b"a", false, t0), Admission::Refused));
         assert!(takes(&mut pending, 999, b"b", t0), "another address");
         assert!(!pending.can_admit() && pending.admit(t0).is_empty());
         pending.release(0);
@@ -171,13 +176,13 @@ mod tests {
         pending.release(17);
         assert!(pending.can_admit());
         assert_eq!(pending.admit(t0), [16, 18]);
-        assert!(matches!(pending.take(16, b"a", true, t0), Place::Taken(_)));
+        assert!(matches!(pending.take(16, b"a", true, t0), Admission::Admitted(_)));
         // Whoever comes later comes behind.
         pending.release(2);
-        assert!(matches!(pending.take(1000, b"a", false, t0), Place::InLine));
+        assert!(matches!(pending.take(1000, b"a", false, t0), Admission::Queued));
         assert_eq!(pending.admit(t0), [19]);
         let late = pending.admit(UnixTime::from_secs(105));
         assert_eq!(late.len(), QUEUED_SOCKETS_PER_ADDRESS - 3);
-        assert!(matches!(pending.take(late[0], b"a", true, t0), Place::None));
+        assert!(matches!(pending.take(late[0], b"a", true, t0), Admission::Refused));
     }
 }

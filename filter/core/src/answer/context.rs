@@ -5,7 +5,7 @@ use crate::wire::http::client::ClientKind;
 
 /// What answers to refusals need to know about the request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asker<'a> {
+pub(crate) struct AnswerContext<'a> {
     /// Which kind of client reads the answer.
     pub(crate) kind: ClientKind,
     /// Envoy's request id, if it is one.

@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use crate::foundation::cache::Remembered;
+use crate::foundation::cache::TextCache;
 use crate::foundation::id::IssuerId;
 use crate::foundation::limits::{LEEWAY, VERIFIED};
 use crate::foundation::time::UnixTime;
@@ -11,11 +11,11 @@ use crate::identity::principal::Identity;
 use crate::provider::keys::Keys;
 
 /// See the module.
-pub(crate) struct Verified(Remembered<Entry>);
+pub(crate) struct Verified(TextCache<Entry>);
 
 impl Default for Verified {
     fn default() -> Self {
-        Self(Remembered::new(VERIFIED))
+        Self(TextCache::new(VERIFIED))
     }
 }
 

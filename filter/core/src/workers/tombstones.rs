@@ -1,4 +1,4 @@
-//! Marks that all workers of a process see: used states, signed-out sessions. Bounded in number and
+//! Tombstones that all workers of a process see: used states, signed-out sessions. Bounded in number and
 //! in time, the oldest go first.
 
 use core::time::Duration;
@@ -6,18 +6,18 @@ use std::rc::Rc;
 
 use crate::foundation::codec::{Reader, Writer};
 use crate::foundation::crypto::{Key, derive, sha256, to_base64url};
-use crate::foundation::id::{Id, MarkId};
+use crate::foundation::id::{Id, TombstoneId};
 use crate::foundation::time::UnixTime;
 use crate::workers::SharedStore;
 use crate::workers::record::{Record, Seal, Updated};
 
-/// Marks are spread over so many records, so that workers seldom meet in one.
+/// Tombstones are spread over so many records, so that workers seldom meet in one.
 const RECORDS: usize = 16;
-/// Marks in one record.
+/// Tombstones in one record.
 const MOST: usize = 256;
 
 /// See the module.
-pub(crate) struct Marks {
+pub(crate) struct Tombstones {
     life: Duration,
     shards: Vec<Shard>,
     /// A record whose version changes with every mark: as long as it stays nothing else is read.
@@ -44,14 +44,14 @@ struct Known {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Mark {
-    what: MarkId,
+    what: TombstoneId,
     at: UnixTime,
 }
 
 /// The identifier of something that has none of its own.
 #[must_use]
-pub(crate) fn mark_of(item: &[u8]) -> MarkId {
-    MarkId::from_bytes(sha256(item).first_chunk().copied().unwrap_or_default())
+pub(crate) fn tombstone_of(item: &[u8]) -> TombstoneId {
+    TombstoneId::from_bytes(sha256(item).first_chunk().copied().unwrap_or_default())
 }
 
 /// What became of a mark.
@@ -65,8 +65,8 @@ pub(crate) enum Added {
     Busy,
 }
 
-impl Marks {
-    /// Marks of a purpose that live for a while. `master` is the key that all workers have.
+impl Tombstones {
+    /// Tombstones of a purpose that live for a while. `master` is the key that all workers have.
     #[must_use]
     pub(crate) fn new(
         purpose: &str,
@@ -89,17 +89,17 @@ impl Marks {
         Self { life, shards, changes: record("changes"), seen: None }
     }
 
-    /// Marks something, unless it is marked already.
-    pub(crate) fn add(&mut self, what: MarkId, now: UnixTime) -> Added {
+    /// Tombstones something, unless it is marked already.
+    pub(crate) fn add(&mut self, what: TombstoneId, now: UnixTime) -> Added {
         self.put(what, now, false)
     }
 
-    /// Marks something as of now, even if it is marked already.
-    pub(crate) fn renew(&mut self, what: MarkId, now: UnixTime) -> Added {
+    /// Tombstones something as of now, even if it is marked already.
+    pub(crate) fn renew(&mut self, what: TombstoneId, now: UnixTime) -> Added {
         self.put(what, now, true)
     }
 
-    fn put(&mut self, what: MarkId, now: UnixTime, renew: bool) -> Added {
+    fn put(&mut self, what: TombstoneId, now: UnixTime, renew: bool) -> Added {
         let life = self.life;
         let Some(shard) = self.shards.get_mut(place(what)) else { return Added::Busy };
         let (known, mut next) = (&mut shard.known, None);
@@ -138,7 +138,7 @@ impl Marks {
 
     /// When something was marked, if it is, as far as this worker knows.
     #[must_use]
-    pub(crate) fn at(&self, what: MarkId, now: UnixTime) -> Option<UnixTime> {
+    pub(crate) fn at(&self, what: TombstoneId, now: UnixTime) -> Option<UnixTime> {
         let marks = &self.shards.get(place(what))?.known.marks;
         let mark = marks.iter().find(|mark| mark.what == what)?;
         mark.is_alive(self.life, now).then_some(mark.at)
@@ -146,7 +146,7 @@ impl Marks {
 
     /// Until when marks have been lost, in the record where this one would be.
     #[must_use]
-    pub(crate) fn lost(&self, what: MarkId) -> Option<UnixTime> {
+    pub(crate) fn lost(&self, what: TombstoneId) -> Option<UnixTime> {
         self.shards.get(place(what))?.known.lost
     }
 
@@ -185,7 +185,7 @@ impl Known {
 
     /// With one mark more; `None` when it is there already and is not to be renewed. The oldest goes when
     /// there is no room.
-    fn with(&self, what: MarkId, life: Duration, renew: bool, now: UnixTime) -> Option<Self> {
+    fn with(&self, what: TombstoneId, life: Duration, renew: bool, now: UnixTime) -> Option<Self> {
         let alive = self.marks.iter().filter(|mark| mark.is_alive(life, now));
         let (mut lost, mut marks) = (self.lost, alive.copied().collect::<Vec<_>>());
         let mut mark = Mark { what, at: now };
@@ -215,7 +215,7 @@ impl Known {
         let mut marks = Vec::new();
         while !fields.is_done() {
             marks.push(Mark {
-                what: MarkId::from_bytes(fields.raw()?),
+                what: TombstoneId::from_bytes(fields.raw()?),
                 at: UnixTime::from_millis(fields.number()?),
             });
         }
@@ -224,7 +224,7 @@ impl Known {
 }
 
 /// In which record a mark stands.
-fn place(what: MarkId) -> usize {
+fn place(what: TombstoneId) -> usize {
     let [.., last] = what.bytes();
     usize::from(last) % RECORDS
 }

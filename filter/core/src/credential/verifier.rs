@@ -7,13 +7,13 @@ use std::rc::Rc;
 use crate::config::Config;
 use crate::credential::kind::Kind;
 use crate::credential::personal_token::PersonalTokens;
-use crate::credential::verified::{Entry, Verified};
+use crate::credential::verified_tokens::{Entry, Verified};
 use crate::credential::{api_key, bearer};
 use crate::foundation::id::IssuerId;
 use crate::foundation::limits::{CLIENT_ID, CLIENT_SECRET};
-use crate::foundation::secret::{Lent, Secret};
+use crate::foundation::secret::{Secret, SecretRef};
 use crate::foundation::time::UnixTime;
-use crate::identity::credential_ref::Hold;
+use crate::identity::credential_ref::CredentialRef;
 use crate::identity::personal_token::PersonalToken;
 use crate::identity::principal::{Identity, Method, Principal};
 use crate::identity::role::Role;
@@ -28,7 +28,7 @@ use crate::wire::peer::Peer;
 
 /// What the judgement needs from the site.
 #[derive(Clone, Copy)]
-pub(crate) struct Bench<'a> {
+pub(crate) struct VerificationContext<'a> {
     /// Settings.
     pub(crate) config: &'a Config,
     /// The issuers' keys.
@@ -45,9 +45,9 @@ pub(crate) struct Bench<'a> {
     pub(crate) now: UnixTime,
 }
 
-/// What was shown, as far as it can be judged without asking anybody.
+/// What was shown, as far as it can be verified without asking anybody.
 #[derive(Debug)]
-pub(crate) enum Shown {
+pub(crate) enum Presentation {
     /// It proves this.
     Proof(Identity),
     /// A personal token of ours: whether it was revoked is not said yet.
@@ -58,7 +58,7 @@ pub(crate) enum Shown {
 
 /// Why nobody is proved.
 #[derive(Debug)]
-pub(crate) enum Unproved {
+pub(crate) enum AuthenticationError {
     /// No keys of the token's issuer have been loaded yet.
     NoKeys,
     /// The token is of an issuer of ours, its key is not known.
@@ -74,18 +74,21 @@ pub(crate) enum Unproved {
     Refused(Refusal),
 }
 
-impl From<Refusal> for Unproved {
+impl From<Refusal> for AuthenticationError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
     }
 }
 
-impl Bench<'_> {
+impl VerificationContext<'_> {
     /// Judges what was presented.
     ///
     /// # Errors
-    /// See [`Unproved`].
-    pub(crate) fn judge(self, presented: &Presented<'_>) -> Result<Shown, Unproved> {
+    /// See [`AuthenticationError`].
+    pub(crate) fn verify(
+        self,
+        presented: &Presented<'_>,
+    ) -> Result<Presentation, AuthenticationError> {
         match presented {
             Presented::ApiKey(key) => match Kind::of(key.expose()) {
                 Kind::PersonalToken => self.personal(key.expose()),
@@ -94,21 +97,21 @@ impl Bench<'_> {
             Presented::Bearer(token) => match Kind::of(token.expose()) {
                 Kind::ApiKey => self.api_key(*token),
                 Kind::PersonalToken => self.personal(token.expose()),
-                Kind::Jwt | Kind::Other => Ok(Shown::Proof(self.bearer(*token)?)),
+                Kind::Jwt | Kind::Other => Ok(Presentation::Proof(self.bearer(*token)?)),
             },
             Presented::Basic { user, password } => self.basic(user, password, true),
         }
     }
 
-    fn api_key(self, key: Lent<'_>) -> Result<Shown, Unproved> {
-        Ok(Shown::Proof(api_key::judge(key, self.config, self.now)?))
+    fn api_key(self, key: SecretRef<'_>) -> Result<Presentation, AuthenticationError> {
+        Ok(Presentation::Proof(api_key::verify(key, self.config, self.now)?))
     }
 
-    fn personal(self, token: &[u8]) -> Result<Shown, Unproved> {
-        Ok(Shown::Personal(Rc::new(self.personal.open(token)?)))
+    fn personal(self, token: &[u8]) -> Result<Presentation, AuthenticationError> {
+        Ok(Presentation::Personal(Rc::new(self.personal.open(token)?)))
     }
 
-    fn bearer(self, token: Lent<'_>) -> Result<Identity, Unproved> {
+    fn bearer(self, token: SecretRef<'_>) -> Result<Identity, AuthenticationError> {
         if !self.config.machines.bearer {
             return Err(not_accepted(
                 "a bearer token",
@@ -120,19 +123,19 @@ impl Bench<'_> {
         }
         let claimed = bearer::read(token.expose(), self.config).map_err(Refusal::from)?;
         let issuer = claimed.issuer;
-        let keys = self.keys.current(issuer, self.now).ok_or(Unproved::NoKeys)?;
+        let keys = self.keys.current(issuer, self.now).ok_or(AuthenticationError::NoKeys)?;
         let verifier = Verifier { keys, allowed: &self.config.idp.algorithms, host: self.host };
-        let judged = claimed.judge(verifier, self.peer, self.config, self.now);
-        let judged = judged.map_err(|why| match why {
-            Unverified::UnknownKey(kid) => Unproved::UnknownKey { issuer, kid },
-            Unverified::Mismatch(mismatch) => Unproved::Refused(mismatch.into()),
+        let verified = claimed.verify(verifier, self.peer, self.config, self.now);
+        let verified = verified.map_err(|why| match why {
+            Unverified::UnknownKey(kid) => AuthenticationError::UnknownKey { issuer, kid },
+            Unverified::Mismatch(mismatch) => AuthenticationError::Refused(mismatch.into()),
         })?;
-        let identity = judged.identity;
+        let identity = verified.identity;
         // A bound token counts with its proof only, which is another one on each connection.
-        if !judged.bound
+        if !verified.bound
             && let Some(keys) = self.keys.generation(issuer, self.now)
         {
-            let entry = Entry { identity: identity.clone(), issuer, keys, from: judged.from };
+            let entry = Entry { identity: identity.clone(), issuer, keys, from: verified.from };
             self.verified.borrow_mut().keep(token.expose(), entry);
         }
         Ok(identity)
@@ -140,29 +143,38 @@ impl Bench<'_> {
 
     /// Basic in its order: API key, personal token, JWT, Prefect's string, a wrapped header
     /// (people are told to write `PREFECT_API_AUTH_STRING="Bearer …"`), client credentials.
-    fn basic(self, user: &str, password: &Secret, unwrap: bool) -> Result<Shown, Unproved> {
+    fn basic(
+        self,
+        user: &str,
+        password: &Secret,
+        unwrap: bool,
+    ) -> Result<Presentation, AuthenticationError> {
         let secret = password.expose();
         match Kind::of(secret) {
             Kind::ApiKey => return self.api_key(password.lent()),
             Kind::PersonalToken => return self.personal(secret),
-            Kind::Jwt => return Ok(Shown::Proof(self.bearer(password.lent())?)),
+            Kind::Jwt => return Ok(Presentation::Proof(self.bearer(password.lent())?)),
             Kind::Other => {}
         }
         let pair = Secret::new([user.as_bytes(), b":", secret].concat());
         if self.config.secrets.prefect.equals(pair.expose()) {
-            return Ok(Shown::Proof(self.auth_string()?));
+            return Ok(Presentation::Proof(self.auth_string()?));
         }
         if unwrap && let Some(inner) = wrapped(&pair) {
             return match inner? {
                 Presented::Basic { user, password } => self.basic(&user, &password, false),
-                other => self.judge(&other),
+                other => self.verify(&other),
             };
         }
         self.credentials(user, password)
     }
 
     /// What is nothing else is a client's, if clients may try.
-    fn credentials(self, client: &str, secret: &Secret) -> Result<Shown, Unproved> {
+    fn credentials(
+        self,
+        client: &str,
+        secret: &Secret,
+    ) -> Result<Presentation, AuthenticationError> {
         // A key in the name's place is a mistake, and must neither be shown nor sent anywhere.
         let header = client.starts_with("Bearer ") || client.starts_with("Basic ");
         if header || Kind::of(client.as_bytes()) != Kind::Other {
@@ -185,14 +197,14 @@ impl Bench<'_> {
                 &format!("client {client}"),
                 "a client of machines.client_credentials.clients",
             )),
-            Some(_) => Ok(Shown::Credentials(Credentials {
+            Some(_) => Ok(Presentation::Credentials(Credentials {
                 client: client.to_owned(),
                 secret: secret.clone(),
             })),
         }
     }
 
-    fn auth_string(self) -> Result<Identity, Unproved> {
+    fn auth_string(self) -> Result<Identity, AuthenticationError> {
         if !self.config.machines.accept_auth_string {
             return Err(not_accepted("Prefect's own shared string", "a credential of one's own"));
         }
@@ -208,13 +220,13 @@ pub(crate) fn auth_string() -> Identity {
         principal: Rc::new(principal),
         role: Some(Role::Admin),
         until: None,
-        hold: Hold::AuthString,
+        hold: CredentialRef::AuthString,
     }
 }
 
 /// `Bearer <token>` or `Basic <base64>` that a client wrapped in Basic once more. The text has no
 /// colon of its own, so the client added one, or its end stands behind one.
-fn wrapped(pair: &Secret) -> Option<Result<Presented<'_>, Unproved>> {
+fn wrapped(pair: &Secret) -> Option<Result<Presented<'_>, AuthenticationError>> {
     let text = pair.expose();
     let text = text.strip_prefix(b":").unwrap_or(text);
     let text = text.strip_suffix(b":").unwrap_or(text);
@@ -224,12 +236,14 @@ fn wrapped(pair: &Secret) -> Option<Result<Presented<'_>, Unproved>> {
         authorization::basic(text.strip_prefix(b"Basic ")?)
     };
     Some(read.map_err(|_| {
-        Unproved::Refused(
+        AuthenticationError::Refused(
             Refusal::new(Reason::MalformedCredential).seen("a header wrapped in Basic"),
         )
     }))
 }
 
-fn not_accepted(seen: &str, wanted: &str) -> Unproved {
-    Unproved::Refused(Refusal::new(Reason::CredentialNotAccepted).seen(seen).wanted(wanted))
+fn not_accepted(seen: &str, wanted: &str) -> AuthenticationError {
+    AuthenticationError::Refused(
+        Refusal::new(Reason::CredentialNotAccepted).seen(seen).wanted(wanted),
+    )
 }

@@ -1,4 +1,4 @@
-//! What machines show, judged with what the site knows; the provider is asked where only it can say.
+//! What machines show, verified with what the site knows; the provider is asked where only it can say.
 
 use std::rc::Rc;
 
@@ -6,10 +6,10 @@ use super::Site;
 use super::client_grants::{Outcome, Presenter};
 use crate::config::{Config, LOGIN};
 use crate::credential::client_credentials;
-use crate::credential::client_credentials::Verdict;
+use crate::credential::client_credentials::GrantReply;
 use crate::credential::personal_token;
-use crate::credential::verify::{Bench, Shown, Unproved};
-use crate::foundation::id::{CredentialId, Id, MarkId};
+use crate::credential::verifier::{AuthenticationError, Presentation, VerificationContext};
+use crate::foundation::id::{CredentialId, Id, TombstoneId};
 use crate::foundation::limits::CODE;
 use crate::foundation::log_text::shown;
 use crate::foundation::stream::StreamId;
@@ -21,39 +21,44 @@ use crate::provider::token_endpoint::Credentials;
 use crate::refusal::{Reason, Refusal};
 use crate::wire::http::authorization::Presented;
 use crate::wire::peer::Peer;
-use crate::workers::marks::Added;
+use crate::workers::tombstones::Added;
 
 impl Site {
     /// Judges a credential, for a request that may have to wait for the verdict.
     ///
     /// # Errors
-    /// See [`Unproved`].
-    pub(crate) fn judge(
+    /// See [`AuthenticationError`].
+    pub(crate) fn verify_credential(
         &mut self,
         presented: &Presented<'_>,
         stream: StreamId,
         peer: &dyn Peer,
         now: UnixTime,
-    ) -> Result<Identity, Unproved> {
+    ) -> Result<Identity, AuthenticationError> {
         let config = self.config();
-        let judged = match self.bench(&config, peer, now).judge(presented) {
-            Err(Unproved::NoKeys) => {
+        let verified = match self.verification_context(&config, peer, now).verify(presented) {
+            Err(AuthenticationError::NoKeys) => {
                 self.catch_up(now);
-                self.bench(&config, peer, now).judge(presented)
+                self.verification_context(&config, peer, now).verify(presented)
             }
-            judged => judged,
+            verified => verified,
         };
-        match judged? {
-            Shown::Proof(identity) => Ok(identity),
-            Shown::Credentials(credentials) => {
+        match verified? {
+            Presentation::Proof(identity) => Ok(identity),
+            Presentation::Credentials(credentials) => {
                 self.exchange(&credentials, Presenter { stream, peer }, now)
             }
-            Shown::Personal(token) => Ok(self.judge_personal_token(&token, now)?),
+            Presentation::Personal(token) => Ok(self.verify_personal_token(&token, now)?),
         }
     }
 
-    fn bench<'a>(&'a self, config: &'a Config, peer: &'a dyn Peer, now: UnixTime) -> Bench<'a> {
-        Bench {
+    fn verification_context<'a>(
+        &'a self,
+        config: &'a Config,
+        peer: &'a dyn Peer,
+        now: UnixTime,
+    ) -> VerificationContext<'a> {
+        VerificationContext {
             config,
             keys: &self.keys,
             host: &*self.host,
@@ -69,7 +74,7 @@ impl Site {
         credentials: &Credentials,
         presenter: Presenter<'_>,
         now: UnixTime,
-    ) -> Result<Identity, Unproved> {
+    ) -> Result<Identity, AuthenticationError> {
         let config = self.config();
         if self.provider.is_none() {
             self.catch_up(now);
@@ -77,13 +82,13 @@ impl Site {
         let has_provider = self.provider.is_some();
         let refused = |reason, seen: &str| {
             let seen = format!("client {}: {seen}", credentials.client);
-            Err(Unproved::Refused(Refusal::new(reason).seen(seen).wanted("an exchange")))
+            Err(AuthenticationError::Refused(Refusal::new(reason).seen(seen).wanted("an exchange")))
         };
         match self.client_grants.present(credentials, presenter, &config.session, has_provider, now)
         {
             Outcome::Granted(identity) => Ok(identity),
-            Outcome::Wait => Err(Unproved::Asking),
-            Outcome::Refused(refusal) => Err(Unproved::Refused(refusal)),
+            Outcome::Wait => Err(AuthenticationError::Asking),
+            Outcome::Refused(refusal) => Err(AuthenticationError::Refused(refusal)),
             Outcome::Unavailable => refused(Reason::ProviderUnreachable, "no verdict"),
             Outcome::Busy => refused(Reason::Busy, "too many unknown credentials"),
         }
@@ -93,22 +98,22 @@ impl Site {
     ///
     /// # Errors
     /// When it does not.
-    pub(crate) fn judge_personal_token(
+    pub(crate) fn verify_personal_token(
         &mut self,
         token: &Rc<PersonalToken>,
         now: UnixTime,
     ) -> Result<Identity, Refusal> {
         let config = self.config();
-        personal_token::judge(token, &config, &mut self.revocations, now)
+        personal_token::verify(token, &config, &mut self.revocations, now)
     }
 
-    /// Marks the code of a token as used, once for all workers. One that is older than a code may be is
+    /// Tombstones the code of a token as used, once for all workers. One that is older than a code may be is
     /// used up as well.
     pub(crate) fn use_terminal_code(&mut self, token: &PersonalToken, now: UnixTime) -> Added {
         if now.is_over(token.issued, CODE) {
             return Added::Known;
         }
-        self.used_codes.add(MarkId::from_bytes(token.id.bytes()), now)
+        self.used_codes.add(TombstoneId::from_bytes(token.id.bytes()), now)
     }
 
     pub(super) fn on_client_grant(
@@ -119,9 +124,14 @@ impl Site {
     ) {
         let Some(client) = self.client_grants.client(id).map(str::to_owned) else { return };
         let config = self.config();
-        let verdict =
-            client_credentials::judge(&client, reply, self.verifier(&config, now), &config, now);
-        if let Verdict::None { seen, unknown_key, .. } = &verdict {
+        let verdict = client_credentials::read_reply(
+            &client,
+            reply,
+            self.verifier(&config, now),
+            &config,
+            now,
+        );
+        if let GrantReply::None { seen, unknown_key, .. } = &verdict {
             if *unknown_key {
                 self.keys.want_fresher(LOGIN, now);
             }

@@ -9,16 +9,16 @@ use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::provider::callout::CalloutReply;
 use crate::workers::document::Fresher;
-use crate::workers::marks::{Added, mark_of};
+use crate::workers::tombstones::{Added, tombstone_of};
 
 /// An answer of the provider's says that it is there for so long.
 const CONTACT: Duration = Duration::from_secs(30);
 
 impl Site {
-    /// Marks a callback's state as used, once for all workers: the code must not be redeemed twice,
+    /// Tombstones a callback's state as used, once for all workers: the code must not be redeemed twice,
     /// or Keycloak ends the session.
     pub(crate) fn use_state(&mut self, state: &str, now: UnixTime) -> Added {
-        self.used_states.add(mark_of(state.as_bytes()), now)
+        self.used_states.add(tombstone_of(state.as_bytes()), now)
     }
 
     /// Whether the provider has answered a moment ago: nobody is sent to one that is gone. What

@@ -5,7 +5,7 @@
 use super::{Cx, Gate, State};
 use crate::answer::reply::Reply;
 use crate::config::Config;
-use crate::foundation::limits::JUDGED_BODY;
+use crate::foundation::limits::BODY_LIMIT;
 use crate::gate::decision::{DataStep, Decision};
 use crate::prefect::upstream;
 use crate::refusal::{Reason, Refusal};
@@ -14,21 +14,21 @@ use crate::wire::http::form;
 use crate::wire::http::request::RequestView;
 
 /// A body that is being read.
-pub(crate) struct OwnBody {
-    reader: BodyReader,
+pub(crate) struct EndpointBody {
+    reader: BodyEndpoint,
     content_type: Option<String>,
 }
 
 /// Which endpoint reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BodyReader {
+pub(crate) enum BodyEndpoint {
     /// `backchannel_logout`: the provider says that sessions are over.
     BackchannelLogout,
     /// `token`: a program exchanges its code for a personal token.
     TokenRequest,
 }
 
-impl BodyReader {
+impl BodyEndpoint {
     const fn name(self) -> &'static str {
         match self {
             Self::BackchannelLogout => "back-channel logout",
@@ -50,9 +50,9 @@ impl BodyReader {
 
 impl Gate {
     /// Its head is here. Nothing of the client's that could pose as somebody goes to the filter behind.
-    pub(super) fn begin_own_body(
+    pub(super) fn begin_endpoint_body(
         &mut self,
-        reader: BodyReader,
+        reader: BodyEndpoint,
         request: RequestView<'_>,
         config: &Config,
     ) -> Result<Decision, Refusal> {
@@ -62,31 +62,31 @@ impl Gate {
             ));
         }
         let content_type = request.text("content-type").map(str::to_owned);
-        self.state = State::OwnBody(OwnBody { reader, content_type });
+        self.state = State::EndpointBody(EndpointBody { reader, content_type });
         let mut edit = upstream::stripped(request);
         edit.remove.extend(request.has("cookie").then(|| "cookie".to_owned()));
         Ok(Decision::ReadBody(edit))
     }
 
     /// So much of it is here.
-    pub(super) fn own_body_data(
+    pub(super) fn endpoint_body_data(
         &mut self,
-        body: OwnBody,
+        body: EndpointBody,
         held: &[u8],
         end: bool,
         cx: &mut Cx<'_>,
     ) -> DataStep {
-        if held.len() <= JUDGED_BODY && !end {
-            self.state = State::OwnBody(body);
+        if held.len() <= BODY_LIMIT && !end {
+            self.state = State::EndpointBody(body);
             return DataStep::Hold;
         }
-        let OwnBody { reader, content_type } = body;
-        let whole = Some(held).filter(|held| held.len() <= JUDGED_BODY);
+        let EndpointBody { reader, content_type } = body;
+        let whole = Some(held).filter(|held| held.len() <= BODY_LIMIT);
         let form = whole.and_then(|held| form::text(content_type.as_deref(), held));
         let form = form.ok_or_else(|| reader.unreadable("another body"));
         let answer = form.and_then(|form| match reader {
-            BodyReader::BackchannelLogout => self.backchannel_logout(form, cx),
-            BodyReader::TokenRequest => self.token_request(form, cx).map(Decision::Reply),
+            BodyEndpoint::BackchannelLogout => self.backchannel_logout(form, cx),
+            BodyEndpoint::TokenRequest => self.token_request(form, cx).map(Decision::Reply),
         });
         match answer {
             Ok(Decision::Reply(reply)) => DataStep::Answer(reply),
@@ -96,7 +96,7 @@ impl Gate {
     }
 
     /// Trailers would let the whole request go on, and neither form has any.
-    pub(super) fn own_body_trailers(&mut self, body: &OwnBody) -> DataStep {
+    pub(super) fn endpoint_body_trailers(&mut self, body: &EndpointBody) -> DataStep {
         DataStep::Answer(self.oauth_error(&body.reader.unreadable("trailers")))
     }
 

@@ -4,16 +4,16 @@
 use super::authenticate::{Proof, shows_session};
 use super::endpoints::Endpoint;
 use super::forwarded::{Forwarded, Route};
-use super::hosts::Known;
+use super::hosts::ConfiguredHost;
 use super::incoming::Incoming;
-use super::judged_body::{self, Judging};
+use super::operation_body::{self, BodyPending};
 use super::socket::{self, Socket};
 use super::{Cx, Gate, State, WaitFor, protocol};
 use crate::config::Config;
 use crate::gate::decision::{DataStep, Decision};
 use crate::identity::principal::Identity;
 use crate::policy::authorize::{self, Permit};
-use crate::policy::pending::Place as HandshakePlace;
+use crate::policy::pending_handshakes::Admission;
 use crate::prefect::operations::Operation;
 use crate::prefect::place::Place;
 use crate::prefect::sockets::KnownSocket;
@@ -23,7 +23,7 @@ use crate::wire::http::request::RequestView;
 
 impl Gate {
     /// Decides a request by its head; what its body decides as well, where it has one, comes later.
-    pub(super) fn climb(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
+    pub(super) fn decide_by_head(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
         let decision = self.decide(request, cx);
         match self.or_refuse(decision, request, cx) {
             Decision::ReadBody(_) if self.bodiless => self.read_no_body(request, cx),
@@ -31,7 +31,7 @@ impl Gate {
                 match self.on_request_data(&[], true, cx) {
                     DataStep::Pass => Decision::Forward { permit, edit },
                     DataStep::Answer(reply) => Decision::Reply(reply),
-                    _ => self.misplaced("no verdict on an empty body", request, cx),
+                    _ => self.unexpected("no verdict on an empty body", request, cx),
                 }
             }
             decision => decision,
@@ -41,7 +41,7 @@ impl Gate {
     fn read_no_body(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
         match self.on_request_data(&[], true, cx) {
             DataStep::Answer(reply) => Decision::Reply(reply),
-            _ => self.misplaced("no answer to an empty body", request, cx),
+            _ => self.unexpected("no answer to an empty body", request, cx),
         }
     }
 
@@ -69,11 +69,9 @@ impl Gate {
             return self.socket(route, cx);
         }
         match self.authenticate(host, request, cookies, cx)? {
-            Proof::Identity(identity) => self.authorize(identity, route, &config),
+            Proof::Identified(identity) => self.authorize(identity, route, &config),
             Proof::Wait => Ok(self.wait(WaitFor::Verdict, cx.now)),
-            Proof::Nothing { session_ended } => {
-                self.unauthenticated(host, session_ended, route, cx)
-            }
+            Proof::Nobody { session_ended } => self.unauthenticated(host, session_ended, route, cx),
         }
     }
 
@@ -86,13 +84,13 @@ impl Gate {
     ) -> Result<Decision, Refusal> {
         let operation = Operation::of(route.incoming.method(), &route.place);
         if let Some(operation) =
-            judged_body::hangs_on_body(&identity, &operation, &route.place, config)
+            operation_body::depends_on_body(&identity, &operation, &route.place, config)
         {
             let permit =
                 authorize::identity(identity.clone(), &operation.at_best(), &config.roles)?;
             let (forwarded, edit) = Forwarded::begin(route, &permit, config);
-            let judging = Judging { identity, operation, forwarded };
-            self.state = State::JudgedBody(Box::new(judging));
+            let judging = BodyPending { identity, operation, forwarded };
+            self.state = State::AwaitingBody(Box::new(judging));
             return Ok(Decision::ForwardWithBody { permit, edit });
         }
         let permit = authorize::identity(identity, &operation, &config.roles)?;
@@ -106,32 +104,32 @@ impl Gate {
             Refusal::new(Reason::NotFound).seen("an upgrade").wanted("a socket of Prefect's")
         })?;
         let (permit, socket) = match self.authenticate_machine(route.incoming.view, cx)? {
-            Proof::Identity(identity) => {
+            Proof::Identified(identity) => {
                 let permit = authorize::identity(identity, &known.operation(), &config.roles)?;
                 if !cx.site.sockets.take(self.stream, &known, &permit) {
                     return Err(socket::too_many());
                 }
-                (permit, Socket::judged(known, route.incoming.view))
+                (permit, Socket::authorized(known, route.incoming.view))
             }
             Proof::Wait => return Ok(self.wait(WaitFor::Verdict, cx.now)),
-            Proof::Nothing { .. } if shows_session(route.cookies, &config) => {
+            Proof::Nobody { .. } if shows_session(route.cookies, &config) => {
                 return Err(Refusal::new(Reason::SocketByCookie)
                     .wanted("a credential in a header or the first frame"));
             }
-            Proof::Nothing { .. } if !config.first_frame => {
+            Proof::Nobody { .. } if !config.first_frame => {
                 return Err(Refusal::new(Reason::NoCredential));
             }
-            Proof::Nothing { .. } => {
+            Proof::Nobody { .. } => {
                 let again = self.waited.is_some_and(|waited| waited.reason == WaitFor::Place);
                 let address = cx.peer.address();
                 match cx.site.pending.take(self.stream, &address, again, cx.now) {
-                    HandshakePlace::InLine => return Ok(self.wait(WaitFor::Place, cx.now)),
-                    HandshakePlace::None => {
+                    Admission::Queued => return Ok(self.wait(WaitFor::Place, cx.now)),
+                    Admission::Refused => {
                         return Err(Refusal::new(Reason::Busy)
                             .seen("too many sockets that are not judged yet"));
                     }
-                    HandshakePlace::Taken(slot) => {
-                        (authorize::handshake(&known, &slot), Socket::unjudged(known, slot))
+                    Admission::Admitted(slot) => {
+                        (authorize::handshake(&known, &slot), Socket::unauthenticated(known, slot))
                     }
                 }
             }
@@ -154,7 +152,7 @@ impl Gate {
     /// A request without a credential that counts: page loads are sent to log in.
     fn unauthenticated(
         &mut self,
-        host: Known<'_>,
+        host: ConfiguredHost<'_>,
         session_ended: bool,
         route: Route<'_>,
         cx: &mut Cx<'_>,
