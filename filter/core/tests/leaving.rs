@@ -5,6 +5,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::Gate;
 use crate::foundation::limits::{LOGINS_IN_FLIGHT, PENDING_SOCKETS, WAITING_REQUESTS};
+use crate::foundation::stream::StreamId;
 use crate::gate::decision::Decision;
 use crate::testing::browser::{Browser, NAVIGATION, SCRIPT};
 use crate::testing::{Headers, Outcome, World, request};
@@ -13,7 +14,7 @@ use serde_json::json;
 
 /// A request that is begun and never answered; its gate.
 fn begun(world: &mut World, stream: u32, headers: &Headers) -> (Gate, Decision) {
-    let mut gate = Gate::new(stream);
+    let mut gate = Gate::new(StreamId(stream));
     world.peer.address = stream.to_be_bytes().to_vec();
     let view = RequestView { headers };
     let decision = gate.on_request(view, false, &mut world.cx());

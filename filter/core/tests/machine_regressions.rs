@@ -12,7 +12,7 @@ use crate::foundation::time::UnixTime;
 use crate::gate::decision::DataStep;
 use crate::provider::callout::CalloutReply;
 use crate::site::SiteCall;
-use crate::site::sockets::{Settings, SocketVerdict};
+use crate::site::sockets::SocketVerdict;
 use crate::testing::browser::Browser;
 use crate::testing::idp::Mood;
 use crate::testing::store::MemoryStore;
@@ -72,7 +72,7 @@ fn socket(world: &mut World) -> Gate {
     let mut gate = world.unproved_socket();
     let held = auth_frame(PAIR);
     let mut step = gate.on_request_data(&held, false, &mut world.cx());
-    if gate.waits_with_data() {
+    if gate.waits_with_data().is_some() {
         world.work();
         step = gate.on_data_wake(&held, &mut world.cx());
     }
@@ -81,7 +81,7 @@ fn socket(world: &mut World) -> Gate {
     gate
 }
 fn ended(world: &mut World) -> Vec<StreamId> {
-    world.site.sockets_to_end(Settings::Own, world.now)
+    world.site.sockets_to_end(None, world.now)
 }
 
 #[test]
@@ -354,7 +354,7 @@ fn trailers_let_no_held_first_frame_go() {
     );
     let mut gate = world.unproved_socket();
     assert_eq!(gate.on_request_data(&held, false, &mut world.cx()), DataStep::Hold);
-    assert!(gate.waits_with_data());
+    assert!(gate.waits_with_data().is_some());
     assert_ne!(
         gate.on_request_trailers(&mut world.cx()),
         DataStep::Pass,
@@ -565,7 +565,7 @@ fn more_than_a_first_frame_is_never_held() {
     held.extend(websocket::write(websocket::TEXT, &vec![b'x'; 20_000], [1, 2, 3, 4]));
     let step = gate.on_request_data(&held, false, &mut world.cx());
     if step == DataStep::Hold {
-        assert!(gate.waits_with_data());
+        assert!(gate.waits_with_data().is_some());
         world.work();
         // The shell reads HELD bytes, and replaces HELD bytes.
         let step = gate.on_data_wake(&held[..HELD], &mut world.cx());

@@ -15,7 +15,7 @@ fn answer(world: &mut World, gate: &mut Gate, status: &str) -> Vec<String> {
     let answer = [(":status".to_owned(), status.as_bytes().to_vec())];
     let edit = edited(gate.on_response(ResponseView { headers: &answer }, &mut world.cx()));
     let cookies = edit.add.into_iter().filter(|(name, _)| *name == "set-cookie");
-    cookies.map(|(_, value)| value.into_owned()).collect()
+    cookies.map(|(_, value)| String::from_utf8(value).unwrap()).collect()
 }
 
 /// Each planted login cookie used to be opened as often as its name stood there.

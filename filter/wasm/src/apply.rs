@@ -2,8 +2,7 @@
 //! continue.
 
 use lictor_core::{
-    CalloutReply, DataStep, Decision, Reply, RequestEdit, RequestView, ResponseEdit, ResponseStep,
-    StreamId,
+    CalloutReply, DataStep, Decision, HeaderEdit, Reply, RequestView, ResponseStep, StreamId,
 };
 use proxy_wasm::types::{Action, BufferType, MapType, Status};
 
@@ -42,8 +41,8 @@ pub fn later(shared: &Shared, stream: StreamId, decision: Option<Decision>) {
 
 /// Edits a request that may continue. One that can't be edited is refused: what should have been taken away
 /// must not reach Prefect.
-fn edited(edit: &RequestEdit) -> Action {
-    match edit_request(edit) {
+fn edited(edit: &HeaderEdit) -> Action {
+    match edit_headers(MapType::HttpRequestHeaders, edit) {
         Ok(()) => Action::Continue,
         Err(status) => {
             log::error!("a request could not be edited ({status:?}): refused");
@@ -58,11 +57,6 @@ fn settle(shared: &Shared, stream: StreamId, decision: Option<Decision>) {
     match decision {
         Some(Decision::AwaitSite) => {}
         Some(Decision::Reply(reply)) => host::answer(&reply),
-        Some(Decision::ReplyAfterBody(reply)) => {
-            if let Some(reply) = shared.linger(stream, reply) {
-                host::answer(&reply);
-            }
-        }
         Some(Decision::Await(callout)) => {
             if shared.call(stream, &callout).is_ok() {
                 return;
@@ -83,13 +77,15 @@ fn settle(shared: &Shared, stream: StreamId, decision: Option<Decision>) {
     }
 }
 
-fn edit_request(edit: &RequestEdit) -> Result<(), Status> {
-    let map = MapType::HttpRequestHeaders;
+fn edit_headers(map: MapType, edit: &HeaderEdit) -> Result<(), Status> {
     for name in &edit.remove {
         host::remove(map, name)?;
     }
     for (name, value) in &edit.set {
         host::set(map, name, value)?;
+    }
+    for (name, value) in &edit.add {
+        host::add(map, name, value)?;
     }
     Ok(())
 }
@@ -100,27 +96,13 @@ pub fn response(step: Option<ResponseStep>) -> Action {
     let replacement = match step {
         None => return reset(),
         Some(ResponseStep::Replace(reply)) => reply,
-        Some(ResponseStep::Edit(edit)) => match edit_response(&edit) {
+        Some(ResponseStep::Edit(edit)) => match edit_headers(MapType::HttpResponseHeaders, &edit) {
             Ok(()) => return Action::Continue,
             Err(_) => Reply::unavailable(),
         },
     };
     host::answer(&replacement);
     Action::Pause
-}
-
-fn edit_response(edit: &ResponseEdit) -> Result<(), Status> {
-    let map = MapType::HttpResponseHeaders;
-    for name in &edit.remove {
-        host::remove(map, name)?;
-    }
-    for (name, value) in &edit.set {
-        host::set(map, name, value.as_bytes())?;
-    }
-    for (name, value) in &edit.add {
-        host::add(map, name, value)?;
-    }
-    Ok(())
 }
 
 /// Applies a verdict on bytes that are held, outside their own callback. Envoy holds them in a buffer of

@@ -88,8 +88,8 @@ pub fn set(map: MapType, name: &str, value: &[u8]) -> Result<(), Status> {
 }
 
 /// Adds a line to a header.
-pub fn add(map: MapType, name: &str, value: &str) -> Result<(), Status> {
-    hostcalls::add_map_value(map, name, value)
+pub fn add(map: MapType, name: &str, value: &[u8]) -> Result<(), Status> {
+    hostcalls::add_map_value_bytes(map, name, value)
 }
 
 /// Body bytes that the host holds, `size` of them at most. `None` when they can't be had: an empty body is

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use lictor_core::{Cx, DataStep, Gate, Interest, RequestView, ResponseView};
+use lictor_core::{Body, Gate, Interest, RequestView, ResponseView, StreamId};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
 
@@ -10,12 +10,12 @@ use crate::shared::Shared;
 use crate::{apply, host};
 
 pub struct Http {
-    id: u32,
+    id: StreamId,
     shared: Rc<Shared>,
 }
 
 impl Http {
-    pub const fn new(id: u32, shared: Rc<Shared>) -> Self {
+    pub const fn new(id: StreamId, shared: Rc<Shared>) -> Self {
         Self { id, shared }
     }
 }
@@ -41,16 +41,11 @@ impl HttpContext for Http {
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        let kind = BufferType::HttpRequestBody;
-        let interest = self.shared.ask(self.id, Gate::request_data);
-        let step =
-            self.body(kind, size, interest, |gate, held, cx| gate.on_request_data(held, end, cx));
-        apply::data(kind, size, step)
+        self.body(Body::Request, size, end)
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        let step = self.shared.event(self.id, |gate, cx| gate.on_request_trailers(cx));
-        apply::data(BufferType::HttpRequestBody, 0, step)
+        self.trailers(Body::Request)
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
@@ -64,35 +59,39 @@ impl HttpContext for Http {
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
-        let kind = BufferType::HttpResponseBody;
-        let interest = self.shared.ask(self.id, Gate::response_data).unwrap_or_default();
-        let step = self.body(kind, size, Some(interest), |gate, held, cx| {
-            gate.on_response_data(held, end, cx)
-        });
-        apply::data(kind, size, step)
+        self.body(Body::Response, size, end)
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
-        let step = self.shared.ask(self.id, Gate::response_trailers);
-        apply::data(BufferType::HttpResponseBody, 0, step.or(Some(DataStep::Pass)))
+        self.trailers(Body::Response)
     }
 }
 
 impl Http {
-    /// The verdict on body bytes, of which the gate gets as much as it wants; `None` for a request that
-    /// nobody knows, and where the host does not give the bytes.
-    fn body(
-        &self,
-        kind: BufferType,
-        size: usize,
-        interest: Option<Interest>,
-        judge: impl FnOnce(&mut Gate, &[u8], &mut Cx<'_>) -> DataStep,
-    ) -> Option<DataStep> {
-        let held = match interest? {
-            Interest::None => return Some(DataStep::Pass),
-            Interest::Time => Vec::new(),
-            Interest::Bytes => host::buffer(kind, size)?,
+    /// Body bytes, of which the gate gets as much as it wants. Bytes that the host does not give, or that
+    /// belong to a request that is not known, go nowhere.
+    fn body(&self, body: Body, size: usize, end: bool) -> Action {
+        let held = match self.shared.ask(self.id, |gate| gate.interest(body)) {
+            Some(Interest::None) => return Action::Continue,
+            Some(Interest::Time) => Some(Vec::new()),
+            Some(Interest::Bytes) => host::buffer(buffer_of(body), size),
+            None => None,
         };
-        self.shared.event(self.id, |gate, cx| judge(gate, &held, cx))
+        let step = held.and_then(|held| {
+            self.shared.event(self.id, |gate, cx| gate.on_data(body, &held, end, cx))
+        });
+        apply::data(buffer_of(body), size, step)
+    }
+
+    fn trailers(&self, body: Body) -> Action {
+        let step = self.shared.event(self.id, |gate, cx| gate.on_trailers(body, cx));
+        apply::data(buffer_of(body), 0, step)
+    }
+}
+
+const fn buffer_of(body: Body) -> BufferType {
+    match body {
+        Body::Request => BufferType::HttpRequestBody,
+        Body::Response => BufferType::HttpResponseBody,
     }
 }

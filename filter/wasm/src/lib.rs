@@ -5,7 +5,6 @@
 mod apply;
 mod host;
 mod http;
-mod linger;
 mod root;
 mod shared;
 mod shared_data;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use lictor_core::{Config, Services, Site};
+use lictor_core::{Config, Services, Site, StreamId};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
@@ -56,7 +56,7 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Http::new(id, Rc::clone(&self.shared))))
+        Some(Box::new(Http::new(StreamId(id), Rc::clone(&self.shared))))
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -6,13 +6,12 @@ use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 
 use lictor_core::{
-    Callout, CalloutReply, Cx, Decision, Event, Gate, HELD, Labels, Reply, RequestView, Settings,
-    Site, SiteCall, StreamId,
+    Callout, CalloutReply, Cx, Decision, Event, Gate, Metric, RequestView, Site, SiteCall,
+    StreamId, Task,
 };
 use proxy_wasm::types::{BufferType, MapType};
 
 use crate::host::{self, HostEntropy, HostPeer};
-use crate::linger::Lingering;
 
 /// Whose call a token is.
 #[derive(Clone, Copy)]
@@ -29,8 +28,7 @@ pub struct Shared {
     plugin: RefCell<Vec<u8>>,
     gates: RefCell<HashMap<StreamId, Gate>>,
     calls: RefCell<HashMap<u32, Caller>>,
-    counters: RefCell<HashMap<Labels, Option<u32>>>,
-    lingering: Lingering,
+    metrics: RefCell<HashMap<Metric, Option<u32>>>,
     tick: Cell<Duration>,
 }
 
@@ -52,8 +50,7 @@ impl Shared {
             plugin: RefCell::default(),
             gates: RefCell::default(),
             calls: RefCell::default(),
-            counters: RefCell::default(),
-            lingering: Lingering::default(),
+            metrics: RefCell::default(),
             tick: Cell::new(Duration::ZERO),
         }
     }
@@ -114,26 +111,20 @@ impl Shared {
     /// The request is gone.
     pub fn finish(&self, stream: StreamId) {
         let gate = self.gates.borrow_mut().remove(&stream);
-        if let (Some(mut gate), Ok(mut site)) = (gate, self.site.try_borrow_mut())
-            && let Some(site) = site.as_mut()
-        {
-            gate.finish(site);
+        if let Some(mut gate) = gate {
+            let _ = self.with_site(|site| gate.finish(site));
         }
-        self.lingering.forget(stream);
         self.calls
             .borrow_mut()
             .retain(|_, caller| !matches!(caller, Caller::Stream(own) if *own == stream));
     }
 
     fn record(&self, event: &Event) {
-        let labels = event.labels();
-        let metric = *self
-            .counters
-            .borrow_mut()
-            .entry(labels)
-            .or_insert_with(|| host::counter(&labels.counter()));
-        if let Some(metric) = metric {
-            host::count(metric);
+        let metric = event.metric();
+        let mut metrics = self.metrics.borrow_mut();
+        let number = *metrics.entry(metric).or_insert_with(|| host::counter(&metric.name()));
+        if let Some(number) = number {
+            host::count(number);
         }
         for (name, value) in event.fields() {
             host::show(name, value);
@@ -141,29 +132,6 @@ impl Shared {
         if let Some(line) = &event.line {
             log::warn!("{line}");
         }
-    }
-
-    /// Keeps an answer until the request's body has had a moment to arrive; gives it back when it
-    /// should be sent at once.
-    pub fn linger(&self, stream: StreamId, reply: Reply) -> Option<Reply> {
-        let at_once = self.lingering.keep(stream, reply, host::now());
-        if at_once.is_none() && self.tick.get() > Lingering::pause() {
-            self.tick_in(Lingering::pause());
-        }
-        at_once
-    }
-
-    fn answer_lingering(&self) {
-        let due = self.lingering.take_due(host::now());
-        if due.is_empty() {
-            return;
-        }
-        for (stream, reply) in due {
-            if host::act_as(stream).is_ok() {
-                host::answer(&reply);
-            }
-        }
-        self.act_as_root();
     }
 
     /// Sends a request's own call. A call that can't be sent is a reply, too.
@@ -203,7 +171,7 @@ impl Shared {
         stream: StreamId,
         decide: impl FnOnce(&mut Gate, RequestView<'_>, &mut Cx<'_>) -> Decision,
     ) {
-        if host::act_as(stream).is_err() || !self.gates.borrow().contains_key(&stream) {
+        if host::act_as(stream.0).is_err() || !self.gates.borrow().contains_key(&stream) {
             // The client has gone.
             return;
         }
@@ -214,40 +182,15 @@ impl Shared {
     }
 
     fn site_reply(&self, call: SiteCall, reply: CalloutReply<'_>) {
-        if let Ok(mut site) = self.site.try_borrow_mut()
-            && let Some(site) = site.as_mut()
-        {
-            site.on_callout(call, reply, host::now());
-        }
+        let _ = self.with_site(|site| site.on_callout(call, reply, host::now()));
     }
 
-    /// Wakes the requests whose wait is over.
-    fn wake(&self) {
-        let woken = match self.site.try_borrow_mut() {
-            Ok(mut site) => {
-                site.as_mut().map(|site| site.take_woken(host::now())).unwrap_or_default()
-            }
-            Err(_) => Vec::new(),
-        };
-        if woken.is_empty() {
+    /// Wakes a request with the bytes that are held for it, outside their own callback.
+    fn wake_with_data(&self, stream: StreamId, most: usize) {
+        if host::act_as(stream.0).is_err() {
             return;
         }
-        for stream in woken {
-            if self.ask(stream, Gate::is_waiting) == Some(true) {
-                self.decide_later(stream, Gate::on_wake);
-            } else if self.ask(stream, Gate::waits_with_data) == Some(true) {
-                self.judge_held(stream);
-            }
-        }
-        self.act_as_root();
-    }
-
-    /// Judges bytes that are held, outside their own callback.
-    fn judge_held(&self, stream: StreamId) {
-        if host::act_as(stream).is_err() {
-            return;
-        }
-        let step = host::buffer(BufferType::HttpRequestBody, HELD).and_then(|held| {
+        let step = host::buffer(BufferType::HttpRequestBody, most).and_then(|held| {
             let step = self.event(stream, |gate, cx| gate.on_data_wake(&held, cx))?;
             Some((held.len(), step))
         });
@@ -261,65 +204,68 @@ impl Shared {
         }
     }
 
-    fn say_notices(&self) {
-        let Ok(mut site) = self.site.try_borrow_mut() else { return };
-        for line in site.as_mut().map(Site::take_notices).unwrap_or_default() {
-            log::info!("{line}");
-        }
-    }
-
-    /// The site's due work: calls to send, requests to wake, sockets that stayed silent. Only from
-    /// the root.
+    /// The site's due work. Only from the root, and for it: the site's calls outlive the requests that wait
+    /// for them.
     pub fn work(&self) {
-        loop {
-            let due = match self.site.try_borrow_mut() {
-                Ok(mut site) => site.as_mut().and_then(|site| site.poll(host::now())),
-                Err(_) => None,
-            };
-            let Some((call, callout)) = due else { break };
-            match host::dispatch(&callout) {
-                Ok(token) => {
-                    self.calls.borrow_mut().insert(token, Caller::Site(call));
+        while let Some(task) = self.with_site(|site| site.next_task(host::now())).flatten() {
+            match task {
+                Task::Call(call, callout) => match host::dispatch(&callout) {
+                    Ok(token) => {
+                        self.calls.borrow_mut().insert(token, Caller::Site(call));
+                    }
+                    Err(_) => self.site_reply(call, CalloutReply::NotSent),
+                },
+                Task::Notice(line) => log::info!("{line}"),
+                Task::Wake(stream) => {
+                    self.wake(stream);
+                    self.act_as_root();
                 }
-                Err(_) => self.site_reply(call, CalloutReply::NotSent),
+                Task::Reply(stream, reply) => {
+                    if host::act_as(stream.0).is_ok() {
+                        host::answer(&reply);
+                    }
+                    self.act_as_root();
+                }
             }
         }
-        self.say_notices();
-        self.wake();
         self.end_sockets();
-        self.answer_lingering();
-        let rest = self
-            .site
-            .try_borrow()
-            .ok()
-            .and_then(|site| Some(site.as_ref()?.next_poll(host::now())));
-        let rest = rest.unwrap_or(Duration::from_secs(1));
-        self.tick_in(if self.lingering.is_empty() { rest } else { rest.min(Lingering::pause()) });
+        let rest = self.with_site(|site| site.next_poll(host::now()));
+        self.tick_in(rest.unwrap_or(Duration::from_secs(1)));
+    }
+
+    /// Wakes a request whose wait is over.
+    fn wake(&self, stream: StreamId) {
+        if self.ask(stream, Gate::is_waiting) == Some(true) {
+            self.decide_later(stream, Gate::on_wake);
+        } else if let Some(Some(most)) = self.ask(stream, Gate::waits_with_data) {
+            self.wake_with_data(stream, most);
+        }
     }
 
     /// Ends the sockets that the site says are to end. A socket may be older than the newest settings, which
-    /// judge it.
+    /// judge it. While these are in use elsewhere nothing can be said; the next tick comes soon.
     fn end_sockets(&self) {
         let now = host::now();
         let newest = newest(&self.plugin.borrow()).filter(|newest| !core::ptr::eq(&**newest, self));
-        let Ok(mut site) = self.site.try_borrow_mut() else { return };
-        let Some(site) = site.as_mut() else { return };
         let ended = match newest {
-            None => site.sockets_to_end(Settings::Own, now),
-            Some(newest) => {
-                let mut newer = newest.site.try_borrow_mut().ok();
-                let newer = newer.as_mut().and_then(|newer| newer.as_mut());
-                site.sockets_to_end(Settings::Newer(newer), now)
-            }
+            None => self.with_site(|site| site.sockets_to_end(None, now)),
+            Some(newest) => newest
+                .with_site(|newer| self.with_site(|site| site.sockets_to_end(Some(newer), now)))
+                .flatten(),
         };
+        let Some(ended) = ended else { return };
         if ended.is_empty() {
             return;
         }
         for stream in ended {
-            if host::act_as(stream).is_ok() {
+            if host::act_as(stream.0).is_ok() {
                 host::reset();
             }
         }
         self.act_as_root();
+    }
+
+    fn with_site<T>(&self, work: impl FnOnce(&mut Site) -> T) -> Option<T> {
+        Some(work(self.site.try_borrow_mut().ok()?.as_mut()?))
     }
 }

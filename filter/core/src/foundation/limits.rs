@@ -76,7 +76,7 @@ pub(crate) const FIRST_FRAME_WAIT: Duration = Duration::from_secs(5);
 /// Bytes of pings that may pass before the first frame: a few of any allowed size.
 pub(crate) const PINGS: usize = 4 * (125 + 6);
 /// Bytes that are held while the provider is being asked about a first frame, pings before it included.
-pub const HELD: usize = FIRST_FRAME + PINGS + 64;
+pub(crate) const HELD: usize = FIRST_FRAME + PINGS + 64;
 /// Sockets that wait for their first frame, in one worker.
 pub(crate) const PENDING_SOCKETS: usize = 32;
 /// The same, for one client address.

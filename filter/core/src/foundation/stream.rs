@@ -1,4 +1,5 @@
-//! How the shell names a request.
+//! How the host names a request.
 
-/// The shell's number for a request: proxy-wasm's context id.
-pub type StreamId = u32;
+/// The host's number for a request: the context id of proxy-wasm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StreamId(pub u32);

@@ -3,7 +3,7 @@
 use crate::answer::reply::Reply;
 use crate::policy::authorize::Permit;
 use crate::provider::callout::Callout;
-use crate::wire::http::edit::{RequestEdit, ResponseEdit};
+use crate::wire::http::edit::HeaderEdit;
 
 /// The outcome of one event of a request.
 #[must_use]
@@ -14,12 +14,10 @@ pub enum Decision {
         /// Proof that it may.
         permit: Permit,
         /// What to change first.
-        edit: RequestEdit,
+        edit: HeaderEdit,
     },
     /// Answered here.
     Reply(Reply),
-    /// Answered here, after a moment in which a small body may arrive.
-    ReplyAfterBody(Reply),
     /// Nothing yet: a callout of this request's own.
     Await(Callout),
     /// Nothing yet: the site works for several requests and wakes this one.
@@ -28,14 +26,14 @@ pub enum Decision {
     /// the filter behind, which the operator says holds it until the body is whole; it never goes
     /// further, since the answer is ours. Nothing of the client's that could pose as somebody is in it
     /// all the same.
-    ReadBody(RequestEdit),
+    ReadBody(HeaderEdit),
     /// As [`Decision::Forward`], but only with a body that has been judged as well. Meanwhile the head is
     /// held by the filter behind, as the operator says.
     ForwardWithBody {
         /// Proof that it may, as far as its head says.
         permit: Permit,
         /// What to change first.
-        edit: RequestEdit,
+        edit: HeaderEdit,
     },
 }
 
@@ -60,7 +58,7 @@ pub enum DataStep {
 #[derive(Debug, PartialEq, Eq)]
 pub enum ResponseStep {
     /// It goes on after these edits.
-    Edit(ResponseEdit),
+    Edit(HeaderEdit),
     /// The client gets this instead.
     Replace(Reply),
 }

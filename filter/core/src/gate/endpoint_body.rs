@@ -64,7 +64,7 @@ impl Gate {
         let content_type = request.text("content-type").map(str::to_owned);
         self.state = State::EndpointBody(EndpointBody { reader, content_type });
         let mut edit = upstream::stripped(request);
-        edit.remove.extend(request.has("cookie").then(|| "cookie".to_owned()));
+        edit.remove.extend(request.has("cookie").then(|| "cookie".into()));
         Ok(Decision::ReadBody(edit))
     }
 

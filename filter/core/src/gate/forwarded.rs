@@ -10,7 +10,7 @@ use crate::prefect::rewrite::Rewrite;
 use crate::prefect::upstream::Forwarding;
 use crate::wire::http::client::ClientKind;
 use crate::wire::http::cookies::Cookies;
-use crate::wire::http::edit::RequestEdit;
+use crate::wire::http::edit::HeaderEdit;
 
 /// What is remembered of a forwarded request until its answer.
 pub(crate) struct Forwarded {
@@ -45,7 +45,7 @@ pub(crate) struct Route<'a> {
 
 impl Forwarded {
     /// Prepares a permitted request: what to remember, and what to edit.
-    pub(crate) fn begin(route: Route<'_>, permit: &Permit, config: &Config) -> (Self, RequestEdit) {
+    pub(crate) fn begin(route: Route<'_>, permit: &Permit, config: &Config) -> (Self, HeaderEdit) {
         let Route { incoming, cookies, place, host } = route;
         let by_session = permit.method() == Method::Session;
         let rewrite = Rewrite::of(incoming.view, &place, by_session, permit.mask(), config);

@@ -28,7 +28,7 @@ use crate::config::Config;
 use crate::foundation::crypto::Entropy;
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
-use crate::gate::decision::Decision;
+use crate::gate::decision::{DataStep, Decision};
 use crate::provider::callout::CalloutReply;
 use crate::refusal::{Reason, Refusal};
 use crate::session::model::Session;
@@ -91,6 +91,15 @@ enum WaitFor {
     Provider,
 }
 
+/// Whose body it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// The client's.
+    Request,
+    /// The upstream's.
+    Response,
+}
+
 /// What a gate wants of a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Interest {
@@ -122,6 +131,8 @@ enum State {
     AwaitingBody(Box<BodyPending>),
     /// On its way to Prefect.
     Forwarded(Forwarded),
+    /// Answered; the reply is sent in a moment.
+    Delayed,
     /// Answered, refused, or being handled.
     Over,
 }
@@ -161,7 +172,15 @@ impl Gate {
         match decision {
             // Envoy follows an early answer on HTTP/2 with `RST_STREAM`, which some clients take for a broken
             // stream: a small body is let arrive first.
-            Decision::Reply(reply) if !end && cx.peer.is_http2() => Decision::ReplyAfterBody(reply),
+            Decision::Reply(reply) if !end && cx.peer.is_http2() => {
+                match cx.site.delay(self.stream, reply, cx.now) {
+                    Ok(()) => {
+                        self.state = State::Delayed;
+                        Decision::AwaitSite
+                    }
+                    Err(reply) => Decision::Reply(reply),
+                }
+            }
             decision => decision,
         }
     }
@@ -243,6 +262,31 @@ impl Gate {
         Decision::Reply(self.with_pending_cookies(reply))
     }
 
+    /// What is wanted of a body.
+    #[must_use]
+    pub fn interest(&self, body: Body) -> Interest {
+        match body {
+            Body::Request => self.request_data(),
+            Body::Response => self.response_data(),
+        }
+    }
+
+    /// Body bytes. `held` is everything that the host holds of them, `end` says that nothing more will come.
+    pub fn on_data(&mut self, body: Body, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
+        match body {
+            Body::Request => self.on_request_data(held, end, cx),
+            Body::Response => self.on_response_data(held, end, cx),
+        }
+    }
+
+    /// Trailers, which end a body.
+    pub fn on_trailers(&mut self, body: Body, cx: &mut Cx<'_>) -> DataStep {
+        match body {
+            Body::Request => self.on_request_trailers(cx),
+            Body::Response => self.response_trailers(),
+        }
+    }
+
     /// Whether it is on its way to Prefect; only then Prefect's answer is looked at.
     #[must_use]
     pub const fn is_forwarded(&self) -> bool {
@@ -277,6 +321,7 @@ impl Gate {
                 site.forget(self.stream);
             }
             State::Waiting
+            | State::Delayed
             | State::LogoutToken(_)
             | State::Forwarded(Forwarded { socket: Some(_), .. }) => site.forget(self.stream),
             State::New

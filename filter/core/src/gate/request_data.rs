@@ -3,13 +3,14 @@
 use super::forwarded::Forwarded;
 use super::socket::Socket;
 use super::{Cx, Gate, Interest, State};
+use crate::foundation::limits::HELD;
 use crate::gate::decision::DataStep;
 use crate::refusal::Reason;
 
 impl Gate {
     /// What is wanted of the client's body.
     #[must_use]
-    pub fn request_data(&self) -> Interest {
+    pub(crate) fn request_data(&self) -> Interest {
         match &self.state {
             State::Forwarded(forwarded) => {
                 forwarded.socket.as_ref().map_or(Interest::None, Socket::client_data)
@@ -22,7 +23,7 @@ impl Gate {
 
     /// Body bytes of the client that are held: of sockets, until the first frame has been judged.
     /// `held` is everything that is held, `end` whether nothing more will come.
-    pub fn on_request_data(&mut self, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
+    pub(crate) fn on_request_data(&mut self, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
         match core::mem::replace(&mut self.state, State::Over) {
             State::EndpointBody(body) => self.endpoint_body_data(body, held, end, cx),
             State::AwaitingBody(judging) => self.operation_body_data(judging, held, end, cx),
@@ -47,7 +48,7 @@ impl Gate {
     }
 
     /// Trailers of the client's: they end the body, and what was held would go on with them.
-    pub fn on_request_trailers(&mut self, cx: &mut Cx<'_>) -> DataStep {
+    pub(crate) fn on_request_trailers(&mut self, cx: &mut Cx<'_>) -> DataStep {
         match core::mem::replace(&mut self.state, State::Over) {
             State::Forwarded(forwarded) => {
                 // No socket has any, and one that is held would go on with them.
@@ -69,12 +70,15 @@ impl Gate {
         }
     }
 
-    /// Whether it is woken with the bytes that are held for it: its socket's first frame is being judged.
+    /// Whether it waits with bytes that are held for it, since its socket's first frame is being authorized:
+    /// then at most how many. It is woken by [`Self::on_data_wake`].
     #[must_use]
-    pub const fn waits_with_data(&self) -> bool {
+    pub const fn waits_with_data(&self) -> Option<usize> {
         match &self.state {
-            State::Forwarded(Forwarded { socket: Some(socket), .. }) => socket.is_waiting(),
-            _ => false,
+            State::Forwarded(Forwarded { socket: Some(socket), .. }) if socket.is_waiting() => {
+                Some(HELD)
+            }
+            _ => None,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::prefect::response as hygiene;
 use crate::prefect::rewrite::{Rewrite, Rewritten};
 use crate::refusal::{Reason, Refusal};
 use crate::telemetry::event::Event;
-use crate::wire::http::edit::ResponseEdit;
+use crate::wire::http::edit::HeaderEdit;
 use crate::wire::http::request::ResponseView;
 
 impl Gate {
@@ -23,14 +23,14 @@ impl Gate {
             State::Forwarded(forwarded) => forwarded,
             // An error: nobody's request goes on, but what the client sees is as clean as any answer.
             State::AwaitingBody(judging) => &mut judging.forwarded,
-            _ => return ResponseStep::Edit(ResponseEdit::default()),
+            _ => return ResponseStep::Edit(HeaderEdit::default()),
         };
         let config = cx.site.config();
         let status = response.status();
         if let Some(socket) = &mut forwarded.socket {
             if status == 101 {
                 socket.opened();
-                return ResponseStep::Edit(ResponseEdit::default());
+                return ResponseStep::Edit(HeaderEdit::default());
             }
             cx.site.pending.release(self.stream);
             cx.site.sockets.release(self.stream);
@@ -58,13 +58,14 @@ impl Gate {
         } else {
             hygiene::for_machine(response, &config)
         };
-        edit.add.extend(cookies.into_iter().map(|value| ("set-cookie", value.into())));
+        edit.add.extend(cookies.into_iter().map(|value| ("set-cookie", value.into_bytes())));
         if let Some(caching) = forwarded.rewrite.caching() {
             // The body changes its length; a stale one would desynchronise the connection.
-            edit.remove.extend(["content-length", "etag", "last-modified", "accept-ranges"]);
+            let stale = ["content-length", "etag", "last-modified", "accept-ranges"];
+            edit.remove.extend(stale.map(Into::into));
             if setting_no_cookie {
                 edit.set.retain(|(name, _)| *name != "cache-control");
-                edit.set.push(("cache-control", caching.into()));
+                edit.set.push(("cache-control", caching.as_bytes().to_vec()));
             }
         }
         ResponseStep::Edit(edit)
@@ -72,7 +73,7 @@ impl Gate {
 
     /// What is wanted of Prefect's body.
     #[must_use]
-    pub const fn response_data(&self) -> Interest {
+    pub(crate) const fn response_data(&self) -> Interest {
         match &self.state {
             State::Forwarded(Forwarded { socket: Some(_), .. }) => Interest::Time,
             State::Forwarded(Forwarded { rewrite: Rewrite::Nothing, .. }) => Interest::None,
@@ -83,7 +84,7 @@ impl Gate {
 
     /// Prefect's body ends in trailers. Nobody said so with its last bytes: what is still held unmasked does
     /// not go on.
-    pub const fn response_trailers(&self) -> DataStep {
+    pub(crate) const fn response_trailers(&self) -> DataStep {
         match &self.state {
             State::Forwarded(Forwarded { rewrite: Rewrite::Masked(_), .. }) => DataStep::Reset,
             _ => DataStep::Pass,
@@ -92,7 +93,7 @@ impl Gate {
 
     /// Body bytes of Prefect's. `held` is everything that is held when the body is to be rewritten;
     /// `size` is what there is in any case.
-    pub fn on_response_data(&mut self, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
+    pub(crate) fn on_response_data(&mut self, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
         let State::Forwarded(forwarded) = &mut self.state else { return DataStep::Pass };
         if let Some(socket) = &forwarded.socket {
             let over = socket.is_over(self.stream, cx);

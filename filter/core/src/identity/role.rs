@@ -31,7 +31,7 @@ impl Role {
 
     /// Whether this role may all that another one may.
     #[must_use]
-    pub const fn includes(self, other: Self) -> bool {
+    pub(crate) const fn includes(self, other: Self) -> bool {
         matches!(
             (self, other),
             (Self::Admin, _)
@@ -43,7 +43,7 @@ impl Role {
 
     /// The role of that name.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
     }
 }

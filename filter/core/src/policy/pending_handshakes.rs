@@ -129,13 +129,8 @@ mod tests {
 
     use super::*;
 
-    fn takes(
-        pending: &mut PendingHandshakes,
-        stream: StreamId,
-        address: &[u8],
-        now: UnixTime,
-    ) -> bool {
-        matches!(pending.take(stream, address, false, now), Admission::Admitted(_))
+    fn takes(pending: &mut PendingHandshakes, stream: u32, address: &[u8], now: UnixTime) -> bool {
+        matches!(pending.take(StreamId(stream), address, false, now), Admission::Admitted(_))
     }
 
     #[test]
@@ -150,8 +145,8 @@ mod tests {
             assert!(takes(&mut pending, stream, b"b", t0));
         }
         assert!(!takes(&mut pending, 33, b"c", t0), "32 per worker");
-        pending.release(3);
-        assert_eq!(pending.admit(UnixTime::from_secs(103)), [16], "its turn, by address");
+        pending.release(StreamId(3));
+        assert_eq!(pending.admit(UnixTime::from_secs(103)), [StreamId(16)], "its turn, by address");
         assert!(pending.expire(UnixTime::from_millis(104_999)).is_empty());
         assert_eq!(pending.expire(UnixTime::from_secs(105)).len(), 31);
         assert_eq!(pending.placed.len(), 1);
@@ -166,21 +161,24 @@ mod tests {
             assert!(takes(&mut pending, stream, b"a", t0));
         }
         for stream in 16..most {
-            assert!(matches!(pending.take(stream, b"a", false, t0), Admission::Queued), "{stream}");
+            assert!(
+                matches!(pending.take(StreamId(stream), b"a", false, t0), Admission::Queued),
+                "{stream}"
+            );
         }
-        assert!(matches!(pending.take(most, b"a", false, t0), Admission::Refused));
+        assert!(matches!(pending.take(StreamId(most), b"a", false, t0), Admission::Refused));
         assert!(takes(&mut pending, 999, b"b", t0), "another address");
         assert!(!pending.can_admit() && pending.admit(t0).is_empty());
-        pending.release(0);
-        pending.release(1);
-        pending.release(17);
+        pending.release(StreamId(0));
+        pending.release(StreamId(1));
+        pending.release(StreamId(17));
         assert!(pending.can_admit());
-        assert_eq!(pending.admit(t0), [16, 18]);
-        assert!(matches!(pending.take(16, b"a", true, t0), Admission::Admitted(_)));
+        assert_eq!(pending.admit(t0), [StreamId(16), StreamId(18)]);
+        assert!(matches!(pending.take(StreamId(16), b"a", true, t0), Admission::Admitted(_)));
         // Whoever comes later comes behind.
-        pending.release(2);
-        assert!(matches!(pending.take(1000, b"a", false, t0), Admission::Queued));
-        assert_eq!(pending.admit(t0), [19]);
+        pending.release(StreamId(2));
+        assert!(matches!(pending.take(StreamId(1000), b"a", false, t0), Admission::Queued));
+        assert_eq!(pending.admit(t0), [StreamId(19)]);
         let late = pending.admit(UnixTime::from_secs(105));
         assert_eq!(late.len(), QUEUED_SOCKETS_PER_ADDRESS - 3);
         assert!(matches!(pending.take(late[0], b"a", true, t0), Admission::Refused));

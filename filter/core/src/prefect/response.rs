@@ -1,10 +1,8 @@
 //! What an answer of Prefect's looks like to the client.
 
-use std::borrow::Cow;
-
 use crate::config::Config;
 use crate::prefect::place::Content;
-use crate::wire::http::edit::ResponseEdit;
+use crate::wire::http::edit::HeaderEdit;
 use crate::wire::http::request::ResponseView;
 
 /// Headers by which Prefect would let other origins read (its default allows every origin), and the
@@ -26,24 +24,24 @@ pub(crate) fn for_session(
     config: &Config,
     content: Content,
     cookie: bool,
-) -> ResponseEdit {
+) -> HeaderEdit {
     let mut edit = for_machine(answer, config);
     let caching = answer.header("cache-control").unwrap_or_default();
     if cookie {
-        edit.set.push(("cache-control", "no-store".into()));
+        edit.set.push(("cache-control", b"no-store".to_vec()));
     } else if !caching.contains("private") && !caching.contains("no-store") {
-        edit.set.push(("cache-control", private(caching)));
+        edit.set.push(("cache-control", private(caching).into_bytes()));
     }
     if content != Content::Asset {
-        edit.add.push(("vary", "Cookie, Authorization".into()));
+        edit.add.push(("vary", b"Cookie, Authorization".to_vec()));
     }
     if content == Content::Description {
         // Foreign scripts, from whom nobody vouches for, would act as the person who looks at it.
-        edit.add.push(("content-security-policy", "sandbox allow-scripts".into()));
+        edit.add.push(("content-security-policy", b"sandbox allow-scripts".to_vec()));
     }
     if !answer.header("content-security-policy").is_some_and(|csp| csp.contains("frame-ancestors"))
     {
-        edit.add.push(("content-security-policy", "frame-ancestors 'self'".into()));
+        edit.add.push(("content-security-policy", b"frame-ancestors 'self'".to_vec()));
     }
     edit
 }
@@ -62,29 +60,29 @@ fn location(answer: ResponseView<'_>, config: &Config) -> Option<String> {
 }
 
 /// `public` and `s-maxage` are dropped; the rest stays.
-fn private(caching: &str) -> Cow<'static, str> {
+fn private(caching: &str) -> String {
     if caching.is_empty() {
-        return "private".into();
+        return "private".to_owned();
     }
     let kept = caching
         .split(',')
         .map(str::trim)
         .filter(|d| !d.is_empty() && *d != "public" && !d.starts_with("s-maxage"));
     let directives: Vec<&str> = core::iter::once("private").chain(kept).collect();
-    directives.join(", ").into()
+    directives.join(", ")
 }
 
 /// Hygiene for every forwarded answer.
 #[must_use]
-pub(crate) fn for_machine(answer: ResponseView<'_>, config: &Config) -> ResponseEdit {
+pub(crate) fn for_machine(answer: ResponseView<'_>, config: &Config) -> HeaderEdit {
     // Taking away what is not there costs a call of the host's for each name.
-    let remove = REMOVED.into_iter().filter(|name| answer.has(name)).collect();
-    let mut edit = ResponseEdit { remove, ..ResponseEdit::default() };
+    let remove = REMOVED.into_iter().filter(|name| answer.has(name)).map(Into::into).collect();
+    let mut edit = HeaderEdit { remove, ..HeaderEdit::default() };
     if let Some(location) = location(answer, config) {
-        edit.set.push(("location", location.into()));
+        edit.set.push(("location", location.into_bytes()));
     }
     if config.hsts() {
-        edit.set.push(("strict-transport-security", "max-age=31536000".into()));
+        edit.set.push(("strict-transport-security", b"max-age=31536000".to_vec()));
     }
     edit
 }

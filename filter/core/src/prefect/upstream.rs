@@ -7,7 +7,7 @@ use crate::prefect::place::Place;
 use crate::prefect::rewrite::Rewrite;
 use crate::session::cookie::Names;
 use crate::wire::http::cookies::{Cookies, Rest};
-use crate::wire::http::edit::RequestEdit;
+use crate::wire::http::edit::HeaderEdit;
 use crate::wire::http::request::RequestView;
 
 /// Headers by which someone might pose as somebody at Prefect or behind it, or name another address
@@ -92,25 +92,25 @@ impl Forwarding<'_> {
 
     /// The changes to its headers.
     #[must_use]
-    pub(crate) fn edit(self, config: &Config) -> RequestEdit {
+    pub(crate) fn edit(self, config: &Config) -> HeaderEdit {
         let mut edit = stripped(self.request);
         match self.cookies.without(Names::is_ours) {
             Rest::Same => {}
-            Rest::Nothing => edit.remove.push("cookie".to_owned()),
+            Rest::Nothing => edit.remove.push("cookie".into()),
             Rest::Others(rest) => {
-                edit.remove.push("cookie".to_owned());
+                edit.remove.push("cookie".into());
                 edit.set.push(("cookie", rest));
             }
         }
         edit.set.push((":authority", self.host.as_bytes().to_vec()));
         if self.request.has("upgrade") {
             // A compressed frame can't be judged or rewritten.
-            edit.remove.push("sec-websocket-extensions".to_owned());
+            edit.remove.push("sec-websocket-extensions".into());
         }
         if self.rewrite != Rewrite::Nothing {
             // The whole answer, as it is now, in a form that can be read.
             for name in ["if-none-match", "if-modified-since", "range", "if-range"] {
-                edit.remove.push(name.to_owned());
+                edit.remove.push(name.into());
             }
             edit.set.push(("accept-encoding", b"identity".to_vec()));
         }
@@ -128,11 +128,11 @@ impl Forwarding<'_> {
 
 /// Without everything by which a client might pose as somebody.
 #[must_use]
-pub(crate) fn stripped(request: RequestView<'_>) -> RequestEdit {
-    let mut edit = RequestEdit::default();
+pub(crate) fn stripped(request: RequestView<'_>) -> HeaderEdit {
+    let mut edit = HeaderEdit::default();
     for (name, _) in request.headers.iter().filter(|(name, _)| is_identity(name)) {
-        if !edit.remove.contains(name) {
-            edit.remove.push(name.clone());
+        if !edit.remove.iter().any(|known| known == name) {
+            edit.remove.push(name.clone().into());
         }
     }
     edit

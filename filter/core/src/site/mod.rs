@@ -4,6 +4,7 @@
 mod attempt_limits;
 mod client_grants;
 mod credentials;
+pub(crate) mod delayed_replies;
 mod login_state;
 pub(crate) mod open_sockets;
 mod refresh_result;
@@ -18,6 +19,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use crate::answer::reply::Reply;
 use crate::config::{Config, LOGIN};
 use crate::credential::personal_token::PersonalTokens;
 use crate::credential::verified_tokens::Verified;
@@ -51,6 +53,7 @@ use crate::workers::document::{Document, FetchStep};
 use crate::workers::tombstones::Tombstones;
 
 use client_grants::ClientGrants;
+use delayed_replies::DelayedReplies;
 pub(crate) use refresh_result::Recheck;
 use refreshes::Refreshes;
 use revocations::Revocations;
@@ -59,6 +62,19 @@ use single_flight::FOLLOW;
 /// A call that the site makes for several requests. The shell gives it back with the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SiteCall(pub(crate) Call);
+
+/// Something for the shell to do, from its root context.
+#[derive(Debug)]
+pub enum Task {
+    /// Send this call, then say [`Site::on_callout`].
+    Call(SiteCall, Callout),
+    /// Write this line to the operator's log.
+    Notice(String),
+    /// What this request waited for is there, or will not come: wake it.
+    Wake(StreamId),
+    /// Answer this request.
+    Reply(StreamId, Reply),
+}
 
 /// See [`SiteCall`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +130,7 @@ pub struct Site {
     pub(crate) personal_tokens: PersonalTokens,
     /// and the codes that terminals have traded for one.
     used_codes: Tombstones,
+    delayed: DelayedReplies,
     waiting_for_provider: Vec<StreamId>,
     /// When the provider last answered a call of this worker's, or of another's that shows.
     contact: UnixTime,
@@ -183,6 +200,7 @@ impl Site {
             revocations,
             personal_tokens,
             used_codes: marks("used codes of terminals", CODE),
+            delayed: DelayedReplies::default(),
             waiting_for_provider: Vec::new(),
             contact: UnixTime::default(),
             logins: 0,
@@ -222,8 +240,26 @@ impl Site {
         Some(Verifier { keys, allowed: &config.idp.algorithms, host: &*self.host })
     }
 
-    /// The next call that is due. To be asked until it has none.
-    pub fn poll(&mut self, now: UnixTime) -> Option<(SiteCall, Callout)> {
+    /// The next thing to do. To be asked until there is none, calls first.
+    pub fn next_task(&mut self, now: UnixTime) -> Option<Task> {
+        if let Some((call, callout)) = self.poll(now) {
+            return Some(Task::Call(call, callout));
+        }
+        if self.woken.is_empty() {
+            self.woken = self.pending.admit(now);
+        }
+        self.notices.extend(self.keys.take_notices());
+        if !self.notices.is_empty() {
+            return Some(Task::Notice(self.notices.remove(0)));
+        }
+        if !self.woken.is_empty() {
+            return Some(Task::Wake(self.woken.remove(0)));
+        }
+        self.delayed.next(now).map(|(stream, reply)| Task::Reply(stream, reply))
+    }
+
+    /// The next call that is due.
+    pub(crate) fn poll(&mut self, now: UnixTime) -> Option<(SiteCall, Callout)> {
         let config = self.config();
         loop {
             match self.metadata.poll(now) {
@@ -302,6 +338,8 @@ impl Site {
         }
         let following = self.refreshes.is_following() || self.client_grants.is_following();
         let follow = if following { FOLLOW } else { IDLE };
+        let follow =
+            if self.delayed.is_empty() { follow } else { follow.min(delayed_replies::WAIT) };
         let socket = if self.pending.is_empty() { follow } else { follow.min(SOCKET_POLL) };
         let documents = self.metadata.rest(now).min(self.keys.rest(self.provider.is_some(), now));
         socket.min(documents).max(SOON)
@@ -395,15 +433,28 @@ impl Site {
     }
 
     /// Requests to wake since the last call: what they waited for is there, or will not come.
-    pub fn take_woken(&mut self, now: UnixTime) -> Vec<StreamId> {
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn take_woken(&mut self, now: UnixTime) -> Vec<StreamId> {
         self.woken.extend(self.pending.admit(now));
         core::mem::take(&mut self.woken)
+    }
+
+    /// Keeps a reply until the body of its request has had a moment to arrive; gives it back when it is to be
+    /// sent at once.
+    pub(crate) fn delay(
+        &mut self,
+        stream: StreamId,
+        reply: Reply,
+        now: UnixTime,
+    ) -> Result<(), Reply> {
+        self.delayed.keep(stream, reply, now)
     }
 
     /// A request has ended: nothing is kept for it.
     pub(crate) fn forget(&mut self, stream: StreamId) {
         self.pending.release(stream);
         self.sockets.release(stream);
+        self.delayed.forget(stream);
         self.keys.forget(stream);
         self.waiting_for_provider.retain(|waiting| *waiting != stream);
         self.woken.retain(|woken| *woken != stream);
@@ -419,7 +470,8 @@ impl Site {
     }
 
     /// Lines for the operator's log since the last call.
-    pub fn take_notices(&mut self) -> Vec<String> {
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn take_notices(&mut self) -> Vec<String> {
         self.notices.extend(self.keys.take_notices());
         core::mem::take(&mut self.notices)
     }

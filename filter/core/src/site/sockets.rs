@@ -19,28 +19,16 @@ pub(crate) enum SocketVerdict {
     Close,
 }
 
-/// By whose settings open sockets are judged.
-pub enum Settings<'a> {
-    /// This site's own: it is the newest.
-    Own,
-    /// Those of the site of a newer configuration; without it nothing vouches for a socket.
-    Newer(Option<&'a mut Site>),
-}
-
 impl Site {
     /// The sockets to end now: those that have stayed silent for too long, and those whose credential is no
-    /// longer good by the newest settings.
-    pub fn sockets_to_end(&mut self, settings: Settings<'_>, now: UnixTime) -> Vec<StreamId> {
+    /// longer good by the newest settings. `newer` is the site of a newer configuration, if there is one: a
+    /// socket may be older than its settings.
+    pub fn sockets_to_end(&mut self, mut newer: Option<&mut Self>, now: UnixTime) -> Vec<StreamId> {
         let mut ended = self.pending.expire(now);
-        let (all, mut newer) = match settings {
-            Settings::Own => (false, None),
-            Settings::Newer(site) => (true, Some(site)),
-        };
-        for (stream, open) in self.sockets.to_be_judged(all, now) {
+        for (stream, open) in self.sockets.to_be_judged(newer.is_some(), now) {
             let verdict = match &mut newer {
                 None => self.socket_verdict(&open, now),
-                Some(Some(site)) => site.socket_verdict(&open, now),
-                Some(None) => SocketVerdict::Close,
+                Some(newer) => newer.socket_verdict(&open, now),
             };
             match verdict {
                 SocketVerdict::Keep(until) => self.sockets.extend(stream, until),

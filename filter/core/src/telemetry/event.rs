@@ -5,6 +5,7 @@ use crate::identity::principal::Method;
 use crate::identity::role::Role;
 use crate::policy::authorize::Permit;
 use crate::refusal::Refusal;
+use crate::telemetry::metrics::Metric;
 
 const FORWARDED: &str = "forwarded";
 
@@ -125,27 +126,10 @@ impl Event {
         .filter_map(|(name, value)| Some((name, value?)))
     }
 
-    /// What its counter is told apart by.
+    /// The counter that it adds one to.
     #[must_use]
-    pub const fn labels(&self) -> Labels {
-        Labels { outcome: self.outcome, method: self.method, reason: self.reason }
-    }
-}
-
-/// Labels of a counter, all from fixed sets: the number of counters is bounded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Labels {
-    outcome: &'static str,
-    method: &'static str,
-    reason: &'static str,
-}
-
-impl Labels {
-    /// The counter's name: labels in the name, which Envoy's `stats_tags` take apart.
-    #[must_use]
-    pub fn counter(self) -> String {
-        let Self { outcome, method, reason } = self;
-        format!("lictor_requests.outcome={outcome}.method={method}.reason={reason}")
+    pub const fn metric(&self) -> Metric {
+        Metric::Requests { outcome: self.outcome, method: self.method, reason: self.reason }
     }
 }
 

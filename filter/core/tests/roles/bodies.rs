@@ -6,6 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use crate::Gate;
 use crate::answer::reply::Reply;
 use crate::foundation::limits::BODY_LIMIT;
+use crate::foundation::stream::StreamId;
 use crate::gate::Interest;
 use crate::gate::decision::{DataStep, Decision};
 use crate::identity::role::Role;
@@ -27,11 +28,11 @@ fn world() -> World {
 /// The head of such a request: it hangs on the body.
 fn begin(world: &mut World, role: Role, path: &str) -> Gate {
     let headers = by(role, "POST", path);
-    let mut gate = Gate::new(7);
+    let mut gate = Gate::new(StreamId(7));
     let decision = gate.on_request(RequestView { headers: &headers }, false, &mut world.cx());
     let Decision::ForwardWithBody { permit, edit } = decision else { panic!("{decision:?}") };
     assert_eq!(permit.identity().unwrap().1, Some(role));
-    assert!(edit.remove.contains(&"x-api-key".to_owned()));
+    assert!(edit.remove.contains(&"x-api-key".into()));
     assert!(gate.take_event().is_none(), "nothing is decided");
     assert_eq!(gate.request_data(), Interest::Bytes);
     gate
@@ -113,7 +114,7 @@ fn an_answer_before_the_verdict_reaches_nobody() {
     for length in [Some("0"), Some("2"), None] {
         let mut headers = by(Role::Viewer, "POST", PATH);
         headers.extend(length.map(|length| ("content-length".into(), length.as_bytes().to_vec())));
-        let mut gate = Gate::new(7);
+        let mut gate = Gate::new(StreamId(7));
         let decision = gate.on_request(RequestView { headers: &headers }, false, &mut world.cx());
         assert!(matches!(decision, Decision::ForwardWithBody { .. }));
         let step = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
@@ -143,7 +144,7 @@ fn a_head_without_a_body_is_judged_as_an_empty_one() {
     let mut world = world();
     let headers = by(Role::Viewer, "POST", PATH);
     let view = RequestView { headers: &headers };
-    let mut gate = Gate::new(7);
+    let mut gate = Gate::new(StreamId(7));
     let decision = gate.on_request(view, true, &mut world.cx());
     assert!(matches!(decision, Decision::Forward { .. }), "{decision:?}");
     assert_eq!(gate.take_event().unwrap().outcome, "forwarded");
@@ -152,7 +153,7 @@ fn a_head_without_a_body_is_judged_as_an_empty_one() {
     assert_eq!(gate.response_data(), Interest::Bytes, "masked all the same");
     // An empty body pauses nothing: the other rule refuses it.
     let headers = by(Role::Operator, "PATCH", "/api/deployments/1");
-    let mut gate = Gate::new(8);
+    let mut gate = Gate::new(StreamId(8));
     let decision = gate.on_request(RequestView { headers: &headers }, true, &mut world.cx());
     assert!(matches!(decision, Decision::Reply(_)), "{decision:?}");
     let mut browser = Browser::default();
@@ -161,7 +162,7 @@ fn a_head_without_a_body_is_judged_as_an_empty_one() {
     world.pass(301);
     let headers = browser.headers("POST", PATH, &SCRIPT);
     let view = RequestView { headers: &headers };
-    let mut gate = Gate::new(9);
+    let mut gate = Gate::new(StreamId(9));
     assert!(matches!(gate.on_request(view, true, &mut world.cx()), Decision::AwaitSite));
     world.work();
     let decision = gate.on_wake(view, &mut world.cx());

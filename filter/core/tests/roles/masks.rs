@@ -39,7 +39,7 @@ fn answered(
         return Some(body.to_vec());
     }
     assert_eq!(header(&sent, "accept-encoding"), Some("identity"));
-    assert!(edit.remove.contains(&"content-length") && edit.remove.contains(&"etag"));
+    assert!(edit.remove.contains(&"content-length".into()) && edit.remove.contains(&"etag".into()));
     let half = &body[..body.len() / 2];
     assert_eq!(gate.on_response_data(half, false, &mut world.cx()), DataStep::Hold);
     match gate.on_response_data(body, true, &mut world.cx()) {

@@ -38,7 +38,8 @@ impl Browser {
         }
     }
 
-    pub fn keep_line(&mut self, line: &str) {
+    pub fn keep_line(&mut self, line: impl AsRef<[u8]>) {
+        let line = core::str::from_utf8(line.as_ref()).unwrap();
         let (name, rest) = line.split_once('=').unwrap();
         let (value, attributes) = rest.split_once(';').unwrap();
         assert!(attributes.contains("Secure") && attributes.contains("HttpOnly"), "{line}");

@@ -33,7 +33,7 @@ use crate::foundation::time::UnixTime;
 use crate::gate::decision::{DataStep, Decision, ResponseStep};
 use crate::provider::callout::{Callout, CalloutReply};
 use crate::site::{Services, SiteCall};
-use crate::wire::http::edit::ResponseEdit;
+use crate::wire::http::edit::HeaderEdit;
 use crate::wire::http::request::{RequestView, ResponseView};
 use crate::wire::jose::signature::InRust;
 use crate::wire::peer::{Certificate, Peer};
@@ -113,7 +113,7 @@ impl Outcome {
 }
 
 /// The edits of an answer that goes on.
-pub fn edited(step: ResponseStep) -> ResponseEdit {
+pub fn edited(step: ResponseStep) -> HeaderEdit {
     match step {
         ResponseStep::Edit(edit) => edit,
         ResponseStep::Replace(reply) => panic!("replaced: {reply:?}"),
@@ -149,7 +149,7 @@ pub struct World {
     pub log: Vec<String>,
     /// What the client has shown to Envoy.
     pub peer: Client,
-    next_stream: StreamId,
+    next_stream: u32,
 }
 
 pub fn configuration() -> Value {
@@ -251,7 +251,7 @@ impl World {
 
     /// Starts a request; it may come to wait for the site.
     pub fn begin(&mut self, headers: &Headers) -> (Gate, Outcome) {
-        let mut gate = Gate::new(self.next_stream);
+        let mut gate = Gate::new(StreamId(self.next_stream));
         self.next_stream += 1;
         let view = RequestView { headers };
         let decision = gate.on_request(view, false, &mut self.cx());
@@ -330,23 +330,23 @@ impl World {
                 self.log.extend(event.line.clone());
                 self.log.push(format!(
                     "{} {} {}",
-                    event.labels().counter(),
+                    event.metric().name(),
                     event.principal,
                     event.role
                 ));
             }
             decision = match decision {
                 Decision::Forward { permit: _, edit } => {
-                    let kept = headers.iter().filter(|(name, _)| !edit.remove.contains(name));
+                    let kept = headers
+                        .iter()
+                        .filter(|(name, _)| !edit.remove.iter().any(|own| own == name));
                     let kept =
                         kept.filter(|(name, _)| !edit.set.iter().any(|(set, _)| set == name));
                     let set =
                         edit.set.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
                     return Outcome::Forwarded(kept.cloned().chain(set).collect());
                 }
-                Decision::Reply(reply) | Decision::ReplyAfterBody(reply) => {
-                    return Outcome::Reply(reply);
-                }
+                Decision::Reply(reply) => return Outcome::Reply(reply),
                 Decision::AwaitSite => return Outcome::Waiting,
                 Decision::ReadBody(_) | Decision::ForwardWithBody { .. } => {
                     return Outcome::Reading;

@@ -1,23 +1,14 @@
-//! Changes to the headers of a forwarded request and of its answer.
+//! Changes to the headers of a forwarded request, or of its response.
 
 use std::borrow::Cow;
 
-/// Changes to a request's headers. Removals come first.
+/// Changes to headers, to be applied in the order of the fields.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct RequestEdit {
-    /// Header names to take away.
-    pub remove: Vec<String>,
-    /// Headers to set, replacing every line of that name.
+pub struct HeaderEdit {
+    /// Headers to remove, every line of them.
+    pub remove: Vec<Cow<'static, str>>,
+    /// Headers to set to one line.
     pub set: Vec<(&'static str, Vec<u8>)>,
-}
-
-/// Changes to an answer of Prefect's.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct ResponseEdit {
-    /// Header names to take away.
-    pub remove: Vec<&'static str>,
-    /// Headers to set.
-    pub set: Vec<(&'static str, Cow<'static, str>)>,
-    /// Headers to add beside others of that name.
-    pub add: Vec<(&'static str, Cow<'static, str>)>,
+    /// Lines to add beside others of that name.
+    pub add: Vec<(&'static str, Vec<u8>)>,
 }
