@@ -103,142 +103,200 @@ pub(crate) struct Meaning {
     pub(crate) status: u16,
     /// Stable name in answers, logs and metrics.
     pub(crate) code: &'static str,
-    /// The sentence that the client is shown: nothing of the request is in it.
+    /// The sentence for the client. It holds nothing of the request.
     pub(crate) text: &'static str,
     /// `error` of the `Bearer` challenge (RFC 6750 §3.1), where one is due.
     pub(crate) challenge: Option<&'static str>,
-    /// `Retry-After` in seconds.
+    /// `Retry-After`, in seconds.
     pub(crate) retry_after: Option<u32>,
+    /// `error` in the answer of an OAuth endpoint (RFC 6749 §5.2).
+    pub(crate) oauth_error: &'static str,
+    /// Status in the answer to another proxy, which knows only two: 403 where the request itself or a right is
+    /// the matter, 401 for everything that another credential or another moment may mend.
+    pub(crate) auth_request_status: u16,
+}
+
+impl Meaning {
+    const fn oauth(self, oauth_error: &'static str) -> Self {
+        Self { oauth_error, ..self }
+    }
+
+    const fn forbidden(self) -> Self {
+        Self { auth_request_status: 403, ..self }
+    }
+}
+
+const fn plain(status: u16, code: &'static str, text: &'static str) -> Meaning {
+    let oauth_error = if status == 503 { "server_error" } else { "invalid_request" };
+    let auth_request_status = if status == 403 { 403 } else { 401 };
+    let (challenge, retry_after) = (None, None);
+    Meaning { status, code, text, challenge, retry_after, oauth_error, auth_request_status }
+}
+
+const fn later(status: u16, code: &'static str, text: &'static str, seconds: u32) -> Meaning {
+    Meaning { retry_after: Some(seconds), ..plain(status, code, text) }
+}
+
+const fn token(code: &'static str, text: &'static str) -> Meaning {
+    Meaning { challenge: Some("invalid_token"), ..plain(401, code, text) }
+}
+
+/// The table: one row for each reason.
+mod table {
+    use super::{Meaning, later, plain, token};
+
+    pub(super) const AMBIGUOUS_TARGET: Meaning =
+        plain(400, "ambiguous_target", "The request path is ambiguous.").forbidden();
+    pub(super) const METHOD: Meaning =
+        plain(405, "method_not_allowed", "This method is not allowed here.").forbidden();
+    pub(super) const UPGRADE: Meaning =
+        plain(400, "bad_upgrade", "Only WebSocket upgrades are supported.").forbidden();
+    pub(super) const HOST: Meaning =
+        plain(421, "unknown_host", "This host name is not served here.").forbidden();
+    pub(super) const COOKIES_TOO_LARGE: Meaning = plain(
+        431,
+        "cookies_too_large",
+        "The cookies of this site are too large. Delete them and try again.",
+    );
+    pub(super) const SEVERAL_CREDENTIALS: Meaning =
+        plain(400, "several_credentials", "Send exactly one credential.");
+    pub(super) const CROSS_SITE: Meaning =
+        plain(403, "csrf", "Cross-site requests are not allowed.");
+    pub(super) const PREFLIGHT: Meaning =
+        plain(403, "cors", "Cross-origin requests are not allowed here.");
+    pub(super) const NOT_FOUND: Meaning =
+        plain(404, "not_found", "There is nothing at this address.");
+    pub(super) const NOT_ENABLED: Meaning =
+        plain(501, "not_enabled", "This is not switched on here.");
+    pub(super) const NO_CREDENTIAL: Meaning =
+        plain(401, "not_authenticated", "Sign in, or send a credential.");
+    pub(super) const MALFORMED_CREDENTIAL: Meaning =
+        token("malformed_credential", "The credential is malformed.");
+    pub(super) const INVALID_TOKEN: Meaning =
+        token("invalid_token", "The token is not valid here.");
+    pub(super) const UNKNOWN_KEY: Meaning =
+        token("unknown_key", "The token is signed with an unknown key.");
+    pub(super) const UNKNOWN_API_KEY: Meaning =
+        token("unknown_api_key", "This API key is not known.");
+    pub(super) const EXPIRED_API_KEY: Meaning =
+        token("expired_api_key", "This API key has expired.");
+    pub(super) const CREDENTIAL_NOT_ACCEPTED: Meaning =
+        token("credential_not_accepted", "This kind of credential is not accepted here.");
+    pub(super) const CLIENT_CREDENTIALS: Meaning = token(
+        "client_credentials",
+        "The identity provider does not accept these client credentials.",
+    );
+    pub(super) const PERSONAL_TOKEN: Meaning =
+        token("personal_token", "This personal token is no longer valid.");
+    pub(super) const TOKEN_REQUEST: Meaning =
+        plain(400, "invalid_request", "The request for a personal token is malformed.");
+    pub(super) const TOKEN_CODE: Meaning =
+        plain(400, "invalid_grant", "The code is no longer valid. Request a new one.")
+            .oauth("invalid_grant");
+    pub(super) const SESSION_ENDED: Meaning =
+        plain(401, "session_ended", "Your session has ended. Reload the page to sign in again.");
+    pub(super) const SOCKET_BY_COOKIE: Meaning = plain(
+        403,
+        "socket_by_cookie",
+        "A browser session cannot open a WebSocket. Send a credential.",
+    );
+    pub(super) const FIRST_FRAME: Meaning =
+        plain(401, "first_frame", "The first frame must contain a credential.");
+    pub(super) const BODY_TOO_LARGE: Meaning = plain(
+        413,
+        "body_too_large",
+        "The request body is too large to authorize. The limit is 64 KiB.",
+    );
+    pub(super) const NO_ROLE: Meaning =
+        plain(403, "no_role", "Your account has no role in Prefect.");
+    pub(super) const ROLE_MISSING: Meaning =
+        plain(403, "role_missing", "Your role does not allow this.");
+    pub(super) const MASKED: Meaning =
+        plain(403, "masked", "Your role may see only part of this response.");
+    pub(super) const UNKNOWN_ATTEMPT: Meaning = plain(
+        400,
+        "unknown_login",
+        "This sign-in was not started in this browser, or has expired.",
+    );
+    pub(super) const CALLBACK: Meaning =
+        plain(400, "bad_callback", "The identity provider's response is incomplete.");
+    pub(super) const LOGOUT_TOKEN: Meaning =
+        plain(400, "invalid_logout_token", "The logout token is not valid here.");
+    pub(super) const LOGIN_LOOP: Meaning = plain(
+        400,
+        "login_loop",
+        "Signing in has failed several times in a row. Check that your browser keeps cookies for this site, then try again.",
+    );
+    pub(super) const PROVIDER_REFUSED: Meaning =
+        plain(403, "login_refused", "The identity provider did not sign you in.");
+    pub(super) const PROVIDER_ANSWER: Meaning =
+        plain(502, "login_failed", "The identity provider's response could not be verified.");
+    pub(super) const SESSION_TOO_LARGE: Meaning =
+        plain(502, "session_too_large", "The session is too large for a cookie.");
+    pub(super) const PROVIDER_UNREACHABLE: Meaning = later(
+        503,
+        "idp_unreachable",
+        "The identity provider can't be reached. Try again in a moment.",
+        2,
+    );
+    pub(super) const NOT_READY: Meaning =
+        later(503, "not_ready", "Sign-in is not ready yet. Try again in a moment.", 1);
+    pub(super) const BUSY: Meaning =
+        later(503, "busy", "Too many requests are waiting. Try again in a moment.", 2);
+    pub(super) const INTERNAL: Meaning =
+        later(503, "internal", "Something went wrong on our side. Try again in a moment.", 5);
+    pub(super) const PREFECT_SECRET: Meaning = plain(
+        502,
+        "prefect_secret",
+        "Prefect rejected the gateway's credential. Contact your administrator.",
+    );
 }
 
 impl Reason {
-    /// The table.
+    /// Its row of the table.
     #[must_use]
     pub(crate) const fn meaning(self) -> Meaning {
-        const fn plain(status: u16, code: &'static str, text: &'static str) -> Meaning {
-            Meaning { status, code, text, challenge: None, retry_after: None }
-        }
-        const fn later(status: u16, code: &'static str, text: &'static str, secs: u32) -> Meaning {
-            Meaning { status, code, text, challenge: None, retry_after: Some(secs) }
-        }
-        const fn token(code: &'static str, text: &'static str) -> Meaning {
-            Meaning { status: 401, code, text, challenge: Some("invalid_token"), retry_after: None }
-        }
         match self {
-            Self::AmbiguousTarget => {
-                plain(400, "ambiguous_target", "The address can be read in more than one way.")
-            }
-            Self::Method => plain(405, "method_not_allowed", "This method is not allowed here."),
-            Self::Upgrade => plain(400, "bad_upgrade", "Only websocket upgrades are possible."),
-            Self::Host => plain(421, "unknown_host", "This host name is not served here."),
-            Self::CookiesTooLarge => plain(
-                431,
-                "cookies_too_large",
-                "The cookies of this site are too large. Delete them and try again.",
-            ),
-            Self::SeveralCredentials => {
-                plain(400, "several_credentials", "Send one credential, not several.")
-            }
-            Self::CrossSite => plain(403, "csrf", "This request comes from another site."),
-            Self::Preflight => plain(403, "cors", "Cross-origin requests are not allowed here."),
-            Self::NotFound => plain(404, "not_found", "There is nothing here."),
-            Self::NotEnabled => plain(501, "not_enabled", "This is not switched on here."),
-            Self::NoCredential => plain(401, "not_authenticated", "Sign in, or send a credential."),
-            Self::MalformedCredential => {
-                token("malformed_credential", "The credential can't be read.")
-            }
-            Self::InvalidToken => token("invalid_token", "The token is not valid here."),
-            Self::UnknownKey => token("unknown_key", "The token is signed with an unknown key."),
-            Self::UnknownApiKey => token("unknown_api_key", "This API key is not known."),
-            Self::ExpiredApiKey => token("expired_api_key", "This API key has expired."),
-            Self::CredentialNotAccepted => {
-                token("credential_not_accepted", "This kind of credential is not accepted here.")
-            }
-            Self::ClientCredentials => token(
-                "client_credentials",
-                "The identity provider does not accept these client credentials.",
-            ),
-            Self::PersonalToken => {
-                token("personal_token", "This personal token is not valid here any more.")
-            }
-            Self::TokenRequest => {
-                plain(400, "invalid_request", "The request for a personal token can't be read.")
-            }
-            Self::TokenCode => plain(
-                400,
-                "invalid_grant",
-                "The code is not valid here any more. Ask for a new one.",
-            ),
-            Self::SessionEnded => plain(
-                401,
-                "session_ended",
-                "Your session has ended. Reload the page to sign in again.",
-            ),
-            Self::SocketByCookie => {
-                plain(403, "socket_by_cookie", "Sockets are not opened by a browser session.")
-            }
-            Self::FirstFrame => {
-                plain(401, "first_frame", "The first frame must carry a credential.")
-            }
-            Self::BodyTooLarge => plain(
-                413,
-                "body_too_large",
-                "The body of this request is too large to be judged; at most 64 KiB.",
-            ),
-            Self::NoRole => plain(403, "no_role", "Your account has no role in Prefect."),
-            Self::RoleMissing => plain(403, "role_missing", "Your role does not allow this."),
-            Self::Masked => plain(403, "masked", "Only a part of this is for your role."),
-            Self::UnknownAttempt => plain(
-                400,
-                "unknown_login",
-                "This sign-in was not started in this browser, or is over.",
-            ),
-            Self::Callback => {
-                plain(400, "bad_callback", "The answer of the identity provider is incomplete.")
-            }
-            Self::LogoutToken => {
-                plain(400, "invalid_logout_token", "The logout token is not valid here.")
-            }
-            Self::LoginLoop => plain(
-                400,
-                "login_loop",
-                "It has failed several times in a row. Check that your browser keeps cookies for this \
-                 site, then try again.",
-            ),
-            Self::ProviderRefused => {
-                plain(403, "login_refused", "The identity provider did not sign you in.")
-            }
-            Self::ProviderAnswer => plain(
-                502,
-                "login_failed",
-                "The answer of the identity provider could not be verified.",
-            ),
-            Self::SessionTooLarge => {
-                plain(502, "session_too_large", "The session does not fit a cookie.")
-            }
-            Self::ProviderUnreachable => later(
-                503,
-                "idp_unreachable",
-                "The identity provider can't be reached. Try again in a moment.",
-                2,
-            ),
-            Self::NotReady => {
-                later(503, "not_ready", "Sign-in is not ready yet. Try again in a moment.", 1)
-            }
-            Self::Busy => {
-                later(503, "busy", "Too many requests are waiting. Try again in a moment.", 2)
-            }
-            Self::Internal => later(
-                503,
-                "internal",
-                "Something went wrong on our side. Try again in a moment.",
-                5,
-            ),
-            Self::PrefectSecret => plain(
-                502,
-                "prefect_secret",
-                "Prefect refuses the gateway's credential. Tell the operator.",
-            ),
+            Self::AmbiguousTarget => table::AMBIGUOUS_TARGET,
+            Self::Method => table::METHOD,
+            Self::Upgrade => table::UPGRADE,
+            Self::Host => table::HOST,
+            Self::CookiesTooLarge => table::COOKIES_TOO_LARGE,
+            Self::SeveralCredentials => table::SEVERAL_CREDENTIALS,
+            Self::CrossSite => table::CROSS_SITE,
+            Self::Preflight => table::PREFLIGHT,
+            Self::NotFound => table::NOT_FOUND,
+            Self::NotEnabled => table::NOT_ENABLED,
+            Self::NoCredential => table::NO_CREDENTIAL,
+            Self::MalformedCredential => table::MALFORMED_CREDENTIAL,
+            Self::InvalidToken => table::INVALID_TOKEN,
+            Self::UnknownKey => table::UNKNOWN_KEY,
+            Self::UnknownApiKey => table::UNKNOWN_API_KEY,
+            Self::ExpiredApiKey => table::EXPIRED_API_KEY,
+            Self::CredentialNotAccepted => table::CREDENTIAL_NOT_ACCEPTED,
+            Self::ClientCredentials => table::CLIENT_CREDENTIALS,
+            Self::PersonalToken => table::PERSONAL_TOKEN,
+            Self::TokenRequest => table::TOKEN_REQUEST,
+            Self::TokenCode => table::TOKEN_CODE,
+            Self::SessionEnded => table::SESSION_ENDED,
+            Self::SocketByCookie => table::SOCKET_BY_COOKIE,
+            Self::FirstFrame => table::FIRST_FRAME,
+            Self::BodyTooLarge => table::BODY_TOO_LARGE,
+            Self::NoRole => table::NO_ROLE,
+            Self::RoleMissing => table::ROLE_MISSING,
+            Self::Masked => table::MASKED,
+            Self::UnknownAttempt => table::UNKNOWN_ATTEMPT,
+            Self::Callback => table::CALLBACK,
+            Self::LogoutToken => table::LOGOUT_TOKEN,
+            Self::LoginLoop => table::LOGIN_LOOP,
+            Self::ProviderRefused => table::PROVIDER_REFUSED,
+            Self::ProviderAnswer => table::PROVIDER_ANSWER,
+            Self::SessionTooLarge => table::SESSION_TOO_LARGE,
+            Self::ProviderUnreachable => table::PROVIDER_UNREACHABLE,
+            Self::NotReady => table::NOT_READY,
+            Self::Busy => table::BUSY,
+            Self::Internal => table::INTERNAL,
+            Self::PrefectSecret => table::PREFECT_SECRET,
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::answer::context::AnswerContext;
 use crate::answer::pages;
-use crate::refusal::{Meaning, Reason, Refusal};
+use crate::refusal::{Meaning, Refusal};
 use crate::wire::http::client::ClientKind;
 
 /// An answer that Lictor gives itself.
@@ -90,12 +90,7 @@ impl Reply {
     #[must_use]
     pub(crate) fn oauth_error(refusal: &Refusal) -> Self {
         let meaning = refusal.reason.meaning();
-        let error = match refusal.reason {
-            Reason::TokenCode => "invalid_grant",
-            _ if meaning.status == 503 => "server_error",
-            _ => "invalid_request",
-        };
-        let body = json!({"error": error, "error_description": meaning.text, "code": meaning.code});
+        let body = json!({"error": meaning.oauth_error, "error_description": meaning.text, "code": meaning.code});
         let mut reply = Self::json(meaning.status, meaning.code, &body);
         if let Some(seconds) = meaning.retry_after {
             reply.push("retry-after", seconds.to_string());
@@ -136,13 +131,12 @@ impl Reply {
     #[must_use]
     pub(crate) fn verdict(refusal: &Refusal, asker: AnswerContext<'_>) -> Self {
         let meaning = refusal.reason.meaning();
-        let status = match refusal.reason {
-            Reason::AmbiguousTarget | Reason::Method | Reason::Upgrade | Reason::Host => 403,
-            _ if meaning.status == 403 => 403,
-            _ => 401,
-        };
         let asker = AnswerContext { kind: ClientKind::Machine, ..asker };
-        Self::json_refusal(refusal, Meaning { status, ..meaning }, asker)
+        Self::json_refusal(
+            refusal,
+            Meaning { status: meaning.auth_request_status, ..meaning },
+            asker,
+        )
     }
 
     /// With a cookie to set.
@@ -179,7 +173,7 @@ impl Reply {
     fn json_refusal(refusal: &Refusal, meaning: Meaning, asker: AnswerContext<'_>) -> Self {
         let mut text = meaning.text.to_owned();
         if let Some(about) = refusal.about {
-            text = format!("{text} What does not fit: {about}.");
+            text = format!("{text} Mismatch: {about}.");
         }
         if meaning.status == 403 && refusal.principal.is_some() {
             text = format!("{text} Needed: {}.", refusal.wanted);

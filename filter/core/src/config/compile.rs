@@ -11,11 +11,10 @@ use super::error::{ConfigErrors, Problem};
 use super::issuers;
 use super::machines;
 use super::reader::{Section, quote};
+use super::secrets::secrets;
 use super::url::HttpUrl;
 use super::values::{role, url};
-use super::{AUTH_REQUEST_SECRET, ClientAuth, Config, Idp, Prefect, Secrets, Session};
-use crate::foundation::crypto::{Key, from_base64url};
-use crate::foundation::secret::Secret;
+use super::{ClientAuth, Config, Idp, Prefect, Session};
 use crate::identity::claims_to_role::Roles;
 use crate::identity::role::Role;
 use crate::wire::jose::Algorithm;
@@ -264,74 +263,4 @@ fn public_paths(root: &Section<'_>, defaults: &[String; 2]) -> Vec<String> {
         }
     }
     paths
-}
-
-fn secrets(
-    environment: &dyn Fn(&str) -> Option<String>,
-    client_auth: ClientAuth,
-    problems: &Rc<RefCell<Vec<Problem>>>,
-) -> Option<Secrets> {
-    let report = |name: &str, found: &str, wanted: &str| {
-        let problem =
-            Problem { path: name.to_owned(), found: found.to_owned(), wanted: wanted.to_owned() };
-        problems.borrow_mut().push(problem);
-    };
-    let read = |name: &str, wanted: &str| {
-        let value = environment(name).filter(|value| !value.is_empty());
-        if value.is_none() {
-            let wanted = format!(
-                "{wanted} (in Envoy's environment and in vm_config.environment_variables.host_env_keys)"
-            );
-            report(name, "nothing", &wanted);
-        }
-        value
-    };
-    let client = (client_auth != ClientAuth::None)
-        .then(|| read("LICTOR_CLIENT_SECRET", "the client's secret at the identity provider"))
-        .flatten();
-    let keys =
-        read("LICTOR_COOKIE_KEYS", "1 or more keys of 32 bytes in base64url, separated by commas");
-    let keys = keys.and_then(|text| {
-        let keys: Option<Vec<Key>> = text
-            .split(',')
-            .map(|key| from_base64url(key.trim().as_bytes())?.try_into().ok())
-            .collect();
-        if keys.is_none() {
-            report(
-                "LICTOR_COOKIE_KEYS",
-                "something else",
-                "keys of 32 bytes in base64url without padding, separated by commas",
-            );
-        }
-        keys
-    });
-    let prefect = read(
-        "LICTOR_PREFECT_AUTH_STRING",
-        "Prefect's PREFECT_SERVER_API_AUTH_STRING (name:password)",
-    );
-    if prefect.as_ref().is_some_and(|text| !text.is_ascii() || !text.contains(':')) {
-        // Prefect answers 500 to every request when its string is not ASCII.
-        report(
-            "LICTOR_PREFECT_AUTH_STRING",
-            "a text without a colon, or not ASCII",
-            "name:password in ASCII",
-        );
-    }
-    let auth_request = environment(AUTH_REQUEST_SECRET).filter(|text| !text.is_empty());
-    if auth_request.as_ref().is_some_and(|text| text.len() < 32) {
-        report(AUTH_REQUEST_SECRET, "a short text", "32 characters or more, at random");
-    }
-    let client_missing = client_auth != ClientAuth::None && client.is_none();
-    if client_missing {
-        return None;
-    }
-    let prefect = prefect?;
-    let credential = format!("Basic {}", crate::foundation::crypto::to_base64(prefect.as_bytes()));
-    Some(Secrets {
-        client: client.map(Secret::new),
-        cookie_keys: keys?,
-        prefect: Secret::new(prefect),
-        prefect_credential: Secret::new(credential),
-        auth_request: auth_request.map(Secret::new),
-    })
 }

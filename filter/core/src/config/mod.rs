@@ -10,6 +10,7 @@ mod instant;
 mod issuers;
 mod machines;
 mod reader;
+mod secrets;
 pub(crate) mod url;
 mod values;
 

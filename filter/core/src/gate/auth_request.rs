@@ -18,6 +18,7 @@ use crate::prefect::upstream::identity_headers;
 use crate::refusal::{Reason, Refusal};
 use crate::telemetry::event::Event;
 use crate::wire::http::client::is_from_our_page;
+use crate::wire::http::cookies::Cookies;
 use crate::wire::http::query;
 use crate::wire::http::request::RequestView;
 use crate::wire::http::target::Target;
@@ -51,26 +52,15 @@ impl Gate {
         let place = original.as_ref().map(|original| Place::of(&original.target, &config));
         let socket = place.as_ref().and_then(KnownSocket::at);
         let proof = match &original {
-            Some(original) => {
-                let view = RequestView { headers: &original.headers };
-                protocol::method(view)?;
-                if socket.is_some() {
-                    // The upgrade may be hidden from us: no session opens a socket.
-                    self.authenticate_machine(view, cx)?
-                } else {
-                    self.authenticate(host, view, cookies, cx)?
-                }
+            // The upgrade may be hidden from us: no session opens a socket.
+            Some(original) if socket.is_some() => {
+                self.authenticate_machine(original.view()?, cx)?
             }
-            // The subrequest is a GET, whatever the request was: only a page of ours may count.
-            None if !shows_credential(request)
-                && shows_session(cookies, &config)
-                && !is_from_our_page(request, config.public.origin()) =>
-            {
-                return Err(Refusal::new(Reason::CrossSite)
-                    .seen("a session, without proof of where the request comes from")
-                    .wanted("Sec-Fetch-Site same-origin or none, or the original request"));
+            Some(original) => self.authenticate(host, original.view()?, cookies, cx)?,
+            None => {
+                check_origin(request, cookies, &config)?;
+                self.authenticate(host, request, cookies, cx)?
             }
-            None => self.authenticate(host, request, cookies, cx)?,
         };
         let identity = match proof {
             Proof::Identified(identity) => identity,
@@ -84,10 +74,10 @@ impl Gate {
             has_role(&identity, wanted)?;
         }
         if let (Some(original), Some(place)) = (&original, &place) {
-            let view = RequestView { headers: &original.headers };
+            let method = original.view()?.method();
             let operation = socket
                 .as_ref()
-                .map_or_else(|| Operation::of(view.method(), place), KnownSocket::operation);
+                .map_or_else(|| Operation::of(method, place), KnownSocket::operation);
             // Nothing is forwarded here: what counts is that there would be a permit.
             let permit = authorize::identity(identity.clone(), &operation, &config.roles)?;
             if let Some(mask) = permit.mask() {
@@ -103,6 +93,21 @@ impl Gate {
         let reply = Reply::accepted(headers).with_cookies(renewed.into_iter().filter(|_| single));
         Ok(self.reply(reply))
     }
+}
+
+/// The subrequest is a GET, whatever the request was: with a session, only a page of ours may ask.
+fn check_origin(
+    request: RequestView<'_>,
+    cookies: &Cookies<'_>,
+    config: &Config,
+) -> Result<(), Refusal> {
+    let by_session = !shows_credential(request) && shows_session(cookies, config);
+    if by_session && !is_from_our_page(request, config.public.origin()) {
+        return Err(Refusal::new(Reason::CrossSite)
+            .seen("a session, without proof of where the request comes from")
+            .wanted("Sec-Fetch-Site same-origin or none, or the original request"));
+    }
+    Ok(())
 }
 
 /// Whoever is behind another proxy.
@@ -168,6 +173,15 @@ impl<'a> Original<'a> {
         headers.push((":method".to_owned(), method.to_vec()));
         headers.push((":path".to_owned(), path.to_vec()));
         Ok(Some(Self { headers, target }))
+    }
+}
+
+impl Original<'_> {
+    /// Its headers, with a method that Prefect has.
+    fn view(&self) -> Result<RequestView<'_>, Refusal> {
+        let view = RequestView { headers: &self.headers };
+        protocol::method(view)?;
+        Ok(view)
     }
 }
 

@@ -50,17 +50,17 @@ impl Gate {
     /// A login for whoever wishes to go somewhere.
     pub(super) fn begin_login(
         &mut self,
-        wish: Option<&str>,
+        return_to: Option<&str>,
         cookies: &Cookies<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
-        let return_to = return_path::checked(wish, &cx.site.config());
+        let return_to = return_path::checked(return_to, &cx.site.config());
         self.send_to_provider(LoginOptions { return_to, again: false, fresh: false }, cookies, cx)
     }
 
     pub(super) fn send_to_provider(
         &mut self,
-        wish: LoginOptions,
+        options: LoginOptions,
         cookies: &Cookies<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
@@ -74,9 +74,9 @@ impl Gate {
             }
             return Err(Refusal::new(Reason::ProviderUnreachable).seen("a login, and no provider"));
         }
-        let reply =
-            start::begin(&config, &provider, &cx.site.tickets, cookies, wish, cx.now, cx.entropy)?;
-        Ok(self.reply(reply))
+        let ticket = Ticket::new(options, cx.now, cx.entropy)?;
+        let set_cookies = cx.site.tickets.keep(&config, &ticket, cookies, cx.entropy)?;
+        Ok(self.reply(start::redirect(&config, &provider, &ticket, set_cookies)))
     }
 
     pub(super) fn callback(
@@ -169,9 +169,9 @@ impl Gate {
             }
             Counted::Few(cookie) => {
                 let return_to = config.home().to_owned();
-                let wish = LoginOptions { return_to, again: true, fresh: false };
+                let options = LoginOptions { return_to, again: true, fresh: false };
                 // Waiting for a provider that is away is no failure of the browser's.
-                match self.send_to_provider(wish, cookies, cx)? {
+                match self.send_to_provider(options, cookies, cx)? {
                     Decision::Reply(reply) => Ok(Decision::Reply(reply.with_cookie(cookie))),
                     waiting => Ok(waiting),
                 }

@@ -141,21 +141,38 @@ impl Socket {
             // Bytes before the 101 could become a request of their own at Prefect.
             return (DataStep::Reset, None);
         }
-        let (judged, without_auth) = match self.stage {
-            Stage::Authorized { without_auth } => (true, without_auth),
-            _ => (false, false),
-        };
-        let limit = if judged { TOKEN.saturating_add(FIRST_FRAME) } else { FIRST_FRAME };
         let Some((pings, rest)) = self.split_pings(held) else { return (DataStep::Reset, None) };
         if rest.is_empty() {
             self.pings = self.pings.saturating_add(pings.len());
             return (DataStep::Pass, None);
         }
-        let (step, event) = match first_frame::read(rest, limit) {
+        let (step, event) = self.on_first_frame(rest, end, stream, cx);
+        match step {
+            // What stands behind what can be read again later would go on unjudged.
+            DataStep::Hold if self.is_waiting() && held.len() > HELD => (DataStep::Reset, None),
+            DataStep::Replace(bytes) => (DataStep::Replace([pings, &bytes].concat()), event),
+            step => (step, event),
+        }
+    }
+
+    /// The first frame, or as much of it as is there.
+    fn on_first_frame(
+        &mut self,
+        bytes: &[u8],
+        end: bool,
+        stream: StreamId,
+        cx: &mut Cx<'_>,
+    ) -> (DataStep, Option<Event>) {
+        let (authorized, without_auth) = match self.stage {
+            Stage::Authorized { without_auth } => (true, without_auth),
+            _ => (false, false),
+        };
+        let limit = if authorized { TOKEN.saturating_add(FIRST_FRAME) } else { FIRST_FRAME };
+        match first_frame::read(bytes, limit) {
             FirstFrame::Incomplete if end => (DataStep::Reset, None),
             FirstFrame::Incomplete => (DataStep::Hold, None),
-            FirstFrame::Auth(auth) if judged => (self.pass(auth, rest, stream, cx), None),
-            FirstFrame::Auth(auth) => self.authorize_first_frame(auth, rest, stream, cx),
+            FirstFrame::Auth(auth) if authorized => (self.pass(auth, bytes, stream, cx), None),
+            FirstFrame::Auth(auth) => self.authorize_first_frame(auth, bytes, stream, cx),
             FirstFrame::Close | FirstFrame::Other(_) | FirstFrame::Invalid if without_auth => {
                 self.stage = Stage::Passing;
                 (DataStep::Pass, None)
@@ -165,7 +182,7 @@ impl Socket {
                 self.stage = Stage::Closed;
                 (DataStep::Replace(websocket::close(NORMAL, "", MASK)), None)
             }
-            FirstFrame::Other(why) if !judged => {
+            FirstFrame::Other(why) if !authorized => {
                 let refusal = Refusal::new(Reason::FirstFrame)
                     .seen(why)
                     .wanted("an auth message with a token");
@@ -174,12 +191,6 @@ impl Socket {
             FirstFrame::Ping(_) | FirstFrame::Other(_) | FirstFrame::Invalid => {
                 (DataStep::Reset, None)
             }
-        };
-        match step {
-            // What stands behind what can be read again later would go on unjudged.
-            DataStep::Hold if self.is_waiting() && held.len() > HELD => (DataStep::Reset, None),
-            DataStep::Replace(bytes) => (DataStep::Replace([pings, &bytes].concat()), event),
-            step => (step, event),
         }
     }
 

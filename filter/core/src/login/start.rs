@@ -2,30 +2,20 @@
 
 use crate::answer::reply::Reply;
 use crate::config::Config;
-use crate::foundation::crypto::{Entropy, NoEntropy};
 use crate::foundation::limits::FRESH_LOGIN;
-use crate::foundation::time::UnixTime;
-use crate::login::ticket::{LoginOptions, Ticket, Tickets};
+use crate::login::ticket::Ticket;
 use crate::provider::metadata::Provider;
-use crate::wire::http::cookies::Cookies;
 use crate::wire::http::query::encode;
 
-/// The redirect to the provider.
-///
-/// # Errors
-/// When the host has no randomness.
-pub(crate) fn begin(
+/// The redirect to the provider for a login attempt, with the cookies that keep the attempt.
+#[must_use]
+pub(crate) fn redirect(
     config: &Config,
     provider: &Provider,
-    tickets: &Tickets,
-    cookies: &Cookies<'_>,
-    wish: LoginOptions,
-    now: UnixTime,
-    entropy: &mut dyn Entropy,
-) -> Result<Reply, NoEntropy> {
-    let ticket = Ticket::new(wish, now, entropy)?;
-    let answers = tickets.keep(config, &ticket, cookies, entropy)?;
-    Ok(Reply::redirect(&location(config, provider, &ticket), "login").with_cookies(answers))
+    ticket: &Ticket,
+    set_cookies: Vec<String>,
+) -> Reply {
+    Reply::redirect(&location(config, provider, ticket), "login").with_cookies(set_cookies)
 }
 
 fn location(config: &Config, provider: &Provider, ticket: &Ticket) -> String {

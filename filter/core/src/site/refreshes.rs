@@ -51,6 +51,17 @@ impl Question for Refresh {
     }
 }
 
+/// A session that is due for a check.
+#[derive(Clone, Copy)]
+pub(crate) struct Due<'a> {
+    /// The session as its cookie has it.
+    pub(crate) session: &'a Session,
+    /// What was confirmed up to this time must be confirmed anew.
+    pub(crate) void: Option<UnixTime>,
+    /// Whether there is anybody to ask. Without a provider, what is known still holds.
+    pub(crate) has_provider: bool,
+}
+
 /// All refreshes of a worker.
 pub(crate) struct Refreshes {
     flights: SingleFlight<Refresh>,
@@ -68,17 +79,15 @@ impl Refreshes {
         }
     }
 
-    /// What becomes of a session that is due for a check. What was confirmed up to `void` must be confirmed
-    /// anew. Without a provider nobody can be asked, but what is known holds.
+    /// What becomes of a session that is due for a check.
     pub(crate) fn recheck(
         &mut self,
-        session: &Session,
+        due: Due<'_>,
         stream: StreamId,
         limits: &config::Session,
-        void: Option<UnixTime>,
-        has_provider: bool,
         now: UnixTime,
     ) -> Recheck {
+        let Due { session, void, has_provider } = due;
         let id = session.id;
         if let Some(room) = self.flights.join(id, stream) {
             return if room { Recheck::Wait } else { Recheck::Busy };

@@ -1,5 +1,6 @@
 //! Sessions as all workers know them: rechecked, signed out, ended by the provider.
 
+use super::refreshes::Due;
 use super::{Recheck, Site};
 use crate::foundation::id::SessionId;
 use crate::foundation::stream::StreamId;
@@ -18,8 +19,8 @@ impl Site {
     ) -> Recheck {
         let config = self.config();
         let void = self.revocations.lost(session);
-        let has_provider = self.provider.is_some();
-        self.refreshes.recheck(session, stream, &config.session, void, has_provider, now)
+        let due = Due { session, void, has_provider: self.provider.is_some() };
+        self.refreshes.recheck(due, stream, &config.session, now)
     }
 
     /// A session as the last refresh left it, as far as any worker knows: its role and its refresh token
