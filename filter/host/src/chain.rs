@@ -23,7 +23,8 @@ impl Vm {
         let id = self.next_context();
         let root = self.host().roots.last_key_value().map_or(0, |(root, _)| *root);
         let mut stream = Stream { root, ..Stream::default() };
-        for (name, value) in [("source.address", "192.0.2.1:40000"), ("request.protocol", "HTTP/1.1")]
+        for (name, value) in
+            [("source.address", "192.0.2.1:40000"), ("request.protocol", "HTTP/1.1")]
         {
             stream.properties.insert(name.to_owned(), value.as_bytes().to_vec());
         }
@@ -96,8 +97,13 @@ impl Vm {
     pub fn respond(&mut self, id: StreamId, headers: Headers, end: bool) {
         let Some(stream) = self.open(id.0) else { return };
         let lines = narrow(headers.len());
-        stream.response =
-            Direction { phase: Phase::Head, headers, readable: true, ended: end, ..Direction::default() };
+        stream.response = Direction {
+            phase: Phase::Head,
+            headers,
+            readable: true,
+            ended: end,
+            ..Direction::default()
+        };
         match self.ask("proxy_on_response_headers", &[id.0, lines, end.into()]) {
             Verdict::Continue => {
                 if let Some(stream) = self.open(id.0) {
@@ -161,7 +167,7 @@ impl Vm {
     }
 
     /// A callback of a request; the first argument is its context.
-    fn ask(&mut self, name: &str, arguments: &[u32]) -> Verdict {
+    fn ask(&mut self, name: &'static str, arguments: &[u32]) -> Verdict {
         let context = arguments.first().copied().unwrap_or(0);
         match self.enter(name, context, arguments) {
             Some(CONTINUE) if !self.host().stopped => Verdict::Continue,

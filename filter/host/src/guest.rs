@@ -10,7 +10,7 @@ use crate::status;
 /// Exports of the module that host calls need.
 #[derive(Clone, Copy)]
 pub struct Exports {
-    memory: Memory,
+    pub memory: Memory,
     allocate: TypedFunc<u32, u32>,
 }
 
@@ -55,8 +55,14 @@ pub fn call(
     work: impl FnOnce(&mut Guest<'_, '_>) -> Result<u32, Error>,
 ) -> Result<u32, Error> {
     let exports = caller.data().exports.ok_or_else(|| Error::new("called before it is loaded"))?;
-    let mut guest =
-        Guest { caller: &mut caller, exports, blank: false, bytes_out: 0, bytes_in: 0, allocations: 0 };
+    let mut guest = Guest {
+        caller: &mut caller,
+        exports,
+        blank: false,
+        bytes_out: 0,
+        bytes_in: 0,
+        allocations: 0,
+    };
     let subject = guest.describe(subject)?;
     let (number, fault) = guest.host().begin_call(name, subject);
     let result = match fault {

@@ -36,10 +36,12 @@ pub struct Host {
     pub roots: BTreeMap<u32, Duration>,
     pub streams: BTreeMap<u32, Stream>,
     pub calls: Vec<HttpCall>,
-    next_call: u32,
+    pub next_call: u32,
     pub call_answer: Option<CallAnswer>,
     /// The context whose callback runs.
     pub context: u32,
+    pub callback: &'static str,
+    pub entries: usize,
     /// The context that the module wants to act as.
     pub effective: Option<u32>,
     pub deferred: Vec<Deferred>,
@@ -70,6 +72,8 @@ impl Host {
             next_call: 1,
             call_answer: None,
             context: 0,
+            callback: "",
+            entries: 0,
             effective: None,
             deferred: Vec::new(),
             stopped: false,
@@ -86,9 +90,18 @@ impl Host {
     pub fn begin_call(&mut self, name: &'static str, subject: String) -> (usize, Option<Fault>) {
         let number = self.record.len();
         let step = Rc::clone(&self.step);
-        let (bytes_out, bytes_in, allocations) = (0, 0, 0);
-        let call =
-            HostCall { number, step, name, subject, bytes_out, bytes_in, allocations, status: 0 };
+        let call = HostCall {
+            number,
+            step,
+            entry: self.entries,
+            callback: self.callback,
+            name,
+            subject,
+            bytes_out: 0,
+            bytes_in: 0,
+            allocations: 0,
+            status: 0,
+        };
         let fault = self.failures.iter_mut().find_map(|failure| failure.of(&call));
         self.record.push(call);
         (number, fault)

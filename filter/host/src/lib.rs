@@ -13,6 +13,7 @@ mod calls;
 mod chain;
 mod failures;
 mod foreign;
+mod fork;
 mod guest;
 pub mod headers;
 mod host;

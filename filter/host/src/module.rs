@@ -66,5 +66,7 @@ impl Module {
 
 fn built() -> PathBuf {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| checkout.join("target"), PathBuf::from).join(BUILT)
+    env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| checkout.join("target"), PathBuf::from)
+        .join(BUILT)
 }

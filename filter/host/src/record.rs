@@ -10,6 +10,10 @@ pub struct HostCall {
     pub number: usize,
     /// The part of the test that it belongs to ([`crate::Vm::step`]).
     pub step: Rc<str>,
+    /// Which callback since the module was loaded makes it, from 1,
+    pub entry: usize,
+    /// and that callback's name.
+    pub callback: &'static str,
     /// The imported function, without its module: `proxy_get_property`.
     pub name: &'static str,
     /// What it is about: a header's name, a property's path, a key, a cluster.
@@ -26,6 +30,7 @@ pub struct HostCall {
 
 impl fmt::Display for HostCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "call {} ({}): {}({})", self.number, self.step, self.name, self.subject)
+        let Self { number, step, callback, name, subject, .. } = self;
+        write!(f, "call {number}, {step}, {callback}: {name}({subject})")
     }
 }

@@ -85,7 +85,7 @@ pub(crate) enum Phase {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Stream {
     pub(crate) root: u32,
     pub(crate) buffered: bool,
@@ -101,7 +101,7 @@ pub struct Stream {
 }
 
 /// The request or the response.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Direction {
     pub phase: Phase,
     pub headers: Headers,
@@ -139,10 +139,10 @@ impl Stream {
         self.gone
     }
 
-    /// Whether neither upstream nor client got anything yet.
+    /// Whether neither upstream nor client got anything yet, and still may.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        self.upstream().is_none() && self.answer.is_none() && !self.reset
+        self.upstream().is_none() && self.answer.is_none() && self.is_open()
     }
 
     /// What the module has shown to the access log.

@@ -20,10 +20,10 @@ use crate::stream::{Stream, StreamId};
 /// One VM of one worker. Nothing here panics or fails: what the module does wrong shows in
 /// [`Vm::dead`] and in what became of the requests.
 pub struct Vm {
-    store: Store<Host>,
+    pub(crate) store: Store<Host>,
     instance: Option<Instance>,
-    dead: Option<String>,
-    next_context: u32,
+    pub(crate) dead: Option<String>,
+    pub(crate) next_context: u32,
 }
 
 impl Vm {
@@ -191,17 +191,28 @@ impl Vm {
         self.store.data().streams.get(&id.0)
     }
 
+    pub(crate) fn exports(&self) -> Option<Exports> {
+        self.store.data().exports
+    }
+
     pub(crate) fn host(&mut self) -> &mut Host {
         self.store.data_mut()
     }
 
     /// Calls an export of the module, as a callback of a context. `None` if the module runs no more.
-    pub(crate) fn enter(&mut self, name: &str, context: u32, arguments: &[u32]) -> Option<u32> {
+    pub(crate) fn enter(
+        &mut self,
+        name: &'static str,
+        context: u32,
+        arguments: &[u32],
+    ) -> Option<u32> {
         if self.dead.is_some() {
             return None;
         }
         let host = self.host();
-        (host.context, host.effective, host.stopped) = (context, None, false);
+        (host.context, host.callback, host.effective) = (context, name, None);
+        host.stopped = false;
+        host.entries += 1;
         match self.call_export(name, arguments) {
             Ok(result) => Some(result),
             Err(cause) => {

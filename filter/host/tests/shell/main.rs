@@ -1,0 +1,59 @@
+//! The built module against a host whose calls fail, each in turn, at each step of each story:
+//! nothing is forwarded then that would not be forwarded otherwise.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
+
+mod browser;
+mod failing;
+mod faults;
+mod frame;
+mod imports;
+mod known_faults;
+mod provider;
+mod stories;
+mod tolerated;
+mod verdict;
+mod world;
+
+use stories::{answers, bodies, browsers, endpoints, machines, sockets, workers};
+
+#[test]
+fn browsers_are_refused_when_a_host_call_fails() {
+    failing::tell(browsers::STORIES);
+}
+
+#[test]
+fn machines_are_refused_when_a_host_call_fails() {
+    failing::tell(machines::STORIES);
+}
+
+#[test]
+fn sockets_are_refused_when_a_host_call_fails() {
+    failing::tell(sockets::STORIES);
+}
+
+#[test]
+fn bodies_are_not_let_go_when_a_host_call_fails() {
+    failing::tell(bodies::STORIES);
+}
+
+#[test]
+fn endpoints_say_no_when_a_host_call_fails() {
+    failing::tell(endpoints::STORIES);
+}
+
+#[test]
+fn answers_hide_what_they_should_when_a_host_call_fails() {
+    failing::tell(answers::STORIES);
+}
+
+#[test]
+fn requests_do_not_hang_when_a_host_call_fails() {
+    failing::tell(workers::STORIES);
+}
