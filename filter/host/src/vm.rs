@@ -65,6 +65,11 @@ impl Vm {
         self.host().foreign_functions = there;
     }
 
+    /// Where randomness begins; two VMs that begin at one place draw the same numbers.
+    pub fn seed(&mut self, seed: u64) {
+        self.host().entropy = seed;
+    }
+
     /// Shares the data of another worker.
     pub fn share(&mut self, data: &Rc<RefCell<SharedData>>) {
         self.host().shared = Rc::clone(data);

@@ -110,7 +110,13 @@ const TABLE: &[Tolerated] = &[
         "2",
         "an answer without a readable head is masked all the same; a session's cookie is added",
     )
-    .of(&["masked answer", "masked answer with trailers", "session", "session refresh"]),
+    .of(&[
+        "masked answer",
+        "masked answer with trailers",
+        "request and answer with trailers",
+        "session",
+        "session refresh",
+    ]),
     Tolerated::new(
         "proxy_get_header_map_pairs",
         "2",

@@ -21,6 +21,12 @@ pub const STORIES: &[Story] = &[
     Story::new("back-channel logout by an unknown key", backchannel_unknown_key)
         .known(&["200"])
         .stranger(&["400 invalid_logout_token"]),
+    Story::new("back-channel logout without a body", backchannel_without_body)
+        .stranger(&["400 invalid_logout_token"]),
+    Story::new("back-channel logout with trailers", backchannel_with_trailers)
+        .stranger(&["400 invalid_logout_token"]),
+    Story::new("request and answer with trailers", forwarded_with_trailers)
+        .known(&["to Prefect as key:worker with the secret, 200"]),
     Story::new("trade of a program", trade).stranger(&["400 invalid_grant"]),
 ];
 
@@ -77,6 +83,39 @@ fn backchannel_unknown_key(world: &mut World, who: Who) -> Option<()> {
     let token = sign(key, &logout(world.now()));
     world.prepared();
     world.decide(&form(), Some(format!("logout_token={token}").as_bytes()));
+    Some(())
+}
+
+fn backchannel_without_body(world: &mut World, _: Who) -> Option<()> {
+    world.prepared();
+    world.decide(&form(), None);
+    Some(())
+}
+
+/// They would let the whole request go on.
+fn backchannel_with_trailers(world: &mut World, _: Who) -> Option<()> {
+    world.prepared();
+    let id = world.send_open(&form());
+    world.vm.step("first half of the body");
+    world.vm.body(id, b"logout_token=", false);
+    world.vm.step("trailers");
+    world.vm.trailers(id, headers::from_text(&[("x-trailer", "1")]));
+    Some(())
+}
+
+fn forwarded_with_trailers(world: &mut World, _: Who) -> Option<()> {
+    let key = key("worker");
+    world.prepared();
+    let request = Request::new("POST", "/api/flow_runs/filter", &[("x-api-key", &key)]);
+    let id = world.send_open(&request.posing());
+    world.vm.stream(id)?.upstream()?;
+    world.vm.step("trailers");
+    world.vm.body(id, b"{}", false);
+    world.vm.trailers(id, headers::from_text(&[("x-trailer", "1")]));
+    world.vm.step("answer");
+    world.vm.respond(id, headers::from_text(&[(":status", "200")]), false);
+    world.vm.response_body(id, b"[]", false);
+    world.vm.response_trailers(id, &headers::from_text(&[("x-trailer", "1")]));
     Some(())
 }
 

@@ -4,7 +4,7 @@ use lictor_host::{StreamId, headers};
 
 use super::{Story, Who};
 use crate::frame;
-use crate::provider::{CLIENT, CLIENT_SECRET};
+use crate::provider::{CLIENT, CLIENT_SECRET, FIRST, machine, sign};
 use crate::world::{Request, World, key};
 
 pub const STORIES: &[Story] = &[
@@ -18,6 +18,11 @@ pub const STORIES: &[Story] = &[
         .known(&["to Prefect as nobody, auth with the secret, text, 101"])
         .stranger(&["to Prefect as nobody, close 1008, 101"]),
     Story::new("socket that stays silent", silent).stranger(&["to Prefect as nobody, 101, reset"]),
+    Story::new("socket whose token has ended", ended).known(&[
+        "to Prefect as client:etl-worker with the secret, auth with the secret, 101, reset",
+    ]),
+    Story::new("socket with bytes before it is open", early)
+        .stranger(&["to Prefect as nobody, reset"]),
     Story::new("socket of before a configuration", superseded)
         .known(&["to Prefect as key:worker with the secret, auth with the secret, 101, reset"]),
     Story::new("socket with events that are not for it", in_part)
@@ -92,6 +97,27 @@ fn silent(world: &mut World, _: Who) -> Option<()> {
         world.pass(5);
         world.vm.tick();
     }
+    Some(())
+}
+
+/// The next bytes end it, whoever sends them.
+fn ended(world: &mut World, _: Who) -> Option<()> {
+    let line = format!("Bearer {}", sign(FIRST, &machine(world.now())));
+    world.prepared();
+    let id = open(world, &[("authorization", &line)])?;
+    send(world, id, "auth frame", &frame::auth("x:y"));
+    world.pass(361);
+    world.vm.step("answer after the end");
+    world.vm.response_body(id, &[0x81, 2, b'h', b'i'], false);
+    send(world, id, "next frame", &frame::write(frame::TEXT, b"{}"));
+    Some(())
+}
+
+/// Nothing of a client's goes to Prefect before Prefect has accepted the upgrade.
+fn early(world: &mut World, _: Who) -> Option<()> {
+    world.prepared();
+    let id = world.send_open(&upgrade(&[]));
+    send(world, id, "early frame", &frame::auth(&format!("etl:{}", key("worker"))));
     Some(())
 }
 
