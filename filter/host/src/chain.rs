@@ -18,21 +18,15 @@ enum Verdict {
 }
 
 impl Vm {
-    /// A request whose head comes in now; `end` says that it has no body.
+    /// A request over HTTP/1 whose head comes in now; `end` says that it has no body.
     pub fn request(&mut self, headers: Headers, end: bool) -> StreamId {
-        let id = self.next_context();
-        let root = self.host().roots.last_key_value().map_or(0, |(root, _)| *root);
-        let mut stream = Stream { root, ..Stream::default() };
-        for (name, value) in
-            [("source.address", "192.0.2.1:40000"), ("request.protocol", "HTTP/1.1")]
-        {
-            stream.properties.insert(name.to_owned(), value.as_bytes().to_vec());
-        }
-        self.begin(id, stream, headers, end);
-        StreamId(id)
+        let properties: [(&str, &[u8]); 2] =
+            [("source.address", b"192.0.2.1:40000"), ("request.protocol", b"HTTP/1.1")];
+        self.request_with(headers, end, &properties, false)
     }
 
-    /// A request with properties of its own, or with the buffer filter behind the module.
+    /// A request with properties of its own (Envoy's attributes, with dots), and with or without the
+    /// buffer filter behind the module.
     pub fn request_with(
         &mut self,
         headers: Headers,
@@ -42,11 +36,9 @@ impl Vm {
     ) -> StreamId {
         let id = self.next_context();
         let root = self.host().roots.last_key_value().map_or(0, |(root, _)| *root);
-        let mut stream = Stream { root, buffered, ..Stream::default() };
-        for (name, value) in properties {
-            stream.properties.insert((*name).to_owned(), value.to_vec());
-        }
-        self.begin(id, stream, headers, end);
+        let owned = |(name, value): &(&str, &[u8])| ((*name).to_owned(), value.to_vec());
+        let properties = properties.iter().map(owned).collect();
+        self.begin(id, Stream { root, buffered, properties, ..Stream::default() }, headers, end);
         StreamId(id)
     }
 
