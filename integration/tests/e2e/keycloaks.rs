@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use lictor_integration::download::KEYCLOAK_24;
+use lictor_integration::download;
 use lictor_integration::layout::Layout;
 use serde_json::Value;
 
@@ -18,11 +18,14 @@ pub fn oldest() -> &'static Lane {
     static OLDEST: OnceLock<(Lane, OwnKeycloak)> = OnceLock::new();
     let start = || {
         let lane = Plan::new("keycloak-24").own_keycloak().start_unready();
-        let keycloak = lane.start_keycloak(&KEYCLOAK_24);
+        let keycloak = lane.start_keycloak(&download::KEYCLOAK_24);
         (lane, keycloak)
     };
     &OLDEST.get_or_init(start).0
 }
+
+/// The group of the stories that change what all see who use the old one.
+pub const KEYCLOAK_24: &str = "Keycloak 24";
 
 /// One of them.
 #[derive(Clone, Copy)]

@@ -16,8 +16,9 @@ use lictor_integration::secrets::Secrets;
 use serde_json::Value;
 
 use crate::client::{Gate, Request};
+use crate::clock::starting;
 use crate::reload;
-use crate::world::{Admin, eventually, new_layout, progress, world};
+use crate::world::{Admin, eventually, new_layout, progress, stop, world};
 
 /// What is to differ.
 pub struct Plan {
@@ -118,8 +119,7 @@ impl Plan {
     /// Starts it and waits until it can serve.
     pub fn start(self) -> Lane {
         let lane = self.start_unready();
-        envoy::wait_ready(&lane.layout, &lane.running, &world().pki, &progress())
-            .unwrap_or_else(|e| panic!("{e}"));
+        lane.wait_ready();
         lane
     }
 
@@ -129,7 +129,8 @@ impl Plan {
         let mut ports = Ports::unused().unwrap();
         (ports.prefect, ports.keycloak) = (self.prefect_port, self.keycloak_port);
         let layout = new_layout(self.name, ports);
-        let running = self.launch(&layout).start(&layout).unwrap_or_else(|e| panic!("{e}"));
+        let start = || self.launch(&layout).start(&layout).unwrap_or_else(|e| panic!("{e}"));
+        let running = starting(start);
         Lane {
             gate: Gate::new(&world.pki.ca, ports.https),
             admin: Admin(ports.envoy_admin),
@@ -219,7 +220,7 @@ pub struct Lane {
 impl Lane {
     /// Ends it and starts it again on the same ports.
     pub fn restart(&mut self) {
-        self.running.stop().unwrap_or_else(|e| panic!("{e}"));
+        starting(|| self.running.stop()).unwrap_or_else(|e| panic!("{e}"));
         let launch = self.plan.launch(&self.layout);
         self.running = launch.start(&self.layout).unwrap_or_else(|e| panic!("{e}"));
     }
@@ -228,7 +229,12 @@ impl Lane {
     pub fn restart_with(&mut self, secrets: Secrets) {
         self.plan.secrets = secrets;
         self.restart();
-        envoy::wait_ready(&self.layout, &self.running, &world().pki, &progress())
+        self.wait_ready();
+    }
+
+    /// Waits until it can serve.
+    pub fn wait_ready(&self) {
+        starting(|| envoy::wait_ready(&self.layout, &self.running, &world().pki, &progress()))
             .unwrap_or_else(|e| panic!("{e}"));
     }
 
@@ -245,18 +251,19 @@ impl Lane {
             keycloak::wait_ready(layout, &running, &progress)?;
             Ok(OwnKeycloak(running))
         };
-        let started: lictor_integration::error::Result<OwnKeycloak> = own();
+        let started: lictor_integration::error::Result<OwnKeycloak> = starting(own);
         let started = started.unwrap_or_else(|e| panic!("{e}"));
-        envoy::wait_ready(layout, &self.running, &world.pki, &progress)
-            .unwrap_or_else(|e| panic!("{e}"));
+        self.wait_ready();
         started
     }
 
     /// Waits until it answers at all.
     pub fn wait_live(&self) {
-        eventually("Envoy listens", Duration::from_secs(30), || {
-            assert!(self.running.is_alive(), "Envoy has ended");
-            self.gate.try_send(&Request::get("/oauth2/live")).ok().filter(|a| a.status == 200)
+        starting(|| {
+            eventually("Envoy listens", Duration::from_secs(30), || {
+                assert!(self.running.is_alive(), "Envoy has ended");
+                self.gate.try_send(&Request::get("/oauth2/live")).ok().filter(|a| a.status == 200)
+            })
         });
     }
 }
@@ -266,16 +273,12 @@ pub struct OwnKeycloak(Running);
 
 impl Drop for OwnKeycloak {
     fn drop(&mut self) {
-        if let Err(error) = self.0.stop() {
-            crate::world::say(&error.to_string());
-        }
+        stop(&self.0);
     }
 }
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        if let Err(error) = self.running.stop() {
-            crate::world::say(&error.to_string());
-        }
+        stop(&self.running);
     }
 }

@@ -15,10 +15,11 @@ use url::Url;
 
 use crate::canary;
 use crate::client::{Request, plain};
+use crate::clock::starting;
 use crate::http1::Answer;
 use crate::keycloak_login::path_of;
 use crate::visitor::Visitor;
-use crate::world::{new_layout, progress, world};
+use crate::world::{new_layout, progress, stop, world};
 
 const PART: &str = "oidc-provider";
 
@@ -30,7 +31,11 @@ pub struct OidcProvider {
 
 impl OidcProvider {
     /// Starts it with these settings of the script's, in a folder of its own.
-    pub fn start(name: &str, port: u16, mut settings: Value) -> Self {
+    pub fn start(name: &str, port: u16, settings: Value) -> Self {
+        starting(|| Self::started(name, port, settings))
+    }
+
+    fn started(name: &str, port: u16, mut settings: Value) -> Self {
         let layout = new_layout(&format!("{name}-{PART}"), Ports::unused().unwrap());
         let installed =
             npm::oidc_provider(&layout, &Cache::of_user().unwrap(), &progress()).unwrap();
@@ -165,9 +170,7 @@ impl OidcProvider {
 
 impl Drop for OidcProvider {
     fn drop(&mut self) {
-        if let Err(error) = self.running.stop() {
-            crate::world::say(&error.to_string());
-        }
+        stop(&self.running);
     }
 }
 

@@ -14,6 +14,7 @@ use lictor_integration::stack::Installed;
 use lictor_integration::tools::PREFECT_VERSIONS;
 
 use crate::client::{Request, plain};
+use crate::clock::starting;
 use crate::keycloak_admin::basic;
 use crate::lane::{Lane, Plan};
 use crate::world::{eventually, new_layout, progress, world};
@@ -55,7 +56,7 @@ pub fn server(version: &'static str) -> &'static Server {
     static SERVERS: [OnceLock<Server>; PREFECT_VERSIONS.len()] =
         [const { OnceLock::new() }; PREFECT_VERSIONS.len()];
     let at = PREFECT_VERSIONS.iter().position(|known| *known == version).expect("no such version");
-    SERVERS[at].get_or_init(|| {
+    let start = || {
         let stack = &world().stack;
         if stack.prefect.version == version {
             return Server { port: stack.ports.prefect, python: stack.prefect.python.clone() };
@@ -69,11 +70,16 @@ pub fn server(version: &'static str) -> &'static Server {
         prefect::wait_ready(&layout, &running, version, secrets, &progress)
             .unwrap_or_else(|e| panic!("{e}"));
         Server { port: layout.ports.prefect, python: venv.join("bin/python") }
-    })
+    };
+    SERVERS[at].get_or_init(|| starting(start))
 }
 
 /// One of the newest version with settings of its own; where its API is then.
 pub fn server_with(name: &str, settings: &[(&str, &str)], api: &str) -> u16 {
+    starting(|| start_with(name, settings, api))
+}
+
+fn start_with(name: &str, settings: &[(&str, &str)], api: &str) -> u16 {
     let (progress, secrets, stack) = (progress(), &world().secrets, &world().stack);
     let layout = new_layout(name, Ports::unused().unwrap());
     let version = &stack.prefect.version;

@@ -17,10 +17,11 @@ use serde_json::{Value, json};
 
 use crate::balancer::Balancer;
 use crate::client::{Gate, Request, connect, plain};
+use crate::clock::starting;
 use crate::keycloak_admin::allow_callback;
 use crate::lane::{Lane, Plan};
 use crate::prefect_client::{Client, Credential, Setup, newest};
-use crate::world::{checkout, eventually, new_layout, progress, world};
+use crate::world::{checkout, eventually, new_layout, progress, stop, world};
 
 /// How long a decision counts.
 pub const RECHECK: Duration = Duration::from_secs(3);
@@ -61,7 +62,7 @@ static PRODUCTION: Mutex<Option<Production>> = Mutex::new(None);
 /// Tells something about the one that all stories share, which is started when the first needs it.
 pub fn in_production(proof: fn(&mut Production)) {
     let mut shared = PRODUCTION.lock().unwrap_or_else(PoisonError::into_inner);
-    proof(shared.get_or_insert_with(Production::start));
+    proof(shared.get_or_insert_with(|| starting(Production::start)));
 }
 
 /// Ends it, if it was started: other stories need the computer. Fails if a process of it is left;
@@ -133,8 +134,7 @@ impl Production {
             (lane.admin.counter("cluster.prefect.upstream_rq_active") == 0).then_some(())
         });
         lane.restart();
-        envoy::wait_ready(&lane.layout, &lane.running, &world().pki, &progress())
-            .unwrap_or_else(|e| panic!("{e}"));
+        lane.wait_ready();
         self.balancer.add(port);
     }
 
@@ -238,12 +238,6 @@ impl Prefects {
 impl Drop for Prefects {
     fn drop(&mut self) {
         self.running.iter().for_each(stop);
-    }
-}
-
-fn stop(running: &Running) {
-    if let Err(error) = running.stop() {
-        crate::world::say(&error.to_string());
     }
 }
 

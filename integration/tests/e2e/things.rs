@@ -1,5 +1,6 @@
 //! Something of everything at a Prefect, for whoever looks at it or changes it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -33,7 +34,10 @@ impl Things {
         let (flow, deployment, run) = (String::new(), String::new(), String::new());
         let mut things = Self { port, api, csrf: None, flow, deployment, run };
         things.csrf = things.token();
-        things.flow = things.post("/flows/", &json!({ "name": "clicked" }));
+        // Stories run side by side: each has a flow of its own.
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("clicked-{}", MADE.fetch_add(1, Ordering::Relaxed));
+        things.flow = things.post("/flows/", &json!({ "name": name }));
         let deployment = json!({ "name": "nightly", "flow_id": things.flow, "entrypoint": "x.py:f", "enforce_parameter_schema": false });
         things.deployment = things.post("/deployments/", &deployment);
         things.run = things.running();

@@ -1,16 +1,15 @@
 //! Verdicts for the real nginx: `auth_request` before an application of one's own.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
-use libtest_mimic::Trial;
 use lictor_integration::launch::Launch;
 use lictor_integration::layout::PREFECT_HOST;
+use lictor_integration::ports;
 use lictor_integration::process::Running;
 
-use super::story;
+use super::{Story, story};
 use crate::canary;
 use crate::client::{Request, plain};
 use crate::http1::Answer;
@@ -19,12 +18,12 @@ use crate::keycloak_login::log_in;
 use crate::lane::{Lane, Plan};
 use crate::recorder::Recorder;
 use crate::visitor::Visitor;
-use crate::world::{eventually, world};
+use crate::world::{eventually, stop, world};
 
 const ABOUT: &str = "nginx";
 const SECRET: &str = "what-only-nginx-and-lictor-know-0123456789";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![story(ABOUT, "auth_request lets in whom Lictor lets in, and nobody else", nginx)]
 }
 
@@ -40,52 +39,10 @@ impl Nginx {
         let program = ["/usr/sbin/nginx", "/usr/bin/nginx"].map(Path::new);
         let program = program.into_iter().find(|path| path.is_file());
         let program = program.expect("nginx is not there (make setup)").to_path_buf();
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        let [port] = ports::unused().unwrap();
         let folder = lane.layout.state.join("nginx");
         fs::create_dir_all(&folder).unwrap();
-        let vouching = format!(
-            "proxy_set_header X-Original-Method $request_method;
-             proxy_set_header X-Original-URI $request_uri;
-             proxy_set_header X-Real-IP $remote_addr;
-             proxy_set_header X-Lictor-Auth-Request-Secret {SECRET};"
-        );
-        let configuration = format!(
-            "daemon off; worker_processes 1; pid nginx.pid; error_log stderr;
-            events {{}}
-            http {{
-              access_log off;
-              client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4;
-              scgi_temp_path t5;
-              server {{
-                listen 127.0.0.1:{port};
-                location / {{
-                  auth_request /oauth2/auth;
-                  auth_request_set $who $upstream_http_x_auth_request_user;
-                  proxy_set_header X-Who $who;
-                  proxy_set_header Authorization \"\";
-                  proxy_set_header Cookie \"\";
-                  proxy_pass http://127.0.0.1:{application};
-                }}
-                location = /oauth2/auth {{
-                  internal;
-                  proxy_pass https://127.0.0.1:{gate};
-                  proxy_ssl_server_name on;
-                  proxy_ssl_name {PREFECT_HOST};
-                  proxy_http_version 1.1;
-                  proxy_set_header Host {host};
-                  proxy_set_header Connection \"\";
-                  proxy_pass_request_body off;
-                  proxy_set_header Content-Length \"\";
-                  {vouching}
-                }}
-              }}
-            }}",
-            gate = lane.gate.port,
-            host = lane.gate.public_host(),
-            vouching = if vouches { vouching.as_str() } else { "" },
-        );
+        let configuration = configuration(lane, port, application, vouches);
         let file = folder.join("nginx.conf");
         fs::write(&file, configuration).unwrap();
         let launch = Launch {
@@ -114,11 +71,54 @@ impl Nginx {
     }
 }
 
+/// What nginx reads. `vouches` says what it tells Lictor, with the secret.
+fn configuration(lane: &Lane, port: u16, application: u16, vouches: bool) -> String {
+    let vouching = format!(
+        "proxy_set_header X-Original-Method $request_method;
+         proxy_set_header X-Original-URI $request_uri;
+         proxy_set_header X-Real-IP $remote_addr;
+         proxy_set_header X-Lictor-Auth-Request-Secret {SECRET};"
+    );
+    format!(
+        "daemon off; worker_processes 1; pid nginx.pid; error_log stderr;
+        events {{}}
+        http {{
+          access_log off;
+          client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4;
+          scgi_temp_path t5;
+          server {{
+            listen 127.0.0.1:{port};
+            location / {{
+              auth_request /oauth2/auth;
+              auth_request_set $who $upstream_http_x_auth_request_user;
+              proxy_set_header X-Who $who;
+              proxy_set_header Authorization \"\";
+              proxy_set_header Cookie \"\";
+              proxy_pass http://127.0.0.1:{application};
+            }}
+            location = /oauth2/auth {{
+              internal;
+              proxy_pass https://127.0.0.1:{gate};
+              proxy_ssl_server_name on;
+              proxy_ssl_name {PREFECT_HOST};
+              proxy_http_version 1.1;
+              proxy_set_header Host {host};
+              proxy_set_header Connection \"\";
+              proxy_pass_request_body off;
+              proxy_set_header Content-Length \"\";
+              {vouching}
+            }}
+          }}
+        }}",
+        gate = lane.gate.port,
+        host = lane.gate.public_host(),
+        vouching = if vouches { vouching.as_str() } else { "" },
+    )
+}
+
 impl Drop for Nginx {
     fn drop(&mut self) {
-        if let Err(error) = self.running.stop() {
-            crate::world::say(&error.to_string());
-        }
+        stop(&self.running);
     }
 }
 

@@ -1,12 +1,11 @@
 //! What browsers and people do in the middle of a login: whatever it is, it ends inside Prefect, or
 //! on a page with a way on that does.
 
-use libtest_mimic::Trial;
 use serde_json::json;
 
 use super::in_the_browser::{assert_inside, inside};
 use super::pages::assert_good;
-use super::story;
+use super::{Story, story};
 use crate::browser::Browser;
 use crate::keycloak_login::{authenticate, callback_request};
 use crate::visitor::{LOGIN, SESSION, Visitor};
@@ -14,7 +13,7 @@ use crate::world::world;
 
 const ABOUT: &str = "awkward";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "back to the login form, and forward by it again", back),
         story(ABOUT, "a reload at the form, and of the page it led to", reload),

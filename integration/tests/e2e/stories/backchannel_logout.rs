@@ -1,10 +1,9 @@
 //! Sessions that end at Keycloak: it says so itself, and Lictor believes nobody else.
 
-use libtest_mimic::Trial;
 use lictor_integration::layout::PREFECT_HOST;
 use serde_json::Value;
 
-use super::story;
+use super::{Story, story};
 use crate::client::{Gate, Request};
 use crate::http1::Answer;
 use crate::http2::Http2;
@@ -18,16 +17,18 @@ use crate::world::{prefect_sees_nothing, world};
 const ABOUT: &str = "back-channel logout";
 const ENDPOINT: &str = "/oauth2/backchannel_logout";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(
             ABOUT,
             "a session that the administrator ends is over at every worker",
             ended_by_admin,
-        ),
+        )
+        .changing_realm(),
         story(ABOUT, "a sign-out elsewhere ends the session here", signed_out_elsewhere),
-        story(ABOUT, "trailers do not let the request go on", trailers),
-        story(ABOUT, "whatever else is sent there ends nothing and reaches nobody", other_bodies),
+        story(ABOUT, "trailers do not let the request go on", trailers).apart(),
+        story(ABOUT, "whatever else is sent there ends nothing and reaches nobody", other_bodies)
+            .counting(),
     ]
 }
 

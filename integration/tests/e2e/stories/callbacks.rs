@@ -1,8 +1,6 @@
 //! The way back from Keycloak: used, foreign, broken, many at once.
 
-use libtest_mimic::Trial;
-
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
 use crate::http1::Answer;
 use crate::keycloak_login::{authenticate, callback_request, log_in, logged_in, open, parameter};
@@ -11,7 +9,7 @@ use crate::world::{prefect_sees_nothing, world};
 
 const ABOUT: &str = "callback";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "a reload goes home with a session", reload_with_session),
         story(ABOUT, "a used or bookmarked one without a session is one fresh login", bookmark),

@@ -2,17 +2,18 @@
 
 use std::path::PathBuf;
 
-use libtest_mimic::Trial;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     SanType,
 };
 use ring::digest::{SHA256, digest};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::people::assert_refusal;
-use super::story;
+use super::{Story, story};
 use crate::client::{Gate, Request};
 use crate::lane::{Lane, Plan};
 use crate::recorder::Recorder;
@@ -22,7 +23,7 @@ use crate::world::world;
 const ABOUT: &str = "certificates";
 const WORKER: &str = "spiffe://example.com/ns/flows/sa/worker";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![story(ABOUT, "a verified certificate is a machine, any other is nobody", certificates)]
 }
 
@@ -72,14 +73,10 @@ fn showing(lane: &Lane, shown: &Shown) -> Gate {
     Gate::showing(&world().pki.ca, lane.gate.port, chain)
 }
 
-fn certificates() {
-    let root = authority("machines' root", None);
-    let ours = authority("machines' authority", Some(&root));
-    let foreign = authority("somebody else's authority", None);
+/// A gate that verifies the certificates of an authority, and knows some of them.
+fn trusting(root: &Authority, plan: Plan, mut settings: Value) -> Lane {
     let ca: PathBuf = world().layout.state.join("machines-ca.pem");
     std::fs::write(&ca, &root.pem).unwrap();
-    let (idp, recorder) = (ScriptedIdp::start(), Recorder::start());
-    let mut settings = idp.settings();
     settings["machines"]["certificates"] = json!([
         { "name": "flows-worker", "role": "worker", "uri": WORKER },
         { "name": "reports", "role": "viewer", "dns": "reports.example.com" },
@@ -92,12 +89,25 @@ fn certificates() {
         "            validation_context: {{ trusted_ca: {{ filename: {} }} }}\n",
         json!(ca)
     );
-    let lane = Plan::new("certificates")
-        .keycloak(idp.port)
-        .prefect(recorder.port)
-        .patch(settings)
-        .envoy(key.clone(), key + &validation)
-        .start();
+    plan.patch(settings).envoy(key.clone(), key + &validation).start()
+}
+
+/// A token that is bound to a certificate (RFC 8705).
+fn bound_token(idp: &ScriptedIdp, to: &Shown) -> String {
+    let hash = digest(&SHA256, &to.chain[0]);
+    let script = idp.script();
+    let mut claims = script.machine_claims(now());
+    claims["cnf"] = json!({ "x5t#S256": URL_SAFE_NO_PAD.encode(hash.as_ref()) });
+    format!("Bearer {}", script.sign(&claims))
+}
+
+fn certificates() {
+    let root = authority("machines' root", None);
+    let ours = authority("machines' authority", Some(&root));
+    let foreign = authority("somebody else's authority", None);
+    let (idp, recorder) = (ScriptedIdp::start(), Recorder::start());
+    let plan = Plan::new("certificates").keycloak(idp.port).prefect(recorder.port);
+    let lane = trusting(&root, plan, idp.settings());
     recorder.take();
     let worker = ours.sign(Some(WORKER), None);
     let gate = showing(&lane, &worker);
@@ -127,19 +137,7 @@ fn certificates() {
     assert_refusal(&gate.send(&page).expect(403), "csrf");
     assert_eq!(recorder.take().heads.len(), 0);
 
-    // RFC 8705: a token that is bound to the worker's certificate.
-    let thumbprint = {
-        use base64::Engine as _;
-        let hash = digest(&SHA256, &worker.chain[0]);
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(hash.as_ref())
-    };
-    let bound = {
-        let script = idp.script();
-        let mut claims = script.machine_claims(now());
-        claims["cnf"] = json!({ "x5t#S256": thumbprint });
-        format!("Bearer {}", script.sign(&claims))
-    };
-    let request = Request::get("/api/flows/1").header("authorization", &bound);
+    let request = Request::get("/api/flows/1").header("authorization", bound_token(&idp, &worker));
     gate.send(&request).expect(200);
     for stolen in [&lane.gate, &reports] {
         assert_refusal(&stolen.send(&request).expect(401), "invalid_token");

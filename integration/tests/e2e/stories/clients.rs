@@ -8,12 +8,12 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use libtest_mimic::Trial;
 use lictor_integration::tools::PREFECT_VERSIONS;
 use serde_json::{Value, json};
 
 use self::table::{Cell, KINDS, Kind, ROADS, TLS_SETTINGS};
-use super::story;
+use super::prefect_runs::run_of;
+use super::{Story, story};
 use crate::client::Request;
 use crate::keycloak_admin::{allow_callback, basic};
 use crate::lane::{Lane, Plan};
@@ -22,14 +22,15 @@ use crate::world::{checkout, eventually, world};
 
 const ABOUT: &str = "clients";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     let page = [
-        story(ABOUT, "the recommended setting works everywhere from 3.6.29 on", recommended),
-        story(ABOUT, "docs/clients.md is what the table says", documented),
+        story(ABOUT, "the recommended setting works everywhere from 3.6.29 on", recommended)
+            .own_provider(),
+        story(ABOUT, "docs/clients.md is what the table says", documented).own_provider(),
     ];
     let measured = PREFECT_VERSIONS.into_iter().map(|version| {
         let sentence = format!("{version} reaches with each credential what the table says");
-        story(ABOUT, &sentence, move || measured(version))
+        story(ABOUT, &sentence, move || measured(version)).apart().early()
     });
     let lost = story(ABOUT, "a run whose events are refused completes without its task runs", lost);
     page.into_iter().chain(measured).chain([lost]).collect()
@@ -136,8 +137,7 @@ fn lost() {
 fn run_flow(name: &str, setup: Setup) -> String {
     let script = checkout().join("integration/flows/hello.py");
     let log = Client::new(name, setup).python(&[&script.to_string_lossy()]).expect_success();
-    let id = log.split("/flow-run/").nth(1).and_then(|rest| rest.get(..36));
-    id.unwrap_or_else(|| panic!("no run: {log}")).to_owned()
+    run_of(&log).to_owned()
 }
 
 fn task_runs(flow_run: &str) -> usize {

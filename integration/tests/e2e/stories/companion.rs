@@ -1,15 +1,14 @@
 //! The companion in the real pages of both UIs.
 
-use libtest_mimic::Trial;
 use lictor_integration::tools::PREFECT_VERSIONS;
 use serde_json::{Value, json};
 
 use super::in_the_browser::{assert_inside, choose_ui, inside, inside_at, some_runs};
-use super::story;
+use super::{Story, story};
 use crate::browser::Browser;
 use crate::keycloak_admin::allow_callback;
 use crate::lane::{Lane, Plan};
-use crate::prefect_client::gated;
+use crate::prefect_client::server;
 use crate::things::Things;
 use crate::world::world;
 
@@ -30,20 +29,21 @@ const PAGES: [(&str, &[&str]); 2] = [
     ("v1", &["/dashboard", "/runs", "/flows", "/deployments", "/blocks", "/settings"]),
 ];
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "it says who is signed in, and never covers what is to be clicked", chip),
-        story(ABOUT, "it stands in Prefect 3.4.13's pages, too", oldest),
+        story(ABOUT, "it stands in Prefect 3.4.13's pages, too", oldest).apart(),
         story(ABOUT, "it is opened, read and left by keyboard, and signs out", keyboard),
-        story(ABOUT, "a session that ends while a page polls leads back to that page", ended),
-        story(ABOUT, "what somebody has typed is not thrown away", typed),
-        story(ABOUT, "after three times in two minutes it asks", thrice),
-        story(ABOUT, "a form in which nobody has typed does not stop the way back", forms),
-        story(ABOUT, "whoever signs out is not taken back to the page", signing_out),
-        story(ABOUT, "a page of somebody else is loaded again", somebody_else),
+        story(ABOUT, "a session that ends while a page polls leads back to that page", ended)
+            .apart(),
+        story(ABOUT, "what somebody has typed is not thrown away", typed).apart(),
+        story(ABOUT, "after three times in two minutes it asks", thrice).apart(),
+        story(ABOUT, "a form in which nobody has typed does not stop the way back", forms).apart(),
+        story(ABOUT, "whoever signs out is not taken back to the page", signing_out).apart(),
+        story(ABOUT, "a page of somebody else is loaded again", somebody_else).apart(),
         story(ABOUT, "in a small window it can be read and clicked, too", small),
         story(ABOUT, "a password that an older login left behind is gone", password),
-        story(ABOUT, "it can be switched off", off),
+        story(ABOUT, "it can be switched off", off).apart(),
     ]
 }
 
@@ -126,8 +126,8 @@ fn chip() {
 }
 
 fn oldest() {
-    let old = gated(PREFECT_VERSIONS[0]);
-    let origin = old.lane.gate.origin();
+    let lane = Plan::new("companion-oldest").prefect(server(PREFECT_VERSIONS[0]).port).start();
+    let origin = lane.gate.origin();
     allow_callback(&origin);
     let browser = inside_at(&origin, "/", "bob");
     for path in ["/dashboard", "/flow-runs", "/settings"] {

@@ -1,8 +1,6 @@
 //! A session cookie counts only for requests of our own pages.
 
-use libtest_mimic::Trial;
-
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
 use crate::keycloak_admin::basic;
 use crate::keycloak_login::logged_in;
@@ -13,12 +11,14 @@ use crate::world::{prefect_sees_nothing, world};
 const ABOUT: &str = "cross-site";
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "method by Origin by Sec-Fetch-Site: only our own requests pass", matrix),
-        story(ABOUT, "page loads from elsewhere show pages, frames do not", loads),
-        story(ABOUT, "preflights are refused", preflights),
-        story(ABOUT, "preflights of an origin that the operator lists are answered", listed_origin),
+        story(ABOUT, "method by Origin by Sec-Fetch-Site: only our own requests pass", matrix)
+            .counting(),
+        story(ABOUT, "page loads from elsewhere show pages, frames do not", loads).counting(),
+        story(ABOUT, "preflights are refused", preflights).counting(),
+        story(ABOUT, "preflights of an origin that the operator lists are answered", listed_origin)
+            .apart(),
     ]
 }
 

@@ -1,9 +1,7 @@
 //! What the gate costs a person: Prefect's dashboard with it and without, in one browser, in turn.
 
-use libtest_mimic::Trial;
-
 use super::in_the_browser::inside_at;
-use super::story;
+use super::{Story, story};
 use crate::browser::Browser;
 use crate::keycloak_admin::allow_callback;
 use crate::lane::Plan;
@@ -18,7 +16,7 @@ const FACTOR: f64 = 1.10;
 /// Measurements before it counts as slower: other work on the machine comes and goes.
 const TRIES: usize = 3;
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![story(ABOUT, "it loads through the gate in at most 1.10 of the time", load)]
 }
 

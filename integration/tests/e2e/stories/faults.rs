@@ -4,14 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use lictor_integration::download::KEYCLOAK;
 use lictor_integration::keycloak;
 use lictor_integration::process::Running;
 
 use super::people::assert_refusal;
-use super::story;
-use crate::client::Request;
+use super::{Story, story};
+use crate::client::{Gate, Request};
 use crate::keycloak_admin::{basic, worker_token};
 use crate::keycloak_login::logged_in;
 use crate::lane::Plan;
@@ -20,15 +19,39 @@ use crate::world::{eventually, prefect_sees_nothing, progress, world};
 
 const ABOUT: &str = "faults";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "a storm of requests while Envoy starts lets nothing through", storm),
+        story(ABOUT, "a storm of requests while Envoy starts lets nothing through", storm).apart(),
         story(
             ABOUT,
             "without Keycloak at the start people and tokens get 503, and two seconds after its return all is well",
             no_keycloak,
-        ),
+        )
+        .alone(),
     ]
+}
+
+/// Sends one request after the other until it is over; gives the answers that let something through.
+fn hammer<'a>(
+    gate: &Gate,
+    mut requests: impl Iterator<Item = &'a Request>,
+    over: &AtomicBool,
+    answered: &AtomicUsize,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    while !over.load(Ordering::Relaxed) {
+        let request = requests.next().unwrap();
+        // Envoy may be away just now.
+        let Ok(answer) = gate.try_send(request) else {
+            thread::yield_now();
+            continue;
+        };
+        answered.fetch_add(1, Ordering::Relaxed);
+        if !matches!(answer.status, 302 | 400..=499 | 503) {
+            wrong.push(format!("{} for {request:?}", answer.status));
+        }
+    }
+    wrong
 }
 
 fn storm() {
@@ -52,27 +75,10 @@ fn storm() {
     ];
     let wrong = thread::scope(|scope| {
         let hammers: Vec<_> = (0..4)
-            .map(|hammer| {
-                let (over, answered, requests, gate) =
-                    (&over, &answered, &requests, lane.gate.clone());
-                scope.spawn(move || {
-                    let mut wrong = Vec::new();
-                    let mut at = hammer;
-                    while !over.load(Ordering::Relaxed) {
-                        at += 1;
-                        let request = &requests[at % requests.len()];
-                        match gate.try_send(request) {
-                            Ok(answer) => {
-                                answered.fetch_add(1, Ordering::Relaxed);
-                                if !matches!(answer.status, 302 | 400..=499 | 503) {
-                                    wrong.push(format!("{} for {request:?}", answer.status));
-                                }
-                            }
-                            Err(_) => thread::yield_now(),
-                        }
-                    }
-                    wrong
-                })
+            .map(|first| {
+                let (gate, requests) = (lane.gate.clone(), requests.iter().cycle().skip(first));
+                let (over, answered) = (&over, &answered);
+                scope.spawn(move || hammer(&gate, requests, over, answered))
             })
             .collect();
         for start in 0..3 {

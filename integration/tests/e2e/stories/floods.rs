@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use serde_json::Value;
 
 use super::exchanges::worker;
 use super::sockets::{assert_authenticated, key};
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
 use crate::keycloak_admin::basic;
 use crate::lane::{Lane, Plan};
@@ -19,11 +18,13 @@ use crate::world::eventually;
 
 const ABOUT: &str = "floods of sockets";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "fifty flow runs that start at once from one host all connect", burst),
-        story(ABOUT, "silent ones, renewed for a minute, leave Prefect serving", silent),
-        story(ABOUT, "holding the first frame costs less than a millisecond", cost),
+        story(ABOUT, "fifty flow runs that start at once from one host all connect", burst).apart(),
+        story(ABOUT, "silent ones, renewed for a minute, leave Prefect serving", silent)
+            .apart()
+            .alone(),
+        story(ABOUT, "holding the first frame costs less than a millisecond", cost).apart().alone(),
     ]
 }
 

@@ -1,9 +1,7 @@
 //! What reaches Prefect: its own credential, who asks, and nothing that the client made up.
 
-use libtest_mimic::Trial;
-
-use super::bench::{bench, lines};
-use super::story;
+use super::bench::{Bench, bench, lines};
+use super::{Story, story};
 use crate::client::Request;
 use crate::keycloak_admin::basic;
 use crate::lane::Plan;
@@ -12,7 +10,7 @@ use crate::world::world;
 
 const ABOUT: &str = "what reaches Prefect";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "nothing by which a client could pose as somebody", stripped),
         story(ABOUT, "its secret goes to the API path alone", injected),
@@ -116,6 +114,10 @@ fn stripped() {
         .header("authorization", bench.key())
         .header("x_auth_request_user", PLANTED);
     assert_eq!(bench.lane.gate.send(&underscored).status, 400);
+    stripped_of_sockets(&bench);
+}
+
+fn stripped_of_sockets(bench: &Bench) {
     for request in [
         upgrade("/api/events/out"),
         upgrade("/api/events/out").header("authorization", bench.key()),

@@ -5,27 +5,27 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use lictor_integration::tools::PREFECT_VERSIONS;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::story;
+use super::{Story, story};
 use crate::browser::Browser;
 use crate::client::{Gate, Request};
 use crate::keycloak_admin::{allow_callback, basic};
-use crate::prefect_client::gated;
+use crate::lane::Plan;
+use crate::prefect_client::server;
 use crate::world::{Admin, eventually, prefect_sees_nothing, world};
 
 const ABOUT: &str = "browser";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "a second tab is logged in", second_tab),
         story(ABOUT, "the older UI works too", older_ui),
-        story(ABOUT, "Prefect 3.4.13 works too", oldest_prefect),
+        story(ABOUT, "Prefect 3.4.13 works too", oldest_prefect).apart(),
         story(ABOUT, "sign-out shows a page, and the next login asks again", sign_out),
-        story(ABOUT, "a page of another site cannot write with the cookie", other_site),
+        story(ABOUT, "a page of another site cannot write with the cookie", other_site).counting(),
         // Later than the others: their runs are in the last full minute then.
         story(ABOUT, "a login on a deep link ends there, and the dashboard renders", dashboard),
     ]
@@ -177,10 +177,10 @@ fn older_ui() {
 }
 
 fn oldest_prefect() {
-    let old = gated(PREFECT_VERSIONS[0]);
-    let origin = old.lane.gate.origin();
+    let lane = Plan::new("browser-oldest").prefect(server(PREFECT_VERSIONS[0]).port).start();
+    let origin = lane.gate.origin();
     allow_callback(&origin);
-    some_runs(&old.lane.gate);
+    some_runs(&lane.gate);
     let browser = inside_at(&origin, "/dashboard", "alice");
     wait_for_dashboard(&browser);
     assert_inside(&browser, &origin);

@@ -4,11 +4,11 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use serde_json::json;
 
-use super::story;
+use super::{Story, story};
 use crate::client::{Gate, Request};
+use crate::clock::pause;
 use crate::http1::Answer;
 use crate::lane::{Lane, Plan};
 use crate::recorder::Recorder;
@@ -17,7 +17,7 @@ use crate::world::eventually;
 
 const ABOUT: &str = "keys";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "a process fetches metadata and keys once, whatever its workers", once),
         story(ABOUT, "after a rotation no request fails", rotation),
@@ -172,7 +172,7 @@ fn late() {
     while began.elapsed() < Duration::from_secs(3) {
         let answer = ask(&lane.gate, &idp.worker_token()).expect(503);
         assert!(answer.has("retry-after"));
-        thread::sleep(Duration::from_millis(100));
+        pause(Duration::from_millis(100));
     }
     assert!(idp.asked(METADATA) <= 5, "{} calls in 3 s by a whole process", idp.asked(METADATA));
     assert_eq!(recorder.take().heads.len(), 0);

@@ -2,25 +2,29 @@
 
 use std::time::Duration;
 
-use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-use super::story;
+use super::{Story, story};
 use crate::client::{Gate, Request};
 use crate::keycloak_admin::{REALM, text, tokens_at};
 use crate::keycloak_login::{self, is_form, open};
-use crate::keycloaks::{Keycloak, oldest};
+use crate::keycloaks::{KEYCLOAK_24, Keycloak, oldest};
 use crate::visitor::Visitor;
 use crate::world::{eventually, world};
 
 const ABOUT: &str = "Keycloak 24";
 
-pub fn stories() -> Vec<Trial> {
-    vec![story(
-        ABOUT,
-        "people log in, are rechecked and signed out, machines are believed",
-        whole_way,
-    )]
+pub fn stories() -> Vec<Story> {
+    vec![
+        story(
+            ABOUT,
+            "people log in, are rechecked and signed out, machines are believed",
+            whole_way,
+        )
+        .own_provider()
+        .early()
+        .in_group(KEYCLOAK_24),
+    ]
 }
 
 fn log_in(keycloak: Keycloak<'_>, gate: &Gate, user: &str) -> Visitor {

@@ -2,10 +2,9 @@
 
 use std::fs;
 
-use libtest_mimic::Trial;
 use url::{Url, form_urlencoded};
 
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
 use crate::keycloak_login::{authenticate, callback_request, logged_in, parameter};
 use crate::visitor::Visitor;
@@ -15,9 +14,9 @@ const ABOUT: &str = "open redirects";
 /// Every so many payloads go through a whole login.
 const STRIDE: usize = 14;
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "no payload changes where a login starts", starts),
+        story(ABOUT, "no payload changes where a login starts", starts).apart(),
         story(ABOUT, "no payload leaves our origin after a login", ends),
         story(ABOUT, "nginx's unencoded rd keeps the whole deep link", unencoded),
     ]

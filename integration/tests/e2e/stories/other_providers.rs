@@ -4,13 +4,12 @@
 use std::thread;
 use std::time::Duration;
 
-use libtest_mimic::Trial;
 use lictor_integration::ports::Ports;
 use serde_json::{Value, json};
 use url::Url;
 
 use super::people::assert_refusal;
-use super::story;
+use super::{Story, story};
 use crate::canary;
 use crate::client::Request;
 use crate::keycloak_login::{callback_request, parameter, path_of};
@@ -24,7 +23,7 @@ const ABOUT: &str = "another provider";
 /// something there.
 const CLIENT: &str = "prefect/ui:1";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "login, rotation and sign-out with client_secret_basic", || {
             whole_way("basic", "client_secret_basic");

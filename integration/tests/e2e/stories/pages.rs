@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use libtest_mimic::Trial;
 use lictor_integration::ports::Ports;
 use url::Url;
 
 use super::in_the_browser::inside;
-use super::story;
+use super::{Story, story};
 use crate::browser::Browser;
 use crate::elsewhere::{OTHER, serve};
 use crate::keycloak_admin::allow_callback;
@@ -23,14 +22,16 @@ const SIZES: [(u32, u32); 2] = [(320, 640), (1280, 800)];
 /// What pictures for the documentation show.
 const PICTURE: (u32, u32) = (640, 600);
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "what is bad about a page is found", control),
+        story(ABOUT, "what is bad about a page is found", control).apart(),
         story(ABOUT, "those of people who may not in, or go, are good for everybody", people),
         story(ABOUT, "those of personal tokens are good for everybody", tokens),
         story(ABOUT, "those of addresses that are no good are good for everybody", addresses),
         story(ABOUT, "those of logins that fail are good for everybody", logins),
-        story(ABOUT, "those that wait are good for everybody, and lead on by themselves", waiting),
+        story(ABOUT, "those that wait are good for everybody, and lead on by themselves", waiting)
+            .own_provider()
+            .early(),
         story(ABOUT, "the way out and in again needs no scripts, and no mouse", no_scripts),
     ]
 }

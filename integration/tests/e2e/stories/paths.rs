@@ -1,9 +1,7 @@
 //! Paths that two parsers could read in two ways.
 
-use libtest_mimic::Trial;
-
-use super::story;
 use super::who_is_let_in::assert_alive;
+use super::{Story, story};
 use crate::client::Request;
 use crate::keycloak_admin::basic;
 use crate::lane::Plan;
@@ -12,7 +10,7 @@ use crate::world::{prefect_sees_nothing, world};
 
 const ABOUT: &str = "paths";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "ambiguous ones are a clean 4xx, and Prefect sees nothing", ambiguous),
         story(ABOUT, "what Envoy resolves is judged as what it sends on", resolved),

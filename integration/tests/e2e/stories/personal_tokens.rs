@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::people::assert_refusal;
 use super::sockets::assert_authenticated;
-use super::story;
+use super::{Story, story};
 use crate::canary;
 use crate::client::Request;
 use crate::http1::Answer;
@@ -28,7 +27,7 @@ use crate::world::{eventually, prefect_sees_nothing, world};
 const ABOUT: &str = "personal tokens";
 const SOON: Duration = Duration::from_secs(5);
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "one is made on a page, shown once, and works on HTTP and sockets", by_page),
         story(

@@ -3,12 +3,11 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use lictor_integration::process::Running;
 use lictor_integration::tools::PREFECT_VERSIONS;
 use serde_json::{Value, json};
 
-use super::story;
+use super::{Story, story};
 use crate::client::{Gate, Request};
 use crate::keycloak_admin::{add_client, basic, client_token, with_role};
 use crate::lane::Lane;
@@ -18,7 +17,7 @@ use crate::world::{checkout, eventually, say, world};
 
 const ABOUT: &str = "Prefect's client";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     let kinds = [Credential::ApiKey, Credential::OfClient];
     let each = PREFECT_VERSIONS.into_iter().flat_map(|version| {
         kinds.into_iter().flat_map(move |credential| {
@@ -29,6 +28,7 @@ pub fn stories() -> Vec<Trial> {
                     proof(at().setup(credential), &at().lane.gate);
                     assert_refused_nothing(&at().lane);
                 })
+                .apart()
             };
             [
                 with("version and flow-run ls pass", |setup, _| commands(setup)),
@@ -45,7 +45,7 @@ pub fn stories() -> Vec<Trial> {
             watched,
         ),
         story(ABOUT, "a refusal is said in words", refusals),
-        story(ABOUT, "a flow takes as long through the gate as without it", no_slower),
+        story(ABOUT, "a flow takes as long through the gate as without it", no_slower).alone(),
     ];
     each.chain(others).collect()
 }
@@ -122,10 +122,18 @@ fn flow(setup: Setup, gate: &Gate) {
     let script = checkout().join("integration/flows/hello.py");
     let log = client.python(&[&script.to_string_lossy()]).expect_success();
     assert_connected(&log);
-    let runs = ask(gate, "/api/flow_runs/filter", &json!({"sort": "START_TIME_DESC", "limit": 1}));
+    let filter = json!({"flow_runs": {"id": {"any_": [run_of(&log)]}}});
+    let runs = ask(gate, "/api/flow_runs/filter", &filter);
     assert_eq!(runs[0]["state_type"], "COMPLETED", "{runs}");
     assert_events(gate, &runs[0]);
     assert_logs(gate, &runs[0]);
+}
+
+/// The flow run that a client's log tells of.
+#[track_caller]
+pub fn run_of(log: &str) -> &str {
+    let id = log.split("/flow-run/").nth(1).and_then(|rest| rest.get(..36));
+    id.unwrap_or_else(|| panic!("no run: {log}"))
 }
 
 /// Events travel on a socket, and Prefect stores them in batches.

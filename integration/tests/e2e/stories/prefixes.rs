@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use super::companion::wait_for_chip;
 use super::in_the_browser::{assert_inside, choose_ui, inside_at};
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
 use crate::keycloak_admin::{allow_callback, basic};
 use crate::lane::Plan;
@@ -18,7 +17,7 @@ use crate::world::{checkout, eventually, world};
 const ABOUT: &str = "prefixes";
 const API: &str = "/prefect/api";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![story(
         ABOUT,
         "both UIs and clients work below /prefect, with Prefect's CSRF protection",

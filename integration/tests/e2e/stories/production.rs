@@ -4,11 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use super::prefect_runs::{ask, assert_connected, assert_events, assert_logs};
-use super::story;
+use super::{Story, story};
 use crate::client::{Gate, Request, Tls, connect, plain};
 use crate::http1::exchange;
 use crate::keycloak_admin::basic;
@@ -22,16 +21,18 @@ use crate::world::{checkout, eventually, say, world};
 const ABOUT: &str = "production";
 const VERSION: &str = "/api/admin/version";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     let told =
         |sentence, proof: fn(&mut Production)| story(ABOUT, sentence, move || in_production(proof));
-    vec![
+    [
         told("workers complete what an application starts, and every replica knows", runs),
         told("a session is one at both Envoys: used, refreshed, signed out", one_session),
         told("each Envoy is rolled over, and nobody's request or run fails", rolled),
         told("background tasks reach their worker with both replicas of the API", background),
         story(ABOUT, "it ends, and nothing of it is left", ended),
     ]
+    .map(|story| story.apart().early().in_group(ABOUT))
+    .into()
 }
 
 /// The application, told to let deployments run; gives how each run ended.

@@ -8,11 +8,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use libtest_mimic::Trial;
 use lictor_core::prefect::companion;
 use serde_json::json;
 
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
 use crate::http1::exchange;
 use crate::keycloak_admin::allow_callback;
@@ -26,14 +25,16 @@ use crate::world::{eventually, world};
 const ABOUT: &str = "rewriting";
 const PAGE: &str = "<!doctype html><html><head><title>x</title></head><body></body></html>";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "settings that are none pass unchanged, and the connection goes on", settings),
-        story(ABOUT, "pages are linked to the companion, whatever their length and coding", pages),
-        story(ABOUT, "HEAD and conditions of a page are dealt with", conditions),
+        story(ABOUT, "settings that are none pass unchanged, and the connection goes on", settings)
+            .apart(),
+        story(ABOUT, "pages are linked to the companion, whatever their length and coding", pages)
+            .apart(),
+        story(ABOUT, "HEAD and conditions of a page are dealt with", conditions).apart(),
         story(ABOUT, "Prefect's real pages have it, its files and scripts do not", real),
         story(ABOUT, "hashed files are kept by browsers", assets),
-        story(ABOUT, "what can't be masked is cut off, not shown", unmasked),
+        story(ABOUT, "what can't be masked is cut off, not shown", unmasked).apart(),
         story(
             ABOUT,
             "Prefect's redirects and next pages fit the name that the client used",

@@ -6,7 +6,6 @@ mod events;
 mod in_the_ui;
 mod operations;
 
-use libtest_mimic::Trial;
 use lictor_core::policy::role::Role;
 use lictor_integration::process::hex;
 use ring::digest::{SHA256, digest};
@@ -15,14 +14,14 @@ use serde_json::{Value, json};
 use crate::client::Request;
 use crate::lane::{Lane, Plan};
 use crate::recorder::Recorder;
+use crate::stories::Story;
 
 const ABOUT: &str = "roles";
 
-pub fn stories() -> Vec<Trial> {
-    [operations::stories(), bodies::stories(), events::stories(), in_the_ui::stories()]
-        .into_iter()
-        .flatten()
-        .collect()
+pub fn stories() -> Vec<Story> {
+    let apart = [operations::stories(), bodies::stories(), events::stories()];
+    let apart = apart.into_iter().flatten().map(Story::apart);
+    apart.chain(in_the_ui::stories()).collect()
 }
 
 /// A gate that knows a key of each role, before an upstream that writes down what reaches it.

@@ -5,13 +5,13 @@ use std::io::Write as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use lictor_integration::layout::PREFECT_HOST;
 use lictor_integration::secrets::Secrets;
 use serde_json::{Value, json};
 
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
+use crate::clock::pause;
 use crate::http1::Answer;
 use crate::keycloak_admin::{admin, allow_callback, text};
 use crate::keycloak_login::{log_in, parameter, path_of};
@@ -27,16 +27,25 @@ const TOKEN: &str = "/realms/prefect/token";
 /// How long a decision of these gates counts.
 const RECHECK: Duration = Duration::from_secs(3);
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "fifty requests at once are one refresh, and none fails", fifty_at_once),
-        story(ABOUT, "a thousand sessions are refreshed, and none is lost", a_thousand),
-        story(ABOUT, "two replicas refresh one session at once, and no request fails", replicas),
-        story(ABOUT, "a new cookie key loses nobody while the old one is listed", key_rotation),
-        story(ABOUT, "with Keycloak's strictest rotation no request fails", strict_keycloak),
-        story(ABOUT, "Keycloak's changes count at the next recheck", changes_at_keycloak),
-        story(ABOUT, "clients that leave while the provider is asked leave no trace", leaving),
-        story(ABOUT, "a session that needs several cookies is one session", pieces),
+        story(ABOUT, "fifty requests at once are one refresh, and none fails", fifty_at_once)
+            .own_provider(),
+        story(ABOUT, "a thousand sessions are refreshed, and none is lost", a_thousand)
+            .own_provider(),
+        story(ABOUT, "two replicas refresh one session at once, and no request fails", replicas)
+            .own_provider(),
+        story(ABOUT, "a new cookie key loses nobody while the old one is listed", key_rotation)
+            .own_provider(),
+        story(ABOUT, "with Keycloak's strictest rotation no request fails", strict_keycloak)
+            .apart()
+            .changing_realm(),
+        story(ABOUT, "Keycloak's changes count at the next recheck", changes_at_keycloak)
+            .apart()
+            .changing_realm(),
+        story(ABOUT, "clients that leave while the provider is asked leave no trace", leaving)
+            .own_provider(),
+        story(ABOUT, "a session that needs several cookies is one session", pieces).own_provider(),
     ]
 }
 
@@ -82,7 +91,7 @@ fn on_the_way_back(lane: &Lane, idp: &ScriptedIdp) -> (Visitor, String) {
 /// Lets what has been decided so far become due.
 fn until_due(since: Instant) {
     while since.elapsed() < RECHECK {
-        thread::sleep(Duration::from_millis(20));
+        pause(Duration::from_millis(20));
     }
 }
 

@@ -5,27 +5,28 @@ use std::env;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use lictor_integration::download::KEYCLOAK;
 use serde_json::json;
 
 use super::prefect_runs::ask;
-use super::story;
+use super::{Story, story};
 use crate::keycloak_admin::{admin_at, text};
 use crate::lane::{Lane, Plan};
-use crate::prefect_client::{Client, newest};
-use crate::world::{checkout, eventually, say, world};
+use crate::prefect_client::{Client, Credential, newest};
+use crate::world::{checkout, eventually, say};
 
 const ABOUT: &str = "soak";
 /// The longest that a Keycloak takes to come back.
 const RESTART: Duration = Duration::from_secs(120);
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![story(
         ABOUT,
         "a worker's flow runs outlast its tokens and a restart of Keycloak, with no failed request",
         outlasts,
-    )]
+    )
+    .own_provider()
+    .early()]
 }
 
 fn runs() -> usize {
@@ -47,17 +48,9 @@ fn refused(stats: &str) -> Vec<String> {
     stats.lines().filter(|line| line.contains("outcome=refused")).map(str::to_owned).collect()
 }
 
-fn outlasts() {
-    let lane = Plan::new("soak").own_keycloak().start_unready();
-    lane.wait_live();
-    let keycloak = lane.start_keycloak(&KEYCLOAK);
-    let port = lane.layout.ports.keycloak;
-    let mut client = admin_at(port, "GET", "/clients?clientId=etl-worker", None).json()[0].take();
-    client["attributes"]["access.token.lifespan"] = "20".into();
-    admin_at(port, "PUT", &format!("/clients/{}", text(&client, "id")), Some(&client));
-
-    let setup = newest().with(&format!("etl-worker:{}", world().secrets.worker_client_secret));
-    let mut setup = setup;
+/// A client with as many scheduled runs as there are to be.
+fn deployed(lane: &Lane) -> Client {
+    let mut setup = newest().with(&Credential::OfClient.pair());
     setup.api_url = format!("https://{}/api", lane.gate.machine_host());
     let client = Client::new("soak", setup);
     let flows = checkout().join("integration/flows");
@@ -76,6 +69,37 @@ fn outlasts() {
     .unwrap();
     client.prefect(&["work-pool", "create", "soak", "--type", "process"]).expect_success();
     client.python(&[&script.to_string_lossy()]).expect_success();
+    client
+}
+
+/// No request was refused or lost; gives how often Prefect itself was busy.
+#[track_caller]
+fn assert_nothing_failed(lane: &Lane, client: &Client, before: &[String]) -> String {
+    let stats = lane.admin.stats();
+    assert_eq!(refused(&stats), before);
+    // Prefect with SQLite answers 503 by itself when its database is busy, and its clients try again.
+    let of_prefect =
+        stats.lines().find_map(|line| line.strip_prefix("cluster.prefect.upstream_rq_503: "));
+    let of_prefect = of_prefect.unwrap_or("0");
+    for fault in ["upstream_cx_connect_fail", "upstream_rq_timeout", "upstream_cx_overflow"] {
+        assert_eq!(lane.admin.counter(&format!("cluster.prefect.{fault}")), 0, "{fault}");
+    }
+    for failure in ["Traceback", "Unable to", "HTTP 40", "HTTP 50", "Crash"] {
+        assert!(!client.log("worker").contains(failure), "{failure}: {}", client.log("worker"));
+    }
+    of_prefect.to_owned()
+}
+
+fn outlasts() {
+    let lane = Plan::new("soak").own_keycloak().start_unready();
+    lane.wait_live();
+    let keycloak = lane.start_keycloak(&KEYCLOAK);
+    let port = lane.layout.ports.keycloak;
+    let mut client = admin_at(port, "GET", "/clients?clientId=etl-worker", None).json()[0].take();
+    client["attributes"]["access.token.lifespan"] = "20".into();
+    admin_at(port, "PUT", &format!("/clients/{}", text(&client, "id")), Some(&client));
+
+    let client = deployed(&lane);
     let worker = client.start(
         "worker",
         &["worker", "start", "--pool", "soak", "--type", "process", "--limit", "2"],
@@ -103,18 +127,7 @@ fn outlasts() {
     worker.stop().unwrap();
     drop(keycloak);
 
-    let stats = lane.admin.stats();
-    assert_eq!(refused(&stats), before);
-    // Prefect with SQLite answers 503 by itself when its database is busy, and its clients try again.
-    let of_prefect =
-        stats.lines().find_map(|line| line.strip_prefix("cluster.prefect.upstream_rq_503: "));
-    let of_prefect = of_prefect.unwrap_or("0");
-    for fault in ["upstream_cx_connect_fail", "upstream_rq_timeout", "upstream_cx_overflow"] {
-        assert_eq!(lane.admin.counter(&format!("cluster.prefect.{fault}")), 0, "{fault}");
-    }
-    for failure in ["Traceback", "Unable to", "HTTP 40", "HTTP 50", "Crash"] {
-        assert!(!client.log("worker").contains(failure), "{failure}: {}", client.log("worker"));
-    }
+    let of_prefect = assert_nothing_failed(&lane, &client, &before);
     let exchanges = lane.admin.counter("cluster.idp.upstream_rq_200");
     say(&format!(
         "{} runs in {:.0?}, Keycloak away for {away:.0?}, {exchanges} answers of Keycloak, \

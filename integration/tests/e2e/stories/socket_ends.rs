@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::exchanges::worker;
 use super::sockets::assert_authenticated;
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
 use crate::keycloak_admin::{REALM, add_client, basic, text, tokens};
 use crate::lane::{Lane, Plan};
@@ -21,21 +20,25 @@ const ABOUT: &str = "the end of sockets";
 /// A worker looks at its sockets once a second.
 const SOON: Duration = Duration::from_secs(4);
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(
             ABOUT,
             "a key that a new configuration does not have ends its sockets, and no others",
             key_removed,
-        ),
+        )
+        .apart(),
         story(
             ABOUT,
             "a key that has another role then ends those that it may not have",
             role_changed,
-        ),
-        story(ABOUT, "an expired key or token ends its sockets, idle ones as well", expired),
-        story(ABOUT, "Prefect's own subscriber comes back, and misses nothing", comes_back),
-        story(ABOUT, "one principal has a bounded number of sockets", many),
+        )
+        .apart(),
+        story(ABOUT, "an expired key or token ends its sockets, idle ones as well", expired)
+            .apart()
+            .early(),
+        story(ABOUT, "Prefect's own subscriber comes back, and misses nothing", comes_back).early(),
+        story(ABOUT, "one principal has a bounded number of sockets", many).apart(),
     ]
 }
 

@@ -3,11 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-use super::story;
 use super::who_is_let_in::assert_alive;
+use super::{Story, story};
 use crate::client::Request;
 use crate::keycloak_admin::{basic, worker_token};
 use crate::lane::Plan;
@@ -20,17 +19,19 @@ const SOON: Duration = Duration::from_secs(5);
 /// A silent socket ends after 5 s.
 pub const SILENCE: Duration = Duration::from_secs(8);
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "the right key in the first frame opens every known one", right_key),
-        story(ABOUT, "a token in the first frame, or a header, opens one too", other_credentials),
+        story(ABOUT, "a token in the first frame, or a header, opens one too", other_credentials)
+            .counting(),
         story(ABOUT, "wrong, empty and odd first frames are closed with 1008", wrong_frames),
         story(ABOUT, "a silent one ends after five seconds", silent),
         story(
             ABOUT,
             "until it is judged Prefect sees pings at most, and never the client's key",
             replaced,
-        ),
+        )
+        .apart(),
         story(ABOUT, "a first frame byte by byte is judged once it is whole", dribbled),
     ]
 }

@@ -3,18 +3,17 @@
 
 use std::time::Duration;
 
-use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use super::people::assert_refusal;
-use super::story;
+use super::{Story, story};
 use crate::canary;
 use crate::client::{Request, plain};
 use crate::forge::Token;
 use crate::http1::Answer;
 use crate::keycloak_admin::{REALM, text};
 use crate::keycloak_login::{is_form, log_in, open};
-use crate::keycloaks::Keycloak;
+use crate::keycloaks::{KEYCLOAK_24, Keycloak};
 use crate::lane::Lane;
 use crate::world::{eventually, prefect_sees_nothing, world};
 
@@ -22,14 +21,19 @@ const ABOUT: &str = "split names";
 /// As a container network or a cluster calls it.
 const INSIDE: &str = "keycloak.internal:8080";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "the newest Keycloak has one name for people and another for Envoy", || {
             two_names("split-newest", Keycloak::newest());
-        }),
+        })
+        .apart()
+        .changing_realm(),
         story(ABOUT, "Keycloak 24 has one name for people and another for Envoy", || {
             two_names("split-24", Keycloak::oldest());
-        }),
+        })
+        .own_provider()
+        .early()
+        .in_group(KEYCLOAK_24),
     ]
 }
 

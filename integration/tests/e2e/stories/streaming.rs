@@ -6,12 +6,11 @@ mod upstream;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use self::upstream::{FIRST, REST, Upstream};
-use super::story;
+use super::{Story, story};
 use crate::client::{Gate, Request, Tls};
 use crate::http1::{Answer, Reader};
 use crate::keycloak_admin::{allow_callback, basic};
@@ -28,13 +27,14 @@ const BATCH: usize = 2_500;
 /// What Prefect's clients may send at once, with room: its log batches end at 4 MB.
 const LARGE: usize = 8 * 1024 * 1024;
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "a download begins at once, and waits for who reads it", download),
-        story(ABOUT, "a body of 8 MB reaches Prefect while it is sent, and whole", upload),
-        story(ABOUT, "Prefect's own 413, 429, 503 and 504 pass as they are", statuses),
+        story(ABOUT, "a download begins at once, and waits for who reads it", download).apart(),
+        story(ABOUT, "a body of 8 MB reaches Prefect while it is sent, and whole", upload).apart(),
+        story(ABOUT, "Prefect's own 413, 429, 503 and 504 pass as they are", statuses).apart(),
         story(ABOUT, "Prefect takes 8 MB of logs at once", large_batch),
-        story(ABOUT, "100,000 lines of a run come down, the first long before the last", lines),
+        story(ABOUT, "100,000 lines of a run come down, the first long before the last", lines)
+            .alone(),
     ]
 }
 

@@ -3,11 +3,10 @@
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use super::people::assert_refusal;
-use super::story;
+use super::{Story, story};
 use crate::client::{Gate, Request};
 use crate::forge::Token;
 use crate::http1::Answer;
@@ -19,21 +18,21 @@ use crate::world::{eventually, prefect_sees_nothing, world};
 
 const ABOUT: &str = "tokens";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "ES256 and a key that is new pass at once", es256),
-        story(ABOUT, "after a rotation of keys the new one passes at once", rotation),
-        story(ABOUT, "a second unknown key within ten seconds is 503 and soon passes", soon_again),
-        story(ABOUT, "unsigned, HS256, embedded and changed tokens are refused", forged),
-        story(ABOUT, "a token for others or of others is refused", foreign),
-        story(ABOUT, "ID and refresh tokens are no credentials", other_kinds),
+        story(ABOUT, "ES256 and a key that is new pass at once", es256).apart().changing_realm(),
+        story(ABOUT, "after a rotation of keys the new one passes at once", rotation)
+            .apart()
+            .changing_realm(),
+        story(ABOUT, "a second unknown key within ten seconds is 503 and soon passes", soon_again)
+            .apart()
+            .changing_realm(),
+        story(ABOUT, "unsigned, HS256, embedded and changed tokens are refused", forged).counting(),
+        story(ABOUT, "a token for others or of others is refused", foreign).counting(),
+        story(ABOUT, "ID and refresh tokens are no credentials", other_kinds).counting(),
         story(ABOUT, "a person's token carries the person's role", person),
+        story(ABOUT, "an expired token is refused", expired).apart().early(),
     ]
-}
-
-/// To be run when other tests have taken a minute.
-pub fn late_stories() -> Vec<Trial> {
-    vec![story(ABOUT, "an expired token is refused", expired)]
 }
 
 fn ask(gate: &Gate, token: &str) -> Answer {

@@ -1,8 +1,6 @@
 //! Prefect's own login page never shows: `/ui-settings` is rewritten.
 
-use libtest_mimic::Trial;
-
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
 use crate::http1::exchange;
 use crate::keycloak_login::logged_in;
@@ -11,7 +9,7 @@ use crate::world::world;
 
 const ABOUT: &str = "ui settings";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "say that no password is needed and where the API is", rewritten),
         story(ABOUT, "are rewritten whatever the browser accepts or has", conditional),

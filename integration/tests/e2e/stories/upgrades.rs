@@ -3,11 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use serde_json::Value;
 
 use super::sockets::{ABOUT, SILENCE, assert_authenticated, key};
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
 use crate::keycloak_admin::basic;
 use crate::keycloak_login::logged_in;
@@ -16,13 +15,14 @@ use crate::recorder::Recorder;
 use crate::sockets::{End, Socket, auth, client_frame, upgrade};
 use crate::world::{eventually, prefect_sees_nothing, world};
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "bytes before the 101 are refused", early),
-        story(ABOUT, "a session cookie opens none", by_cookie),
-        story(ABOUT, "unknown paths and other upgrades are refused", unknown),
-        story(ABOUT, "an upgrade to cleartext HTTP/2 does not reach Prefect", cleartext_http2),
-        story(ABOUT, "two hundred silent ones from one address leave the API alone", many),
+        story(ABOUT, "bytes before the 101 are refused", early).apart(),
+        story(ABOUT, "a session cookie opens none", by_cookie).counting(),
+        story(ABOUT, "unknown paths and other upgrades are refused", unknown).counting(),
+        story(ABOUT, "an upgrade to cleartext HTTP/2 does not reach Prefect", cleartext_http2)
+            .apart(),
+        story(ABOUT, "two hundred silent ones from one address leave the API alone", many).apart(),
     ]
 }
 

@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 
-use libtest_mimic::Trial;
 use lictor_core::policy::role::Role;
 use serde_json::json;
 
@@ -11,12 +10,12 @@ use crate::client::Request;
 use crate::http1::{Answer, Reader};
 use crate::http2::Http2;
 use crate::keycloak_admin::{add_client, basic, with_role};
-use crate::stories::story;
+use crate::stories::{Story, story};
 
 const PATH: &str = "/api/block_documents/filter";
 const ASKS: &str = r#"{"block_documents":{},"include_secrets":true}"#;
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "of a body that asks for secrets not even the head reaches Prefect", refused),
         story(ABOUT, "a body that asks for none reaches Prefect unchanged, in one piece", passed),

@@ -3,7 +3,6 @@
 
 use std::process;
 
-use libtest_mimic::Trial;
 use lictor_core::policy::role::Role;
 use serde_json::{Value, json};
 
@@ -12,13 +11,13 @@ use crate::client::Request;
 use crate::lane::{Lane, Plan};
 use crate::sockets::{End, Socket, auth, upgrade};
 use crate::stories::sockets::assert_authenticated;
-use crate::stories::story;
+use crate::stories::{Story, story};
 use crate::things::{SOON, Things};
 use crate::world::{eventually, world};
 
 const OUT: &str = "/api/events/out";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![story(ABOUT, "events of blocks come without their texts to who may have no secrets", told)]
 }
 

@@ -4,7 +4,6 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use lictor_integration::tools::PREFECT_VERSIONS;
 use serde_json::{Value, json};
 
@@ -14,7 +13,7 @@ use crate::keycloak_admin::allow_callback;
 use crate::lane::{Lane, Plan};
 use crate::prefect_client::server;
 use crate::stories::in_the_browser::{assert_inside, choose_ui, inside_at};
-use crate::stories::story;
+use crate::stories::{Story, story};
 use crate::things::{SOON, Things};
 use crate::traffic;
 use crate::world::{eventually, world};
@@ -38,13 +37,15 @@ const V1: &[&str] = &[
     "/settings",
 ];
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "a viewer looks at every page of both UIs, and is refused nothing", viewer),
-        story(ABOUT, "a viewer of Prefect 3.4.13, too", viewer_of_old),
-        story(ABOUT, "a viewer who clicks what is not his is told so in words", forbidden),
-        story(ABOUT, "an operator runs, cancels and pauses by clicks", operator),
-        story(ABOUT, "blocks are whole for an admin, and without their data for others", blocks),
+        story(ABOUT, "a viewer looks at every page of both UIs, and is refused nothing", viewer)
+            .apart(),
+        story(ABOUT, "a viewer of Prefect 3.4.13, too", viewer_of_old).apart(),
+        story(ABOUT, "a viewer who clicks what is not his is told so in words", forbidden).apart(),
+        story(ABOUT, "an operator runs, cancels and pauses by clicks", operator).apart(),
+        story(ABOUT, "blocks are whole for an admin, and without their data for others", blocks)
+            .apart(),
         story(ABOUT, "somebody without a role is told which ones would do", roleless),
     ]
 }

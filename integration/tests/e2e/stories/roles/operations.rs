@@ -4,7 +4,6 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
-use libtest_mimic::Trial;
 use lictor_core::config::Config;
 use lictor_core::http::request::RequestView;
 use lictor_core::http::target::Target;
@@ -19,7 +18,7 @@ use crate::http1::{Answer, exchange};
 use crate::keycloak_admin::basic;
 use crate::prefect_client::server;
 use crate::sockets::upgrade;
-use crate::stories::story;
+use crate::stories::{Story, story};
 use crate::world::{checkout, say, world};
 
 const SOCKETS: [&str; 5] = [
@@ -30,7 +29,7 @@ const SOCKETS: [&str; 5] = [
     "/work_pools/some/workers/connect",
 ];
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     let each = PREFECT_VERSIONS.into_iter().flat_map(|version| {
         [
             story(
