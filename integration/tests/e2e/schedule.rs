@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::env;
 use std::fs;
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
@@ -17,8 +18,10 @@ use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 use crate::clock::{self, Parts};
 use crate::world::say;
 
-/// How many stories run at once; most of them wait for something most of the time.
+/// How many stories run at once; most of them wait for something most of the time. A heavy one takes two
+/// of these places.
 const AT_ONCE: usize = 4;
+const HEAVY: usize = 2;
 /// How many of the slowest stories are told about.
 const TOLD: usize = 10;
 
@@ -50,6 +53,8 @@ struct Needs {
     /// Stories of one group run one after the other.
     group: Option<&'static str>,
     turn: Turn,
+    /// How many of the places it takes.
+    places: usize,
 }
 
 /// Which stories are considered first.
@@ -72,6 +77,7 @@ impl Story {
             machine: Use::Shared,
             group: None,
             turn: Turn::Usual,
+            places: 1,
         };
         Self { name, needs, proof: Box::new(proof) }
     }
@@ -112,6 +118,12 @@ impl Story {
     /// It waits for long: the earlier it begins, the more can run beside it.
     pub fn early(mut self) -> Self {
         self.needs.turn = Turn::Early;
+        self
+    }
+
+    /// It keeps a core busy by itself.
+    pub fn heavy(mut self) -> Self {
+        self.needs.places = HEAVY;
         self
     }
 
@@ -224,11 +236,14 @@ impl State {
     /// The first that bears all that run now, and does not overtake one of its group.
     fn next(&self) -> Option<usize> {
         let mut groups = Vec::new();
+        let taken: usize = self.running.iter().map(|(_, needs)| needs.places).sum();
         self.pending.iter().position(|job| {
             let needs = job.story.needs;
             let overtakes = needs.group.is_some_and(|group| groups.contains(&group));
             groups.extend(needs.group);
-            !overtakes && self.running.iter().all(|(_, other)| needs.bears(*other))
+            !overtakes
+                && (taken == 0 || taken + needs.places <= at_once())
+                && self.running.iter().all(|(_, other)| needs.bears(*other))
         })
     }
 }
@@ -242,6 +257,7 @@ impl Schedule {
             let begun = Instant::now();
             let result = catch_unwind(AssertUnwindSafe(story.proof));
             let done = Done { name: story.name, took: begun.elapsed(), parts: clock::parts() };
+            note(&done);
             let mut state = lock(&self.state);
             state.running.retain(|(thread, _)| *thread != thread::current().id());
             state.done.push(done);
@@ -309,13 +325,16 @@ fn report(mut done: Vec<Done>, took: Duration, busy: Option<Duration>) {
         lines += &format!("; {share:.1} of the machine's {cores} cores were busy");
     }
     say(&lines);
-    if let Some(file) = env::var_os("LICTOR_TIMES") {
-        let row = |story: &Done| {
-            let Done { name, took, parts } = story;
-            let columns = [*took, parts.start, parts.wait].map(|time| time.as_secs_f64());
-            format!("{}\t{name}\n", columns.map(|seconds| format!("{seconds:.1}")).join("\t"))
-        };
-        let rows: String = done.iter().map(row).collect();
-        fs::write(file, rows).unwrap_or_else(|cause| say(&format!("LICTOR_TIMES: {cause}")));
-    }
+}
+
+/// Adds a line to the file that `LICTOR_TIMES` names: seconds in all, of starts, of waits; the name.
+fn note(done: &Done) {
+    let Some(file) = env::var_os("LICTOR_TIMES") else { return };
+    let Done { name, took, parts } = done;
+    let columns = [*took, parts.start, parts.wait].map(|time| format!("{:.1}", time.as_secs_f64()));
+    let mut line = columns.join("\t");
+    line += &format!("\t{name}\n");
+    let file = fs::OpenOptions::new().create(true).append(true).open(file);
+    let written = file.and_then(|mut file| file.write_all(line.as_bytes()));
+    written.unwrap_or_else(|cause| say(&format!("LICTOR_TIMES: {cause}")));
 }

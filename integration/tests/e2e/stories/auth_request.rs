@@ -12,12 +12,12 @@ use lictor_integration::process::Running;
 use super::{Story, story};
 use crate::canary;
 use crate::client::{Request, plain};
+use crate::cookie_client::CookieClient;
+use crate::gateway::{Gateway, Plan};
 use crate::http1::Answer;
 use crate::keycloak_admin::{allow_callback, basic, worker_token};
 use crate::keycloak_login::log_in;
-use crate::lane::{Lane, Plan};
 use crate::recorder::Recorder;
-use crate::visitor::Visitor;
 use crate::world::{eventually, stop, world};
 
 const ABOUT: &str = "nginx";
@@ -35,14 +35,14 @@ struct Nginx {
 
 impl Nginx {
     /// `vouches` says what it holds, with the secret.
-    fn start(lane: &Lane, application: u16, vouches: bool) -> Self {
+    fn start(gateway: &Gateway, application: u16, vouches: bool) -> Self {
         let program = ["/usr/sbin/nginx", "/usr/bin/nginx"].map(Path::new);
         let program = program.into_iter().find(|path| path.is_file());
         let program = program.expect("nginx is not there (make setup)").to_path_buf();
         let [port] = ports::unused().unwrap();
-        let folder = lane.layout.state.join("nginx");
+        let folder = gateway.layout.state.join("nginx");
         fs::create_dir_all(&folder).unwrap();
-        let configuration = configuration(lane, port, application, vouches);
+        let configuration = configuration(gateway, port, application, vouches);
         let file = folder.join("nginx.conf");
         fs::write(&file, configuration).unwrap();
         let launch = Launch {
@@ -58,9 +58,13 @@ impl Nginx {
             folder,
             inputs: Vec::new(),
         };
-        let running = launch.start(&lane.layout).unwrap_or_else(|e| panic!("{e}"));
+        let running = launch.start(&gateway.layout).unwrap_or_else(|e| panic!("{e}"));
         eventually("nginx listens", Duration::from_secs(10), || {
-            assert!(running.is_alive(), "nginx has ended: {}", lane.layout.log("nginx").display());
+            assert!(
+                running.is_alive(),
+                "nginx has ended: {}",
+                gateway.layout.log("nginx").display()
+            );
             crate::client::connect(port).ok()
         });
         Self { port, running }
@@ -72,7 +76,7 @@ impl Nginx {
 }
 
 /// What nginx reads. `vouches` says what it tells Lictor, with the secret.
-fn configuration(lane: &Lane, port: u16, application: u16, vouches: bool) -> String {
+fn configuration(gateway: &Gateway, port: u16, application: u16, vouches: bool) -> String {
     let vouching = format!(
         "proxy_set_header X-Original-Method $request_method;
          proxy_set_header X-Original-URI $request_uri;
@@ -110,8 +114,8 @@ fn configuration(lane: &Lane, port: u16, application: u16, vouches: bool) -> Str
             }}
           }}
         }}",
-        gate = lane.gate.port,
-        host = lane.gate.public_host(),
+        gate = gateway.gate.port,
+        host = gateway.gate.public_host(),
         vouching = if vouches { vouching.as_str() } else { "" },
     )
 }
@@ -125,22 +129,22 @@ impl Drop for Nginx {
 fn nginx() {
     canary::plant(SECRET);
     let application = Recorder::start();
-    let lane = Plan::new("nginx").environment("LICTOR_AUTH_REQUEST_SECRET", SECRET).start();
+    let gateway = Plan::new("nginx").environment("LICTOR_AUTH_REQUEST_SECRET", SECRET).start();
     let token = format!("Bearer {}", worker_token());
     let key = basic(&world().stack.machine.auth_string);
-    allow_callback(&lane.gate.origin());
-    let mut carol = Visitor::new(&lane.gate);
+    allow_callback(&gateway.gate.origin());
+    let mut carol = CookieClient::new(&gateway.gate);
     log_in(&mut carol, "/", "carol");
     let cookie = carol.jar.header().unwrap();
     // The endpoint itself: what nginx sees.
     let verdict = Request::get("/oauth2/auth").header("authorization", &token);
-    let verdict = lane.gate.send(&verdict).expect(202);
+    let verdict = gateway.gate.send(&verdict).expect(202);
     assert_eq!(verdict.header("x-auth-request-user"), Some("client:etl-worker"));
     assert_eq!(verdict.header("x-auth-request-groups"), Some("worker"));
-    lane.gate.get("/oauth2/auth").expect(401);
+    gateway.gate.get("/oauth2/auth").expect(401);
 
     {
-        let nginx = Nginx::start(&lane, application.port, false);
+        let nginx = Nginx::start(&gateway, application.port, false);
         for credential in [&token, &key] {
             nginx.send(Request::get("/report").header("authorization", credential)).expect(200);
             let head = application.take().heads.remove(0).to_ascii_lowercase();
@@ -165,7 +169,7 @@ fn nginx() {
         assert_eq!(application.take().heads.len(), 0);
     }
 
-    let nginx = Nginx::start(&lane, application.port, true);
+    let nginx = Nginx::start(&gateway, application.port, true);
     let page = Request::get("/").navigation_from("cross-site").header("cookie", &cookie);
     nginx.send(page).expect(200);
     let own = |request: Request| nginx.send(request.fetch().header("cookie", &cookie));
@@ -174,5 +178,5 @@ fn nginx() {
     let form = Request::post("/", "{}").navigation_from("cross-site");
     nginx.send(form.header("cookie", &cookie)).expect(403);
     assert_eq!(application.take().heads.len(), 2);
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }

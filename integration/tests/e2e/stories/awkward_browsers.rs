@@ -7,8 +7,8 @@ use super::in_the_browser::{assert_inside, inside};
 use super::pages::assert_good;
 use super::{Story, story};
 use crate::browser::Browser;
+use crate::cookie_client::{CookieClient, LOGIN, SESSION};
 use crate::keycloak_login::{authenticate, callback_request};
-use crate::visitor::{LOGIN, SESSION, Visitor};
 use crate::world::world;
 
 const ABOUT: &str = "awkward";
@@ -73,7 +73,7 @@ fn at_the_form(browser: &Browser, path: &str) -> String {
 /// A callback that has been used, of somebody's login in another browser.
 fn used_callback() -> String {
     let gate = &world().gate;
-    let mut visitor = Visitor::new(gate);
+    let mut visitor = CookieClient::new(gate);
     let asked = visitor.navigate("/runs").expect(302);
     let callback = authenticate(&mut visitor, asked.location(), "alice");
     visitor.send(callback_request(&callback)).expect(302);

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::people::assert_refusal;
 use super::{Story, story};
 use crate::client::{Gate, Request};
-use crate::lane::{Lane, Plan};
+use crate::gateway::{Gateway, Plan};
 use crate::recorder::Recorder;
 use crate::scripted_idp::{ScriptedIdp, now};
 use crate::world::world;
@@ -68,13 +68,13 @@ impl Authority {
     }
 }
 
-fn showing(lane: &Lane, shown: &Shown) -> Gate {
+fn showing(gateway: &Gateway, shown: &Shown) -> Gate {
     let chain = (shown.chain.clone(), shown.key.clone_key());
-    Gate::showing(&world().pki.ca, lane.gate.port, chain)
+    Gate::showing(&world().pki.ca, gateway.gate.port, chain)
 }
 
 /// A gate that verifies the certificates of an authority, and knows some of them.
-fn trusting(root: &Authority, plan: Plan, mut settings: Value) -> Lane {
+fn trusting(root: &Authority, plan: Plan, mut settings: Value) -> Gateway {
     let ca: PathBuf = world().layout.state.join("machines-ca.pem");
     std::fs::write(&ca, &root.pem).unwrap();
     settings["machines"]["certificates"] = json!([
@@ -107,29 +107,29 @@ fn certificates() {
     let foreign = authority("somebody else's authority", None);
     let (idp, recorder) = (ScriptedIdp::start(), Recorder::start());
     let plan = Plan::new("certificates").keycloak(idp.port).prefect(recorder.port);
-    let lane = trusting(&root, plan, idp.settings());
+    let gateway = trusting(&root, plan, idp.settings());
     recorder.take();
     let worker = ours.sign(Some(WORKER), None);
-    let gate = showing(&lane, &worker);
+    let gate = showing(&gateway, &worker);
     gate.send(&Request::post("/api/flow_runs/filter", "{}")).expect(200);
     let head = recorder.take().heads.remove(0).to_ascii_lowercase();
     assert!(head.contains("x-auth-request-user: cert:flows-worker"), "{head}");
     assert!(head.contains("authorization: basic "), "Prefect's own secret is missing: {head}");
     assert_refusal(&gate.send(&Request::new("DELETE", "/api/flows/1")).expect(403), "role_missing");
-    let reports = showing(&lane, &ours.sign(None, Some("reports.example.com")));
+    let reports = showing(&gateway, &ours.sign(None, Some("reports.example.com")));
     reports.get("/api/flows/1").expect(200);
     assert_refusal(&reports.send(&Request::post("/api/flows/", "{}")).expect(403), "role_missing");
     recorder.take();
 
     // Verified, and mapped to nobody; not shown; only said so in a header.
-    let other = showing(&lane, &ours.sign(Some(&format!("{WORKER}2")), None));
+    let other = showing(&gateway, &ours.sign(Some(&format!("{WORKER}2")), None));
     assert_refusal(&other.get("/api/flows/1").expect(401), "not_authenticated");
-    assert_refusal(&lane.gate.get("/api/flows/1").expect(401), "not_authenticated");
+    assert_refusal(&gateway.gate.get("/api/flows/1").expect(401), "not_authenticated");
     let said =
         Request::get("/api/flows/1").header("x-forwarded-client-cert", format!("URI={WORKER}"));
-    assert_refusal(&lane.gate.send(&said).expect(401), "not_authenticated");
+    assert_refusal(&gateway.gate.send(&said).expect(401), "not_authenticated");
     // Of another authority: Envoy ends the connection.
-    let forged = showing(&lane, &foreign.sign(Some(WORKER), None));
+    let forged = showing(&gateway, &foreign.sign(Some(WORKER), None));
     assert!(forged.try_send(&Request::get("/api/flows/1")).is_err(), "a forged chain was accepted");
     // A page elsewhere can't use what the browser shows by itself.
     let page =
@@ -139,8 +139,8 @@ fn certificates() {
 
     let request = Request::get("/api/flows/1").header("authorization", bound_token(&idp, &worker));
     gate.send(&request).expect(200);
-    for stolen in [&lane.gate, &reports] {
+    for stolen in [&gateway.gate, &reports] {
         assert_refusal(&stolen.send(&request).expect(401), "invalid_token");
     }
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }

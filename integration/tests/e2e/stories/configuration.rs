@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Story, story};
-use crate::lane::Plan;
+use crate::gateway::Plan;
 
 const ABOUT: &str = "configuration";
 

@@ -11,9 +11,9 @@ use lictor_integration::process::Running;
 use super::people::assert_refusal;
 use super::{Story, story};
 use crate::client::{Gate, Request};
+use crate::gateway::Plan;
 use crate::keycloak_admin::{basic, worker_token};
 use crate::keycloak_login::logged_in;
-use crate::lane::Plan;
 use crate::recorder::Recorder;
 use crate::world::{eventually, prefect_sees_nothing, progress, world};
 
@@ -21,7 +21,7 @@ const ABOUT: &str = "faults";
 
 pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "a storm of requests while Envoy starts lets nothing through", storm).apart(),
+        story(ABOUT, "a storm of requests while Envoy starts lets nothing through", storm).apart().heavy(),
         story(
             ABOUT,
             "without Keycloak at the start people and tokens get 503, and two seconds after its return all is well",
@@ -56,7 +56,7 @@ fn hammer<'a>(
 
 fn storm() {
     let recorder = Recorder::start();
-    let mut lane = Plan::new("storm").prefect(recorder.port).start_unready();
+    let mut gateway = Plan::new("storm").prefect(recorder.port).start_unready();
     let over = AtomicBool::new(false);
     let answered = AtomicUsize::new(0);
     let alice = logged_in("alice").session();
@@ -76,16 +76,16 @@ fn storm() {
     let wrong = thread::scope(|scope| {
         let hammers: Vec<_> = (0..4)
             .map(|first| {
-                let (gate, requests) = (lane.gate.clone(), requests.iter().cycle().skip(first));
+                let (gate, requests) = (gateway.gate.clone(), requests.iter().cycle().skip(first));
                 let (over, answered) = (&over, &answered);
                 scope.spawn(move || hammer(&gate, requests, over, answered))
             })
             .collect();
         for start in 0..3 {
             if start > 0 {
-                lane.restart();
+                gateway.restart();
             }
-            lane.wait_live();
+            gateway.wait_live();
             let before = answered.load(Ordering::Relaxed);
             eventually("the storm is answered", Duration::from_secs(20), || {
                 (answered.load(Ordering::Relaxed) > before + 40).then_some(())
@@ -96,11 +96,11 @@ fn storm() {
     });
     assert_eq!(wrong, Vec::<String>::new());
     assert_eq!(recorder.take().heads, Vec::<String>::new(), "something reached the upstream");
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
     // And the way through is not simply broken.
     let good = Request::get("/api/admin/version")
         .header("authorization", basic(&world().stack.machine.auth_string));
-    lane.gate.send(&good).expect(200);
+    gateway.gate.send(&good).expect(200);
     assert_eq!(recorder.take().heads.len(), 1);
 }
 
@@ -109,12 +109,12 @@ fn no_keycloak() {
     let token = worker_token();
     let mut alice = logged_in("alice");
     Running::find(&world.layout, keycloak::PART).unwrap().stop().unwrap();
-    let lane = Plan::new("no-keycloak").start_unready();
-    lane.wait_live();
-    let gate = &lane.gate;
+    let gateway = Plan::new("no-keycloak").start_unready();
+    gateway.wait_live();
+    let gate = &gateway.gate;
     let bearer =
         Request::get("/api/admin/version").header("authorization", format!("Bearer {token}"));
-    prefect_sees_nothing(lane.admin, || {
+    prefect_sees_nothing(gateway.admin, || {
         assert_eq!(gate.get("/oauth2/ready").status, 503);
         let answer = gate.send(&bearer).expect(503);
         assert_refusal(&answer, "not_ready");
@@ -157,5 +157,5 @@ fn no_keycloak() {
             all.then_some(())
         },
     );
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }

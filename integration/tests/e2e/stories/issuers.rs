@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::people::assert_refusal;
 use super::{Story, story};
 use crate::client::Request;
+use crate::gateway::{Gateway, Plan};
 use crate::keycloak_admin::{add_partner_realm, partner_token};
-use crate::lane::{Lane, Plan};
 use crate::recorder::Recorder;
 use crate::scripted_idp::idp::{merge, sign_as};
 use crate::scripted_idp::{ScriptedIdp, now};
@@ -43,9 +43,9 @@ fn cluster(name: &str, port: u16) -> String {
 }
 
 #[track_caller]
-fn ask(lane: &Lane, method: &str, path: &str, token: &str) -> crate::http1::Answer {
+fn ask(gateway: &Gateway, method: &str, path: &str, token: &str) -> crate::http1::Answer {
     let request = Request::new(method, path).header("authorization", format!("Bearer {token}"));
-    lane.gate.send(&request)
+    gateway.gate.send(&request)
 }
 
 fn ci_and_pods() {
@@ -63,7 +63,7 @@ fn ci_and_pods() {
             "claims": { "sub": "system:serviceaccount:flows:worker" },
         },
     ]);
-    let lane = Plan::new("issuers")
+    let gateway = Plan::new("issuers")
         .prefect(recorder.port)
         .envoy("  clusters:\n", cluster("issuers", idp.port))
         .patch(json!({ "machines": { "issuers": issuers } }))
@@ -86,22 +86,22 @@ fn ci_and_pods() {
     let good = sign_as("github", "JWT", &job);
     // The keys are fetched as soon as Envoy runs; the first request may be faster.
     eventually("the keys are there", Duration::from_secs(5), || {
-        (ask(&lane, "GET", "/api/flows/1", &good).status == 200).then_some(())
+        (ask(&gateway, "GET", "/api/flows/1", &good).status == 200).then_some(())
     });
     recorder.take();
-    ask(&lane, "POST", "/api/deployments/1/create_flow_run", &good).expect(200);
-    ask(&lane, "GET", "/api/flows/1", &sign_as("kubernetes", "JWT", &pod)).expect(200);
+    ask(&gateway, "POST", "/api/deployments/1/create_flow_run", &good).expect(200);
+    ask(&gateway, "GET", "/api/flows/1", &sign_as("kubernetes", "JWT", &pod)).expect(200);
     let seen = recorder.take();
     assert_eq!(seen.heads.len(), 2);
     let job_head = seen.heads[0].to_ascii_lowercase();
     assert!(job_head.contains("x-auth-request-user: client:https://token.actions"), "{job_head}");
     assert!(!job_head.contains(&good.to_ascii_lowercase()), "the token itself went on");
-    others_are_refused(&lane, &job);
+    others_are_refused(&gateway, &job);
     assert_eq!(recorder.take().heads.len(), 0);
 }
 
 /// Jobs that are not ours.
-fn others_are_refused(lane: &Lane, job: &Value) {
+fn others_are_refused(gateway: &Gateway, job: &Value) {
     for (patch, why) in [
         (json!({ "repository": "evil/flows" }), "another repository"),
         (json!({ "ref": "refs/pull/7/merge" }), "another branch"),
@@ -109,19 +109,19 @@ fn others_are_refused(lane: &Lane, job: &Value) {
     ] {
         let mut claims = job.clone();
         merge(&mut claims, &patch);
-        let answer = ask(lane, "GET", "/api/flows/1", &sign_as("github", "JWT", &claims));
+        let answer = ask(gateway, "GET", "/api/flows/1", &sign_as("github", "JWT", &claims));
         assert_eq!(answer.status, 401, "{why}");
         assert_refusal(&answer, "invalid_token");
     }
     // A pod's key signs for pods alone.
     let forged = sign_as("kubernetes", "JWT", job);
-    assert!(matches!(ask(lane, "GET", "/api/flows/1", &forged).status, 401 | 503));
+    assert!(matches!(ask(gateway, "GET", "/api/flows/1", &forged).status, 401 | 503));
 }
 
 fn second_realm() {
     let issuer = add_partner_realm("partner");
     let inside = format!("http://127.0.0.1:{}", world().layout.ports.keycloak);
-    let lane = Plan::new("realm")
+    let gateway = Plan::new("realm")
         .patch(json!({ "machines": { "issuers": [{
             "issuer": issuer,
             "jwks_uri": format!("{inside}/realms/partner/protocol/openid-connect/certs"),
@@ -130,9 +130,9 @@ fn second_realm() {
         .start();
     let token = partner_token("partner");
     eventually("the keys are there", Duration::from_secs(5), || {
-        (ask(&lane, "GET", "/api/admin/version", &token).status == 200).then_some(())
+        (ask(&gateway, "GET", "/api/admin/version", &token).status == 200).then_some(())
     });
-    assert_refusal(&ask(&lane, "DELETE", "/api/flows/1", &token).expect(403), "role_missing");
+    assert_refusal(&ask(&gateway, "DELETE", "/api/flows/1", &token).expect(403), "role_missing");
     // The stack's own gate knows nothing of that realm.
     let request =
         Request::get("/api/admin/version").header("authorization", format!("Bearer {token}"));

@@ -3,7 +3,6 @@
 mod auth_request;
 mod awkward_browsers;
 mod backchannel_logout;
-mod bench;
 mod callbacks;
 mod canary;
 mod certificates;
@@ -32,6 +31,7 @@ mod personal_tokens;
 mod prefect_runs;
 mod prefixes;
 mod production;
+mod recorded_gateway;
 mod rewriting;
 mod roles;
 mod sessions;
@@ -52,7 +52,7 @@ pub use crate::schedule::Story;
 pub fn all() -> Vec<Story> {
     [
         each(configuration::stories(), Story::own_provider),
-        each(vectors::stories(), |story| story.own_provider().early()),
+        each(vectors::stories(), |story| story.own_provider().early().heavy()),
         each(who_is_let_in::stories(), Story::counting),
         each(paths::stories(), Story::counting),
         each(header_bytes::stories(), Story::counting),
@@ -75,7 +75,7 @@ pub fn all() -> Vec<Story> {
         issuers::stories(),
         each(certificates::stories(), Story::own_provider),
         each(auth_request::stories(), Story::apart),
-        each(hygiene::stories(), Story::apart),
+        each(hygiene::stories(), |story| story.apart().in_group("recorded gateway")),
         roles::stories(),
         sockets::stories(),
         upgrades::stories(),
@@ -89,7 +89,7 @@ pub fn all() -> Vec<Story> {
         each(other_sites::stories(), Story::counting),
         in_the_browser::stories(),
         companion::stories(),
-        each(prefixes::stories(), Story::apart),
+        each(prefixes::stories(), |story| story.apart().heavy()),
         each(dashboard::stories(), Story::alone),
         production::stories(),
         soak::stories(),

@@ -6,8 +6,8 @@ use url::{Url, form_urlencoded};
 
 use super::{Story, story};
 use crate::client::Request;
+use crate::cookie_client::CookieClient;
 use crate::keycloak_login::{authenticate, callback_request, logged_in, parameter};
-use crate::visitor::Visitor;
 use crate::world::{checkout, say, world};
 
 const ABOUT: &str = "open redirects";
@@ -108,7 +108,7 @@ fn ends() {
 }
 
 fn unencoded() {
-    let mut visitor = Visitor::new(&world().gate);
+    let mut visitor = CookieClient::new(&world().gate);
     let start = visitor.navigate("/oauth2/start?rd=/runs?x=1&y=2").expect(302);
     let back = authenticate(&mut visitor, start.location(), "alice");
     let done = visitor.send(callback_request(&back)).expect(302);

@@ -6,7 +6,7 @@ use super::in_the_browser::{inside, wait_for_quiet};
 use super::{Story, story};
 use crate::browser::Browser;
 use crate::client::Request;
-use crate::elsewhere::{OTHER, SIBLING, serve};
+use crate::foreign_site::{OTHER, SIBLING, serve};
 use crate::keycloak_admin::basic;
 use crate::world::{prefect_sees_nothing, world};
 

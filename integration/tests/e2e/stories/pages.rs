@@ -9,9 +9,9 @@ use url::Url;
 use super::in_the_browser::inside;
 use super::{Story, story};
 use crate::browser::Browser;
-use crate::elsewhere::{OTHER, serve};
+use crate::foreign_site::{OTHER, serve};
+use crate::gateway::Plan;
 use crate::keycloak_admin::allow_callback;
-use crate::lane::Plan;
 use crate::scripted_idp::{CERTS, ISSUER, METADATA, Manner, ScriptedIdp};
 use crate::world::{eventually, world};
 
@@ -204,16 +204,16 @@ fn logins() {
 
     // Its tokens name another attempt.
     let idp = ScriptedIdp::start();
-    let lane = Plan::new("lying").keycloak(idp.port).patch(idp.settings()).start();
-    let origin = lane.gate.origin();
+    let gateway = Plan::new("lying").keycloak(idp.port).patch(idp.settings()).start();
+    let origin = gateway.gate.origin();
     browser.try_goto(&origin);
     browser.goto(&callback(&browser, &origin, ISSUER, "code=any"));
     assert_good(&browser, "Sign-in did not work");
 
     let mut plan = Plan::new("wrong-secret");
     plan.secrets.prefect_auth_string = "somebody:wrong".to_owned();
-    let lane = plan.start();
-    let origin = lane.gate.origin();
+    let gateway = plan.start();
+    let origin = gateway.gate.origin();
     allow_callback(&origin);
     browser.goto(&format!("{origin}/api/admin/version"));
     browser.log_in("alice");

@@ -3,8 +3,8 @@
 use super::who_is_let_in::assert_alive;
 use super::{Story, story};
 use crate::client::Request;
+use crate::gateway::Plan;
 use crate::keycloak_admin::basic;
-use crate::lane::Plan;
 use crate::recorder::Recorder;
 use crate::world::{prefect_sees_nothing, world};
 
@@ -95,7 +95,7 @@ const RESOLVED: [(&str, &str); 12] = [
 
 fn resolved() {
     let recorder = Recorder::start();
-    let lane = Plan::new("resolved").prefect(recorder.port).start();
+    let gateway = Plan::new("resolved").prefect(recorder.port).start();
     let key = basic(&world().stack.machine.auth_string);
     for (spelling, path) in RESOLVED {
         for credential in [None, Some(&key)] {
@@ -103,7 +103,7 @@ fn resolved() {
                 let request = credential
                     .into_iter()
                     .fold(Request::get(target), |r, c| r.header("authorization", c));
-                let status = lane.gate.send(&request).status;
+                let status = gateway.gate.send(&request).status;
                 let seen = recorder.take().heads;
                 (
                     status,

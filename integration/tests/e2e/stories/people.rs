@@ -4,11 +4,11 @@ use url::Url;
 
 use super::{Story, story};
 use crate::client::Request;
+use crate::cookie_client::{CookieClient, LOGIN, SESSION, SetCookie};
 use crate::http1::Answer;
 use crate::keycloak_login::{
     authenticate, callback_request, is_form, log_in, logged_in, open, parameter,
 };
-use crate::visitor::{LOGIN, SESSION, SetCookie, Visitor};
 use crate::world::{prefect_sees_nothing, world};
 
 const ABOUT: &str = "people";
@@ -32,7 +32,7 @@ pub fn stories() -> Vec<Story> {
 
 fn deep_link() {
     let gate = &world().gate;
-    let mut visitor = Visitor::new(gate);
+    let mut visitor = CookieClient::new(gate);
     let asked = visitor.navigate("/runs?x=1&y=2").expect(302);
     assert_eq!(asked.header("cache-control"), Some("no-store"));
     let there = Url::parse(asked.location()).unwrap();
@@ -61,7 +61,7 @@ fn deep_link() {
 }
 
 fn session_cookie() {
-    let mut visitor = Visitor::new(&world().gate);
+    let mut visitor = CookieClient::new(&world().gate);
     let done = log_in(&mut visitor, "/", "alice");
     let cookies: Vec<SetCookie> = done.all("set-cookie").map(SetCookie::parse).collect();
     let session = cookies.iter().find(|cookie| cookie.name == SESSION).unwrap();
@@ -155,7 +155,7 @@ fn userinfo() {
     let body = told.json();
     assert_eq!((&body["preferredUsername"], &body["role"]), (&"bob".into(), &"operator".into()));
     assert!(!told.text().contains("eyJ"), "a token: {}", told.text());
-    let mut nobody = Visitor::new(&world().gate);
+    let mut nobody = CookieClient::new(&world().gate);
     nobody.fetch("/oauth2/userinfo").expect(401);
 }
 

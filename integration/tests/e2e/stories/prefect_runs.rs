@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::{Story, story};
 use crate::client::{Gate, Request};
+use crate::gateway::Gateway;
 use crate::keycloak_admin::{add_client, basic, client_token, with_role};
-use crate::lane::Lane;
 use crate::prefect_client::{Client, Credential, Setup, gated, newest};
 use crate::traffic;
 use crate::world::{checkout, eventually, say, world};
@@ -25,10 +25,11 @@ pub fn stories() -> Vec<Story> {
             let at = move || gated(version);
             let with = move |sentence: &str, proof: fn(Setup, &Gate)| {
                 story(&about, sentence, move || {
-                    proof(at().setup(credential), &at().lane.gate);
-                    assert_refused_nothing(&at().lane);
+                    proof(at().setup(credential), &at().gateway.gate);
+                    assert_refused_nothing(&at().gateway);
                 })
                 .apart()
+                .heavy()
             };
             [
                 with("version and flow-run ls pass", |setup, _| commands(setup)),
@@ -52,13 +53,13 @@ pub fn stories() -> Vec<Story> {
 
 /// The oracle for the worker's role: whatever Prefect's own programs have asked for until now.
 #[track_caller]
-fn assert_refused_nothing(lane: &Lane) {
-    let log = fs::read_to_string(lane.layout.log("envoy")).unwrap();
+fn assert_refused_nothing(gateway: &Gateway) {
+    let log = fs::read_to_string(gateway.layout.log("envoy")).unwrap();
     let refused = log.lines().filter(|line| line.contains("refused reason=role_missing"));
     // They read the server's settings for statistics of theirs, and do without them.
     let refused: Vec<&str> = refused.filter(|line| !line.contains("GET /admin/settings")).collect();
     assert_eq!(refused, [""; 0]);
-    assert!(traffic::record(lane, "worker") > 0);
+    assert!(traffic::record(gateway, "worker") > 0);
 }
 
 /// Of the API through the gate, as the machine.
@@ -170,20 +171,8 @@ fn own(setup: &Setup, what: &str) -> String {
 fn worker(setup: Setup, gate: &Gate) {
     let name = own(&setup, "worked");
     let client = Client::new(&name, setup);
-    let flows = checkout().join("integration/flows");
-    let deploy = client.folder().join("deploy.py");
-    fs::write(
-        &deploy,
-        format!(
-            "from prefect import flow\n\
-             flow.from_source(source={flows:?}, entrypoint='hello.py:hello')\
-             .deploy(name={name:?}, work_pool_name={name:?}, ignore_warnings=True)\n"
-        ),
-    )
-    .unwrap();
-    client.prefect(&["work-pool", "create", &name, "--type", "process"]).expect_success();
-    client.python(&[&deploy.to_string_lossy()]).expect_success();
-    let worker = client.start("worker", &["worker", "start", "--pool", &name, "--type", "process"]);
+    client.deploy(&name, 0);
+    let worker = client.start_worker(&name, &[]);
     client.prefect(&["deployment", "run", &format!("hello/{name}")]).expect_success();
     let run = ended(gate, &name, &worker, &client, "worker");
     assert_logs(gate, &run);

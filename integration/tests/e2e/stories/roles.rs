@@ -12,7 +12,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use crate::client::Request;
-use crate::lane::{Lane, Plan};
+use crate::gateway::{Gateway, Plan};
 use crate::recorder::Recorder;
 use crate::stories::Story;
 
@@ -26,7 +26,7 @@ pub fn stories() -> Vec<Story> {
 
 /// A gate that knows a key of each role, before an upstream that writes down what reaches it.
 struct Scene {
-    lane: Lane,
+    gateway: Gateway,
     recorder: Recorder,
 }
 
@@ -35,17 +35,17 @@ impl Scene {
         let recorder = Recorder::start();
         let mut settings = patch.clone();
         settings["machines"] = keys();
-        let lane = Plan::new(name).prefect(recorder.port).patch(settings).start();
-        Self { lane, recorder }
+        let gateway = Plan::new(name).prefect(recorder.port).patch(settings).start();
+        Self { gateway, recorder }
     }
 
     fn by(&self, role: Role, request: Request) -> Request {
-        by(&self.lane, role, request)
+        by(&self.gateway, role, request)
     }
 }
 
-fn by(lane: &Lane, role: Role, request: Request) -> Request {
-    request.host(lane.gate.machine_host()).header("x-api-key", key(role))
+fn by(gateway: &Gateway, role: Role, request: Request) -> Request {
+    request.host(gateway.gate.machine_host()).header("x-api-key", key(role))
 }
 
 /// Settings that know a key of each role.

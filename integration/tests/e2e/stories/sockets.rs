@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::who_is_let_in::assert_alive;
 use super::{Story, story};
 use crate::client::Request;
+use crate::gateway::Plan;
 use crate::keycloak_admin::{basic, worker_token};
-use crate::lane::Plan;
 use crate::recorder::Recorder;
 use crate::sockets::{End, Socket, auth, client_frame, upgrade};
 use crate::world::{eventually, prefect_sees_nothing, world};
@@ -157,8 +157,8 @@ fn silent() {
 
 fn replaced() {
     let recorder = Recorder::start();
-    let lane = Plan::new("replaced").prefect(recorder.port).workers(1).start();
-    let mut socket = Socket::opened(&lane.gate, &upgrade("/api/events/out"));
+    let gateway = Plan::new("replaced").prefect(recorder.port).workers(1).start();
+    let mut socket = Socket::opened(&gateway.gate, &upgrade("/api/events/out"));
     socket.send(&client_frame(9, b"ping"));
     let pong = socket.next(SOON).unwrap();
     assert_eq!((pong.opcode, pong.payload.as_slice()), (10, b"ping".as_slice()));
@@ -185,7 +185,7 @@ fn replaced() {
     });
     // A refused one: Prefect gets a close frame in its place, nothing else.
     recorder.take();
-    let mut wrong = Socket::opened(&lane.gate, &upgrade("/api/events/out"));
+    let mut wrong = Socket::opened(&gateway.gate, &upgrade("/api/events/out"));
     wrong.send(
         &[client_frame(1, auth("etl:lk_wrong").as_bytes()), client_frame(1, b"smuggled")].concat(),
     );

@@ -45,7 +45,8 @@ pub fn stories() -> Vec<Story> {
                 move || {
                     follow(version);
                 },
-            ),
+            )
+            .heavy(),
         ]
     });
     each.chain([story(ABOUT, "each socket follows the table", sockets)]).collect()
@@ -174,10 +175,10 @@ struct Line<'a> {
 
 impl Line<'_> {
     fn ask(&mut self, request: &Request) -> Answer {
-        let host = self.scene.lane.gate.machine_host();
+        let host = self.scene.gateway.gate.machine_host();
         let bytes = request.bytes(&host);
         exchange(&mut self.stream, &bytes, false).unwrap_or_else(|_| {
-            self.stream = self.scene.lane.gate.connect("localhost").unwrap();
+            self.stream = self.scene.gateway.gate.connect("localhost").unwrap();
             exchange(&mut self.stream, &bytes, false).unwrap()
         })
     }
@@ -185,7 +186,7 @@ impl Line<'_> {
 
 fn follow(version: &'static str) {
     let scene = Scene::start(format!("operations-{version}").leak(), &json!({}));
-    let stream = scene.lane.gate.connect("localhost").unwrap();
+    let stream = scene.gateway.gate.connect("localhost").unwrap();
     let mut line = Line { scene: &scene, stream };
     let config = config();
     let described = described(version);
@@ -213,7 +214,7 @@ fn follow(version: &'static str) {
             }
         }
     }
-    scene.lane.admin.assert_vm_alive();
+    scene.gateway.admin.assert_vm_alive();
 }
 
 fn sockets() {
@@ -222,12 +223,12 @@ fn sockets() {
         let target = format!("/api{path}");
         for role in Role::ALL {
             let needed = Operation::socket(path);
-            let answer = scene.lane.gate.send(&scene.by(role, upgrade(&target)));
+            let answer = scene.gateway.gate.send(&scene.by(role, upgrade(&target)));
             let wanted = if roles_for(&needed).include(role) { 101 } else { 403 };
             assert_eq!(answer.status, wanted, "{} {path}", role.name());
         }
         let session = upgrade(&target).header("cookie", "__Host-lictor=x");
-        assert_eq!(scene.lane.gate.send(&session).status, 403, "a session opens no socket");
+        assert_eq!(scene.gateway.gate.send(&session).status, 403, "a session opens no socket");
     }
-    assert_eq!(scene.lane.gate.send(&upgrade("/api/flows/filter")).status, 404);
+    assert_eq!(scene.gateway.gate.send(&upgrade("/api/flows/filter")).status, 404);
 }

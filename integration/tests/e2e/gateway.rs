@@ -25,7 +25,7 @@ pub struct Plan {
     pub name: &'static str,
     pub prefect_port: u16,
     pub keycloak_port: u16,
-    /// Whether the Keycloak there is this lane's own, with the lane's port in its name.
+    /// Whether the Keycloak there is this gateway's own, with the gateway's port in its name.
     own_keycloak: bool,
     /// Worker threads, hence VMs that serve.
     pub workers: u8,
@@ -98,7 +98,7 @@ impl Plan {
         self
     }
 
-    /// A Keycloak that is started for this lane alone; [`Lane::start_keycloak`] does it.
+    /// A Keycloak that is started for this gateway alone; [`Gateway::start_keycloak`] does it.
     pub fn own_keycloak(mut self) -> Self {
         self.keycloak_port = Ports::unused().unwrap().keycloak;
         self.own_keycloak = true;
@@ -117,21 +117,21 @@ impl Plan {
     }
 
     /// Starts it and waits until it can serve.
-    pub fn start(self) -> Lane {
-        let lane = self.start_unready();
-        lane.wait_ready();
-        lane
+    pub fn start(self) -> Gateway {
+        let gateway = self.start_unready();
+        gateway.wait_ready();
+        gateway
     }
 
-    /// Starts it; [`Lane::wait_live`] waits until it listens.
-    pub fn start_unready(self) -> Lane {
+    /// Starts it; [`Gateway::wait_live`] waits until it listens.
+    pub fn start_unready(self) -> Gateway {
         let world = world();
         let mut ports = Ports::unused().unwrap();
         (ports.prefect, ports.keycloak) = (self.prefect_port, self.keycloak_port);
         let layout = new_layout(self.name, ports);
         let start = || self.launch(&layout).start(&layout).unwrap_or_else(|e| panic!("{e}"));
         let running = starting(start);
-        Lane {
+        Gateway {
             gate: Gate::new(&world.pki.ca, ports.https),
             admin: Admin(ports.envoy_admin),
             layout,
@@ -209,7 +209,7 @@ pub fn lay_over(settings: &mut Value, patch: &Value) {
 }
 
 /// A running one. Dropping it ends it.
-pub struct Lane {
+pub struct Gateway {
     pub layout: Layout,
     pub gate: Gate,
     pub admin: Admin,
@@ -217,7 +217,7 @@ pub struct Lane {
     pub(crate) plan: Plan,
 }
 
-impl Lane {
+impl Gateway {
     /// Ends it and starts it again on the same ports.
     pub fn restart(&mut self) {
         starting(|| self.running.stop()).unwrap_or_else(|e| panic!("{e}"));
@@ -238,7 +238,7 @@ impl Lane {
             .unwrap_or_else(|e| panic!("{e}"));
     }
 
-    /// Starts the lane's own Keycloak and waits until both serve. Dropping what comes back ends it.
+    /// Starts the gateway's own Keycloak and waits until both serve. Dropping what comes back ends it.
     pub fn start_keycloak(&self, release: &Release) -> OwnKeycloak {
         let (layout, world, progress) = (&self.layout, world(), progress());
         let tools = &world.installed.tools;
@@ -268,7 +268,7 @@ impl Lane {
     }
 }
 
-/// A running Keycloak of a lane's.
+/// A running Keycloak of a gateway's.
 pub struct OwnKeycloak(Running);
 
 impl Drop for OwnKeycloak {
@@ -277,7 +277,7 @@ impl Drop for OwnKeycloak {
     }
 }
 
-impl Drop for Lane {
+impl Drop for Gateway {
     fn drop(&mut self) {
         stop(&self.running);
     }
