@@ -1,7 +1,9 @@
 //! Where a story's time goes: starting parts, waiting for something to happen, or its own work.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::fs;
+use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -54,12 +56,43 @@ fn measure<T>(work: impl FnOnce() -> T, add: impl FnOnce(&mut Parts, Duration)) 
     result
 }
 
-/// How long all cores of the machine together have been busy since its start.
-pub fn busy() -> Option<Duration> {
-    let stat = fs::read_to_string("/proc/stat").ok()?;
-    let fields: Vec<u64> =
-        stat.lines().next()?.split_whitespace().skip(1).filter_map(|n| n.parse().ok()).collect();
-    // user, nice, system, idle, iowait, irq, softirq; in hundredths of a second.
-    let used = [0, 1, 2, 5, 6].iter().filter_map(|at| fields.get(*at)).sum::<u64>();
-    Some(Duration::from_millis(used * 10))
+/// The processor time of this process and of all that it has started: those that run, those that have ended
+/// and are not forgotten, and their children that have ended.
+pub fn processor_time() -> Duration {
+    let processes: Vec<Process> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Process::parse(&fs::read_to_string(entry.path().join("stat")).ok()?))
+        .collect();
+    let mut ours = HashSet::from([process::id()]);
+    loop {
+        let before = ours.len();
+        let children = processes.iter().filter(|process| ours.contains(&process.parent));
+        ours.extend(children.map(|process| process.id).collect::<Vec<_>>());
+        if ours.len() == before {
+            break;
+        }
+    }
+    processes.iter().filter(|process| ours.contains(&process.id)).map(|process| process.used).sum()
+}
+
+struct Process {
+    id: u32,
+    parent: u32,
+    used: Duration,
+}
+
+impl Process {
+    /// A line of `/proc/<pid>/stat`.
+    fn parse(stat: &str) -> Option<Self> {
+        // The name in parentheses may hold anything.
+        let (id, rest) = (stat.split(' ').next()?, stat.rsplit_once(") ")?.1);
+        let fields: Vec<&str> = rest.split(' ').collect();
+        // In hundredths of a second: its own in user mode and in the kernel, the same of its children.
+        let used =
+            fields.get(11..15)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum::<u64>();
+        let parent = fields.get(1)?.parse().ok()?;
+        Some(Self { id: id.parse().ok()?, parent, used: Duration::from_millis(used * 10) })
+    }
 }

@@ -166,7 +166,7 @@ pub fn run(arguments: &Arguments, stories: Vec<Story>) -> Conclusion {
         state: Mutex::new(State { pending, running: Vec::new(), done: Vec::new() }),
         changed: Condvar::new(),
     };
-    let (begun, busy) = (Instant::now(), clock::busy());
+    let begun = Instant::now();
     let conclusion = thread::scope(|scope| {
         for _ in 0..at_once() {
             scope.spawn(|| schedule.work());
@@ -174,8 +174,7 @@ pub fn run(arguments: &Arguments, stories: Vec<Story>) -> Conclusion {
         libtest_mimic::run(&single(arguments), trials)
     });
     if !arguments.list {
-        let busy = clock::busy().zip(busy).map(|(now, then)| now.saturating_sub(then));
-        report(std::mem::take(&mut lock(&schedule.state).done), begun.elapsed(), busy);
+        report(std::mem::take(&mut lock(&schedule.state).done), begun.elapsed());
     }
     conclusion
 }
@@ -301,7 +300,7 @@ fn said(panic: &(dyn Any + Send)) -> String {
 }
 
 /// The slowest stories, and how well the machine was used.
-fn report(mut done: Vec<Done>, took: Duration, busy: Option<Duration>) {
+fn report(mut done: Vec<Done>, took: Duration) {
     let all: Duration = done.iter().map(|story| story.took).sum();
     let count = done.len();
     done.sort_by_key(|story| Reverse(story.took));
@@ -313,17 +312,13 @@ fn report(mut done: Vec<Done>, took: Duration, busy: Option<Duration>) {
         let columns = columns.map(|seconds| format!("{seconds:6.1}")).concat();
         lines += &format!("{columns}  {name}\n");
     }
-    let cores = thread::available_parallelism().map_or(1, usize::from);
     lines += &format!(
-        "{:.0} s of stories in {:.0} s, up to {} at once",
+        "{:.0} s of stories in {:.0} s, up to {} at once, with {:.0} s of processor time",
         all.as_secs_f64(),
         took.as_secs_f64(),
-        at_once()
+        at_once(),
+        clock::processor_time().as_secs_f64()
     );
-    if let Some(busy) = busy {
-        let share = busy.as_secs_f64() / took.as_secs_f64();
-        lines += &format!("; {share:.1} of the machine's {cores} cores were busy");
-    }
     say(&lines);
 }
 
