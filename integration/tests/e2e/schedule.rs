@@ -136,9 +136,8 @@ impl Story {
 
 impl Needs {
     fn bears(self, other: Self) -> bool {
-        let bears = |a: Use, b: Use| match (a, b) {
-            (Use::None, _) | (_, Use::None) | (Use::Shared, Use::Shared) => true,
-            _ => false,
+        let bears = |a: Use, b: Use| {
+            a == Use::None || b == Use::None || (a, b) == (Use::Shared, Use::Shared)
         };
         bears(self.gate, other.gate)
             && bears(self.realm, other.realm)
