@@ -7,12 +7,13 @@ PREFECT ?=
 RUNNER := cargo build --locked -p lictor-integration --bin lictor-stack
 STACK := cargo run --quiet --locked -p lictor-integration --bin lictor-stack --
 
-.PHONY: help up down status logs wasm test test-fast test-core test-wasm test-e2e lint fmt samples compose-test setup screenshots conformance bench soak fuzz
+.PHONY: help up down status logs wasm test test-fast test-core test-wasm test-e2e test-long test-fresh lint fmt samples compose-test setup screenshots conformance bench soak fuzz
 
 help: ## List every target
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: cargo ## Start Envoy with Lictor, Keycloak and Prefect (PREFECT=3.4.13 for another version)
+up: ## Start Envoy with Lictor, Keycloak and Prefect (PREFECT=3.4.13 for another version)
+	@scripts/toolchain --stack wasm32-wasip1
 	@test -x "$${CARGO_TARGET_DIR:-target}/debug/lictor-stack" || { echo "runner               building, once" >&2; $(RUNNER); }
 	@$(STACK) up --prefect "$(PREFECT)"
 
@@ -25,8 +26,8 @@ status: cargo ## Say what runs and what is ready
 logs: cargo ## Show the ends of all logs
 	@$(STACK) logs
 
-wasm: cargo ## Build the module, print its size and imports
-	@rustup target add wasm32-wasip1 2>/dev/null
+wasm: ## Build the module, print its size and imports
+	@scripts/toolchain wasm32-wasip1
 	@cargo build --quiet --locked --release -p lictor-filter --target wasm32-wasip1
 	@scripts/module-report
 
@@ -39,12 +40,19 @@ test-core: cargo ## Unit, scenario and property tests on the host
 	cargo test --locked -p lictor-core
 	cargo test --locked -p lictor-integration --lib --bins
 
-test-wasm: cargo ## The core's tests on wasm32, by wasm-bindgen-test
+test-wasm: ## The core's tests on wasm32, by wasm-bindgen-test
+	@scripts/toolchain wasm32-unknown-unknown
 	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER="$$(scripts/wasm-test-runner)" \
 	    cargo test --locked -p lictor-core --target wasm32-unknown-unknown --lib --tests
 
 test-e2e: wasm ## The built module in the real Envoy with Keycloak, Prefect and Chromium
 	cargo test --locked -p lictor-integration --test e2e
+
+test-long: ## What is long and optional: soak, fuzz; tells what it ran
+	@scripts/test-long
+
+test-fresh: ## make up and make setup as on a machine that has Rust and Python alone (root, Linux; long)
+	@scripts/test-fresh
 
 soak: setup wasm ## A hundred flow runs of a worker with client credentials, over a restart of Keycloak
 	LICTOR_SOAK=1 cargo test --locked -p lictor-integration --test e2e -- soak
@@ -55,8 +63,8 @@ fuzz: cargo ## Attack the reader of first frames for a minute (needs nightly Rus
 conformance: setup wasm ## Suites written by others, one line each; fails below docs/conformance.md
 	@scripts/conformance
 
-bench: cargo ## What a request costs in Envoy, beside its own jwt_authn: docs/benchmarks.md
-	@rustup target add wasm32-wasip1 2>/dev/null
+bench: ## What a request costs in Envoy, beside its own jwt_authn: docs/benchmarks.md
+	@scripts/toolchain --stack wasm32-wasip1
 	@cargo bench --quiet --locked --profile dev -p lictor-integration --bench requests
 
 lint: cargo ## Formatting, clippy for host and wasm, licences, scripts
@@ -82,4 +90,4 @@ setup: ## Install what the tests need and is not there
 parts: cargo
 	@$(STACK) fetch
 cargo:
-	@command -v cargo >/dev/null || { echo "cargo is not there. Wanted: Rust 1.89 or newer with rustup. Install it, then open a new shell." >&2; exit 1; }
+	@scripts/toolchain

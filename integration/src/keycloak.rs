@@ -86,20 +86,7 @@ pub fn launch(
         format!("--db-url=jdbc:h2:file:{};NON_KEYWORDS=VALUE", database.display()),
         format!("-Dkc.home.dir={}", folder.display()),
     ];
-    // Discovery fetched inside names inside addresses for tokens and keys, in both.
-    args.extend(if old {
-        vec![format!("--hostname-url={}", layout.keycloak_url()), "--proxy=edge".into()]
-    } else {
-        vec![
-            // Without it, cluster ports are opened on every interface.
-            "--cache=local".into(),
-            format!("--http-management-port={}", layout.ports.keycloak_management),
-            "--http-management-host=127.0.0.1".into(),
-            format!("--hostname={}", layout.keycloak_url()),
-            "--hostname-backchannel-dynamic=true".into(),
-            "--proxy-headers=xforwarded".into(),
-        ]
-    });
+    args.extend(names(layout, old));
     Ok(Launch {
         part: PART,
         program: home.join("bin/kc.sh"),
@@ -108,6 +95,23 @@ pub fn launch(
         folder,
         inputs: vec![file_digest(&realm), file_digest(&pki.ca)],
     })
+}
+
+/// The arguments for its names, and for what is reached by them. Discovery that is fetched inside names
+/// inside addresses for tokens and keys, in old and new versions.
+fn names(layout: &Layout, old: bool) -> Vec<String> {
+    if old {
+        return vec![format!("--hostname-url={}", layout.keycloak_url()), "--proxy=edge".into()];
+    }
+    vec![
+        // Without it, cluster ports are opened on every interface.
+        "--cache=local".into(),
+        format!("--http-management-port={}", layout.ports.keycloak_management),
+        "--http-management-host=127.0.0.1".into(),
+        format!("--hostname={}", layout.keycloak_url()),
+        "--hostname-backchannel-dynamic=true".into(),
+        "--proxy-headers=xforwarded".into(),
+    ]
 }
 
 /// Puts the realm file in place before a start; empties the database if what would be imported has

@@ -1,6 +1,9 @@
 //! The loopback ports of a stack, and the question whether they are free.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::ops::Range;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -113,23 +116,38 @@ impl Ports {
     }
 }
 
-/// Loopback ports that nobody listens on right now.
+/// Loopback ports that nobody listens on right now, and that this process has not given out before.
+///
+/// They are below the range from which the system takes the ports of outgoing connections (Linux:
+/// `ip_local_port_range`, from 32768): none of those can take a port before its part listens on it.
 ///
 /// # Errors
 /// The system has none to give.
 pub fn unused<const N: usize>() -> Result<[u16; N]> {
+    /// How many were looked at. Whatever runs beside this process begins elsewhere.
+    static LOOKED_AT: OnceLock<AtomicU16> = OnceLock::new();
+    let looked_at = LOOKED_AT.get_or_init(|| AtomicU16::new(random_u16()));
     let mut ports = [0; N];
-    // All held until the end, so that none is given out twice.
-    let mut held = Vec::new();
     for port in &mut ports {
-        let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
-        let (number, listener) =
-            bound.map_err(|cause| Error::new(format!("no free port: {cause}")))?;
-        *port = number;
-        held.push(listener);
+        let mut candidates = (0..UNUSED.len()).map(|_| {
+            let number = usize::from(looked_at.fetch_add(1, Ordering::Relaxed));
+            UNUSED.start + u16::try_from(number % UNUSED.len()).unwrap_or_default()
+        });
+        *port = candidates
+            .find(|number| TcpListener::bind((Ipv4Addr::LOCALHOST, *number)).is_ok())
+            .ok_or_else(|| Error::new(format!("no free port in {UNUSED:?}")))?;
     }
     Ok(ports)
+}
+
+/// Where [`unused`] looks.
+const UNUSED: Range<u16> = 20_000..32_000;
+
+fn random_u16() -> u16 {
+    let mut bytes = [0; 2];
+    // Without randomness every process begins at the same port: slower, not wrong.
+    let _same = getrandom::fill(&mut bytes);
+    u16::from_le_bytes(bytes)
 }
 
 /// Whether this machine has the IPv6 loopback address.
@@ -144,6 +162,8 @@ fn variable(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn from(values: &[(&str, &str)]) -> Result<Ports> {
@@ -166,6 +186,16 @@ mod tests {
         }
         let error = from(&[("LICTOR_PORT_PREFECT", "18080")]).unwrap_err().to_string();
         assert!(error.contains("both keycloak and prefect"), "{error}");
+    }
+
+    #[test]
+    fn unused_ports_are_free_and_not_given_out_twice() {
+        let ports: HashSet<u16> = (0..100).flat_map(|_| unused::<3>().unwrap()).collect();
+        assert_eq!(ports.len(), 300);
+        for port in ports {
+            assert!(UNUSED.contains(&port));
+            Ports::require_free(port, "prefect").unwrap();
+        }
     }
 
     #[test]

@@ -2,10 +2,12 @@
 //! takes them. It knows nothing of TLS or HTTP.
 
 use std::io;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
+
+use crate::tcp_server;
 
 /// Nothing listens where connecting takes this long.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -18,16 +20,9 @@ pub struct Balancer {
 
 impl Balancer {
     pub fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
         let targets = Arc::new(Mutex::new(Vec::new()));
         let known = Arc::clone(&targets);
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let known = Arc::clone(&known);
-                thread::spawn(move || serve(&client, &known));
-            }
-        });
+        let port = tcp_server::serve(move |client| serve(&client, &known));
         Self { port, targets }
     }
 

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::client::{Request, plain};
+use crate::clock::{pause, starting};
 use crate::world::{checkout, eventually, new_layout, password, say};
 
 /// As a person has chosen it: continue where you left off.
@@ -39,8 +40,9 @@ struct Driver {
 }
 
 fn block<T>(work: impl Future<Output = T>) -> T {
-    let runtime =
-        RUNTIME.get_or_init(|| Builder::new_current_thread().enable_all().build().unwrap());
+    let runtime = RUNTIME.get_or_init(|| {
+        Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+    });
     runtime
         .block_on(async { tokio::time::timeout(PATIENCE, work).await.expect("the browser hangs") })
 }
@@ -76,6 +78,10 @@ impl Driver {
     }
 }
 
+fn driver() -> &'static Driver {
+    DRIVER.get_or_init(|| starting(Driver::start))
+}
+
 /// Ends the driver and with it every browser.
 pub fn close() {
     if let Some(driver) = DRIVER.get() {
@@ -96,12 +102,12 @@ impl Browser {
 
     /// With a profile that stays when the browser is closed, and the tabs that it had then.
     pub fn with_profile(name: &str) -> Self {
-        let folder = DRIVER.get_or_init(Driver::start).folder.join(name);
+        let folder = driver().folder.join(name);
         Self::with(vec![format!("--user-data-dir={}", folder.display()), RESTORE.to_owned()])
     }
 
     fn with(further: Vec<String>) -> Self {
-        let driver = DRIVER.get_or_init(Driver::start);
+        let driver = driver();
         let root = output_of(Command::new("id").arg("-u")).as_deref() == Some("0");
         let mut arguments = vec![
             "--headless=new",
@@ -136,7 +142,8 @@ impl Browser {
         let address = format!("http://127.0.0.1:{}", driver.port);
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities);
-        let client = block(builder.connect(&address)).unwrap_or_else(|e| panic!("no browser: {e}"));
+        let client = starting(|| block(builder.connect(&address)));
+        let client = client.unwrap_or_else(|e| panic!("no browser: {e}"));
         Self { client, driver }
     }
 
@@ -190,7 +197,7 @@ impl Browser {
                     self.text()
                 );
             }
-            std::thread::sleep(Duration::from_millis(100));
+            pause(Duration::from_millis(100));
         }
     }
 
@@ -344,6 +351,6 @@ fn write(file: &Path, bytes: &[u8]) {
 impl Drop for Browser {
     fn drop(&mut self) {
         // At the end of a failed test the browser may be gone already.
-        let _gone = block(self.client.clone().close());
+        let _gone = starting(|| block(self.client.clone().close()));
     }
 }

@@ -115,6 +115,13 @@ impl Gate {
         self.try_send(request).unwrap_or_else(|cause| panic!("no answer ({cause}) to {request:?}"))
     }
 
+    /// Asks for Prefect's version with an access token.
+    #[track_caller]
+    pub fn version_by(&self, token: &str) -> Answer {
+        let bearer = format!("Bearer {token}");
+        self.send(&Request::get("/api/admin/version").header("authorization", bearer))
+    }
+
     #[track_caller]
     pub fn get(&self, target: &str) -> Answer {
         self.send(&Request::get(target))

@@ -1,5 +1,7 @@
 //! Keycloak's inside: tokens, and its administration by REST.
 
+use std::sync::{Mutex, PoisonError};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -140,6 +142,9 @@ pub fn allow_callback(origin: &str) {
 /// The same of a Keycloak at another port.
 #[track_caller]
 pub fn allow_callback_at(port: u16, origin: &str) {
+    // The client is read and written back as a whole: one at a time.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut client = admin_at(port, "GET", "/clients?clientId=prefect", None).json()[0].take();
     let id = text(&client, "id");
     client["redirectUris"].as_array_mut().unwrap().push(format!("{origin}/oauth2/callback").into());

@@ -5,13 +5,13 @@ use url::Url;
 
 use crate::canary;
 use crate::client::Request;
+use crate::cookie_client::CookieClient;
 use crate::http1::Answer;
-use crate::visitor::Visitor;
 use crate::world::{password, world};
 
 /// Logs somebody in who asks for a path of Prefect's; gives the answer to the callback.
 #[track_caller]
-pub fn log_in(visitor: &mut Visitor, path: &str, user: &str) -> Answer {
+pub fn log_in(visitor: &mut CookieClient, path: &str, user: &str) -> Answer {
     let asked = visitor.navigate(path).expect(302);
     let callback = authenticate(visitor, asked.location(), user);
     visitor.send(callback_request(&callback)).expect(302)
@@ -19,15 +19,15 @@ pub fn log_in(visitor: &mut Visitor, path: &str, user: &str) -> Answer {
 
 /// Somebody who is logged in at the main stack.
 #[track_caller]
-pub fn logged_in(user: &str) -> Visitor {
-    let mut visitor = Visitor::new(&world().gate);
+pub fn logged_in(user: &str) -> CookieClient {
+    let mut visitor = CookieClient::new(&world().gate);
     log_in(&mut visitor, "/", user);
     visitor
 }
 
 /// From the provider's address to the callback's: fills in the form, where there is one.
 #[track_caller]
-pub fn authenticate(visitor: &mut Visitor, authorization: &str, user: &str) -> String {
+pub fn authenticate(visitor: &mut CookieClient, authorization: &str, user: &str) -> String {
     let answer = open(visitor, authorization);
     let answer = if answer.status == 200 { submit(visitor, &answer, user) } else { answer };
     let callback = answer.expect(302).location().to_owned();
@@ -43,13 +43,13 @@ pub fn authenticate(visitor: &mut Visitor, authorization: &str, user: &str) -> S
 
 /// Loads the provider's page.
 #[track_caller]
-pub fn open(visitor: &mut Visitor, authorization: &str) -> Answer {
+pub fn open(visitor: &mut CookieClient, authorization: &str) -> Answer {
     at_keycloak(visitor, Request::get(path_of(authorization)))
 }
 
 /// Fills in and sends the login form of a page.
 #[track_caller]
-pub fn submit(visitor: &mut Visitor, page: &Answer, user: &str) -> Answer {
+pub fn submit(visitor: &mut CookieClient, page: &Answer, user: &str) -> Answer {
     let html = page.text();
     let form = html.split("id=\"kc-form-login\"").nth(1).expect("no login form");
     let action = form.split("action=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
@@ -69,7 +69,7 @@ pub fn callback_request(callback: &str) -> Request {
 }
 
 #[track_caller]
-fn at_keycloak(visitor: &mut Visitor, request: Request) -> Answer {
+fn at_keycloak(visitor: &mut CookieClient, request: Request) -> Answer {
     let gate = visitor.to_keycloak.clone();
     let mut request = request.sni(KEYCLOAK_HOST).host(gate.keycloak_host());
     if let Some(cookies) = visitor.keycloak.header() {

@@ -10,6 +10,8 @@
 //! | `LICTOR_WRITE_OPERATIONS=1` | the stories `roles: the list of …` write the lists of Prefect's operations |
 //! | `LICTOR_WRITE_TRAFFIC=1` | what each role has asked for is added to the core's lists |
 //! | `LICTOR_SOAK=1` | the story `soak` runs a hundred flow runs, not twelve |
+//! | `LICTOR_AT_ONCE` | how many stories run at once |
+//! | `LICTOR_TIMES` | a file for the time and its parts of every story |
 //! | `LICTOR_KEEP=1` | folders with logs stay when the tests are over |
 
 // A test fails by panicking; what it prints is for whoever runs it.
@@ -28,25 +30,28 @@ mod balancer;
 mod browser;
 mod canary;
 mod client;
-mod elsewhere;
+mod clock;
+mod cookie_client;
+mod foreign_site;
 mod forge;
+mod gateway;
 mod http1;
 mod http2;
 mod keycloak_admin;
 mod keycloak_login;
-mod keycloaks;
-mod lane;
+mod keycloak_versions;
 mod oidc_provider;
 mod prefect_client;
 mod production;
 mod recorder;
 mod reload;
+mod sample_data;
+mod schedule;
 mod scripted_idp;
 mod sockets;
 mod stories;
-mod things;
+mod tcp_server;
 mod traffic;
-mod visitor;
 mod world;
 
 use std::env;
@@ -62,9 +67,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    // One at a time: they share a stack, two cores, and counters that must not move.
-    arguments.test_threads = Some(1);
+    let arguments = Arguments::from_args();
     let keep = env::var_os("LICTOR_KEEP").is_some();
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
@@ -79,8 +82,8 @@ fn main() -> ExitCode {
         exit(130);
     });
     // One paragraph for a failure; where it was is what counts, not the way there.
-    panic::set_hook(Box::new(|info| world::say(&format!("\n{info}"))));
-    let conclusion = libtest_mimic::run(&arguments, stories::all());
+    panic::set_hook(Box::new(|info| world::say(&format!("\n{}\n{info}", schedule::name()))));
+    let conclusion = schedule::run(&arguments, stories::all());
     browser::close();
     world::tear_down(keep);
     conclusion.exit_code()

@@ -15,10 +15,11 @@ use url::Url;
 
 use crate::canary;
 use crate::client::{Request, plain};
+use crate::clock::starting;
+use crate::cookie_client::CookieClient;
 use crate::http1::Answer;
 use crate::keycloak_login::path_of;
-use crate::visitor::Visitor;
-use crate::world::{new_layout, progress, world};
+use crate::world::{new_layout, progress, stop, world};
 
 const PART: &str = "oidc-provider";
 
@@ -30,7 +31,11 @@ pub struct OidcProvider {
 
 impl OidcProvider {
     /// Starts it with these settings of the script's, in a folder of its own.
-    pub fn start(name: &str, port: u16, mut settings: Value) -> Self {
+    pub fn start(name: &str, port: u16, settings: Value) -> Self {
+        starting(|| Self::started(name, port, settings))
+    }
+
+    fn started(name: &str, port: u16, mut settings: Value) -> Self {
         let layout = new_layout(&format!("{name}-{PART}"), Ports::unused().unwrap());
         let installed =
             npm::oidc_provider(&layout, &Cache::of_user().unwrap(), &progress()).unwrap();
@@ -92,7 +97,7 @@ impl OidcProvider {
 
     /// What it asks first of somebody who is sent there: `login`, or only `consent`.
     #[track_caller]
-    pub fn asks(&self, visitor: &mut Visitor, authorization: &str) -> &'static str {
+    pub fn asks(&self, visitor: &mut CookieClient, authorization: &str) -> &'static str {
         let mut answer = self.send(visitor, Request::get(path_of(authorization)));
         while answer.status != 200 {
             answer = self.send(visitor, Request::get(self.path(answer.location())));
@@ -102,7 +107,7 @@ impl OidcProvider {
 
     /// From the provider's address to the callback's, for somebody who is logged in there.
     #[track_caller]
-    pub fn no_question(&self, visitor: &mut Visitor, authorization: &str) -> String {
+    pub fn no_question(&self, visitor: &mut CookieClient, authorization: &str) -> String {
         let answer = self.send(visitor, Request::get(path_of(authorization)));
         let location = answer.location().to_owned();
         assert!(location.starts_with(&visitor.gate.origin()), "sent elsewhere: {location}");
@@ -112,7 +117,12 @@ impl OidcProvider {
 
     /// From the provider's address to the callback's: whoever asks logs in under this name and agrees.
     #[track_caller]
-    pub fn authenticate(&self, visitor: &mut Visitor, authorization: &str, name: &str) -> String {
+    pub fn authenticate(
+        &self,
+        visitor: &mut CookieClient,
+        authorization: &str,
+        name: &str,
+    ) -> String {
         assert!(authorization.starts_with(&self.issuer()), "{authorization}");
         let mut answer = self.send(visitor, Request::get(path_of(authorization)));
         // Login, consent, and the redirects between them.
@@ -136,7 +146,7 @@ impl OidcProvider {
 
     /// Its own logout: the person is asked, and says yes; gives where it leads.
     #[track_caller]
-    pub fn sign_out(&self, visitor: &mut Visitor, path: &str) -> Answer {
+    pub fn sign_out(&self, visitor: &mut CookieClient, path: &str) -> Answer {
         let page = self.send(visitor, Request::get(path)).expect(200);
         let html = page.text();
         let (action, _) = form(&html);
@@ -146,7 +156,7 @@ impl OidcProvider {
         self.send(visitor, Request::new("POST", self.path(&action)).form(&body))
     }
 
-    fn send(&self, visitor: &mut Visitor, request: Request) -> Answer {
+    fn send(&self, visitor: &mut CookieClient, request: Request) -> Answer {
         let mut request = request.host(format!("127.0.0.1:{}", self.port));
         if let Some(cookies) = visitor.keycloak.header() {
             request = request.header("cookie", cookies);
@@ -165,9 +175,7 @@ impl OidcProvider {
 
 impl Drop for OidcProvider {
     fn drop(&mut self) {
-        if let Err(error) = self.running.stop() {
-            crate::world::say(&error.to_string());
-        }
+        stop(&self.running);
     }
 }
 

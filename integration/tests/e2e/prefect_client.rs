@@ -14,9 +14,10 @@ use lictor_integration::stack::Installed;
 use lictor_integration::tools::PREFECT_VERSIONS;
 
 use crate::client::{Request, plain};
+use crate::clock::starting;
+use crate::gateway::{Gateway, Plan};
 use crate::keycloak_admin::basic;
-use crate::lane::{Lane, Plan};
-use crate::world::{eventually, new_layout, progress, world};
+use crate::world::{checkout, eventually, new_layout, progress, world};
 
 /// A client's start alone takes seconds of computing.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -55,7 +56,7 @@ pub fn server(version: &'static str) -> &'static Server {
     static SERVERS: [OnceLock<Server>; PREFECT_VERSIONS.len()] =
         [const { OnceLock::new() }; PREFECT_VERSIONS.len()];
     let at = PREFECT_VERSIONS.iter().position(|known| *known == version).expect("no such version");
-    SERVERS[at].get_or_init(|| {
+    let start = || {
         let stack = &world().stack;
         if stack.prefect.version == version {
             return Server { port: stack.ports.prefect, python: stack.prefect.python.clone() };
@@ -69,11 +70,16 @@ pub fn server(version: &'static str) -> &'static Server {
         prefect::wait_ready(&layout, &running, version, secrets, &progress)
             .unwrap_or_else(|e| panic!("{e}"));
         Server { port: layout.ports.prefect, python: venv.join("bin/python") }
-    })
+    };
+    SERVERS[at].get_or_init(|| starting(start))
 }
 
 /// One of the newest version with settings of its own; where its API is then.
 pub fn server_with(name: &str, settings: &[(&str, &str)], api: &str) -> u16 {
+    starting(|| start_with(name, settings, api))
+}
+
+fn start_with(name: &str, settings: &[(&str, &str)], api: &str) -> u16 {
     let (progress, secrets, stack) = (progress(), &world().secrets, &world().stack);
     let layout = new_layout(name, Ports::unused().unwrap());
     let version = &stack.prefect.version;
@@ -93,7 +99,7 @@ pub fn server_with(name: &str, settings: &[(&str, &str)], api: &str) -> u16 {
 
 /// A Prefect of some version, with a gate of its own and the shared Keycloak.
 pub struct Gated {
-    pub lane: Lane,
+    pub gateway: Gateway,
     pub version: &'static str,
     python: PathBuf,
 }
@@ -105,8 +111,8 @@ pub fn gated(version: &'static str) -> &'static Gated {
     let at = PREFECT_VERSIONS.iter().position(|known| *known == version).expect("no such version");
     GATED[at].get_or_init(|| {
         let server = server(version);
-        let lane = Plan::new(format!("gate-{version}").leak()).prefect(server.port).start();
-        Gated { lane, version, python: server.python.clone() }
+        let gateway = Plan::new(format!("gate-{version}").leak()).prefect(server.port).start();
+        Gated { gateway, version, python: server.python.clone() }
     })
 }
 
@@ -142,7 +148,7 @@ impl Gated {
         let setup = Setup {
             version: self.version.to_owned(),
             python: self.python.clone(),
-            api_url: format!("https://{}/api", self.lane.gate.machine_host()),
+            api_url: format!("https://{}/api", self.gateway.gate.machine_host()),
             credential: ("PREFECT_API_AUTH_STRING", pair.clone()),
             pair,
         };
@@ -256,6 +262,29 @@ impl Client {
     #[track_caller]
     pub fn prefect(&self, args: &[&str]) -> Output {
         self.python(&[&["-m", "prefect"], args].concat())
+    }
+
+    /// Makes a work pool and a deployment of the small flow, both of this name, and so many runs of it.
+    #[track_caller]
+    pub fn deploy(&self, name: &str, runs: usize) {
+        let flows = checkout().join("integration/flows");
+        let script = self.folder().join("deploy.py");
+        let text = format!(
+            "from prefect import flow\n\
+             from prefect.deployments import run_deployment\n\
+             flow.from_source(source={flows:?}, entrypoint='hello.py:hello')\
+             .deploy(name={name:?}, work_pool_name={name:?}, ignore_warnings=True)\n\
+             for _ in range({runs}):\n    run_deployment('hello/{name}', timeout=0)\n"
+        );
+        fs::write(&script, text).unwrap();
+        self.prefect(&["work-pool", "create", name, "--type", "process"]).expect_success();
+        self.python(&[&script.to_string_lossy()]).expect_success();
+    }
+
+    /// Starts a worker of a pool.
+    pub fn start_worker(&self, pool: &str, options: &[&str]) -> Running {
+        let fixed = ["worker", "start", "--pool", pool, "--type", "process"];
+        self.start("worker", &[&fixed, options].concat())
     }
 
     /// Starts a command of Prefect's that goes on.

@@ -17,10 +17,11 @@ use serde_json::{Value, json};
 
 use crate::balancer::Balancer;
 use crate::client::{Gate, Request, connect, plain};
+use crate::clock::starting;
+use crate::gateway::{Gateway, Plan};
 use crate::keycloak_admin::allow_callback;
-use crate::lane::{Lane, Plan};
 use crate::prefect_client::{Client, Credential, Setup, newest};
-use crate::world::{checkout, eventually, new_layout, progress, world};
+use crate::world::{eventually, new_layout, progress, stop, world};
 
 /// How long a decision counts.
 pub const RECHECK: Duration = Duration::from_secs(3);
@@ -32,7 +33,7 @@ const DRAIN: &[&str] = &["--drain-time-s", "3", "--drain-strategy", "immediate"]
 pub struct Production {
     /// In the order in which they end: who asks before who is asked.
     pub workers: Vec<Worker>,
-    pub envoys: [Lane; 2],
+    pub envoys: [Gateway; 2],
     pub prefects: Prefects,
     balancer: Balancer,
     /// Either Envoy, by the balancer.
@@ -61,7 +62,7 @@ static PRODUCTION: Mutex<Option<Production>> = Mutex::new(None);
 /// Tells something about the one that all stories share, which is started when the first needs it.
 pub fn in_production(proof: fn(&mut Production)) {
     let mut shared = PRODUCTION.lock().unwrap_or_else(PoisonError::into_inner);
-    proof(shared.get_or_insert_with(Production::start));
+    proof(shared.get_or_insert_with(|| starting(Production::start)));
 }
 
 /// Ends it, if it was started: other stories need the computer. Fails if a process of it is left;
@@ -71,12 +72,13 @@ pub fn end() -> Vec<u16> {
     let Some(production) = ended else { return Vec::new() };
     let envoys = production.envoys.each_ref();
     let workers = production.workers.iter().map(|worker| &worker.running);
-    let parts = workers.chain(envoys.map(|lane| &lane.running)).chain(&production.prefects.running);
+    let parts =
+        workers.chain(envoys.map(|gateway| &gateway.running)).chain(&production.prefects.running);
     for part in parts {
         part.stop().unwrap_or_else(|e| panic!("{e}"));
     }
     let Prefects { ports, storage, .. } = &production.prefects;
-    [envoys.map(|lane| lane.layout.ports.https), *ports, *storage].concat()
+    [envoys.map(|gateway| gateway.layout.ports.https), *ports, *storage].concat()
 }
 
 impl Production {
@@ -86,9 +88,9 @@ impl Production {
         let gate = Gate::new(&world().pki.ca, balancer.port);
         allow_callback(&gate.origin());
         let envoys = ["production-1", "production-2"].map(|name| {
-            let lane = plan(name, &prefects, &gate).start();
-            balancer.add(lane.layout.ports.https);
-            lane
+            let gateway = plan(name, &prefects, &gate).start();
+            balancer.add(gateway.layout.ports.https);
+            gateway
         });
         let workers = [
             Worker::start("by-api-key", Credential::ApiKey, &gate),
@@ -121,20 +123,19 @@ impl Production {
 
     /// Rolls one Envoy over, as `docs/operations.md` says.
     pub fn roll(&mut self, number: usize) {
-        let lane = &mut self.envoys[number];
-        let port = lane.layout.ports.https;
+        let gateway = &mut self.envoys[number];
+        let port = gateway.layout.ports.https;
         self.balancer.take_out(port);
         let drain = Request::new("POST", "/drain_listeners?graceful");
-        plain(lane.admin.0, &drain).unwrap().expect(200);
+        plain(gateway.admin.0, &drain).unwrap().expect(200);
         eventually("the drained Envoy listens no more", Duration::from_secs(30), || {
             connect(port).is_err().then_some(())
         });
         eventually("its last requests are answered", Duration::from_secs(30), || {
-            (lane.admin.counter("cluster.prefect.upstream_rq_active") == 0).then_some(())
+            (gateway.admin.counter("cluster.prefect.upstream_rq_active") == 0).then_some(())
         });
-        lane.restart();
-        envoy::wait_ready(&lane.layout, &lane.running, &world().pki, &progress())
-            .unwrap_or_else(|e| panic!("{e}"));
+        gateway.restart();
+        gateway.wait_ready();
         self.balancer.add(port);
     }
 
@@ -168,18 +169,8 @@ fn setup(gate: &Gate, credential: Credential) -> Setup {
 impl Worker {
     fn start(name: &'static str, credential: Credential, gate: &Gate) -> Self {
         let client = Client::new(name, setup(gate, credential));
-        let deploy = client.folder().join("deploy.py");
-        let flows = checkout().join("integration/flows");
-        let text = format!(
-            "from prefect import flow\n\
-             flow.from_source(source={flows:?}, entrypoint='hello.py:hello')\
-             .deploy(name={name:?}, work_pool_name={name:?}, ignore_warnings=True)\n"
-        );
-        fs::write(&deploy, text).unwrap();
-        client.prefect(&["work-pool", "create", name, "--type", "process"]).expect_success();
-        client.python(&[&deploy.to_string_lossy()]).expect_success();
-        let arguments = ["worker", "start", "--pool", name, "--type", "process"];
-        let running = client.start("worker", &arguments);
+        client.deploy(name, 0);
+        let running = client.start_worker(name, &[]);
         Self { name, client, running }
     }
 
@@ -238,12 +229,6 @@ impl Prefects {
 impl Drop for Prefects {
     fn drop(&mut self) {
         self.running.iter().for_each(stop);
-    }
-}
-
-fn stop(running: &Running) {
-    if let Err(error) = running.stop() {
-        crate::world::say(&error.to_string());
     }
 }
 

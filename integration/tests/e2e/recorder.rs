@@ -2,15 +2,15 @@
 //! reach Prefect: everything else around it is real.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest;
 
 use crate::sockets::{Frame, read_frame, server_frame};
+use crate::tcp_server;
 
 /// One connection's worth: requests, and for sockets the frames.
 #[derive(Clone, Debug, Default)]
@@ -33,16 +33,9 @@ pub struct Recorder {
 
 impl Recorder {
     pub fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(Seen::default()));
         let shared = Arc::clone(&seen);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let seen = Arc::clone(&shared);
-                thread::spawn(move || serve(stream, &seen));
-            }
-        });
+        let port = tcp_server::serve(move |stream| serve(stream, &shared));
         Self { port, seen }
     }
 

@@ -7,7 +7,7 @@ use lictor_integration::envoy;
 use lictor_integration::layout::Layout;
 use serde_json::Value;
 
-use crate::lane::{Lane, lay_over};
+use crate::gateway::{Gateway, lay_over};
 use crate::world::world;
 
 const BEGIN: &str = "          - name: lictor\n            typed_config:\n";
@@ -37,8 +37,8 @@ pub fn split(layout: &Layout, text: &str) -> String {
     )
 }
 
-impl Lane {
-    /// Lays settings over the lane's own, while it serves.
+impl Gateway {
+    /// Lays settings over the gateway's own, while it serves.
     pub fn reconfigure(&self, patch: &Value) {
         let mut settings = self.plan.lictor(&self.layout);
         lay_over(&mut settings, patch);

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,7 +12,9 @@ pub use lictor_core::testing::idp;
 use lictor_core::{Callout, UnixTime};
 use serde_json::{Value, json};
 
-use crate::recorder::{more, read_head};
+use crate::gateway::{Gateway, Plan, lay_over};
+use crate::recorder::{Recorder, more, read_head};
+use crate::tcp_server;
 
 use idp::Idp;
 
@@ -52,20 +54,13 @@ struct Shared {
 
 impl ScriptedIdp {
     pub fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
             idp: Mutex::new(Idp::new()),
             manners: Mutex::default(),
             asked: Mutex::default(),
         });
         let serving = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let shared = Arc::clone(&serving);
-                thread::spawn(move || serve(stream, &shared));
-            }
-        });
+        let port = tcp_server::serve(move |stream| serve(stream, &serving));
         Self { port, shared }
     }
 
@@ -98,6 +93,28 @@ impl ScriptedIdp {
     pub fn settings(&self) -> Value {
         let inside = format!("http://127.0.0.1:{}/realms/prefect", self.port);
         json!({ "issuer": ISSUER, "idp": { "internal_url": inside } })
+    }
+}
+
+/// A gateway between it and an upstream that writes down what it gets.
+pub struct ScriptedGateway {
+    pub idp: ScriptedIdp,
+    pub recorder: Recorder,
+    pub gateway: Gateway,
+}
+
+impl ScriptedGateway {
+    pub fn start(name: &'static str, patch: &Value) -> Self {
+        let (idp, recorder) = (ScriptedIdp::start(), Recorder::start());
+        let gateway = Self::plan(name, &idp, &recorder, patch).start();
+        Self { idp, recorder, gateway }
+    }
+
+    /// One of two workers, with further settings.
+    pub fn plan(name: &'static str, idp: &ScriptedIdp, recorder: &Recorder, patch: &Value) -> Plan {
+        let mut settings = idp.settings();
+        lay_over(&mut settings, patch);
+        Plan::new(name).keycloak(idp.port).prefect(recorder.port).workers(2).patch(settings)
     }
 }
 

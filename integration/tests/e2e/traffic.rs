@@ -7,7 +7,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::lane::Lane;
+use crate::gateway::Gateway;
 use crate::world::{checkout, eventually, say};
 
 /// Method and path of each request of a role's that went on to Prefect, identities and names of this run
@@ -15,8 +15,8 @@ use crate::world::{checkout, eventually, say};
 /// there.
 ///
 /// Gives how many different ones there were.
-pub fn record(lane: &Lane, role: &str) -> usize {
-    let log = lane.layout.logs().join("access.log");
+pub fn record(gateway: &Gateway, role: &str) -> usize {
+    let log = gateway.layout.logs().join("access.log");
     // Envoy writes it a moment later.
     let text = eventually("the access log", std::time::Duration::from_secs(15), || {
         fs::read_to_string(&log).ok().filter(|text| text.contains(&format!("\"role\":\"{role}\"")))

@@ -6,7 +6,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use lictor_integration::layout::{Layout, find_checkout};
@@ -21,6 +20,7 @@ use lictor_integration::tools::PREFECT_VERSIONS;
 
 use crate::canary;
 use crate::client::{Gate, Request, plain};
+use crate::clock::{pause, starting};
 
 /// Everything that tests need to know about the stack.
 pub struct World {
@@ -42,7 +42,7 @@ static ENDING: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
 /// The shared stack.
 pub fn world() -> &'static World {
-    WORLD.get_or_init(World::start)
+    WORLD.get_or_init(|| starting(World::start))
 }
 
 impl World {
@@ -92,9 +92,11 @@ pub fn checkout() -> PathBuf {
 
 /// A folder for one more stack; it is emptied and removed at the end.
 pub fn new_layout(name: &str, ports: Ports) -> Layout {
-    let state = env::temp_dir().join(format!("lictor-e2e-{}-{name}", std::process::id()));
-    let layout = Layout::new(&checkout(), &state, ports).unwrap();
-    LAYOUTS.lock().unwrap_or_else(PoisonError::into_inner).push(layout.clone());
+    let mut layouts = LAYOUTS.lock().unwrap_or_else(PoisonError::into_inner);
+    // Numbered: two stories may choose the same name, and run at the same time.
+    let folder = format!("lictor-e2e-{}-{:03}-{name}", std::process::id(), layouts.len());
+    let layout = Layout::new(&checkout(), &env::temp_dir().join(folder), ports).unwrap();
+    layouts.push(layout.clone());
     layout
 }
 
@@ -127,6 +129,13 @@ pub fn tear_down(keep: bool) {
     }
 }
 
+/// Ends a part; what can't be ended is told, since others may still have to end.
+pub fn stop(part: &Running) {
+    if let Err(error) = starting(|| part.stop()) {
+        say(&error.to_string());
+    }
+}
+
 /// Where the stack's own start is told; given up once everything is to end.
 pub fn progress() -> Progress {
     Progress::to_stderr(Arc::clone(ENDING.get_or_init(Arc::default)))
@@ -146,13 +155,15 @@ pub fn password(user: &str) -> String {
 /// Waits for something, no longer than `limit`.
 #[track_caller]
 pub fn eventually<T>(what: &str, limit: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + limit;
+    let begun = Instant::now();
     loop {
         if let Some(value) = probe() {
             return value;
         }
-        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
-        thread::sleep(Duration::from_millis(25));
+        let waited = begun.elapsed();
+        assert!(waited < limit, "not within {limit:?}: {what}");
+        // What takes longer is looked at less often: looking costs others their time.
+        pause((waited / 20).clamp(Duration::from_millis(25), Duration::from_millis(250)));
     }
 }
 

@@ -1,30 +1,29 @@
 //! Verdicts for the real nginx: `auth_request` before an application of one's own.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
-use libtest_mimic::Trial;
 use lictor_integration::launch::Launch;
 use lictor_integration::layout::PREFECT_HOST;
+use lictor_integration::ports;
 use lictor_integration::process::Running;
 
-use super::story;
+use super::{Story, story};
 use crate::canary;
 use crate::client::{Request, plain};
+use crate::cookie_client::CookieClient;
+use crate::gateway::{Gateway, Plan};
 use crate::http1::Answer;
 use crate::keycloak_admin::{allow_callback, basic, worker_token};
 use crate::keycloak_login::log_in;
-use crate::lane::{Lane, Plan};
 use crate::recorder::Recorder;
-use crate::visitor::Visitor;
-use crate::world::{eventually, world};
+use crate::world::{eventually, stop, world};
 
 const ABOUT: &str = "nginx";
 const SECRET: &str = "what-only-nginx-and-lictor-know-0123456789";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![story(ABOUT, "auth_request lets in whom Lictor lets in, and nobody else", nginx)]
 }
 
@@ -36,56 +35,14 @@ struct Nginx {
 
 impl Nginx {
     /// `vouches` says what it holds, with the secret.
-    fn start(lane: &Lane, application: u16, vouches: bool) -> Self {
+    fn start(gateway: &Gateway, application: u16, vouches: bool) -> Self {
         let program = ["/usr/sbin/nginx", "/usr/bin/nginx"].map(Path::new);
         let program = program.into_iter().find(|path| path.is_file());
         let program = program.expect("nginx is not there (make setup)").to_path_buf();
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let folder = lane.layout.state.join("nginx");
+        let [port] = ports::unused().unwrap();
+        let folder = gateway.layout.state.join("nginx");
         fs::create_dir_all(&folder).unwrap();
-        let vouching = format!(
-            "proxy_set_header X-Original-Method $request_method;
-             proxy_set_header X-Original-URI $request_uri;
-             proxy_set_header X-Real-IP $remote_addr;
-             proxy_set_header X-Lictor-Auth-Request-Secret {SECRET};"
-        );
-        let configuration = format!(
-            "daemon off; worker_processes 1; pid nginx.pid; error_log stderr;
-            events {{}}
-            http {{
-              access_log off;
-              client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4;
-              scgi_temp_path t5;
-              server {{
-                listen 127.0.0.1:{port};
-                location / {{
-                  auth_request /oauth2/auth;
-                  auth_request_set $who $upstream_http_x_auth_request_user;
-                  proxy_set_header X-Who $who;
-                  proxy_set_header Authorization \"\";
-                  proxy_set_header Cookie \"\";
-                  proxy_pass http://127.0.0.1:{application};
-                }}
-                location = /oauth2/auth {{
-                  internal;
-                  proxy_pass https://127.0.0.1:{gate};
-                  proxy_ssl_server_name on;
-                  proxy_ssl_name {PREFECT_HOST};
-                  proxy_http_version 1.1;
-                  proxy_set_header Host {host};
-                  proxy_set_header Connection \"\";
-                  proxy_pass_request_body off;
-                  proxy_set_header Content-Length \"\";
-                  {vouching}
-                }}
-              }}
-            }}",
-            gate = lane.gate.port,
-            host = lane.gate.public_host(),
-            vouching = if vouches { vouching.as_str() } else { "" },
-        );
+        let configuration = configuration(gateway, port, application, vouches);
         let file = folder.join("nginx.conf");
         fs::write(&file, configuration).unwrap();
         let launch = Launch {
@@ -101,9 +58,13 @@ impl Nginx {
             folder,
             inputs: Vec::new(),
         };
-        let running = launch.start(&lane.layout).unwrap_or_else(|e| panic!("{e}"));
+        let running = launch.start(&gateway.layout).unwrap_or_else(|e| panic!("{e}"));
         eventually("nginx listens", Duration::from_secs(10), || {
-            assert!(running.is_alive(), "nginx has ended: {}", lane.layout.log("nginx").display());
+            assert!(
+                running.is_alive(),
+                "nginx has ended: {}",
+                gateway.layout.log("nginx").display()
+            );
             crate::client::connect(port).ok()
         });
         Self { port, running }
@@ -114,33 +75,76 @@ impl Nginx {
     }
 }
 
+/// What nginx reads. `vouches` says what it tells Lictor, with the secret.
+fn configuration(gateway: &Gateway, port: u16, application: u16, vouches: bool) -> String {
+    let vouching = format!(
+        "proxy_set_header X-Original-Method $request_method;
+         proxy_set_header X-Original-URI $request_uri;
+         proxy_set_header X-Real-IP $remote_addr;
+         proxy_set_header X-Lictor-Auth-Request-Secret {SECRET};"
+    );
+    format!(
+        "daemon off; worker_processes 1; pid nginx.pid; error_log stderr;
+        events {{}}
+        http {{
+          access_log off;
+          client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4;
+          scgi_temp_path t5;
+          server {{
+            listen 127.0.0.1:{port};
+            location / {{
+              auth_request /oauth2/auth;
+              auth_request_set $who $upstream_http_x_auth_request_user;
+              proxy_set_header X-Who $who;
+              proxy_set_header Authorization \"\";
+              proxy_set_header Cookie \"\";
+              proxy_pass http://127.0.0.1:{application};
+            }}
+            location = /oauth2/auth {{
+              internal;
+              proxy_pass https://127.0.0.1:{gate};
+              proxy_ssl_server_name on;
+              proxy_ssl_name {PREFECT_HOST};
+              proxy_http_version 1.1;
+              proxy_set_header Host {host};
+              proxy_set_header Connection \"\";
+              proxy_pass_request_body off;
+              proxy_set_header Content-Length \"\";
+              {vouching}
+            }}
+          }}
+        }}",
+        gate = gateway.gate.port,
+        host = gateway.gate.public_host(),
+        vouching = if vouches { vouching.as_str() } else { "" },
+    )
+}
+
 impl Drop for Nginx {
     fn drop(&mut self) {
-        if let Err(error) = self.running.stop() {
-            crate::world::say(&error.to_string());
-        }
+        stop(&self.running);
     }
 }
 
 fn nginx() {
     canary::plant(SECRET);
     let application = Recorder::start();
-    let lane = Plan::new("nginx").environment("LICTOR_AUTH_REQUEST_SECRET", SECRET).start();
+    let gateway = Plan::new("nginx").environment("LICTOR_AUTH_REQUEST_SECRET", SECRET).start();
     let token = format!("Bearer {}", worker_token());
     let key = basic(&world().stack.machine.auth_string);
-    allow_callback(&lane.gate.origin());
-    let mut carol = Visitor::new(&lane.gate);
+    allow_callback(&gateway.gate.origin());
+    let mut carol = CookieClient::new(&gateway.gate);
     log_in(&mut carol, "/", "carol");
     let cookie = carol.jar.header().unwrap();
     // The endpoint itself: what nginx sees.
     let verdict = Request::get("/oauth2/auth").header("authorization", &token);
-    let verdict = lane.gate.send(&verdict).expect(202);
+    let verdict = gateway.gate.send(&verdict).expect(202);
     assert_eq!(verdict.header("x-auth-request-user"), Some("client:etl-worker"));
     assert_eq!(verdict.header("x-auth-request-groups"), Some("worker"));
-    lane.gate.get("/oauth2/auth").expect(401);
+    gateway.gate.get("/oauth2/auth").expect(401);
 
     {
-        let nginx = Nginx::start(&lane, application.port, false);
+        let nginx = Nginx::start(&gateway, application.port, false);
         for credential in [&token, &key] {
             nginx.send(Request::get("/report").header("authorization", credential)).expect(200);
             let head = application.take().heads.remove(0).to_ascii_lowercase();
@@ -165,7 +169,7 @@ fn nginx() {
         assert_eq!(application.take().heads.len(), 0);
     }
 
-    let nginx = Nginx::start(&lane, application.port, true);
+    let nginx = Nginx::start(&gateway, application.port, true);
     let page = Request::get("/").navigation_from("cross-site").header("cookie", &cookie);
     nginx.send(page).expect(200);
     let own = |request: Request| nginx.send(request.fetch().header("cookie", &cookie));
@@ -174,5 +178,5 @@ fn nginx() {
     let form = Request::post("/", "{}").navigation_from("cross-site");
     nginx.send(form.header("cookie", &cookie)).expect(403);
     assert_eq!(application.take().heads.len(), 2);
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }

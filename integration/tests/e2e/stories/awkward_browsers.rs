@@ -1,20 +1,19 @@
 //! What browsers and people do in the middle of a login: whatever it is, it ends inside Prefect, or
 //! on a page with a way on that does.
 
-use libtest_mimic::Trial;
 use serde_json::json;
 
 use super::in_the_browser::{assert_inside, inside};
 use super::pages::assert_good;
-use super::story;
+use super::{Story, story};
 use crate::browser::Browser;
+use crate::cookie_client::{CookieClient, LOGIN, SESSION};
 use crate::keycloak_login::{authenticate, callback_request};
-use crate::visitor::{LOGIN, SESSION, Visitor};
 use crate::world::world;
 
 const ABOUT: &str = "awkward";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "back to the login form, and forward by it again", back),
         story(ABOUT, "a reload at the form, and of the page it led to", reload),
@@ -74,7 +73,7 @@ fn at_the_form(browser: &Browser, path: &str) -> String {
 /// A callback that has been used, of somebody's login in another browser.
 fn used_callback() -> String {
     let gate = &world().gate;
-    let mut visitor = Visitor::new(gate);
+    let mut visitor = CookieClient::new(gate);
     let asked = visitor.navigate("/runs").expect(302);
     let callback = authenticate(&mut visitor, asked.location(), "alice");
     visitor.send(callback_request(&callback)).expect(302);

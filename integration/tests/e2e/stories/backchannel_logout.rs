@@ -1,39 +1,40 @@
 //! Sessions that end at Keycloak: it says so itself, and Lictor believes nobody else.
 
-use libtest_mimic::Trial;
 use lictor_integration::layout::PREFECT_HOST;
 use serde_json::Value;
 
-use super::story;
+use super::{Story, story};
 use crate::client::{Gate, Request};
+use crate::cookie_client::CookieClient;
+use crate::gateway::Plan;
 use crate::http1::Answer;
 use crate::http2::Http2;
 use crate::keycloak_admin::{admin, allow_callback, person_tokens, text};
 use crate::keycloak_login::{callback_request, log_in, logged_in, open, path_of};
-use crate::lane::Plan;
 use crate::recorder::Recorder;
-use crate::visitor::Visitor;
 use crate::world::{prefect_sees_nothing, world};
 
 const ABOUT: &str = "back-channel logout";
 const ENDPOINT: &str = "/oauth2/backchannel_logout";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(
             ABOUT,
             "a session that the administrator ends is over at every worker",
             ended_by_admin,
-        ),
+        )
+        .changing_realm(),
         story(ABOUT, "a sign-out elsewhere ends the session here", signed_out_elsewhere),
-        story(ABOUT, "trailers do not let the request go on", trailers),
-        story(ABOUT, "whatever else is sent there ends nothing and reaches nobody", other_bodies),
+        story(ABOUT, "trailers do not let the request go on", trailers).apart(),
+        story(ABOUT, "whatever else is sent there ends nothing and reaches nobody", other_bodies)
+            .counting(),
     ]
 }
 
 /// Whether the session counts: asked on so many new connections that each worker is.
 #[track_caller]
-fn counts(visitor: &Visitor) -> bool {
+fn counts(visitor: &CookieClient) -> bool {
     let answers: Vec<u16> =
         (0..12).map(|_| visitor.clone().fetch("/api/admin/version").status).collect();
     assert!(answers.iter().all(|status| *status == answers[0]), "workers differ: {answers:?}");
@@ -69,11 +70,11 @@ fn ended_by_admin() {
 
 /// One login at Keycloak, two gates; the person signs out at the other one.
 fn signed_out_elsewhere() {
-    let lane = Plan::new("elsewhere").start();
-    allow_callback(&lane.gate.origin());
-    let mut here = Visitor::new(&world().gate);
+    let gateway = Plan::new("elsewhere").start();
+    allow_callback(&gateway.gate.origin());
+    let mut here = CookieClient::new(&world().gate);
     log_in(&mut here, "/", "carol");
-    let mut there = at(&here, &lane.gate);
+    let mut there = at(&here, &gateway.gate);
     let asked = there.navigate("/").expect(302);
     let callback = open(&mut there, asked.location()).expect(302);
     there.send(callback_request(&path_of(callback.location()))).expect(302);
@@ -84,21 +85,21 @@ fn signed_out_elsewhere() {
 }
 
 /// The same browser at another gate.
-fn at(visitor: &Visitor, gate: &Gate) -> Visitor {
-    Visitor { keycloak: visitor.keycloak.clone(), ..Visitor::new(gate) }
+fn at(visitor: &CookieClient, gate: &Gate) -> CookieClient {
+    CookieClient { keycloak: visitor.keycloak.clone(), ..CookieClient::new(gate) }
 }
 
 /// HTTP/2 has trailers; with them a held body would go on. Here even the route behind leads to Prefect.
 fn trailers() {
     let recorder = Recorder::start();
     let route = "direct_response: { status: 503 }\n                typed_per_filter_config:";
-    let lane = Plan::new("trailers")
+    let gateway = Plan::new("trailers")
         .prefect(recorder.port)
         .envoy(route, "route: { cluster: prefect }\n                typed_per_filter_config:")
         .start();
     recorder.take();
-    let host = lane.gate.public_host();
-    let mut connection = Http2::begin(lane.gate.http2().connect(PREFECT_HOST).unwrap()).unwrap();
+    let host = gateway.gate.public_host();
+    let mut connection = Http2::begin(gateway.gate.http2().connect(PREFECT_HOST).unwrap()).unwrap();
     let head = [
         (":method", "POST"),
         (":scheme", "https"),
@@ -110,7 +111,7 @@ fn trailers() {
     connection.send(&head, b"logout_token=a.b.c", &[("x-trailer", "1")]).unwrap();
     assert_eq!(connection.status().unwrap(), 400);
     assert_eq!(recorder.look().heads, Vec::<String>::new(), "nothing reached Prefect");
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }
 
 fn other_bodies() {
@@ -147,7 +148,7 @@ fn other_bodies() {
 }
 
 /// A look at the session that does not reach Prefect.
-fn counts_untouched(visitor: &Visitor) -> bool {
+fn counts_untouched(visitor: &CookieClient) -> bool {
     visitor.clone().fetch("/oauth2/userinfo").status == 200
 }
 

@@ -1,17 +1,15 @@
 //! The way back from Keycloak: used, foreign, broken, many at once.
 
-use libtest_mimic::Trial;
-
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
+use crate::cookie_client::{CookieClient, LOGIN, SESSION};
 use crate::http1::Answer;
 use crate::keycloak_login::{authenticate, callback_request, log_in, logged_in, open, parameter};
-use crate::visitor::{LOGIN, SESSION, Visitor};
 use crate::world::{prefect_sees_nothing, world};
 
 const ABOUT: &str = "callback";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "a reload goes home with a session", reload_with_session),
         story(ABOUT, "a used or bookmarked one without a session is one fresh login", bookmark),
@@ -31,8 +29,8 @@ pub fn stories() -> Vec<Trial> {
 }
 
 /// A visitor at the point where Keycloak sends him back, and the callback's path.
-fn on_the_way_back(path: &str) -> (Visitor, String) {
-    let mut visitor = Visitor::new(&world().gate);
+fn on_the_way_back(path: &str) -> (CookieClient, String) {
+    let mut visitor = CookieClient::new(&world().gate);
     let asked = visitor.navigate(path).expect(302);
     let callback = authenticate(&mut visitor, asked.location(), "alice");
     (visitor, callback)
@@ -82,7 +80,7 @@ fn bookmark() {
 
 /// What an answer begins is a login, and it works.
 #[track_caller]
-fn finish_fresh_login(visitor: &mut Visitor, answer: &Answer) {
+fn finish_fresh_login(visitor: &mut CookieClient, answer: &Answer) {
     assert_eq!(answer.status, 302, "{}", answer.text());
     assert!(answer.location().starts_with("https://keycloak.localhost"), "{}", answer.location());
     let back = authenticate(visitor, answer.location(), "alice");
@@ -160,7 +158,7 @@ fn made_up_code() {
 fn foreign_state() {
     // Login CSRF: the attacker's callback in the victim's browser.
     let (_attacker, callback) = on_the_way_back("/runs");
-    let mut victim = Visitor::new(&world().gate);
+    let mut victim = CookieClient::new(&world().gate);
     victim.navigate("/").expect(302);
     let answer = victim.send(callback_request(&callback));
     finish_fresh_login(&mut victim, &answer);
@@ -192,7 +190,7 @@ fn foreign_issuer() {
 }
 
 fn provider_error() {
-    let mut visitor = Visitor::new(&world().gate);
+    let mut visitor = CookieClient::new(&world().gate);
     let asked = visitor.navigate("/").expect(302);
     let state = parameter(asked.location(), "state").unwrap();
     // `prompt=none` without a session: Keycloak itself answers with an error.
@@ -205,7 +203,7 @@ fn provider_error() {
 }
 
 fn two_attempts() {
-    let mut visitor = Visitor::new(&world().gate);
+    let mut visitor = CookieClient::new(&world().gate);
     let first = visitor.navigate("/runs?tab=1").expect(302);
     let second = visitor.navigate("/flows?tab=2").expect(302);
     let second_back = authenticate(&mut visitor, second.location(), "alice");
@@ -220,7 +218,7 @@ fn two_attempts() {
 }
 
 fn six_attempts() {
-    let mut visitor = Visitor::new(&world().gate);
+    let mut visitor = CookieClient::new(&world().gate);
     let mut last = String::new();
     for attempt in 0..6 {
         last =

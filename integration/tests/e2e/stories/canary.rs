@@ -3,14 +3,12 @@
 use std::fs;
 use std::time::Duration;
 
-use libtest_mimic::Trial;
-
-use super::story;
+use super::{Story, story};
 use crate::canary::Planted;
 use crate::client::Request;
 use crate::world::{eventually, layouts, world};
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![story("logs", "hold none of the secrets that any test has used", clean)]
 }
 

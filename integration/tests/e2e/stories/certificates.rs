@@ -2,19 +2,20 @@
 
 use std::path::PathBuf;
 
-use libtest_mimic::Trial;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     SanType,
 };
 use ring::digest::{SHA256, digest};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::people::assert_refusal;
-use super::story;
+use super::{Story, story};
 use crate::client::{Gate, Request};
-use crate::lane::{Lane, Plan};
+use crate::gateway::{Gateway, Plan};
 use crate::recorder::Recorder;
 use crate::scripted_idp::{ScriptedIdp, now};
 use crate::world::world;
@@ -22,7 +23,7 @@ use crate::world::world;
 const ABOUT: &str = "certificates";
 const WORKER: &str = "spiffe://example.com/ns/flows/sa/worker";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![story(ABOUT, "a verified certificate is a machine, any other is nobody", certificates)]
 }
 
@@ -67,19 +68,15 @@ impl Authority {
     }
 }
 
-fn showing(lane: &Lane, shown: &Shown) -> Gate {
+fn showing(gateway: &Gateway, shown: &Shown) -> Gate {
     let chain = (shown.chain.clone(), shown.key.clone_key());
-    Gate::showing(&world().pki.ca, lane.gate.port, chain)
+    Gate::showing(&world().pki.ca, gateway.gate.port, chain)
 }
 
-fn certificates() {
-    let root = authority("machines' root", None);
-    let ours = authority("machines' authority", Some(&root));
-    let foreign = authority("somebody else's authority", None);
+/// A gate that verifies the certificates of an authority, and knows some of them.
+fn trusting(root: &Authority, plan: Plan, mut settings: Value) -> Gateway {
     let ca: PathBuf = world().layout.state.join("machines-ca.pem");
     std::fs::write(&ca, &root.pem).unwrap();
-    let (idp, recorder) = (ScriptedIdp::start(), Recorder::start());
-    let mut settings = idp.settings();
     settings["machines"]["certificates"] = json!([
         { "name": "flows-worker", "role": "worker", "uri": WORKER },
         { "name": "reports", "role": "viewer", "dns": "reports.example.com" },
@@ -92,34 +89,47 @@ fn certificates() {
         "            validation_context: {{ trusted_ca: {{ filename: {} }} }}\n",
         json!(ca)
     );
-    let lane = Plan::new("certificates")
-        .keycloak(idp.port)
-        .prefect(recorder.port)
-        .patch(settings)
-        .envoy(key.clone(), key + &validation)
-        .start();
+    plan.patch(settings).envoy(key.clone(), key + &validation).start()
+}
+
+/// A token that is bound to a certificate (RFC 8705).
+fn bound_token(idp: &ScriptedIdp, to: &Shown) -> String {
+    let hash = digest(&SHA256, &to.chain[0]);
+    let script = idp.script();
+    let mut claims = script.machine_claims(now());
+    claims["cnf"] = json!({ "x5t#S256": URL_SAFE_NO_PAD.encode(hash.as_ref()) });
+    format!("Bearer {}", script.sign(&claims))
+}
+
+fn certificates() {
+    let root = authority("machines' root", None);
+    let ours = authority("machines' authority", Some(&root));
+    let foreign = authority("somebody else's authority", None);
+    let (idp, recorder) = (ScriptedIdp::start(), Recorder::start());
+    let plan = Plan::new("certificates").keycloak(idp.port).prefect(recorder.port);
+    let gateway = trusting(&root, plan, idp.settings());
     recorder.take();
     let worker = ours.sign(Some(WORKER), None);
-    let gate = showing(&lane, &worker);
+    let gate = showing(&gateway, &worker);
     gate.send(&Request::post("/api/flow_runs/filter", "{}")).expect(200);
     let head = recorder.take().heads.remove(0).to_ascii_lowercase();
     assert!(head.contains("x-auth-request-user: cert:flows-worker"), "{head}");
     assert!(head.contains("authorization: basic "), "Prefect's own secret is missing: {head}");
     assert_refusal(&gate.send(&Request::new("DELETE", "/api/flows/1")).expect(403), "role_missing");
-    let reports = showing(&lane, &ours.sign(None, Some("reports.example.com")));
+    let reports = showing(&gateway, &ours.sign(None, Some("reports.example.com")));
     reports.get("/api/flows/1").expect(200);
     assert_refusal(&reports.send(&Request::post("/api/flows/", "{}")).expect(403), "role_missing");
     recorder.take();
 
     // Verified, and mapped to nobody; not shown; only said so in a header.
-    let other = showing(&lane, &ours.sign(Some(&format!("{WORKER}2")), None));
+    let other = showing(&gateway, &ours.sign(Some(&format!("{WORKER}2")), None));
     assert_refusal(&other.get("/api/flows/1").expect(401), "not_authenticated");
-    assert_refusal(&lane.gate.get("/api/flows/1").expect(401), "not_authenticated");
+    assert_refusal(&gateway.gate.get("/api/flows/1").expect(401), "not_authenticated");
     let said =
         Request::get("/api/flows/1").header("x-forwarded-client-cert", format!("URI={WORKER}"));
-    assert_refusal(&lane.gate.send(&said).expect(401), "not_authenticated");
+    assert_refusal(&gateway.gate.send(&said).expect(401), "not_authenticated");
     // Of another authority: Envoy ends the connection.
-    let forged = showing(&lane, &foreign.sign(Some(WORKER), None));
+    let forged = showing(&gateway, &foreign.sign(Some(WORKER), None));
     assert!(forged.try_send(&Request::get("/api/flows/1")).is_err(), "a forged chain was accepted");
     // A page elsewhere can't use what the browser shows by itself.
     let page =
@@ -127,22 +137,10 @@ fn certificates() {
     assert_refusal(&gate.send(&page).expect(403), "csrf");
     assert_eq!(recorder.take().heads.len(), 0);
 
-    // RFC 8705: a token that is bound to the worker's certificate.
-    let thumbprint = {
-        use base64::Engine as _;
-        let hash = digest(&SHA256, &worker.chain[0]);
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(hash.as_ref())
-    };
-    let bound = {
-        let script = idp.script();
-        let mut claims = script.machine_claims(now());
-        claims["cnf"] = json!({ "x5t#S256": thumbprint });
-        format!("Bearer {}", script.sign(&claims))
-    };
-    let request = Request::get("/api/flows/1").header("authorization", &bound);
+    let request = Request::get("/api/flows/1").header("authorization", bound_token(&idp, &worker));
     gate.send(&request).expect(200);
-    for stolen in [&lane.gate, &reports] {
+    for stolen in [&gateway.gate, &reports] {
         assert_refusal(&stolen.send(&request).expect(401), "invalid_token");
     }
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }

@@ -8,28 +8,29 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use libtest_mimic::Trial;
 use lictor_integration::tools::PREFECT_VERSIONS;
 use serde_json::{Value, json};
 
 use self::table::{Cell, KINDS, Kind, ROADS, TLS_SETTINGS};
-use super::story;
+use super::prefect_runs::run_of;
+use super::{Story, story};
 use crate::client::Request;
+use crate::gateway::{Gateway, Plan};
 use crate::keycloak_admin::{allow_callback, basic};
-use crate::lane::{Lane, Plan};
 use crate::prefect_client::{Client, Setup, newest, server};
 use crate::world::{checkout, eventually, world};
 
 const ABOUT: &str = "clients";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     let page = [
-        story(ABOUT, "the recommended setting works everywhere from 3.6.29 on", recommended),
-        story(ABOUT, "docs/clients.md is what the table says", documented),
+        story(ABOUT, "the recommended setting works everywhere from 3.6.29 on", recommended)
+            .own_provider(),
+        story(ABOUT, "docs/clients.md is what the table says", documented).own_provider(),
     ];
     let measured = PREFECT_VERSIONS.into_iter().map(|version| {
         let sentence = format!("{version} reaches with each credential what the table says");
-        story(ABOUT, &sentence, move || measured(version))
+        story(ABOUT, &sentence, move || measured(version)).apart().early().heavy()
     });
     let lost = story(ABOUT, "a run whose events are refused completes without its task runs", lost);
     page.into_iter().chain(measured).chain([lost]).collect()
@@ -63,17 +64,17 @@ fn documented() {
 
 fn measured(version: &'static str) {
     let server = server(version);
-    let lane = Plan::new(format!("clients-{version}").leak())
+    let gateway = Plan::new(format!("clients-{version}").leak())
         .prefect(server.port)
         .patch(json!({ "machines": {
             "accept_auth_string": true, "personal_tokens": { "role": "admin" },
         } }))
         .start();
-    allow_callback(&lane.gate.origin());
+    allow_callback(&gateway.gate.origin());
     let at = PREFECT_VERSIONS.iter().position(|known| *known == version).unwrap();
     let mut differences = Vec::new();
     for (number, kind) in KINDS.iter().enumerate() {
-        let found = run(&format!("roads-{number}"), kind, version, &server.python, &lane);
+        let found = run(&format!("roads-{number}"), kind, version, &server.python, &gateway);
         assert_eq!(found["version"], version);
         assert_eq!(found["tls_settings"], json!(TLS_SETTINGS), "{version} can be told more of TLS");
         for ((road, _), cell) in ROADS.iter().zip(&kind.expected[at]) {
@@ -84,7 +85,7 @@ fn measured(version: &'static str) {
         }
     }
     assert!(differences.is_empty(), "{version}:\n{}", differences.join("\n"));
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }
 
 /// As `roads.py` says it.
@@ -97,12 +98,12 @@ fn said(cell: &Cell) -> &'static str {
 }
 
 /// Lets the clients of a version use a credential.
-fn run(name: &str, kind: &Kind, version: &str, python: &Path, lane: &Lane) -> Value {
-    let mut environment = (kind.environment)(lane).into_iter();
+fn run(name: &str, kind: &Kind, version: &str, python: &Path, gateway: &Gateway) -> Value {
+    let mut environment = (kind.environment)(gateway).into_iter();
     let setup = Setup {
         version: version.to_owned(),
         python: python.to_owned(),
-        api_url: format!("https://{}/api", lane.gate.machine_host()),
+        api_url: format!("https://{}/api", gateway.gate.machine_host()),
         credential: environment.next().unwrap(),
         pair: String::new(),
     };
@@ -136,8 +137,7 @@ fn lost() {
 fn run_flow(name: &str, setup: Setup) -> String {
     let script = checkout().join("integration/flows/hello.py");
     let log = Client::new(name, setup).python(&[&script.to_string_lossy()]).expect_success();
-    let id = log.split("/flow-run/").nth(1).and_then(|rest| rest.get(..36));
-    id.unwrap_or_else(|| panic!("no run: {log}")).to_owned()
+    run_of(&log).to_owned()
 }
 
 fn task_runs(flow_run: &str) -> usize {

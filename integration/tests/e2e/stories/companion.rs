@@ -1,16 +1,17 @@
 //! The companion in the real pages of both UIs.
 
-use libtest_mimic::Trial;
 use lictor_integration::tools::PREFECT_VERSIONS;
+use std::sync::OnceLock;
+
 use serde_json::{Value, json};
 
 use super::in_the_browser::{assert_inside, choose_ui, inside, inside_at, some_runs};
-use super::story;
+use super::{Story, story};
 use crate::browser::Browser;
+use crate::gateway::{Gateway, Plan};
 use crate::keycloak_admin::allow_callback;
-use crate::lane::{Lane, Plan};
-use crate::prefect_client::gated;
-use crate::things::Things;
+use crate::prefect_client::server;
+use crate::sample_data::SampleData;
 use crate::world::world;
 
 const ABOUT: &str = "companion";
@@ -30,20 +31,21 @@ const PAGES: [(&str, &[&str]); 2] = [
     ("v1", &["/dashboard", "/runs", "/flows", "/deployments", "/blocks", "/settings"]),
 ];
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "it says who is signed in, and never covers what is to be clicked", chip),
-        story(ABOUT, "it stands in Prefect 3.4.13's pages, too", oldest),
+        story(ABOUT, "it stands in Prefect 3.4.13's pages, too", oldest).apart(),
         story(ABOUT, "it is opened, read and left by keyboard, and signs out", keyboard),
-        story(ABOUT, "a session that ends while a page polls leads back to that page", ended),
-        story(ABOUT, "what somebody has typed is not thrown away", typed),
-        story(ABOUT, "after three times in two minutes it asks", thrice),
-        story(ABOUT, "a form in which nobody has typed does not stop the way back", forms),
-        story(ABOUT, "whoever signs out is not taken back to the page", signing_out),
-        story(ABOUT, "a page of somebody else is loaded again", somebody_else),
+        story(ABOUT, "a session that ends while a page polls leads back to that page", ended)
+            .apart(),
+        story(ABOUT, "what somebody has typed is not thrown away", typed).apart(),
+        story(ABOUT, "after three times in two minutes it asks", thrice).apart(),
+        story(ABOUT, "a form in which nobody has typed does not stop the way back", forms).apart(),
+        story(ABOUT, "whoever signs out is not taken back to the page", signing_out).apart(),
+        story(ABOUT, "a page of somebody else is loaded again", somebody_else).apart(),
         story(ABOUT, "in a small window it can be read and clicked, too", small),
         story(ABOUT, "a password that an older login left behind is gone", password),
-        story(ABOUT, "it can be switched off", off),
+        story(ABOUT, "it can be switched off", off).apart(),
     ]
 }
 
@@ -126,8 +128,8 @@ fn chip() {
 }
 
 fn oldest() {
-    let old = gated(PREFECT_VERSIONS[0]);
-    let origin = old.lane.gate.origin();
+    let gateway = Plan::new("companion-oldest").prefect(server(PREFECT_VERSIONS[0]).port).start();
+    let origin = gateway.gate.origin();
     allow_callback(&origin);
     let browser = inside_at(&origin, "/", "bob");
     for path in ["/dashboard", "/flow-runs", "/settings"] {
@@ -157,13 +159,17 @@ fn keyboard() {
     browser.wait_text("Signed out");
 }
 
-/// A gate of its own, and somebody on one of its pages.
-fn on_page(name: &'static str, path: &str, settings: &Value) -> (Lane, Browser, String) {
-    let lane = Plan::new(name).patch(settings.clone()).start();
-    let origin = lane.gate.origin();
-    allow_callback(&origin);
+/// Somebody on a page of a gateway that these stories share: each of them ends sessions of its own alone.
+fn on_page(path: &str) -> (&'static Gateway, Browser, String) {
+    static SHARED: OnceLock<Gateway> = OnceLock::new();
+    let gateway = SHARED.get_or_init(|| {
+        let gateway = Plan::new("companion").start();
+        allow_callback(&gateway.gate.origin());
+        gateway
+    });
+    let origin = gateway.gate.origin();
     let browser = inside_at(&origin, path, "alice");
-    (lane, browser, origin)
+    (gateway, browser, origin)
 }
 
 /// The session is ended elsewhere: the browser loses its cookie.
@@ -172,7 +178,7 @@ fn end_session(browser: &Browser, origin: &str) {
 }
 
 fn ended() {
-    let (lane, browser, origin) = on_page("companion-ended", "/", &json!({}));
+    let (gateway, browser, origin) = on_page("/");
     for (ui, path) in [("v2", "/v2/runs?flow-run-state=Failed"), ("v1", "/runs?state=Failed")] {
         choose_ui(&browser, ui);
         browser.goto(&format!("{origin}{path}"));
@@ -186,7 +192,7 @@ fn ended() {
         wait_for_chip(&browser, "Signed in as alice (admin)");
         assert_inside(&browser, &origin);
     }
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }
 
 /// Whether the page that was marked has been loaded again.
@@ -211,8 +217,8 @@ fn typed() {
     const TYPED: &str = "return document.querySelector('[role=dialog] input').value";
     // Without any the page has another button.
     let variable = json!({ "name": format!("typed_{}", std::process::id()), "value": 1 });
-    Things::make(world().layout.ports.prefect).post("/variables/", &variable);
-    let (_lane, browser, origin) = on_page("companion-typed", "/v2/variables", &json!({}));
+    SampleData::make(world().layout.ports.prefect).post("/variables/", &variable);
+    let (_, browser, origin) = on_page("/v2/variables");
     let alice = "Signed in as alice (admin)";
     wait_for_chip(&browser, alice);
     browser.script("window.before = true");
@@ -267,7 +273,7 @@ fn typed() {
 }
 
 fn thrice() {
-    let (_lane, browser, origin) = on_page("companion-thrice", "/v2/settings", &json!({}));
+    let (_, browser, origin) = on_page("/v2/settings");
     for time in 0..4 {
         wait_for_chip(&browser, "Signed in as alice (admin)");
         browser.script("window.before = true");
@@ -281,11 +287,11 @@ fn thrice() {
 }
 
 fn forms() {
-    let things = Things::make(world().layout.ports.prefect);
-    let (_lane, browser, origin) = on_page("companion-forms", "/", &json!({}));
+    let data = SampleData::make(world().layout.ports.prefect);
+    let (_, browser, origin) = on_page("/");
     for (ui, prefix) in [("v2", "/v2"), ("v1", "")] {
         choose_ui(&browser, ui);
-        browser.goto(&format!("{origin}{prefix}/deployments/deployment/{}/run", things.deployment));
+        browser.goto(&format!("{origin}{prefix}/deployments/deployment/{}/run", data.deployment));
         for typed in [false, true] {
             wait_for_chip(&browser, "Signed in as alice (admin)");
             browser.wait("the form", |browser| browser.has("form input"));
@@ -310,7 +316,7 @@ fn forms() {
 }
 
 fn signing_out() {
-    let (_lane, browser, origin) = on_page("companion-leaves", "/v2/settings", &json!({}));
+    let (_, browser, origin) = on_page("/v2/settings");
     wait_for_chip(&browser, "Signed in as alice (admin)");
     browser.script("window.before = true");
     // It asks once a second at most: now it would at once.
@@ -337,7 +343,7 @@ fn signing_out() {
 }
 
 fn somebody_else() {
-    let (_lane, browser, origin) = on_page("companion-other", "/v2/settings", &json!({}));
+    let (_, browser, origin) = on_page("/v2/settings");
     wait_for_chip(&browser, "Signed in as alice (admin)");
     browser.script("window.before = true");
     browser.new_tab();
@@ -394,8 +400,10 @@ fn password() {
 
 fn off() {
     let settings = json!({ "ui": { "companion": false } });
-    let (lane, browser, _) = on_page("companion-off", "/v2/settings", &settings);
-    lane.gate.get("/oauth2/companion.js").expect(404);
+    let gateway = Plan::new("companion-off").patch(settings).start();
+    allow_callback(&gateway.gate.origin());
+    let browser = inside_at(&gateway.gate.origin(), "/v2/settings", "alice");
+    gateway.gate.get("/oauth2/companion.js").expect(404);
     browser.wait_text("Settings");
     assert!(!browser.has("lictor-companion") && !browser.has("script[src*=companion]"));
 }

@@ -1,14 +1,13 @@
 //! A wrong configuration never serves, and says everything at once.
 
-use libtest_mimic::Trial;
 use serde_json::json;
 
-use super::story;
-use crate::lane::Plan;
+use super::{Story, story};
+use crate::gateway::Plan;
 
 const ABOUT: &str = "configuration";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "every problem is named at once, and no secret", all_problems),
         story(ABOUT, "a protobuf Struct gets its own sentence", protobuf_struct),

@@ -1,24 +1,24 @@
 //! A session cookie counts only for requests of our own pages.
 
-use libtest_mimic::Trial;
-
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
+use crate::gateway::Plan;
 use crate::keycloak_admin::basic;
 use crate::keycloak_login::logged_in;
-use crate::lane::Plan;
 use crate::recorder::Recorder;
 use crate::world::{prefect_sees_nothing, world};
 
 const ABOUT: &str = "cross-site";
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "method by Origin by Sec-Fetch-Site: only our own requests pass", matrix),
-        story(ABOUT, "page loads from elsewhere show pages, frames do not", loads),
-        story(ABOUT, "preflights are refused", preflights),
-        story(ABOUT, "preflights of an origin that the operator lists are answered", listed_origin),
+        story(ABOUT, "method by Origin by Sec-Fetch-Site: only our own requests pass", matrix)
+            .counting(),
+        story(ABOUT, "page loads from elsewhere show pages, frames do not", loads).counting(),
+        story(ABOUT, "preflights are refused", preflights).counting(),
+        story(ABOUT, "preflights of an origin that the operator lists are answered", listed_origin)
+            .apart(),
     ]
 }
 
@@ -136,18 +136,18 @@ fn listed_origin() {
               routes:
               # Sockets"
     );
-    let lane = Plan::new("cors").prefect(recorder.port).envoy(place, policy).start();
+    let gateway = Plan::new("cors").prefect(recorder.port).envoy(place, policy).start();
     let preflight = |origin: &str| {
         Request::new("OPTIONS", "/api/flows/filter")
             .header("origin", origin)
             .header("access-control-request-method", "POST")
             .header("access-control-request-headers", "authorization")
     };
-    let answer = lane.gate.send(&preflight(ORIGIN)).expect(200);
+    let answer = gateway.gate.send(&preflight(ORIGIN)).expect(200);
     assert_eq!(answer.header("access-control-allow-origin"), Some(ORIGIN));
     assert!(!answer.has("access-control-allow-credentials"));
     for other in ["https://evil.example", "null", "https://reports.example.com.evil.example"] {
-        let answer = lane.gate.send(&preflight(other)).expect(403);
+        let answer = gateway.gate.send(&preflight(other)).expect(403);
         assert_eq!(answer.code(), "cors");
         assert!(!answer.has("access-control-allow-origin"), "{other}");
     }
@@ -157,8 +157,8 @@ fn listed_origin() {
             .header("origin", origin)
             .header("authorization", basic(&world().stack.machine.auth_string))
     };
-    let answer = lane.gate.send(&page(ORIGIN)).expect(200);
+    let answer = gateway.gate.send(&page(ORIGIN)).expect(200);
     assert_eq!(answer.header("access-control-allow-origin"), Some(ORIGIN));
-    let answer = lane.gate.send(&page("https://evil.example")).expect(200);
+    let answer = gateway.gate.send(&page("https://evil.example")).expect(200);
     assert!(!answer.has("access-control-allow-origin"), "a page elsewhere could read it");
 }

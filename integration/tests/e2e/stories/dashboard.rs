@@ -1,14 +1,12 @@
 //! What the gate costs a person: Prefect's dashboard with it and without, in one browser, in turn.
 
-use libtest_mimic::Trial;
-
 use super::in_the_browser::inside_at;
-use super::story;
+use super::{Story, story};
 use crate::browser::Browser;
+use crate::gateway::Plan;
 use crate::keycloak_admin::allow_callback;
-use crate::lane::Plan;
 use crate::prefect_client::server_with;
-use crate::things::Things;
+use crate::sample_data::SampleData;
 use crate::world::{say, world};
 
 const ABOUT: &str = "dashboard";
@@ -18,7 +16,7 @@ const FACTOR: f64 = 1.10;
 /// Measurements before it counts as slower: other work on the machine comes and goes.
 const TRIES: usize = 3;
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![story(ABOUT, "it loads through the gate in at most 1.10 of the time", load)]
 }
 
@@ -48,9 +46,9 @@ fn median(mut times: Vec<f64>) -> f64 {
 
 fn load() {
     let port = server_with("prefect-dashboard", &[("PREFECT_UI_API_URL", "/api")], "/api");
-    Things::make(port);
-    let lane = Plan::new("dashboard").prefect(port).start();
-    let gated = lane.gate.origin();
+    SampleData::make(port);
+    let gateway = Plan::new("dashboard").prefect(port).start();
+    let gated = gateway.gate.origin();
     allow_callback(&gated);
     let direct = format!("http://127.0.0.1:{port}");
     let browser = inside_at(&gated, "/v2/dashboard", "alice");

@@ -4,36 +4,59 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use lictor_integration::download::KEYCLOAK;
 use lictor_integration::keycloak;
 use lictor_integration::process::Running;
 
 use super::people::assert_refusal;
-use super::story;
-use crate::client::Request;
+use super::{Story, story};
+use crate::client::{Gate, Request};
+use crate::gateway::Plan;
 use crate::keycloak_admin::{basic, worker_token};
 use crate::keycloak_login::logged_in;
-use crate::lane::Plan;
 use crate::recorder::Recorder;
 use crate::world::{eventually, prefect_sees_nothing, progress, world};
 
 const ABOUT: &str = "faults";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "a storm of requests while Envoy starts lets nothing through", storm),
+        story(ABOUT, "a storm of requests while Envoy starts lets nothing through", storm).apart().heavy(),
         story(
             ABOUT,
             "without Keycloak at the start people and tokens get 503, and two seconds after its return all is well",
             no_keycloak,
-        ),
+        )
+        .alone(),
     ]
+}
+
+/// Sends one request after the other until it is over; gives the answers that let something through.
+fn hammer<'a>(
+    gate: &Gate,
+    mut requests: impl Iterator<Item = &'a Request>,
+    over: &AtomicBool,
+    answered: &AtomicUsize,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    while !over.load(Ordering::Relaxed) {
+        let request = requests.next().unwrap();
+        // Envoy may be away just now.
+        let Ok(answer) = gate.try_send(request) else {
+            thread::yield_now();
+            continue;
+        };
+        answered.fetch_add(1, Ordering::Relaxed);
+        if !matches!(answer.status, 302 | 400..=499 | 503) {
+            wrong.push(format!("{} for {request:?}", answer.status));
+        }
+    }
+    wrong
 }
 
 fn storm() {
     let recorder = Recorder::start();
-    let mut lane = Plan::new("storm").prefect(recorder.port).start_unready();
+    let mut gateway = Plan::new("storm").prefect(recorder.port).start_unready();
     let over = AtomicBool::new(false);
     let answered = AtomicUsize::new(0);
     let alice = logged_in("alice").session();
@@ -52,34 +75,17 @@ fn storm() {
     ];
     let wrong = thread::scope(|scope| {
         let hammers: Vec<_> = (0..4)
-            .map(|hammer| {
-                let (over, answered, requests, gate) =
-                    (&over, &answered, &requests, lane.gate.clone());
-                scope.spawn(move || {
-                    let mut wrong = Vec::new();
-                    let mut at = hammer;
-                    while !over.load(Ordering::Relaxed) {
-                        at += 1;
-                        let request = &requests[at % requests.len()];
-                        match gate.try_send(request) {
-                            Ok(answer) => {
-                                answered.fetch_add(1, Ordering::Relaxed);
-                                if !matches!(answer.status, 302 | 400..=499 | 503) {
-                                    wrong.push(format!("{} for {request:?}", answer.status));
-                                }
-                            }
-                            Err(_) => thread::yield_now(),
-                        }
-                    }
-                    wrong
-                })
+            .map(|first| {
+                let (gate, requests) = (gateway.gate.clone(), requests.iter().cycle().skip(first));
+                let (over, answered) = (&over, &answered);
+                scope.spawn(move || hammer(&gate, requests, over, answered))
             })
             .collect();
         for start in 0..3 {
             if start > 0 {
-                lane.restart();
+                gateway.restart();
             }
-            lane.wait_live();
+            gateway.wait_live();
             let before = answered.load(Ordering::Relaxed);
             eventually("the storm is answered", Duration::from_secs(20), || {
                 (answered.load(Ordering::Relaxed) > before + 40).then_some(())
@@ -90,11 +96,11 @@ fn storm() {
     });
     assert_eq!(wrong, Vec::<String>::new());
     assert_eq!(recorder.take().heads, Vec::<String>::new(), "something reached the upstream");
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
     // And the way through is not simply broken.
     let good = Request::get("/api/admin/version")
         .header("authorization", basic(&world().stack.machine.auth_string));
-    lane.gate.send(&good).expect(200);
+    gateway.gate.send(&good).expect(200);
     assert_eq!(recorder.take().heads.len(), 1);
 }
 
@@ -103,12 +109,12 @@ fn no_keycloak() {
     let token = worker_token();
     let mut alice = logged_in("alice");
     Running::find(&world.layout, keycloak::PART).unwrap().stop().unwrap();
-    let lane = Plan::new("no-keycloak").start_unready();
-    lane.wait_live();
-    let gate = &lane.gate;
+    let gateway = Plan::new("no-keycloak").start_unready();
+    gateway.wait_live();
+    let gate = &gateway.gate;
     let bearer =
         Request::get("/api/admin/version").header("authorization", format!("Bearer {token}"));
-    prefect_sees_nothing(lane.admin, || {
+    prefect_sees_nothing(gateway.admin, || {
         assert_eq!(gate.get("/oauth2/ready").status, 503);
         let answer = gate.send(&bearer).expect(503);
         assert_refusal(&answer, "not_ready");
@@ -151,5 +157,5 @@ fn no_keycloak() {
             all.then_some(())
         },
     );
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }

@@ -5,36 +5,37 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use serde_json::Value;
 
-use super::exchanges::worker;
 use super::sockets::{assert_authenticated, key};
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
+use crate::gateway::{Gateway, Plan};
 use crate::keycloak_admin::basic;
-use crate::lane::{Lane, Plan};
+use crate::prefect_client::Credential;
 use crate::sockets::{Socket, auth, upgrade};
 use crate::world::eventually;
 
 const ABOUT: &str = "floods of sockets";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "fifty flow runs that start at once from one host all connect", burst),
-        story(ABOUT, "silent ones, renewed for a minute, leave Prefect serving", silent),
-        story(ABOUT, "holding the first frame costs less than a millisecond", cost),
+        story(ABOUT, "fifty flow runs that start at once from one host all connect", burst).apart(),
+        story(ABOUT, "silent ones, renewed for a minute, leave Prefect serving", silent)
+            .apart()
+            .alone(),
+        story(ABOUT, "holding the first frame costs less than a millisecond", cost).apart().alone(),
     ]
 }
 
 fn burst() {
     // One worker: the bound is for each.
-    let lane = Plan::new("burst").workers(1).start();
-    for credential in [key().to_owned(), worker()] {
+    let gateway = Plan::new("burst").workers(1).start();
+    for credential in [key().to_owned(), Credential::OfClient.pair()] {
         let sockets = thread::scope(|scope| {
             let runs: Vec<_> = (0..50)
                 .map(|_| {
-                    let (gate, credential) = (&lane.gate, credential.as_str());
+                    let (gate, credential) = (&gateway.gate, credential.as_str());
                     scope.spawn(move || {
                         let mut socket = Socket::opened(gate, &upgrade("/api/events/in"));
                         socket.send_text(&auth(credential));
@@ -48,26 +49,26 @@ fn burst() {
         assert_eq!(sockets.len(), 50);
         drop(sockets);
         eventually("they have gone", Duration::from_secs(10), || {
-            let open = lane.admin.counter("cluster.prefect_ws.upstream_rq_active");
+            let open = gateway.admin.counter("cluster.prefect_ws.upstream_rq_active");
             (open == 0).then_some(())
         });
     }
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }
 
 /// What Prefect's people get meanwhile: answers, and how long the slowest took.
-fn served(lane: &Lane) -> Duration {
+fn served(gateway: &Gateway) -> Duration {
     let begun = Instant::now();
-    lane.gate.get("/api/health").expect(200);
+    gateway.gate.get("/api/health").expect(200);
     let filter = Request::post("/api/flows/filter", "{\"limit\": 1}")
-        .host(lane.gate.machine_host())
+        .host(gateway.gate.machine_host())
         .header("authorization", basic(key()));
-    lane.gate.send(&filter).expect(200);
+    gateway.gate.send(&filter).expect(200);
     begun.elapsed()
 }
 
 fn silent() {
-    let lane = Plan::new("silent-flood").start();
+    let gateway = Plan::new("silent-flood").start();
     let over = AtomicBool::new(false);
     let (opened, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let mut slowest = Duration::ZERO;
@@ -77,7 +78,7 @@ fn silent() {
         for last in 2..5 {
             for _ in 0..40 {
                 let (gate, over, opened, refused) =
-                    (lane.gate.from(last), &over, &opened, &refused);
+                    (gateway.gate.from(last), &over, &opened, &refused);
                 scope.spawn(move || {
                     while !over.load(Relaxed) {
                         match Socket::open(&gate, &upgrade("/api/events/out")) {
@@ -97,11 +98,11 @@ fn silent() {
         }
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(60) {
-            slowest = slowest.max(served(&lane));
-            most = most.max(lane.admin.counter("cluster.prefect_ws.upstream_rq_active"));
+            slowest = slowest.max(served(&gateway));
+            most = most.max(gateway.admin.counter("cluster.prefect_ws.upstream_rq_active"));
             // A worker that shows its key in a header has nothing to do with that.
             let proved = upgrade("/api/events/in").header("authorization", basic(key()));
-            let mut proved = Socket::opened(&lane.gate, &proved);
+            let mut proved = Socket::opened(&gateway.gate, &proved);
             proved.send_text(&auth(Value::Null));
             assert_authenticated(&mut proved, "beside silent ones");
         }
@@ -116,14 +117,14 @@ fn silent() {
     // Two workers with 32 places each, and the one that is proved.
     assert!(most <= 65, "{most} at once at Prefect");
     assert!(slowest < Duration::from_secs(5), "Prefect's slowest answer took {slowest:?}");
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }
 
 fn cost() {
-    let lane = Plan::new("frame-cost").workers(1).start();
+    let gateway = Plan::new("frame-cost").workers(1).start();
     let by_header = upgrade("/api/events/out").header("authorization", basic(key()));
     let time = |request: &Request, message: &str| {
-        let mut socket = Socket::opened(&lane.gate, request);
+        let mut socket = Socket::opened(&gateway.gate, request);
         let begun = Instant::now();
         socket.send_text(message);
         assert_authenticated(&mut socket, "timed");

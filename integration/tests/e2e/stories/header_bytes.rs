@@ -1,16 +1,14 @@
 //! Bytes that are no text, in every header that is read.
 
-use libtest_mimic::Trial;
-
-use super::story;
 use super::who_is_let_in::assert_alive;
+use super::{Story, story};
 use crate::client::Request;
 use crate::keycloak_login::logged_in;
 use crate::world::{prefect_sees_nothing, world};
 
 const ABOUT: &str = "header bytes";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "0x80 to 0xff in each header that is read are answered cleanly", not_utf8),
         story(ABOUT, "with a session or a key beside them too", with_credentials),

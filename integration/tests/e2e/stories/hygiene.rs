@@ -1,18 +1,16 @@
 //! What reaches Prefect: its own credential, who asks, and nothing that the client made up.
 
-use libtest_mimic::Trial;
-
-use super::bench::{bench, lines};
-use super::story;
+use super::recorded_gateway::{RecordedGateway, lines, recorded_gateway};
+use super::{Story, story};
 use crate::client::Request;
+use crate::gateway::Plan;
 use crate::keycloak_admin::basic;
-use crate::lane::Plan;
 use crate::sockets::{Socket, upgrade};
 use crate::world::world;
 
 const ABOUT: &str = "what reaches Prefect";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "nothing by which a client could pose as somebody", stripped),
         story(ABOUT, "its secret goes to the API path alone", injected),
@@ -56,8 +54,8 @@ fn posing(request: Request) -> Request {
 }
 
 fn stripped() {
-    let bench = bench("stripped");
-    let ours = format!("{}; __Host-lictor-login-abc={PLANTED}; a=1", bench.cookie());
+    let scene = recorded_gateway();
+    let ours = format!("{}; __Host-lictor-login-abc={PLANTED}; a=1", scene.cookie());
     let requests = [
         ("UI by cookie", posing(Request::get("/runs").navigation().header("cookie", &ours))),
         (
@@ -68,7 +66,7 @@ fn stripped() {
             "API by key",
             posing(
                 Request::get("/api/admin/version")
-                    .header("authorization", bench.key())
+                    .header("authorization", scene.key())
                     .header("cookie", &ours),
             ),
         ),
@@ -78,12 +76,12 @@ fn stripped() {
                 Request::get("/api/admin/version").header("x-api-key", &world().secrets.api_key),
             ),
         ),
-        ("UI by key", posing(Request::get("/runs").header("authorization", bench.key()))),
+        ("UI by key", posing(Request::get("/runs").header("authorization", scene.key()))),
         (
             "health",
             posing(
                 Request::get("/api/health")
-                    .header("authorization", bench.key())
+                    .header("authorization", scene.key())
                     .header("cookie", &ours),
             ),
         ),
@@ -102,46 +100,50 @@ fn stripped() {
         ),
     ];
     let key = world().secrets.api_key.to_ascii_lowercase();
-    let session = bench.alice.session().to_ascii_lowercase();
+    let session = scene.alice.session().to_ascii_lowercase();
     for (what, request) in requests {
-        let head = bench.head(&request);
+        let head = scene.head(&request);
         assert!(!head.contains(PLANTED), "{what}: {head}");
         assert!(!head.contains(&key) && !head.contains(&session), "{what}: {head}");
         assert!(!head.contains("lictor"), "{what}: a cookie of ours: {head}");
-        assert!(!head.contains(&bench.key().to_ascii_lowercase()), "{what}: {head}");
+        assert!(!head.contains(&scene.key().to_ascii_lowercase()), "{what}: {head}");
         assert_eq!(lines(&head, "x-api-key"), Vec::<&str>::new(), "{what}");
     }
     // Underscores do not even pass Envoy.
     let underscored = Request::get("/api/admin/version")
-        .header("authorization", bench.key())
+        .header("authorization", scene.key())
         .header("x_auth_request_user", PLANTED);
-    assert_eq!(bench.lane.gate.send(&underscored).status, 400);
+    assert_eq!(scene.gateway.gate.send(&underscored).status, 400);
+    stripped_of_sockets(scene);
+}
+
+fn stripped_of_sockets(scene: &RecordedGateway) {
     for request in [
         upgrade("/api/events/out"),
-        upgrade("/api/events/out").header("authorization", bench.key()),
+        upgrade("/api/events/out").header("authorization", scene.key()),
     ] {
         let socket = Socket::opened(
-            &bench.lane.gate,
+            &scene.gateway.gate,
             &posing(request.header("cookie", format!("__Host-lictor-login-x={PLANTED}"))),
         );
-        let head = bench.recorder.take().heads[0].to_ascii_lowercase();
+        let head = scene.recorder.take().heads[0].to_ascii_lowercase();
         assert!(
             !head.contains(PLANTED) && !head.contains("authorization")
-                || head.contains(&bench.injected()),
+                || head.contains(&scene.injected()),
             "{head}"
         );
         assert!(!head.contains(PLANTED), "{head}");
-        assert!(!head.contains(&bench.key().to_ascii_lowercase()), "{head}");
+        assert!(!head.contains(&scene.key().to_ascii_lowercase()), "{head}");
         assert!(!head.contains("sec-websocket-extensions"), "{head}");
         drop(socket);
     }
 }
 
 fn injected() {
-    let bench = bench("injected");
-    let wanted = bench.injected();
+    let scene = recorded_gateway();
+    let wanted = scene.injected();
     for path in ["/api/admin/version", "/api/flows/filter"] {
-        let head = bench.head(&Request::post(path, "{}").fetch().header("cookie", bench.cookie()));
+        let head = scene.head(&Request::post(path, "{}").fetch().header("cookie", scene.cookie()));
         assert_eq!(lines(&head, "authorization"), [wanted.as_str()], "{path}");
         assert_eq!(lines(&head, "x-auth-request-groups"), ["admin"], "{path}");
         assert_eq!(lines(&head, "x-auth-request-preferred-username"), ["alice"]);
@@ -158,13 +160,13 @@ fn injected() {
         "/apix",
         "/api",
     ] {
-        let head = bench.head(&Request::get(path).navigation().header("cookie", bench.cookie()));
+        let head = scene.head(&Request::get(path).navigation().header("cookie", scene.cookie()));
         assert!(lines(&head, "authorization").is_empty(), "{path}: {head}");
         assert!(!head.contains(&wanted), "{path}: {head}");
         assert_eq!(lines(&head, "x-forwarded-user"), ["alice"], "{path}");
     }
     for path in ["/api/health", "/api/ready"] {
-        let head = bench.head(&Request::get(path).header("authorization", bench.key()));
+        let head = scene.head(&Request::get(path).header("authorization", scene.key()));
         assert!(lines(&head, "authorization").is_empty(), "{path}: {head}");
         assert!(
             !head.contains("x-auth-request") && !head.contains("x-forwarded-user"),
@@ -174,7 +176,7 @@ fn injected() {
 }
 
 fn connection() {
-    let bench = bench("connection");
+    let scene = recorded_gateway();
     for value in [
         "authorization, x-auth-request-user",
         "close, authorization",
@@ -184,31 +186,31 @@ fn connection() {
     ] {
         let request = Request::get("/api/admin/version")
             .fetch()
-            .header("cookie", bench.cookie())
+            .header("cookie", scene.cookie())
             .header("connection", value);
-        let answer = bench.lane.gate.send(&request);
-        let seen = bench.recorder.take();
+        let answer = scene.gateway.gate.send(&request);
+        let seen = scene.recorder.take();
         // Refused is as good; passed on, what Lictor says must be there.
         let Some(head) = seen.heads.first().map(|head| head.to_ascii_lowercase()) else {
             assert!((400..500).contains(&answer.status), "{value}: {}", answer.status);
             continue;
         };
-        assert_eq!(lines(&head, "authorization"), [bench.injected().as_str()], "{value}: {head}");
+        assert_eq!(lines(&head, "authorization"), [scene.injected().as_str()], "{value}: {head}");
         assert_eq!(lines(&head, "x-auth-request-groups"), ["admin"], "{value}: {head}");
         assert_eq!(lines(&head, "x-forwarded-user"), ["alice"], "{value}: {head}");
     }
 }
 
 fn kept() {
-    let bench = bench("kept");
-    let cookies = format!("prefect_ui_version=v1; {}; theme=\"dark; odd=a=b", bench.cookie());
+    let scene = recorded_gateway();
+    let cookies = format!("prefect_ui_version=v1; {}; theme=\"dark; odd=a=b", scene.cookie());
     let request = Request::get("/api/flows/filter?x=%20y&z")
         .fetch()
         .header("cookie", cookies)
         .header("prefect-csrf-client", "c")
         .header("x-prefect-api-version", "0.8.4")
         .header("accept-language", "de");
-    let head = bench.head(&request);
+    let head = scene.head(&request);
     assert!(head.starts_with("get /api/flows/filter?x=%20y&z http/1.1"), "{head}");
     assert_eq!(lines(&head, "cookie"), ["prefect_ui_version=v1; theme=\"dark; odd=a=b"]);
     for (name, value) in [
@@ -220,30 +222,30 @@ fn kept() {
     }
     assert_eq!(lines(&head, "x-forwarded-proto"), ["https"]);
     let forwarded = Request::get("/api/admin/version")
-        .header("authorization", bench.key())
+        .header("authorization", scene.key())
         .header("x-forwarded-for", "6.6.6.6")
         .header("x-forwarded-proto", "http")
         .header("x-forwarded-host", "evil.example");
-    let head = bench.head(&forwarded);
+    let head = scene.head(&forwarded);
     assert_eq!(lines(&head, "x-forwarded-proto"), ["https"], "{head}");
 }
 
 fn host() {
-    let bench = bench("host");
-    let gate = &bench.lane.gate;
+    let scene = recorded_gateway();
+    let gate = &scene.gateway.gate;
     for (asked, seen) in [
         (gate.public_host(), gate.public_host()),
         (gate.machine_host(), gate.machine_host()),
         (gate.machine_host().to_uppercase(), gate.machine_host()),
     ] {
-        let head = bench.head(
-            &Request::get("/api/admin/version").host(&asked).header("authorization", bench.key()),
+        let head = scene.head(
+            &Request::get("/api/admin/version").host(&asked).header("authorization", scene.key()),
         );
         assert_eq!(lines(&head, "host"), [seen.as_str()], "{asked}");
     }
     for host in ["10.0.0.1", "x/health?", "elb.example:80"] {
         let answer = gate.send(&Request::get("/api/health").host(host));
-        let seen = bench.recorder.take();
+        let seen = scene.recorder.take();
         if answer.status == 200 {
             assert_eq!(
                 lines(&seen.heads[0].to_ascii_lowercase(), "host"),
@@ -260,23 +262,23 @@ fn refused_secret() {
     // The real Prefect, and a Lictor that has another string than it.
     let mut plan = Plan::new("wrong-string");
     plan.secrets.prefect_auth_string = "admin:not-the-string-of-this-prefect".into();
-    let lane = plan.start();
+    let gateway = plan.start();
     let key = Request::get("/api/admin/version")
         .header("authorization", basic(&world().stack.machine.auth_string));
     for request in [key.clone(), key.fetch()] {
-        let answer = lane.gate.send(&request).expect(502);
+        let answer = gateway.gate.send(&request).expect(502);
         assert_eq!(answer.code(), "prefect_secret");
         assert!(!answer.has("www-authenticate"), "{:?}", answer.headers);
     }
     // A 401 with a challenge of whatever stands there.
-    let bench = bench("challenge");
+    let scene = recorded_gateway();
     let answer =
-        bench.lane.gate.send(&Request::get("/api/refused").header("authorization", bench.key()));
+        scene.gateway.gate.send(&Request::get("/api/refused").header("authorization", scene.key()));
     assert!(matches!(answer.status, 502 | 403), "{}", answer.status);
-    let page = bench
-        .lane
+    let page = scene
+        .gateway
         .gate
-        .send(&Request::get("/api/refused").navigation().header("cookie", bench.cookie()))
+        .send(&Request::get("/api/refused").navigation().header("cookie", scene.cookie()))
         .expect(502);
     assert!(!page.has("www-authenticate"), "{:?}", page.headers);
 }

@@ -1,31 +1,30 @@
 //! People in the real Chromium, with both of Prefect's UIs.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use lictor_integration::tools::PREFECT_VERSIONS;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::story;
+use super::{Story, story};
 use crate::browser::Browser;
 use crate::client::{Gate, Request};
+use crate::gateway::Plan;
 use crate::keycloak_admin::{allow_callback, basic};
-use crate::prefect_client::gated;
+use crate::prefect_client::server;
+use crate::tcp_server;
 use crate::world::{Admin, eventually, prefect_sees_nothing, world};
 
 const ABOUT: &str = "browser";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "a second tab is logged in", second_tab),
         story(ABOUT, "the older UI works too", older_ui),
-        story(ABOUT, "Prefect 3.4.13 works too", oldest_prefect),
+        story(ABOUT, "Prefect 3.4.13 works too", oldest_prefect).apart(),
         story(ABOUT, "sign-out shows a page, and the next login asks again", sign_out),
-        story(ABOUT, "a page of another site cannot write with the cookie", other_site),
+        story(ABOUT, "a page of another site cannot write with the cookie", other_site).counting(),
         // Later than the others: their runs are in the last full minute then.
         story(ABOUT, "a login on a deep link ends there, and the dashboard renders", dashboard),
     ]
@@ -177,10 +176,10 @@ fn older_ui() {
 }
 
 fn oldest_prefect() {
-    let old = gated(PREFECT_VERSIONS[0]);
-    let origin = old.lane.gate.origin();
+    let gateway = Plan::new("browser-oldest").prefect(server(PREFECT_VERSIONS[0]).port).start();
+    let origin = gateway.gate.origin();
     allow_callback(&origin);
-    some_runs(&old.lane.gate);
+    some_runs(&gateway.gate);
     let browser = inside_at(&origin, "/dashboard", "alice");
     wait_for_dashboard(&browser);
     assert_inside(&browser, &origin);
@@ -199,8 +198,6 @@ fn sign_out() {
 
 /// A page of another site that tries to write, by script and by form.
 fn evil(origin: &str) -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
     let page = format!(
         "<!doctype html><title>trying</title><iframe name=f></iframe>\
          <form method=post target=f enctype=text/plain action='{origin}/api/variables/'>\
@@ -214,17 +211,14 @@ fn evil(origin: &str) -> u16 {
          Promise.all([post('no-cors'), post('cors')]).then(() => {{ document.title = 'tried' }});\
          </script>"
     );
-    thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let _request = stream.read(&mut [0; 4096]);
-            let head = format!(
-                "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-                page.len()
-            );
-            let _gone = stream.write_all(format!("{head}{page}").as_bytes());
-        }
-    });
-    port
+    tcp_server::serve(move |mut stream| {
+        let _request = stream.read(&mut [0; 4096]);
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            page.len()
+        );
+        let _gone = stream.write_all(format!("{head}{page}").as_bytes());
+    })
 }
 
 fn other_site() {

@@ -4,76 +4,55 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::story;
-use crate::client::{Gate, Request};
-use crate::http1::Answer;
-use crate::lane::{Lane, Plan};
+use super::{Story, story};
+use crate::clock::pause;
 use crate::recorder::Recorder;
-use crate::scripted_idp::{CERTS, METADATA, Manner, ScriptedIdp, now};
+use crate::scripted_idp::{CERTS, METADATA, Manner, ScriptedGateway, ScriptedIdp, now};
 use crate::world::eventually;
 
 const ABOUT: &str = "keys";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "a process fetches metadata and keys once, whatever its workers", once),
         story(ABOUT, "after a rotation no request fails", rotation),
-        story(ABOUT, "a flood of unknown keys causes one fetch in ten seconds", flood),
-        story(ABOUT, "answers that can't be used leave the last good keys", unusable),
+        story(ABOUT, "a flood of unknown keys causes one fetch in ten seconds", flood).heavy(),
+        story(ABOUT, "answers that can't be used leave the last good keys", unusable).early(),
         story(ABOUT, "a provider that stalls costs a bounded wait", stall),
         story(ABOUT, "a provider that comes late is found within two seconds", late),
     ]
 }
 
-struct Scripted {
-    idp: ScriptedIdp,
-    recorder: Recorder,
-    lane: Lane,
-}
-
-fn plan(name: &'static str, idp: &ScriptedIdp, recorder: &Recorder) -> Plan {
-    Plan::new(name).keycloak(idp.port).prefect(recorder.port).workers(2).patch(idp.settings())
-}
-
-fn scripted(name: &'static str) -> Scripted {
-    let (idp, recorder) = (ScriptedIdp::start(), Recorder::start());
-    let lane = plan(name, &idp, &recorder).start();
-    Scripted { idp, recorder, lane }
-}
-
-fn ask(gate: &Gate, token: &str) -> Answer {
-    let request =
-        Request::get("/api/admin/version").header("authorization", format!("Bearer {token}"));
-    gate.send(&request)
+fn scripted(name: &'static str) -> ScriptedGateway {
+    ScriptedGateway::start(name, &Value::Null)
 }
 
 fn once() {
-    let Scripted { idp, lane, .. } = scripted("once");
+    let ScriptedGateway { idp, gateway, .. } = scripted("once");
     // Connections are spread over both workers.
     for _ in 0..40 {
-        ask(&lane.gate, &idp.worker_token()).expect(200);
+        gateway.gate.version_by(&idp.worker_token()).expect(200);
     }
     assert_eq!((idp.asked(METADATA), idp.asked(CERTS)), (1, 1));
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }
 
 fn rotation() {
-    let Scripted { idp, lane, .. } = scripted("rotated");
+    let ScriptedGateway { idp, gateway, .. } = scripted("rotated");
     let old = idp.worker_token();
     idp.script().rotate("second");
     let new = idp.worker_token();
     for _ in 0..20 {
-        ask(&lane.gate, &new).expect(200);
-        ask(&lane.gate, &old).expect(200);
+        gateway.gate.version_by(&new).expect(200);
+        gateway.gate.version_by(&old).expect(200);
     }
     assert_eq!(idp.asked(CERTS), 2);
 }
 
 fn flood() {
-    let Scripted { idp, recorder, lane } = scripted("flood");
+    let ScriptedGateway { idp, recorder, gateway } = scripted("flood");
     recorder.take();
     let forged = {
         let script = idp.script();
@@ -83,11 +62,11 @@ fn flood() {
     let began = Instant::now();
     let threads: Vec<_> = (0..4)
         .map(|_| {
-            let (gate, forged) = (lane.gate.clone(), forged.clone());
+            let (gate, forged) = (gateway.gate.clone(), forged.clone());
             thread::spawn(move || {
                 let mut verdicts = Vec::new();
                 while began.elapsed() < Duration::from_secs(12) {
-                    verdicts.push(ask(&gate, &forged).status);
+                    verdicts.push(gate.version_by(&forged).status);
                 }
                 verdicts
             })
@@ -99,14 +78,14 @@ fn flood() {
     assert!(verdicts.iter().all(|status| matches!(status, 401 | 503)));
     assert!((1..=2).contains(&fetches), "{fetches} fetches in 12 s");
     // Meanwhile and afterwards the good ones are served.
-    ask(&lane.gate, &idp.worker_token()).expect(200);
+    gateway.gate.version_by(&idp.worker_token()).expect(200);
     let reached = recorder.take().heads.len();
     assert_eq!(reached, 1, "something of the flood reached Prefect");
 }
 
 /// F-5, F-6, F-7, F-10.
 fn unusable() {
-    let Scripted { idp, lane, .. } = scripted("unusable");
+    let ScriptedGateway { idp, gateway, .. } = scripted("unusable");
     let json = "application/json";
     let encryption = br#"{"keys":[{"kty":"RSA","use":"enc","n":"AQAB","e":"AQAB"}]}"#;
     let manners = [
@@ -134,26 +113,26 @@ fn unusable() {
         // The unknown key asks for a fetch, whose answer is of no use: never a false 401.
         let before = idp.asked(CERTS);
         eventually("a fetch", Duration::from_secs(13), || {
-            ask(&lane.gate, &idp.worker_token()).expect(503);
-            ask(&lane.gate, &old).expect(200);
+            gateway.gate.version_by(&idp.worker_token()).expect(503);
+            gateway.gate.version_by(&old).expect(200);
             (idp.asked(CERTS) > before).then_some(())
         });
     }
     idp.behave(CERTS, None);
     eventually("the new keys count", Duration::from_secs(13), || {
-        ask(&lane.gate, &old).expect(200);
-        (ask(&lane.gate, &idp.worker_token()).status == 200).then_some(())
+        gateway.gate.version_by(&old).expect(200);
+        (gateway.gate.version_by(&idp.worker_token()).status == 200).then_some(())
     });
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }
 
 /// F-4: five seconds are a call's limit.
 fn stall() {
-    let Scripted { idp, lane, .. } = scripted("stall");
+    let ScriptedGateway { idp, gateway, .. } = scripted("stall");
     idp.behave(CERTS, Some(Manner::Late(Duration::from_secs(20))));
     idp.script().rotate("late");
     let began = Instant::now();
-    let answer = ask(&lane.gate, &idp.worker_token()).expect(503);
+    let answer = gateway.gate.version_by(&idp.worker_token()).expect(503);
     let waited = began.elapsed();
     assert!(answer.has("retry-after"));
     assert!(waited < Duration::from_millis(6500), "{waited:?}");
@@ -166,13 +145,13 @@ fn late() {
     for path in [METADATA, CERTS] {
         idp.behave(path, Some(Manner::Status("503 Later")));
     }
-    let lane = plan("late", &idp, &recorder).start_unready();
-    lane.wait_live();
+    let gateway = ScriptedGateway::plan("late", &idp, &recorder, &Value::Null).start_unready();
+    gateway.wait_live();
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(3) {
-        let answer = ask(&lane.gate, &idp.worker_token()).expect(503);
+        let answer = gateway.gate.version_by(&idp.worker_token()).expect(503);
         assert!(answer.has("retry-after"));
-        thread::sleep(Duration::from_millis(100));
+        pause(Duration::from_millis(100));
     }
     assert!(idp.asked(METADATA) <= 5, "{} calls in 3 s by a whole process", idp.asked(METADATA));
     assert_eq!(recorder.take().heads.len(), 0);
@@ -180,6 +159,6 @@ fn late() {
         idp.behave(path, None);
     }
     eventually("it recovers", Duration::from_secs(2), || {
-        (ask(&lane.gate, &idp.worker_token()).status == 200).then_some(())
+        (gateway.gate.version_by(&idp.worker_token()).status == 200).then_some(())
     });
 }

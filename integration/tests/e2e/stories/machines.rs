@@ -2,10 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use libtest_mimic::Trial;
 
 use super::people::assert_refusal;
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
 use crate::http1::Answer;
 use crate::keycloak_admin::{basic, worker_token};
@@ -14,7 +13,7 @@ use crate::world::{prefect_sees_nothing, world};
 
 const ABOUT: &str = "machines";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "an access token of client_credentials passes", bearer),
         story(ABOUT, "an API key passes in each of its forms", api_key),

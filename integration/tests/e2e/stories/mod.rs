@@ -3,7 +3,6 @@
 mod auth_request;
 mod awkward_browsers;
 mod backchannel_logout;
-mod bench;
 mod callbacks;
 mod canary;
 mod certificates;
@@ -32,6 +31,7 @@ mod personal_tokens;
 mod prefect_runs;
 mod prefixes;
 mod production;
+mod recorded_gateway;
 mod rewriting;
 mod roles;
 mod sessions;
@@ -46,37 +46,36 @@ mod upgrades;
 mod vectors;
 mod who_is_let_in;
 
-use libtest_mimic::Trial;
+pub use crate::schedule::Story;
 
-/// All of them, in the order in which they run: what only reads first, what stops parts at the
-/// end, and last the look into every log.
-pub fn all() -> Vec<Trial> {
+/// All of them, in the order in which they are told; the look into every log is the last to run.
+pub fn all() -> Vec<Story> {
     [
-        configuration::stories(),
-        vectors::stories(),
-        who_is_let_in::stories(),
-        paths::stories(),
-        header_bytes::stories(),
-        people::stories(),
+        each(configuration::stories(), Story::own_provider),
+        each(vectors::stories(), |story| story.own_provider().early().heavy()),
+        each(who_is_let_in::stories(), Story::counting),
+        each(paths::stories(), Story::counting),
+        each(header_bytes::stories(), Story::counting),
+        each(people::stories(), Story::counting),
         ui_settings::stories(),
         rewriting::stories(),
-        callbacks::stories(),
+        each(callbacks::stories(), Story::counting),
         backchannel_logout::stories(),
         sessions::stories(),
-        other_providers::stories(),
+        each(other_providers::stories(), Story::own_provider),
         older_keycloak::stories(),
         split_names::stories(),
         cross_site::stories(),
         open_redirects::stories(),
-        machines::stories(),
-        exchanges::stories(),
-        personal_tokens::stories(),
+        each(machines::stories(), Story::counting),
+        each(exchanges::stories(), Story::apart),
+        each(personal_tokens::stories(), Story::counting),
         tokens::stories(),
-        keys::stories(),
+        each(keys::stories(), Story::own_provider),
         issuers::stories(),
-        certificates::stories(),
-        auth_request::stories(),
-        hygiene::stories(),
+        each(certificates::stories(), Story::own_provider),
+        each(auth_request::stories(), Story::apart),
+        each(hygiene::stories(), |story| story.apart().in_group("recorded gateway")),
         roles::stories(),
         sockets::stories(),
         upgrades::stories(),
@@ -87,26 +86,26 @@ pub fn all() -> Vec<Trial> {
         streaming::stories(),
         pages::stories(),
         awkward_browsers::stories(),
-        other_sites::stories(),
+        each(other_sites::stories(), Story::counting),
         in_the_browser::stories(),
         companion::stories(),
-        prefixes::stories(),
-        dashboard::stories(),
+        each(prefixes::stories(), |story| story.apart().heavy()),
+        each(dashboard::stories(), Story::alone),
         production::stories(),
-        tokens::late_stories(),
         soak::stories(),
         faults::stories(),
-        canary::stories(),
+        each(canary::stories(), Story::alone),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
+fn each(stories: Vec<Story>, how: fn(Story) -> Story) -> Vec<Story> {
+    stories.into_iter().map(how).collect()
+}
+
 /// One test: a sentence, and what proves it.
-fn story(about: &str, sentence: &str, proof: impl FnOnce() + Send + 'static) -> Trial {
-    Trial::test(format!("{about}: {sentence}"), move || {
-        proof();
-        Ok(())
-    })
+fn story(about: &str, sentence: &str, proof: impl FnOnce() + Send + 'static) -> Story {
+    Story::new(format!("{about}: {sentence}"), proof)
 }

@@ -2,28 +2,32 @@
 
 use std::time::Duration;
 
-use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-use super::story;
+use super::{Story, story};
 use crate::client::{Gate, Request};
+use crate::cookie_client::CookieClient;
 use crate::keycloak_admin::{REALM, text, tokens_at};
 use crate::keycloak_login::{self, is_form, open};
-use crate::keycloaks::{Keycloak, oldest};
-use crate::visitor::Visitor;
+use crate::keycloak_versions::{KEYCLOAK_24, Keycloak, oldest};
 use crate::world::{eventually, world};
 
 const ABOUT: &str = "Keycloak 24";
 
-pub fn stories() -> Vec<Trial> {
-    vec![story(
-        ABOUT,
-        "people log in, are rechecked and signed out, machines are believed",
-        whole_way,
-    )]
+pub fn stories() -> Vec<Story> {
+    vec![
+        story(
+            ABOUT,
+            "people log in, are rechecked and signed out, machines are believed",
+            whole_way,
+        )
+        .own_provider()
+        .early()
+        .in_group(KEYCLOAK_24),
+    ]
 }
 
-fn log_in(keycloak: Keycloak<'_>, gate: &Gate, user: &str) -> Visitor {
+fn log_in(keycloak: Keycloak<'_>, gate: &Gate, user: &str) -> CookieClient {
     let mut visitor = keycloak.visitor(gate);
     let home = keycloak_login::log_in(&mut visitor, "/runs?x=1", user);
     assert_eq!(home.location(), format!("{}/runs?x=1", gate.origin()));
@@ -40,7 +44,7 @@ fn whole_way() {
     };
 
     // A day: login, rechecks, sign-out at both ends.
-    let often = keycloak.lane("keycloak-24-often", json!({ "session": { "recheck": "1s" } }));
+    let often = keycloak.gateway("keycloak-24-often", json!({ "session": { "recheck": "1s" } }));
     let rotation = keycloak.rotate_strictly();
     let mut alice = log_in(keycloak, &often.gate, "alice");
     assert!(alice.session().len() <= 1536, "{} bytes", alice.session().len());
@@ -58,9 +62,9 @@ fn whole_way() {
 
     // The administrator ends a session: the logout token says `JWT`, and it is over at once. At the
     // gate that Keycloak tells, which asks by itself only every five minutes.
-    let lane = oldest();
-    let alice = log_in(keycloak, &lane.gate, "alice");
-    let other = log_in(keycloak, &lane.gate, "bob");
+    let gateway = oldest();
+    let alice = log_in(keycloak, &gateway.gate, "alice");
+    let other = log_in(keycloak, &gateway.gate, "bob");
     admin("DELETE", &format!("/sessions/{}", sessions()[0])).expect(204);
     for _ in 0..12 {
         alice.clone().fetch("/oauth2/userinfo").expect(401);
@@ -72,7 +76,7 @@ fn whole_way() {
     let form = format!("grant_type=client_credentials&client_id=etl-worker&client_secret={secret}");
     let token = text(&tokens_at(keycloak.port(), REALM, &form), "access_token");
     let request = Request::get("/api/admin/version");
-    lane.gate.send(&request.header("authorization", format!("Bearer {token}"))).expect(200);
-    lane.admin.assert_vm_alive();
+    gateway.gate.send(&request.header("authorization", format!("Bearer {token}"))).expect(200);
+    gateway.admin.assert_vm_alive();
     often.admin.assert_vm_alive();
 }

@@ -2,22 +2,21 @@
 
 use std::fs;
 
-use libtest_mimic::Trial;
 use url::{Url, form_urlencoded};
 
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
+use crate::cookie_client::CookieClient;
 use crate::keycloak_login::{authenticate, callback_request, logged_in, parameter};
-use crate::visitor::Visitor;
 use crate::world::{checkout, say, world};
 
 const ABOUT: &str = "open redirects";
 /// Every so many payloads go through a whole login.
 const STRIDE: usize = 14;
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "no payload changes where a login starts", starts),
+        story(ABOUT, "no payload changes where a login starts", starts).apart(),
         story(ABOUT, "no payload leaves our origin after a login", ends),
         story(ABOUT, "nginx's unencoded rd keeps the whole deep link", unencoded),
     ]
@@ -109,7 +108,7 @@ fn ends() {
 }
 
 fn unencoded() {
-    let mut visitor = Visitor::new(&world().gate);
+    let mut visitor = CookieClient::new(&world().gate);
     let start = visitor.navigate("/oauth2/start?rd=/runs?x=1&y=2").expect(302);
     let back = authenticate(&mut visitor, start.location(), "alice");
     let done = visitor.send(callback_request(&back)).expect(302);

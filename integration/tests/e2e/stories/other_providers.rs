@@ -4,19 +4,18 @@
 use std::thread;
 use std::time::Duration;
 
-use libtest_mimic::Trial;
 use lictor_integration::ports::Ports;
 use serde_json::{Value, json};
 use url::Url;
 
 use super::people::assert_refusal;
-use super::story;
+use super::{Story, story};
 use crate::canary;
 use crate::client::Request;
+use crate::cookie_client::{CookieClient, SESSION};
+use crate::gateway::{Gateway, Plan};
 use crate::keycloak_login::{callback_request, parameter, path_of};
-use crate::lane::{Lane, Plan};
 use crate::oidc_provider::OidcProvider;
-use crate::visitor::{SESSION, Visitor};
 use crate::world::{eventually, prefect_sees_nothing, world};
 
 const ABOUT: &str = "another provider";
@@ -24,7 +23,7 @@ const ABOUT: &str = "another provider";
 /// something there.
 const CLIENT: &str = "prefect/ui:1";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "login, rotation and sign-out with client_secret_basic", || {
             whole_way("basic", "client_secret_basic");
@@ -43,7 +42,7 @@ pub fn stories() -> Vec<Trial> {
 }
 
 /// A provider with one client, and a gate in front of Prefect that trusts it.
-fn started(name: &'static str, client_auth: &str, recheck: &str) -> (OidcProvider, Lane) {
+fn started(name: &'static str, client_auth: &str, recheck: &str) -> (OidcProvider, Gateway) {
     start(name, client_auth, json!({ "session": { "recheck": recheck } }), false)
 }
 
@@ -52,7 +51,7 @@ fn start(
     client_auth: &str,
     mut settings: Value,
     as_specified: bool,
-) -> (OidcProvider, Lane) {
+) -> (OidcProvider, Gateway) {
     // Any free port: the provider must know the gate's before it starts, and the other way round.
     let port = Ports::unused().unwrap().keycloak;
     let issuer = OidcProvider::issuer_at(port);
@@ -64,15 +63,15 @@ fn start(
     let secret = format!("{}+/%: &=", world().secrets.client_secret);
     canary::plant(&secret);
     plan.secrets.client_secret.clone_from(&secret);
-    let lane = plan.start_unready();
-    lane.wait_live();
-    let origin = lane.gate.origin();
+    let gateway = plan.start_unready();
+    gateway.wait_live();
+    let origin = gateway.gate.origin();
     let mut client = json!({
         "client_id": CLIENT,
         "token_endpoint_auth_method": client_auth,
         "redirect_uris": [format!("{origin}/oauth2/callback")],
         "post_logout_redirect_uris": [format!("{origin}/oauth2/sign_out")],
-        "backchannel_logout_uri": format!("https://127.0.0.1:{}/oauth2/backchannel_logout", lane.layout.ports.https),
+        "backchannel_logout_uri": format!("https://127.0.0.1:{}/oauth2/backchannel_logout", gateway.layout.ports.https),
         "backchannel_logout_session_required": true,
     });
     if client_auth != "none" {
@@ -81,36 +80,36 @@ fn start(
     let settings = json!({ "clients": [client], "as_specified": as_specified });
     let provider = OidcProvider::start(name, port, settings);
     eventually("the gate finds its provider", Duration::from_secs(20), || {
-        let ready = lane.gate.get("/oauth2/ready");
+        let ready = gateway.gate.get("/oauth2/ready");
         (ready.status == 200).then_some(())
     });
-    (provider, lane)
+    (provider, gateway)
 }
 
 #[track_caller]
-fn log_in(provider: &OidcProvider, lane: &Lane, name: &str) -> Visitor {
-    let mut visitor = Visitor::new(&lane.gate);
+fn log_in(provider: &OidcProvider, gateway: &Gateway, name: &str) -> CookieClient {
+    let mut visitor = CookieClient::new(&gateway.gate);
     let asked = visitor.navigate("/runs?x=1").expect(302);
     let callback = provider.authenticate(&mut visitor, asked.location(), name);
     let home = visitor.send(callback_request(&callback)).expect(302);
-    assert_eq!(home.location(), format!("{}/runs?x=1", lane.gate.origin()));
+    assert_eq!(home.location(), format!("{}/runs?x=1", gateway.gate.origin()));
     visitor
 }
 
 fn whole_way(name: &'static str, client_auth: &str) {
-    let (provider, lane) = started(name, client_auth, "1s");
-    let mut visitor = log_in(&provider, &lane, "erin");
+    let (provider, gateway) = started(name, client_auth, "1s");
+    let mut visitor = log_in(&provider, &gateway, "erin");
     let who = visitor.fetch("/oauth2/userinfo").expect(200).json();
     assert_eq!((&who["preferredUsername"], &who["role"]), (&json!("erin"), &json!("operator")));
     let version = visitor.fetch("/api/admin/version").expect(200).text();
     assert_eq!(version.trim_matches('"'), world().stack.prefect.version);
-    let refused = prefect_sees_nothing(lane.admin, || {
+    let refused = prefect_sees_nothing(gateway.admin, || {
         visitor.post("/api/admin/database/clear", "{\"confirm\":true}").expect(403)
     });
     assert_refusal(&refused, "role_missing");
     rotated(&provider, &mut visitor);
     burst(&provider, &mut visitor);
-    sign_out(&provider, &lane, &mut visitor);
+    sign_out(&provider, &gateway, &mut visitor);
     provider.refreshes();
     let grants = provider.grants();
     for grant in &grants {
@@ -119,11 +118,11 @@ fn whole_way(name: &'static str, client_auth: &str) {
     }
     let codes = grants.iter().filter(|grant| grant["grant"] == "authorization_code").count();
     assert_eq!(codes, 1, "{grants:?}");
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }
 
 /// Each refresh token counts once: a second use would end everything.
-fn rotated(provider: &OidcProvider, visitor: &mut Visitor) {
+fn rotated(provider: &OidcProvider, visitor: &mut CookieClient) {
     let before = provider.refreshes();
     eventually("three refreshes, each with the last one's token", Duration::from_secs(20), || {
         visitor.fetch("/api/admin/version").expect(200);
@@ -133,7 +132,7 @@ fn rotated(provider: &OidcProvider, visitor: &mut Visitor) {
 
 /// What a page asks for at once shows one cookie, whichever worker gets it: one refresh, and nobody is
 /// sent away.
-fn burst(provider: &OidcProvider, visitor: &mut Visitor) {
+fn burst(provider: &OidcProvider, visitor: &mut CookieClient) {
     let before = provider.refreshes();
     eventually("a refresh under a burst", Duration::from_secs(20), || {
         let answers = thread::scope(|scope| {
@@ -150,14 +149,14 @@ fn burst(provider: &OidcProvider, visitor: &mut Visitor) {
 }
 
 /// Out at the gate, out at the provider, and back on a page that says so.
-fn sign_out(provider: &OidcProvider, lane: &Lane, visitor: &mut Visitor) {
+fn sign_out(provider: &OidcProvider, gateway: &Gateway, visitor: &mut CookieClient) {
     let kept = visitor.clone();
     let away = visitor.navigate("/oauth2/sign_out").expect(302);
     assert!(away.location().starts_with(&provider.issuer()), "{}", away.location());
     let hint = parameter(away.location(), "id_token_hint").expect("a hint");
     canary::plant(&hint);
     let back = provider.sign_out(visitor, &path_of(away.location()));
-    assert_eq!(back.location(), format!("{}/oauth2/sign_out", lane.gate.origin()));
+    assert_eq!(back.location(), format!("{}/oauth2/sign_out", gateway.gate.origin()));
     let page = Request::get(path_of(back.location())).navigation_from("cross-site");
     let page = visitor.send(page).expect(200);
     assert!(page.text().contains("Signed out"), "{}", page.text());
@@ -169,9 +168,9 @@ fn sign_out(provider: &OidcProvider, lane: &Lane, visitor: &mut Visitor) {
 
 /// The provider tells: back-channel logout without Keycloak.
 fn signed_out_there() {
-    let (provider, lane) = started("tells", "client_secret_basic", "5m");
-    let mut visitor = log_in(&provider, &lane, "erin");
-    let other = log_in(&provider, &lane, "frank");
+    let (provider, gateway) = started("tells", "client_secret_basic", "5m");
+    let mut visitor = log_in(&provider, &gateway, "erin");
+    let other = log_in(&provider, &gateway, "frank");
     visitor.fetch("/oauth2/userinfo").expect(200);
     provider.sign_out(&mut visitor, "/session/end").expect(303);
     let statuses: Vec<Value> =
@@ -192,27 +191,27 @@ fn as_specified() {
         "roles": { "sources": ["staff_roles"] },
         "session": { "recheck": "1s" },
     });
-    let (provider, lane) = start("as-specified", "client_secret_basic", settings, true);
-    let mut visitor = log_in(&provider, &lane, "staff-erin");
+    let (provider, gateway) = start("as-specified", "client_secret_basic", settings, true);
+    let mut visitor = log_in(&provider, &gateway, "staff-erin");
     rotated(&provider, &mut visitor);
     assert_eq!(visitor.fetch("/oauth2/userinfo").expect(200).json()["role"], "operator");
-    let mut visitor = log_in(&provider, &lane, "frank");
+    let mut visitor = log_in(&provider, &gateway, "frank");
     let refused =
-        prefect_sees_nothing(lane.admin, || visitor.fetch("/api/admin/version").expect(403));
+        prefect_sees_nothing(gateway.admin, || visitor.fetch("/api/admin/version").expect(403));
     assert_refusal(&refused, "no_role");
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }
 
 /// What cannot be rechecked does not count for longer; the provider still knows the person.
 fn no_refresh_token() {
     let settings = json!({ "session": { "recheck": "1s" } });
-    let (provider, lane) = start("no-refresh", "client_secret_basic", settings, true);
-    let mut visitor = log_in(&provider, &lane, "erin");
+    let (provider, gateway) = start("no-refresh", "client_secret_basic", settings, true);
+    let mut visitor = log_in(&provider, &gateway, "erin");
     let ended = eventually("the recheck is due", Duration::from_secs(20), || {
-        let before = lane.admin.reached_prefect();
+        let before = gateway.admin.reached_prefect();
         let answer = visitor.fetch("/api/admin/version");
         if answer.status == 401 {
-            assert_eq!(lane.admin.reached_prefect(), before, "something reached Prefect");
+            assert_eq!(gateway.admin.reached_prefect(), before, "something reached Prefect");
             return Some(answer);
         }
         answer.expect(200);
@@ -222,28 +221,28 @@ fn no_refresh_token() {
     let asked = visitor.navigate("/runs").expect(302);
     let callback = provider.no_question(&mut visitor, asked.location());
     let home = visitor.send(callback_request(&callback)).expect(302);
-    assert_eq!(home.location(), format!("{}/runs", lane.gate.origin()));
+    assert_eq!(home.location(), format!("{}/runs", gateway.gate.origin()));
     visitor.fetch("/api/admin/version").expect(200);
     assert_eq!(provider.refreshes(), 0);
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }
 
 /// RFC 9207 §2.4: the answer of another provider, to whose client the code may belong.
 fn other_issuer() {
-    let (provider, lane) = started("issuer", "client_secret_basic", "5m");
+    let (provider, gateway) = started("issuer", "client_secret_basic", "5m");
     let issuer = provider.issuer();
     let slashed = format!("{issuer}/");
     for other in [Some("https://evil.example"), Some(slashed.as_str()), None] {
-        let mut visitor = Visitor::new(&lane.gate);
+        let mut visitor = CookieClient::new(&gateway.gate);
         let asked = visitor.navigate("/runs").expect(302);
         let callback = provider.authenticate(&mut visitor, asked.location(), "erin");
-        let mut url = Url::parse(&format!("{}{callback}", lane.gate.origin())).unwrap();
+        let mut url = Url::parse(&format!("{}{callback}", gateway.gate.origin())).unwrap();
         assert_eq!(parameter(url.as_str(), "iss").as_ref(), Some(&issuer));
         let honest = url.query_pairs().into_owned().filter(|(name, _)| name != "iss");
         let honest: Vec<(String, String)> = honest.collect();
         let changed = other.map(|other| ("iss", other));
         url.query_pairs_mut().clear().extend_pairs(honest).extend_pairs(changed);
-        let answer = prefect_sees_nothing(lane.admin, || {
+        let answer = prefect_sees_nothing(gateway.admin, || {
             visitor.send(callback_request(&path_of(url.as_str())))
         });
         assert!(!visitor.jar.0.contains_key(SESSION), "{other:?}: {answer:?}");
@@ -251,7 +250,7 @@ fn other_issuer() {
     }
     assert_eq!(provider.grants(), Vec::<Value>::new(), "a code was redeemed");
     // All else about those answers was in order.
-    log_in(&provider, &lane, "erin");
+    log_in(&provider, &gateway, "erin");
     assert_eq!(provider.grants().len(), 1);
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }

@@ -1,19 +1,18 @@
 //! What pages elsewhere try in the real Chromium, with somebody in it who is logged in.
 
-use libtest_mimic::Trial;
 use serde_json::Value;
 
 use super::in_the_browser::{inside, wait_for_quiet};
-use super::story;
+use super::{Story, story};
 use crate::browser::Browser;
 use crate::client::Request;
-use crate::elsewhere::{OTHER, SIBLING, serve};
+use crate::foreign_site::{OTHER, SIBLING, serve};
 use crate::keycloak_admin::basic;
 use crate::world::{prefect_sees_nothing, world};
 
 const ABOUT: &str = "browser, other sites";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "an untyped blob that another host posts does not reach Prefect", blobs),
         story(ABOUT, "an image whose source is the sign-out signs nobody out", images),

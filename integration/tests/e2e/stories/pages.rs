@@ -3,16 +3,15 @@
 
 use std::time::Duration;
 
-use libtest_mimic::Trial;
 use lictor_integration::ports::Ports;
 use url::Url;
 
 use super::in_the_browser::inside;
-use super::story;
+use super::{Story, story};
 use crate::browser::Browser;
-use crate::elsewhere::{OTHER, serve};
+use crate::foreign_site::{OTHER, serve};
+use crate::gateway::Plan;
 use crate::keycloak_admin::allow_callback;
-use crate::lane::Plan;
 use crate::scripted_idp::{CERTS, ISSUER, METADATA, Manner, ScriptedIdp};
 use crate::world::{eventually, world};
 
@@ -23,14 +22,16 @@ const SIZES: [(u32, u32); 2] = [(320, 640), (1280, 800)];
 /// What pictures for the documentation show.
 const PICTURE: (u32, u32) = (640, 600);
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "what is bad about a page is found", control),
+        story(ABOUT, "what is bad about a page is found", control).apart(),
         story(ABOUT, "those of people who may not in, or go, are good for everybody", people),
         story(ABOUT, "those of personal tokens are good for everybody", tokens),
         story(ABOUT, "those of addresses that are no good are good for everybody", addresses),
         story(ABOUT, "those of logins that fail are good for everybody", logins),
-        story(ABOUT, "those that wait are good for everybody, and lead on by themselves", waiting),
+        story(ABOUT, "those that wait are good for everybody, and lead on by themselves", waiting)
+            .own_provider()
+            .early(),
         story(ABOUT, "the way out and in again needs no scripts, and no mouse", no_scripts),
     ]
 }
@@ -203,16 +204,16 @@ fn logins() {
 
     // Its tokens name another attempt.
     let idp = ScriptedIdp::start();
-    let lane = Plan::new("lying").keycloak(idp.port).patch(idp.settings()).start();
-    let origin = lane.gate.origin();
+    let gateway = Plan::new("lying").keycloak(idp.port).patch(idp.settings()).start();
+    let origin = gateway.gate.origin();
     browser.try_goto(&origin);
     browser.goto(&callback(&browser, &origin, ISSUER, "code=any"));
     assert_good(&browser, "Sign-in did not work");
 
     let mut plan = Plan::new("wrong-secret");
     plan.secrets.prefect_auth_string = "somebody:wrong".to_owned();
-    let lane = plan.start();
-    let origin = lane.gate.origin();
+    let gateway = plan.start();
+    let origin = gateway.gate.origin();
     allow_callback(&origin);
     browser.goto(&format!("{origin}/api/admin/version"));
     browser.log_in("alice");

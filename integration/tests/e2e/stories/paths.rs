@@ -1,18 +1,16 @@
 //! Paths that two parsers could read in two ways.
 
-use libtest_mimic::Trial;
-
-use super::story;
 use super::who_is_let_in::assert_alive;
+use super::{Story, story};
 use crate::client::Request;
+use crate::gateway::Plan;
 use crate::keycloak_admin::basic;
-use crate::lane::Plan;
 use crate::recorder::Recorder;
 use crate::world::{prefect_sees_nothing, world};
 
 const ABOUT: &str = "paths";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "ambiguous ones are a clean 4xx, and Prefect sees nothing", ambiguous),
         story(ABOUT, "what Envoy resolves is judged as what it sends on", resolved),
@@ -97,7 +95,7 @@ const RESOLVED: [(&str, &str); 12] = [
 
 fn resolved() {
     let recorder = Recorder::start();
-    let lane = Plan::new("resolved").prefect(recorder.port).start();
+    let gateway = Plan::new("resolved").prefect(recorder.port).start();
     let key = basic(&world().stack.machine.auth_string);
     for (spelling, path) in RESOLVED {
         for credential in [None, Some(&key)] {
@@ -105,7 +103,7 @@ fn resolved() {
                 let request = credential
                     .into_iter()
                     .fold(Request::get(target), |r, c| r.header("authorization", c));
-                let status = lane.gate.send(&request).status;
+                let status = gateway.gate.send(&request).status;
                 let seen = recorder.take().heads;
                 (
                     status,

@@ -1,20 +1,19 @@
 //! The way in and out for people.
 
-use libtest_mimic::Trial;
 use url::Url;
 
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
+use crate::cookie_client::{CookieClient, LOGIN, SESSION, SetCookie};
 use crate::http1::Answer;
 use crate::keycloak_login::{
     authenticate, callback_request, is_form, log_in, logged_in, open, parameter,
 };
-use crate::visitor::{LOGIN, SESSION, SetCookie, Visitor};
 use crate::world::{prefect_sees_nothing, world};
 
 const ABOUT: &str = "people";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "a login by the form ends on the deep link with its query", deep_link),
         story(ABOUT, "the session cookie is small and closed", session_cookie),
@@ -33,7 +32,7 @@ pub fn stories() -> Vec<Trial> {
 
 fn deep_link() {
     let gate = &world().gate;
-    let mut visitor = Visitor::new(gate);
+    let mut visitor = CookieClient::new(gate);
     let asked = visitor.navigate("/runs?x=1&y=2").expect(302);
     assert_eq!(asked.header("cache-control"), Some("no-store"));
     let there = Url::parse(asked.location()).unwrap();
@@ -62,7 +61,7 @@ fn deep_link() {
 }
 
 fn session_cookie() {
-    let mut visitor = Visitor::new(&world().gate);
+    let mut visitor = CookieClient::new(&world().gate);
     let done = log_in(&mut visitor, "/", "alice");
     let cookies: Vec<SetCookie> = done.all("set-cookie").map(SetCookie::parse).collect();
     let session = cookies.iter().find(|cookie| cookie.name == SESSION).unwrap();
@@ -90,7 +89,8 @@ fn admin_by_cookie() {
             .is_some_and(|c| c.contains("private") || c.contains("no-store"))
     );
     assert!(!answer.has("access-control-allow-origin"));
-    assert_eq!(alice.post("/api/flows/filter", "{}").expect(200).json(), serde_json::json!([]));
+    let nobodys = r#"{"flows":{"name":{"any_":["made by nobody"]}}}"#;
+    assert_eq!(alice.post("/api/flows/filter", nobodys).expect(200).json(), serde_json::json!([]));
 }
 
 fn viewer() {
@@ -155,7 +155,7 @@ fn userinfo() {
     let body = told.json();
     assert_eq!((&body["preferredUsername"], &body["role"]), (&"bob".into(), &"operator".into()));
     assert!(!told.text().contains("eyJ"), "a token: {}", told.text());
-    let mut nobody = Visitor::new(&world().gate);
+    let mut nobody = CookieClient::new(&world().gate);
     nobody.fetch("/oauth2/userinfo").expect(401);
 }
 

@@ -6,29 +6,28 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::people::assert_refusal;
 use super::sockets::assert_authenticated;
-use super::story;
+use super::{Story, story};
 use crate::canary;
 use crate::client::Request;
+use crate::cookie_client::CookieClient;
+use crate::gateway::{Gateway, Plan};
 use crate::http1::Answer;
 use crate::keycloak_admin::basic;
 use crate::keycloak_login::{
     authenticate, callback_request, is_form, log_in, logged_in, open, parameter,
 };
-use crate::lane::{Lane, Plan};
 use crate::sockets::{End, Socket, auth, upgrade};
-use crate::visitor::Visitor;
 use crate::world::{eventually, prefect_sees_nothing, world};
 
 const ABOUT: &str = "personal tokens";
 const SOON: Duration = Duration::from_secs(5);
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "one is made on a page, shown once, and works on HTTP and sockets", by_page),
         story(
@@ -43,12 +42,12 @@ pub fn stories() -> Vec<Trial> {
     ]
 }
 
-fn page(visitor: &mut Visitor, path: &str) -> Answer {
+fn page(visitor: &mut CookieClient, path: &str) -> Answer {
     visitor.navigate(path).expect(200)
 }
 
 /// The person presses the button.
-fn press(visitor: &mut Visitor, path: &str) -> Answer {
+fn press(visitor: &mut CookieClient, path: &str) -> Answer {
     let html = page(visitor, path).text();
     let (_, rest) = html.split_once("<form method=\"post\" action=\"").expect("a form");
     let path = rest.split_once('"').unwrap().0.replace("&amp;", "&");
@@ -73,15 +72,15 @@ fn copied(answer: &Answer) -> String {
     text
 }
 
-fn made(visitor: &mut Visitor) -> String {
+fn made(visitor: &mut CookieClient) -> String {
     let text = copied(&press(visitor, "/oauth2/token").expect(200));
     let pair = text.strip_prefix("export PREFECT_API_AUTH_STRING='").expect("the setting");
     pair.strip_suffix('\'').unwrap().to_owned()
 }
 
 /// A personal token of an administrator, at a further gate.
-pub fn personal_token(lane: &Lane) -> String {
-    let mut alice = Visitor::new(&lane.gate);
+pub fn personal_token(gateway: &Gateway) -> String {
+    let mut alice = CookieClient::new(&gateway.gate);
     log_in(&mut alice, "/", "alice");
     made(&mut alice)
 }
@@ -117,14 +116,14 @@ fn by_page() {
 fn fresh_login() {
     let mut alice = logged_in("alice");
     // A session of ours that says it is older: the person of a long day.
-    let lane = Plan::new("fresh").patch(json!({"session": {"recheck": "1h"}})).start();
-    crate::keycloak_admin::allow_callback(&lane.gate.origin());
-    let mut early = Visitor { gate: lane.gate.clone(), ..alice.clone() };
+    let gateway = Plan::new("fresh").patch(json!({"session": {"recheck": "1h"}})).start();
+    crate::keycloak_admin::allow_callback(&gateway.gate.origin());
+    let mut early = CookieClient { gate: gateway.gate.clone(), ..alice.clone() };
     let asked = early.navigate("/oauth2/token").expect(302).location().to_owned();
     assert_eq!(parameter(&asked, "max_age").as_deref(), Some("300"));
     assert!(!is_form(&open(&mut early.clone(), &asked)), "Keycloak knows her, from a moment ago");
     // Without any memory of her it asks.
-    let mut unknown = Visitor::new(&world().gate);
+    let mut unknown = CookieClient::new(&world().gate);
     let asked = unknown.navigate("/oauth2/token").expect(302).location().to_owned();
     assert!(is_form(&open(&mut unknown.clone(), &asked)));
     let callback = authenticate(&mut unknown, &asked, "alice");

@@ -3,22 +3,21 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use lictor_integration::process::Running;
 use lictor_integration::tools::PREFECT_VERSIONS;
 use serde_json::{Value, json};
 
-use super::story;
+use super::{Story, story};
 use crate::client::{Gate, Request};
+use crate::gateway::Gateway;
 use crate::keycloak_admin::{add_client, basic, client_token, with_role};
-use crate::lane::Lane;
 use crate::prefect_client::{Client, Credential, Setup, gated, newest};
 use crate::traffic;
 use crate::world::{checkout, eventually, say, world};
 
 const ABOUT: &str = "Prefect's client";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     let kinds = [Credential::ApiKey, Credential::OfClient];
     let each = PREFECT_VERSIONS.into_iter().flat_map(|version| {
         kinds.into_iter().flat_map(move |credential| {
@@ -26,9 +25,11 @@ pub fn stories() -> Vec<Trial> {
             let at = move || gated(version);
             let with = move |sentence: &str, proof: fn(Setup, &Gate)| {
                 story(&about, sentence, move || {
-                    proof(at().setup(credential), &at().lane.gate);
-                    assert_refused_nothing(&at().lane);
+                    proof(at().setup(credential), &at().gateway.gate);
+                    assert_refused_nothing(&at().gateway);
                 })
+                .apart()
+                .heavy()
             };
             [
                 with("version and flow-run ls pass", |setup, _| commands(setup)),
@@ -45,20 +46,20 @@ pub fn stories() -> Vec<Trial> {
             watched,
         ),
         story(ABOUT, "a refusal is said in words", refusals),
-        story(ABOUT, "a flow takes as long through the gate as without it", no_slower),
+        story(ABOUT, "a flow takes as long through the gate as without it", no_slower).alone(),
     ];
     each.chain(others).collect()
 }
 
 /// The oracle for the worker's role: whatever Prefect's own programs have asked for until now.
 #[track_caller]
-fn assert_refused_nothing(lane: &Lane) {
-    let log = fs::read_to_string(lane.layout.log("envoy")).unwrap();
+fn assert_refused_nothing(gateway: &Gateway) {
+    let log = fs::read_to_string(gateway.layout.log("envoy")).unwrap();
     let refused = log.lines().filter(|line| line.contains("refused reason=role_missing"));
     // They read the server's settings for statistics of theirs, and do without them.
     let refused: Vec<&str> = refused.filter(|line| !line.contains("GET /admin/settings")).collect();
     assert_eq!(refused, [""; 0]);
-    assert!(traffic::record(lane, "worker") > 0);
+    assert!(traffic::record(gateway, "worker") > 0);
 }
 
 /// Of the API through the gate, as the machine.
@@ -122,10 +123,18 @@ fn flow(setup: Setup, gate: &Gate) {
     let script = checkout().join("integration/flows/hello.py");
     let log = client.python(&[&script.to_string_lossy()]).expect_success();
     assert_connected(&log);
-    let runs = ask(gate, "/api/flow_runs/filter", &json!({"sort": "START_TIME_DESC", "limit": 1}));
+    let filter = json!({"flow_runs": {"id": {"any_": [run_of(&log)]}}});
+    let runs = ask(gate, "/api/flow_runs/filter", &filter);
     assert_eq!(runs[0]["state_type"], "COMPLETED", "{runs}");
     assert_events(gate, &runs[0]);
     assert_logs(gate, &runs[0]);
+}
+
+/// The flow run that a client's log tells of.
+#[track_caller]
+pub fn run_of(log: &str) -> &str {
+    let id = log.split("/flow-run/").nth(1).and_then(|rest| rest.get(..36));
+    id.unwrap_or_else(|| panic!("no run: {log}"))
 }
 
 /// Events travel on a socket, and Prefect stores them in batches.
@@ -162,20 +171,8 @@ fn own(setup: &Setup, what: &str) -> String {
 fn worker(setup: Setup, gate: &Gate) {
     let name = own(&setup, "worked");
     let client = Client::new(&name, setup);
-    let flows = checkout().join("integration/flows");
-    let deploy = client.folder().join("deploy.py");
-    fs::write(
-        &deploy,
-        format!(
-            "from prefect import flow\n\
-             flow.from_source(source={flows:?}, entrypoint='hello.py:hello')\
-             .deploy(name={name:?}, work_pool_name={name:?}, ignore_warnings=True)\n"
-        ),
-    )
-    .unwrap();
-    client.prefect(&["work-pool", "create", &name, "--type", "process"]).expect_success();
-    client.python(&[&deploy.to_string_lossy()]).expect_success();
-    let worker = client.start("worker", &["worker", "start", "--pool", &name, "--type", "process"]);
+    client.deploy(&name, 0);
+    let worker = client.start_worker(&name, &[]);
     client.prefect(&["deployment", "run", &format!("hello/{name}")]).expect_success();
     let run = ended(gate, &name, &worker, &client, "worker");
     assert_logs(gate, &run);

@@ -2,23 +2,22 @@
 
 use std::time::Duration;
 
-use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use super::companion::wait_for_chip;
 use super::in_the_browser::{assert_inside, choose_ui, inside_at};
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
+use crate::gateway::Plan;
 use crate::keycloak_admin::{allow_callback, basic};
-use crate::lane::Plan;
 use crate::prefect_client::{Client, newest, server_with};
-use crate::things::{SOON, Things};
+use crate::sample_data::{SOON, SampleData};
 use crate::world::{checkout, eventually, world};
 
 const ABOUT: &str = "prefixes";
 const API: &str = "/prefect/api";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![story(
         ABOUT,
         "both UIs and clients work below /prefect, with Prefect's CSRF protection",
@@ -41,23 +40,23 @@ fn below() {
         let origin = settings["public_url"].as_str().unwrap().to_owned();
         settings["public_url"] = json!(format!("{origin}/prefect"));
     };
-    let lane = plan.start_unready();
-    let origin = lane.gate.origin();
+    let gateway = plan.start_unready();
+    let origin = gateway.gate.origin();
     allow_callback(&format!("{origin}/prefect"));
     eventually("the gate below a path", Duration::from_secs(30), || {
-        let ready = lane.gate.try_send(&Request::get("/prefect/oauth2/ready"));
+        let ready = gateway.gate.try_send(&Request::get("/prefect/oauth2/ready"));
         ready.ok().filter(|answer| answer.status == 200)
     });
-    let things = Things::make_at(port, API);
+    let data = SampleData::make_at(port, API);
     let runs = || {
-        let filter = json!({ "deployments": { "id": { "any_": [things.deployment] } } });
-        things.ask("POST", "/flow_runs/count", Some(&filter)).as_u64().unwrap()
+        let filter = json!({ "deployments": { "id": { "any_": [data.deployment] } } });
+        data.ask("POST", "/flow_runs/count", Some(&filter)).as_u64().unwrap()
     };
     let browser = inside_at(&origin, "/prefect/", "bob");
     assert!(browser.url().starts_with(&format!("{origin}/prefect/")), "{}", browser.url());
     for (ui, prefix) in [("v2", "/prefect/v2"), ("v1", "/prefect")] {
         choose_ui(&browser, ui);
-        browser.goto(&format!("{origin}{prefix}/deployments/deployment/{}", things.deployment));
+        browser.goto(&format!("{origin}{prefix}/deployments/deployment/{}", data.deployment));
         wait_for_chip(&browser, "Signed in as bob (operator)");
         let before = runs();
         browser.click_on("Run");
@@ -66,19 +65,19 @@ fn below() {
         assert_inside(&browser, &origin);
     }
     // What is not below the path is nobody's.
-    lane.gate.get("/api/health").expect(401);
-    lane.gate.get(format!("{API}/health").as_str()).expect(200);
-    let moved = lane.gate.send(
+    gateway.gate.get("/api/health").expect(401);
+    gateway.gate.get(format!("{API}/health").as_str()).expect(200);
+    let moved = gateway.gate.send(
         &Request::get(format!("{API}/hello/"))
-            .host(lane.gate.machine_host())
+            .host(gateway.gate.machine_host())
             .header("authorization", basic(&world().stack.machine.auth_string)),
     );
-    let wanted = format!("https://{}{API}/hello", lane.gate.machine_host());
+    let wanted = format!("https://{}{API}/hello", gateway.gate.machine_host());
     assert_eq!(moved.expect(307).location(), wanted);
     let mut setup = newest();
-    setup.api_url = format!("https://{}{API}", lane.gate.machine_host());
+    setup.api_url = format!("https://{}{API}", gateway.gate.machine_host());
     let script = checkout().join("integration/flows/hello.py");
     let client = Client::new("below", setup);
     client.python(&[&script.to_string_lossy()]).expect_success();
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }

@@ -4,34 +4,35 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use super::prefect_runs::{ask, assert_connected, assert_events, assert_logs};
-use super::story;
+use super::{Story, story};
 use crate::client::{Gate, Request, Tls, connect, plain};
+use crate::cookie_client::{CookieClient, SESSION};
 use crate::http1::exchange;
 use crate::keycloak_admin::basic;
 use crate::keycloak_login::{is_form, log_in, open};
 use crate::prefect_client::{Client, Credential};
 use crate::production::{Production, RECHECK, end, in_production};
 use crate::traffic;
-use crate::visitor::{SESSION, Visitor};
 use crate::world::{checkout, eventually, say, world};
 
 const ABOUT: &str = "production";
 const VERSION: &str = "/api/admin/version";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     let told =
         |sentence, proof: fn(&mut Production)| story(ABOUT, sentence, move || in_production(proof));
-    vec![
+    [
         told("workers complete what an application starts, and every replica knows", runs),
         told("a session is one at both Envoys: used, refreshed, signed out", one_session),
         told("each Envoy is rolled over, and nobody's request or run fails", rolled),
         told("background tasks reach their worker with both replicas of the API", background),
         story(ABOUT, "it ends, and nothing of it is left", ended),
     ]
+    .map(|story| story.apart().early().heavy().in_group(ABOUT))
+    .into()
 }
 
 /// The application, told to let deployments run; gives how each run ended.
@@ -84,8 +85,8 @@ fn runs(production: &mut Production) {
         assert_connected(&worker.log());
     }
     // Both Envoys had work, and gave some to both replicas.
-    for lane in &production.envoys {
-        let clusters = plain(lane.admin.0, &Request::get("/clusters")).unwrap().text();
+    for gateway in &production.envoys {
+        let clusters = plain(gateway.admin.0, &Request::get("/clusters")).unwrap().text();
         for cluster in ["prefect", "prefect_ws"] {
             for port in production.prefects.ports {
                 let name = format!("{cluster}::127.0.0.1:{port}::rq_total::");
@@ -93,14 +94,17 @@ fn runs(production: &mut Production) {
                 assert!(asked.is_some_and(|count| count != "0"), "{name}{asked:?}\n{clusters}");
             }
         }
-        lane.admin.assert_vm_alive();
+        gateway.admin.assert_vm_alive();
     }
 }
 
 fn one_session(production: &mut Production) {
     let [one, two] = [production.replica(0), production.replica(1)];
-    let at = |visitor: &Visitor, gate: &Gate| Visitor { gate: gate.clone(), ..visitor.clone() };
-    let mut alice = Visitor::new(&one);
+    let at = |visitor: &CookieClient, gate: &Gate| CookieClient {
+        gate: gate.clone(),
+        ..visitor.clone()
+    };
+    let mut alice = CookieClient::new(&one);
     log_in(&mut alice, "/", "alice");
     for gate in [&one, &two] {
         let version = at(&alice, gate).fetch(VERSION).expect(200);
@@ -132,7 +136,7 @@ fn one_session(production: &mut Production) {
 fn rolled(production: &mut Production) {
     const ROUNDS: usize = 3;
     let gate = production.gate.clone();
-    let mut alice = Visitor::new(&gate);
+    let mut alice = CookieClient::new(&gate);
     log_in(&mut alice, "/", "alice");
     let client = production.client("app-meanwhile", Credential::OfClient);
     let deployments = production.deployments();
@@ -193,7 +197,7 @@ fn running(gate: &Gate) -> bool {
 }
 
 /// Somebody with a session, whose every request must pass; gives how many there were.
-fn person(mut visitor: Visitor, over: &AtomicBool) -> usize {
+fn person(mut visitor: CookieClient, over: &AtomicBool) -> usize {
     let mut requests = 0;
     while !over.load(Ordering::Relaxed) {
         visitor.fetch(VERSION).expect(200);
@@ -254,8 +258,8 @@ fn background(production: &mut Production) {
     });
     assert_eq!(states(&lost), ["SCHEDULED"], "Prefect shares the queue: tell docs/operations.md");
     worker.stop().unwrap();
-    for lane in &production.envoys {
-        assert!(traffic::record(lane, "worker") > 0);
+    for gateway in &production.envoys {
+        assert!(traffic::record(gateway, "worker") > 0);
     }
 }
 

@@ -3,37 +3,38 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::thread;
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use libtest_mimic::Trial;
 use lictor_core::testing::outside::companion_script;
 use serde_json::json;
 
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
+use crate::cookie_client::CookieClient;
+use crate::gateway::{Gateway, Plan};
 use crate::http1::exchange;
 use crate::keycloak_admin::allow_callback;
 use crate::keycloak_login::{log_in, logged_in};
-use crate::lane::{Lane, Plan};
 use crate::recorder::read_head;
-use crate::things::Things;
-use crate::visitor::Visitor;
+use crate::sample_data::SampleData;
+use crate::tcp_server;
 use crate::world::{eventually, world};
 
 const ABOUT: &str = "rewriting";
 const PAGE: &str = "<!doctype html><html><head><title>x</title></head><body></body></html>";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "settings that are none pass unchanged, and the connection goes on", settings),
-        story(ABOUT, "pages are linked to the companion, whatever their length and coding", pages),
-        story(ABOUT, "HEAD and conditions of a page are dealt with", conditions),
+        story(ABOUT, "settings that are none pass unchanged, and the connection goes on", settings)
+            .apart(),
+        story(ABOUT, "pages are linked to the companion, whatever their length and coding", pages)
+            .apart(),
+        story(ABOUT, "HEAD and conditions of a page are dealt with", conditions).apart(),
         story(ABOUT, "Prefect's real pages have it, its files and scripts do not", real),
         story(ABOUT, "hashed files are kept by browsers", assets),
-        story(ABOUT, "what can't be masked is cut off, not shown", unmasked),
+        story(ABOUT, "what can't be masked is cut off, not shown", unmasked).apart(),
         story(
             ABOUT,
             "Prefect's redirects and next pages fit the name that the client used",
@@ -42,28 +43,40 @@ pub fn stories() -> Vec<Trial> {
     ]
 }
 
-/// An upstream that answers each path with bytes that a test has written.
-fn upstream(answers: Vec<(&'static str, Vec<u8>)>) -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let answers = Arc::new(answers);
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let answers = Arc::clone(&answers);
-            thread::spawn(move || serve(stream, &answers));
-        }
-    });
-    port
+/// What is answered to each path: bytes that a test has written.
+type Answers = Vec<(&'static str, Vec<u8>)>;
+
+/// An upstream that answers so.
+#[derive(Clone)]
+struct Upstream(Arc<Mutex<Answers>>);
+
+impl Upstream {
+    fn start(answers: Answers) -> (Self, u16) {
+        let upstream = Self(Arc::new(Mutex::new(answers)));
+        let serving = upstream.clone();
+        let port = tcp_server::serve(move |stream| serve(stream, &serving));
+        (upstream, port)
+    }
+
+    /// From now on it answers so.
+    fn answer(&self, answers: Answers) {
+        *self.0.lock().unwrap() = answers;
+    }
+
+    fn answer_to(&self, path: &str) -> Vec<u8> {
+        let answers = self.0.lock().unwrap();
+        let known = answers.iter().find(|(known, _)| *known == path);
+        known.map_or_else(|| answer("application/json", "", b"true"), |(_, bytes)| bytes.clone())
+    }
 }
 
-fn serve(mut stream: TcpStream, answers: &[(&str, Vec<u8>)]) {
+fn serve(mut stream: TcpStream, upstream: &Upstream) {
     let mut held = Vec::new();
     while let Some(head) = read_head(&mut stream, &mut held) {
         let mut words = head.split(' ');
         let (method, path) = (words.next().unwrap(), words.next().unwrap());
-        let known = answers.iter().find(|(known, _)| *known == path);
-        let plain = answer("application/json", "", b"true");
-        let mut bytes = known.map_or(plain.as_slice(), |(_, bytes)| bytes);
+        let told = upstream.answer_to(path);
+        let mut bytes = told.as_slice();
         // Whoever asks on a condition learns no more.
         let head = head.to_ascii_lowercase();
         if ["if-none-match:", "if-modified-since:", "range:", "if-range:"]
@@ -100,20 +113,35 @@ fn chunked(kind: &str, body: &[u8], piece: usize) -> Vec<u8> {
     bytes
 }
 
-fn scene(name: &'static str, user: &str, answers: Vec<(&'static str, Vec<u8>)>) -> (Lane, Visitor) {
-    let lane = Plan::new(name).prefect(upstream(answers)).start();
-    allow_callback(&lane.gate.origin());
-    let mut visitor = Visitor::new(&lane.gate);
+fn scene(name: &'static str, user: &str, answers: Answers) -> (Gateway, CookieClient) {
+    let (gateway, visitor, _) = changing_scene(name, user, answers);
+    (gateway, visitor)
+}
+
+/// The same, with an upstream that can be told to answer otherwise.
+fn changing_scene(
+    name: &'static str,
+    user: &str,
+    answers: Answers,
+) -> (Gateway, CookieClient, Upstream) {
+    let (upstream, port) = Upstream::start(answers);
+    let gateway = Plan::new(name).prefect(port).start();
+    allow_callback(&gateway.gate.origin());
+    let mut visitor = CookieClient::new(&gateway.gate);
     log_in(&mut visitor, "/", user);
-    (lane, visitor)
+    (gateway, visitor, upstream)
 }
 
 /// Asks twice on one connection: what comes behind a rewritten body is in order.
 #[track_caller]
-fn body_of(lane: &Lane, alice: &Visitor, request: Request) -> (Vec<u8>, Vec<(String, String)>) {
+fn body_of(
+    gateway: &Gateway,
+    alice: &CookieClient,
+    request: Request,
+) -> (Vec<u8>, Vec<(String, String)>) {
     let cookie = alice.jar.header().unwrap();
-    let host = lane.gate.public_host();
-    let mut stream = lane.gate.connect("prefect.localhost").unwrap();
+    let host = gateway.gate.public_host();
+    let mut stream = gateway.gate.connect("prefect.localhost").unwrap();
     let first = request.header("cookie", &cookie).bytes(&host);
     let first = exchange(&mut stream, &first, false).unwrap().expect(200);
     let second = Request::get("/api/admin/version").fetch().header("cookie", &cookie).bytes(&host);
@@ -123,6 +151,7 @@ fn body_of(lane: &Lane, alice: &Visitor, request: Request) -> (Vec<u8>, Vec<(Str
 }
 
 fn settings() {
+    let (gateway, alice, upstream) = changing_scene("settings", "alice", Vec::new());
     let large = format!("{{\"auth\":\"BASIC\",\"x\":\"{}\"}}", "y".repeat(100_000));
     for (number, (body, sent)) in [
         (b"no JSON".to_vec(), answer("application/json", "", b"no JSON")),
@@ -137,18 +166,16 @@ fn settings() {
     .into_iter()
     .enumerate()
     {
-        let name = format!("odd-settings-{number}").leak();
-        let (lane, alice) = scene(name, "alice", vec![("/ui-settings", sent)]);
-        let (got, _) = body_of(&lane, &alice, Request::get("/ui-settings").fetch());
+        upstream.answer(vec![("/ui-settings", sent)]);
+        let (got, _) = body_of(&gateway, &alice, Request::get("/ui-settings").fetch());
         assert!(got == body, "{number}: {}", String::from_utf8_lossy(&got[..got.len().min(200)]));
-        lane.admin.assert_vm_alive();
+        gateway.admin.assert_vm_alive();
     }
     let good = br#"{"auth":"BASIC","api_url":"http://x/api","a":1}"#;
     for piece in [1, 20] {
         let sent = chunked("application/json", good, piece);
-        let name = format!("good-settings-{piece}").leak();
-        let (lane, alice) = scene(name, "alice", vec![("/ui-settings", sent)]);
-        let (got, _) = body_of(&lane, &alice, Request::get("/ui-settings").fetch());
+        upstream.answer(vec![("/ui-settings", sent)]);
+        let (got, _) = body_of(&gateway, &alice, Request::get("/ui-settings").fetch());
         let got: serde_json::Value = serde_json::from_slice(&got).unwrap();
         assert_eq!(got, json!({"auth": null, "api_url": "/api", "a": 1}));
     }
@@ -163,7 +190,7 @@ fn pages() {
     let large = [PAGE.as_bytes(), &b"z".repeat(10 * 1024 * 1024)].concat();
     let large_linked = [linked.as_slice(), &b"z".repeat(10 * 1024 * 1024)].concat();
     let headless = b"w".repeat(10 * 1024 * 1024);
-    let (lane, alice) = scene(
+    let (gateway, alice) = scene(
         "pages",
         "alice",
         vec![
@@ -184,15 +211,15 @@ fn pages() {
         ("/other", &PAGE.as_bytes().to_vec()),
     ] {
         let request = Request::get(path).navigation_from("same-origin");
-        let (got, headers) = body_of(&lane, &alice, request);
+        let (got, headers) = body_of(&gateway, &alice, request);
         assert!(got == *wanted, "{path}: {} bytes for {}", got.len(), wanted.len());
         let has = |name: &str| headers.iter().any(|(n, _)| n == name);
         assert_eq!(has("etag"), path == "/other", "{path}");
     }
     // A script that asks for the same gets it as it is.
-    let (got, _) = body_of(&lane, &alice, Request::get("/plain").fetch());
+    let (got, _) = body_of(&gateway, &alice, Request::get("/plain").fetch());
     assert_eq!(got, PAGE.as_bytes());
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }
 
 fn conditions() {
@@ -200,7 +227,7 @@ fn conditions() {
     let settings = answer("application/json", "etag: \"1\"\r\n", br#"{"auth":"BASIC"}"#);
     let other = answer("text/plain", "etag: \"1\"\r\n", b"other");
     let answers = vec![("/page", page), ("/ui-settings", settings), ("/other.txt", other)];
-    let (lane, mut alice) = scene("conditions", "alice", answers);
+    let (gateway, mut alice) = scene("conditions", "alice", answers);
     let head = alice.send(Request::new("HEAD", "/page").header("sec-fetch-site", "same-origin"));
     assert_eq!(head.status, 200);
     assert!(!head.has("content-length") && !head.has("etag") && head.body.is_empty(), "{head:?}");
@@ -211,13 +238,13 @@ fn conditions() {
         ("if-range", "\"1\""),
     ] {
         let request = Request::get("/ui-settings").fetch().headers(&[condition]);
-        let (got, _) = body_of(&lane, &alice, request);
+        let (got, _) = body_of(&gateway, &alice, request);
         assert!(String::from_utf8_lossy(&got).contains("\"auth\":null"), "{condition:?}");
         // What is not rewritten is asked for as the browser asks.
         let request = Request::get("/other.txt").fetch().headers(&[condition]);
         assert_eq!(alice.send(request).status, 304, "{condition:?}");
         let request = Request::get("/page").navigation_from("same-origin").headers(&[condition]);
-        let (got, _) = body_of(&lane, &alice, request);
+        let (got, _) = body_of(&gateway, &alice, request);
         assert!(String::from_utf8_lossy(&got).contains("/companion.js"), "{condition:?}");
     }
 }
@@ -273,7 +300,7 @@ fn assets() {
 fn addresses() {
     let world = world();
     let origin = world.gate.origin();
-    Things::make(world.layout.ports.prefect);
+    SampleData::make(world.layout.ports.prefect);
     let mut alice = logged_in("alice");
     let moved = alice.post("/api/flows/filter/", "{}").expect(307);
     assert_eq!(moved.location(), format!("{origin}/api/flows/filter"));
@@ -293,7 +320,7 @@ fn unmasked() {
     let document = br#"{"block_type_id":"1","name":"db","data":{"value":{"password":"in-clear"}}}"#;
     let broken = &document[..document.len() - 1];
     let large = [&document[..], &b" ".repeat(1_000_000)].concat();
-    let (lane, mut carol) = scene(
+    let (gateway, mut carol) = scene(
         "unmasked",
         "carol",
         vec![
@@ -315,8 +342,8 @@ fn unmasked() {
     for number in [2, 3, 4] {
         let request = Request::get(format!("/api/block_documents/{number}")).fetch();
         let request = request.header("cookie", carol.jar.header().unwrap());
-        let mut stream = lane.gate.connect("prefect.localhost").unwrap();
-        stream.write_all(&request.bytes(&lane.gate.public_host())).unwrap();
+        let mut stream = gateway.gate.connect("prefect.localhost").unwrap();
+        stream.write_all(&request.bytes(&gateway.gate.public_host())).unwrap();
         let mut seen = Vec::new();
         // It is cut off: an end without a word of TLS is an error to the reader.
         let cut = stream.read_to_end(&mut seen);
@@ -327,8 +354,8 @@ fn unmasked() {
         assert!(in_time, "{number} is held for ever");
     }
     eventually("the log says so of each", Duration::from_secs(5), || {
-        let log = fs::read_to_string(lane.layout.log("envoy")).unwrap();
+        let log = fs::read_to_string(gateway.layout.log("envoy")).unwrap();
         (log.matches("could not be masked").count() == 3).then_some(())
     });
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }

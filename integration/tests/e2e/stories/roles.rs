@@ -6,28 +6,27 @@ mod events;
 mod in_the_ui;
 mod operations;
 
-use libtest_mimic::Trial;
 use lictor_core::Role;
 use lictor_integration::process::hex;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use crate::client::Request;
-use crate::lane::{Lane, Plan};
+use crate::gateway::{Gateway, Plan};
 use crate::recorder::Recorder;
+use crate::stories::Story;
 
 const ABOUT: &str = "roles";
 
-pub fn stories() -> Vec<Trial> {
-    [operations::stories(), bodies::stories(), events::stories(), in_the_ui::stories()]
-        .into_iter()
-        .flatten()
-        .collect()
+pub fn stories() -> Vec<Story> {
+    let apart = [operations::stories(), bodies::stories(), events::stories()];
+    let apart = apart.into_iter().flatten().map(Story::apart);
+    apart.chain(in_the_ui::stories()).collect()
 }
 
 /// A gate that knows a key of each role, before an upstream that writes down what reaches it.
 struct Scene {
-    lane: Lane,
+    gateway: Gateway,
     recorder: Recorder,
 }
 
@@ -36,17 +35,17 @@ impl Scene {
         let recorder = Recorder::start();
         let mut settings = patch.clone();
         settings["machines"] = keys();
-        let lane = Plan::new(name).prefect(recorder.port).patch(settings).start();
-        Self { lane, recorder }
+        let gateway = Plan::new(name).prefect(recorder.port).patch(settings).start();
+        Self { gateway, recorder }
     }
 
     fn by(&self, role: Role, request: Request) -> Request {
-        by(&self.lane, role, request)
+        by(&self.gateway, role, request)
     }
 }
 
-fn by(lane: &Lane, role: Role, request: Request) -> Request {
-    request.host(lane.gate.machine_host()).header("x-api-key", key(role))
+fn by(gateway: &Gateway, role: Role, request: Request) -> Request {
+    request.host(gateway.gate.machine_host()).header("x-api-key", key(role))
 }
 
 /// Settings that know a key of each role.

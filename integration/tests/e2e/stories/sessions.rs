@@ -5,21 +5,20 @@ use std::io::Write as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use lictor_integration::layout::PREFECT_HOST;
 use lictor_integration::secrets::Secrets;
 use serde_json::{Value, json};
 
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
+use crate::clock::pause;
+use crate::cookie_client::CookieClient;
+use crate::gateway::{Gateway, Plan};
 use crate::http1::Answer;
 use crate::keycloak_admin::{admin, allow_callback, text};
 use crate::keycloak_login::{log_in, parameter, path_of};
-use crate::keycloaks::Keycloak;
-use crate::lane::{Lane, Plan};
-use crate::recorder::Recorder;
-use crate::scripted_idp::{ISSUER, Manner, ScriptedIdp};
-use crate::visitor::Visitor;
+use crate::keycloak_versions::Keycloak;
+use crate::scripted_idp::{ISSUER, Manner, ScriptedGateway, ScriptedIdp};
 use crate::world::world;
 
 const ABOUT: &str = "sessions";
@@ -27,49 +26,48 @@ const TOKEN: &str = "/realms/prefect/token";
 /// How long a decision of these gates counts.
 const RECHECK: Duration = Duration::from_secs(3);
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "fifty requests at once are one refresh, and none fails", fifty_at_once),
-        story(ABOUT, "a thousand sessions are refreshed, and none is lost", a_thousand),
-        story(ABOUT, "two replicas refresh one session at once, and no request fails", replicas),
-        story(ABOUT, "a new cookie key loses nobody while the old one is listed", key_rotation),
-        story(ABOUT, "with Keycloak's strictest rotation no request fails", strict_keycloak),
-        story(ABOUT, "Keycloak's changes count at the next recheck", changes_at_keycloak),
-        story(ABOUT, "clients that leave while the provider is asked leave no trace", leaving),
-        story(ABOUT, "a session that needs several cookies is one session", pieces),
+        story(ABOUT, "fifty requests at once are one refresh, and none fails", fifty_at_once)
+            .own_provider(),
+        story(ABOUT, "a thousand sessions are refreshed, and none is lost", a_thousand)
+            .own_provider(),
+        story(ABOUT, "two replicas refresh one session at once, and no request fails", replicas)
+            .own_provider(),
+        story(ABOUT, "a new cookie key loses nobody while the old one is listed", key_rotation)
+            .own_provider(),
+        story(ABOUT, "with Keycloak's strictest rotation no request fails", strict_keycloak)
+            .apart()
+            .changing_realm(),
+        story(ABOUT, "Keycloak's changes count at the next recheck", changes_at_keycloak)
+            .apart()
+            .changing_realm(),
+        story(ABOUT, "clients that leave while the provider is asked leave no trace", leaving)
+            .own_provider(),
+        story(ABOUT, "a session that needs several cookies is one session", pieces).own_provider(),
     ]
 }
 
-struct Scripted {
-    idp: ScriptedIdp,
-    recorder: Recorder,
-    lane: Lane,
+fn recheck() -> Value {
+    json!({ "session": { "recheck": format!("{}s", RECHECK.as_secs()) } })
 }
 
-fn plan(name: &'static str, idp: &ScriptedIdp, recorder: &Recorder) -> Plan {
-    let mut settings = idp.settings();
-    settings["session"] = json!({ "recheck": "3s" });
-    Plan::new(name).keycloak(idp.port).prefect(recorder.port).workers(2).patch(settings)
-}
-
-fn scripted(name: &'static str) -> Scripted {
-    let (idp, recorder) = (ScriptedIdp::start(), Recorder::start());
-    let lane = plan(name, &idp, &recorder).start();
-    Scripted { idp, recorder, lane }
+fn scripted(name: &'static str) -> ScriptedGateway {
+    ScriptedGateway::start(name, &recheck())
 }
 
 /// Somebody who has logged in through the scripted provider.
 #[track_caller]
-fn logged_in(lane: &Lane, idp: &ScriptedIdp) -> Visitor {
-    let (mut visitor, callback) = on_the_way_back(lane, idp);
+fn logged_in(gateway: &Gateway, idp: &ScriptedIdp) -> CookieClient {
+    let (mut visitor, callback) = on_the_way_back(gateway, idp);
     visitor.navigate(&callback).expect(302);
     visitor
 }
 
 /// Somebody whom the scripted provider sends back, and the callback's path.
 #[track_caller]
-fn on_the_way_back(lane: &Lane, idp: &ScriptedIdp) -> (Visitor, String) {
-    let mut visitor = Visitor::new(&lane.gate);
+fn on_the_way_back(gateway: &Gateway, idp: &ScriptedIdp) -> (CookieClient, String) {
+    let mut visitor = CookieClient::new(&gateway.gate);
     let asked = visitor.navigate("/").expect(302);
     let value = |name| parameter(asked.location(), name).unwrap();
     idp.script().nonce = value("nonce");
@@ -82,14 +80,14 @@ fn on_the_way_back(lane: &Lane, idp: &ScriptedIdp) -> (Visitor, String) {
 /// Lets what has been decided so far become due.
 fn until_due(since: Instant) {
     while since.elapsed() < RECHECK {
-        thread::sleep(Duration::from_millis(20));
+        pause(Duration::from_millis(20));
     }
 }
 
 /// One fetch of each visitor's, all at once.
-fn all_at_once_answers(visitors: &[Visitor], path: &str) -> Vec<Answer> {
+fn all_at_once_answers(visitors: &[CookieClient], path: &str) -> Vec<Answer> {
     thread::scope(|scope| {
-        let fetch = |visitor: &Visitor| {
+        let fetch = |visitor: &CookieClient| {
             let mut own = visitor.clone();
             scope.spawn(move || own.fetch(path))
         };
@@ -98,15 +96,15 @@ fn all_at_once_answers(visitors: &[Visitor], path: &str) -> Vec<Answer> {
     })
 }
 
-fn all_at_once(visitors: &[Visitor]) -> Vec<u16> {
+fn all_at_once(visitors: &[CookieClient]) -> Vec<u16> {
     all_at_once_answers(visitors, "/api/flows/1").iter().map(|answer| answer.status).collect()
 }
 
 fn fifty_at_once() {
-    let Scripted { idp, recorder, lane } = scripted("fifty");
+    let ScriptedGateway { idp, recorder, gateway } = scripted("fifty");
     // A second use of a refresh token would end the session.
     idp.script().strict_rotation = true;
-    let visitor = logged_in(&lane, &idp);
+    let visitor = logged_in(&gateway, &idp);
     until_due(Instant::now());
     recorder.take();
     let before = idp.asked(TOKEN);
@@ -118,38 +116,36 @@ fn fifty_at_once() {
     // The cookie from before still counts: a browser may have lost the new one.
     let mut old = visitor;
     old.fetch("/api/flows/1").expect(200);
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }
 
 fn a_thousand() {
-    let Scripted { idp, lane, .. } = scripted("thousand");
+    let ScriptedGateway { idp, gateway, .. } = scripted("thousand");
     idp.script().strict_rotation = true;
-    let visitors: Vec<Visitor> = (0..1000).map(|_| logged_in(&lane, &idp)).collect();
+    let visitors: Vec<CookieClient> = (0..1000).map(|_| logged_in(&gateway, &idp)).collect();
     until_due(Instant::now());
     let before = idp.asked(TOKEN);
     let statuses: Vec<u16> = visitors.chunks(25).flat_map(all_at_once).collect();
     let lost = statuses.iter().filter(|status| **status != 200).count();
     assert_eq!(lost, 0, "sessions lost of {}", statuses.len());
     assert_eq!(idp.asked(TOKEN) - before, 1000, "each was refreshed once");
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }
 
 /// Another Envoy with the same keys. Where the provider allows a refresh token twice (Keycloak:
 /// `refreshTokenMaxReuse` of 1 or more) both may ask at the same instant.
 fn replicas() {
-    let Scripted { idp, recorder, lane } = scripted("replica-one");
-    let second = plan("replica-two", &idp, &recorder);
-    let mut settings = idp.settings();
-    settings["session"] = json!({ "recheck": "3s" });
-    settings["public_url"] = lane.gate.origin().into();
-    let second = second.patch(settings).start();
-    let visitor = logged_in(&lane, &idp);
-    let host = lane.gate.public_host();
-    let at_both = |visitor: &Visitor| {
+    let ScriptedGateway { idp, recorder, gateway } = scripted("replica-one");
+    let mut settings = recheck();
+    settings["public_url"] = gateway.gate.origin().into();
+    let second = ScriptedGateway::plan("replica-two", &idp, &recorder, &settings).start();
+    let visitor = logged_in(&gateway, &idp);
+    let host = gateway.gate.public_host();
+    let at_both = |visitor: &CookieClient| {
         let cookies = visitor.jar.header().unwrap();
         let request = Request::get("/api/flows/1").fetch().header("cookie", cookies).host(&host);
         thread::scope(|scope| {
-            let gates = [&lane.gate, &second.gate].into_iter().cycle().take(20);
+            let gates = [&gateway.gate, &second.gate].into_iter().cycle().take(20);
             let threads: Vec<_> = gates
                 .map(|gate| {
                     let request = &request;
@@ -170,16 +166,16 @@ fn replicas() {
 }
 
 /// A gate of its own in front of the real Keycloak, with a short recheck.
-fn at_keycloak(name: &'static str) -> Lane {
-    let lane = Plan::new(name).patch(json!({ "session": { "recheck": "3s" } })).start();
-    allow_callback(&lane.gate.origin());
-    lane
+fn at_keycloak(name: &'static str) -> Gateway {
+    let gateway = Plan::new(name).patch(recheck()).start();
+    allow_callback(&gateway.gate.origin());
+    gateway
 }
 
 fn strict_keycloak() {
-    let lane = at_keycloak("strict");
+    let gateway = at_keycloak("strict");
     let rotation = Keycloak::newest().rotate_strictly();
-    let mut visitor = Visitor::new(&lane.gate);
+    let mut visitor = CookieClient::new(&gateway.gate);
     log_in(&mut visitor, "/", "alice");
     for round in 0..3 {
         until_due(Instant::now());
@@ -191,15 +187,16 @@ fn strict_keycloak() {
         visitor.jar.absorb(&answers[round * 7]);
         assert_eq!(rotation.refreshes(), round + 1, "one for each round");
     }
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }
 
 fn changes_at_keycloak() {
-    let lane = at_keycloak("changes");
-    let mut visitor = Visitor::new(&lane.gate);
+    let gateway = at_keycloak("changes");
+    let mut visitor = CookieClient::new(&gateway.gate);
     log_in(&mut visitor, "/", "dave");
     let id = text(&admin("GET", "/users?username=dave&exact=true", None).json()[0], "id");
-    let role = |visitor: &mut Visitor| visitor.fetch("/oauth2/userinfo").json()["role"].clone();
+    let role =
+        |visitor: &mut CookieClient| visitor.fetch("/oauth2/userinfo").json()["role"].clone();
     assert_eq!(role(&mut visitor), Value::Null);
     visitor.fetch("/api/admin/version").expect(403);
     let operator = json!([admin("GET", "/roles/prefect-operator", None).json()]);
@@ -218,46 +215,46 @@ fn changes_at_keycloak() {
 }
 
 fn key_rotation() {
-    let Scripted { idp, mut lane, .. } = scripted("keys-rotated");
+    let ScriptedGateway { idp, mut gateway, .. } = scripted("keys-rotated");
     let own = &world().secrets;
     let (old, new) = (own.cookie_key.clone(), "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");
     let with = |keys: String| Secrets { cookie_key: keys, ..own.clone() };
-    let mut visitors: Vec<Visitor> = (0..50).map(|_| logged_in(&lane, &idp)).collect();
-    let sealed_before: Vec<String> = visitors.iter().map(Visitor::session).collect();
-    lane.restart_with(with(format!("{new},{old}")));
+    let mut visitors: Vec<CookieClient> = (0..50).map(|_| logged_in(&gateway, &idp)).collect();
+    let sealed_before: Vec<String> = visitors.iter().map(CookieClient::session).collect();
+    gateway.restart_with(with(format!("{new},{old}")));
     let statuses = all_at_once(&visitors);
     assert!(statuses.iter().all(|status| *status == 200), "all at once: {statuses:?}");
     for visitor in &mut visitors {
         visitor.fetch("/api/flows/1").expect(200);
     }
-    let sealed_after: Vec<String> = visitors.iter().map(Visitor::session).collect();
+    let sealed_after: Vec<String> = visitors.iter().map(CookieClient::session).collect();
     assert!(sealed_before.iter().zip(&sealed_after).all(|(old, new)| old != new), "sealed anew");
-    lane.restart_with(with(new.to_owned()));
+    gateway.restart_with(with(new.to_owned()));
     for visitor in &mut visitors {
         visitor.fetch("/api/flows/1").expect(200);
     }
     // Whoever was away meanwhile logs in once more: one redirect, no dead end.
     let mut away = visitors[0].clone();
-    away.jar.0.insert(crate::visitor::SESSION.to_owned(), sealed_before[0].clone());
+    away.jar.0.insert(crate::cookie_client::SESSION.to_owned(), sealed_before[0].clone());
     assert!(path_of(away.navigate("/").expect(302).location()).contains("/auth?"));
-    assert!(!away.jar.0.contains_key(crate::visitor::SESSION), "the old cookie is cleared");
+    assert!(!away.jar.0.contains_key(crate::cookie_client::SESSION), "the old cookie is cleared");
 }
 
 /// More than a worker has places for: a place that is not given back would be missed.
 fn leaving() {
-    let Scripted { idp, recorder, lane } = scripted("leaving");
-    let host = lane.gate.public_host();
-    let send_and_leave = |visitor: &Visitor, request: Request| {
+    let ScriptedGateway { idp, recorder, gateway } = scripted("leaving");
+    let host = gateway.gate.public_host();
+    let send_and_leave = |visitor: &CookieClient, request: Request| {
         let cookies = visitor.jar.header().unwrap();
         let bytes = request.header("cookie", cookies).bytes(&host);
-        let mut connection = lane.gate.connect(PREFECT_HOST).unwrap();
+        let mut connection = gateway.gate.connect(PREFECT_HOST).unwrap();
         connection.write_all(&bytes).unwrap();
         connection.flush().unwrap();
     };
-    let stayed = logged_in(&lane, &idp);
+    let stayed = logged_in(&gateway, &idp);
     idp.behave(TOKEN, Some(Manner::Late(Duration::from_secs(2))));
     for _ in 0..300 {
-        let (visitor, callback) = on_the_way_back(&lane, &idp);
+        let (visitor, callback) = on_the_way_back(&gateway, &idp);
         send_and_leave(&visitor, Request::get(callback).navigation());
     }
     for _ in 0..300 {
@@ -268,16 +265,16 @@ fn leaving() {
     let mut stayed = stayed;
     stayed.fetch("/api/flows/1").expect(200);
     for _ in 0..20 {
-        logged_in(&lane, &idp).fetch("/api/flows/1").expect(200);
+        logged_in(&gateway, &idp).fetch("/api/flows/1").expect(200);
     }
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }
 
 fn pieces() {
-    let Scripted { idp, recorder, lane } = scripted("pieces");
+    let ScriptedGateway { idp, recorder, gateway } = scripted("pieces");
     idp.script().refresh_token_length = 9000;
-    let mut visitor = logged_in(&lane, &idp);
-    let names = visitor.jar.names(crate::visitor::SESSION);
+    let mut visitor = logged_in(&gateway, &idp);
+    let names = visitor.jar.names(crate::cookie_client::SESSION);
     assert_eq!(names.len(), 4, "{names:?}");
     recorder.take();
     visitor.fetch("/api/flows/1").expect(200);
@@ -290,7 +287,7 @@ fn pieces() {
         assert_eq!(without.navigate("/").expect(302).status, 302);
     }
     visitor.navigate("/oauth2/sign_out");
-    let left: &Value = &json!(visitor.jar.names(crate::visitor::SESSION));
+    let left: &Value = &json!(visitor.jar.names(crate::cookie_client::SESSION));
     assert_eq!(left, &json!([]));
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }

@@ -2,30 +2,31 @@
 //! a Keycloak that is restarted meanwhile. With `LICTOR_SOAK=1` (`make soak`) a hundred runs.
 
 use std::env;
-use std::fs;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use lictor_integration::download::KEYCLOAK;
 use serde_json::json;
 
 use super::prefect_runs::ask;
-use super::story;
+use super::{Story, story};
+use crate::gateway::{Gateway, Plan};
 use crate::keycloak_admin::{admin_at, text};
-use crate::lane::{Lane, Plan};
-use crate::prefect_client::{Client, newest};
-use crate::world::{checkout, eventually, say, world};
+use crate::prefect_client::{Client, Credential, newest};
+use crate::world::{eventually, say};
 
 const ABOUT: &str = "soak";
 /// The longest that a Keycloak takes to come back.
 const RESTART: Duration = Duration::from_secs(120);
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![story(
         ABOUT,
         "a worker's flow runs outlast its tokens and a restart of Keycloak, with no failed request",
         outlasts,
-    )]
+    )
+    .own_provider()
+    .early()
+    .heavy()]
 }
 
 fn runs() -> usize {
@@ -33,12 +34,12 @@ fn runs() -> usize {
 }
 
 /// How many runs of the deployment are in these states.
-fn count(lane: &Lane, states: &[&str]) -> usize {
+fn count(gateway: &Gateway, states: &[&str]) -> usize {
     let filter = json!({
         "deployments": {"name": {"any_": ["soak"]}},
         "flow_runs": {"state": {"type": {"any_": states}}},
     });
-    let answer = ask(&lane.gate, "/api/flow_runs/count", &filter);
+    let answer = ask(&gateway.gate, "/api/flow_runs/count", &filter);
     answer.as_u64().and_then(|count| usize::try_from(count).ok()).unwrap()
 }
 
@@ -47,51 +48,56 @@ fn refused(stats: &str) -> Vec<String> {
     stats.lines().filter(|line| line.contains("outcome=refused")).map(str::to_owned).collect()
 }
 
+/// A client with as many scheduled runs as there are to be.
+fn deployed(gateway: &Gateway) -> Client {
+    let mut setup = newest().with(&Credential::OfClient.pair());
+    setup.api_url = format!("https://{}/api", gateway.gate.machine_host());
+    let client = Client::new("soak", setup);
+    client.deploy("soak", runs());
+    client
+}
+
+/// No request was refused or lost; gives how often Prefect itself was busy.
+#[track_caller]
+fn assert_nothing_failed(gateway: &Gateway, client: &Client, before: &[String]) -> String {
+    let stats = gateway.admin.stats();
+    assert_eq!(refused(&stats), before);
+    // Prefect with SQLite answers 503 by itself when its database is busy, and its clients try again.
+    let of_prefect =
+        stats.lines().find_map(|line| line.strip_prefix("cluster.prefect.upstream_rq_503: "));
+    let of_prefect = of_prefect.unwrap_or("0");
+    for fault in ["upstream_cx_connect_fail", "upstream_rq_timeout", "upstream_cx_overflow"] {
+        assert_eq!(gateway.admin.counter(&format!("cluster.prefect.{fault}")), 0, "{fault}");
+    }
+    for failure in ["Traceback", "Unable to", "HTTP 40", "HTTP 50", "Crash"] {
+        assert!(!client.log("worker").contains(failure), "{failure}: {}", client.log("worker"));
+    }
+    of_prefect.to_owned()
+}
+
 fn outlasts() {
-    let lane = Plan::new("soak").own_keycloak().start_unready();
-    lane.wait_live();
-    let keycloak = lane.start_keycloak(&KEYCLOAK);
-    let port = lane.layout.ports.keycloak;
+    let gateway = Plan::new("soak").own_keycloak().start_unready();
+    gateway.wait_live();
+    let keycloak = gateway.start_keycloak(&KEYCLOAK);
+    let port = gateway.layout.ports.keycloak;
     let mut client = admin_at(port, "GET", "/clients?clientId=etl-worker", None).json()[0].take();
     client["attributes"]["access.token.lifespan"] = "20".into();
     admin_at(port, "PUT", &format!("/clients/{}", text(&client, "id")), Some(&client));
 
-    let setup = newest().with(&format!("etl-worker:{}", world().secrets.worker_client_secret));
-    let mut setup = setup;
-    setup.api_url = format!("https://{}/api", lane.gate.machine_host());
-    let client = Client::new("soak", setup);
-    let flows = checkout().join("integration/flows");
-    let script = client.folder().join("soak.py");
-    fs::write(
-        &script,
-        format!(
-            "from prefect import flow\n\
-             from prefect.deployments import run_deployment\n\
-             flow.from_source(source={flows:?}, entrypoint='hello.py:hello')\
-             .deploy(name='soak', work_pool_name='soak', ignore_warnings=True)\n\
-             for _ in range({}):\n    run_deployment('hello/soak', timeout=0)\n",
-            runs()
-        ),
-    )
-    .unwrap();
-    client.prefect(&["work-pool", "create", "soak", "--type", "process"]).expect_success();
-    client.python(&[&script.to_string_lossy()]).expect_success();
-    let worker = client.start(
-        "worker",
-        &["worker", "start", "--pool", "soak", "--type", "process", "--limit", "2"],
-    );
-    let before = refused(&lane.admin.stats());
+    let client = deployed(&gateway);
+    let worker = client.start_worker("soak", &["--limit", "2"]);
+    let before = refused(&gateway.admin.stats());
     let begun = Instant::now();
     let mut keycloak = Some(keycloak);
     let all = Duration::from_secs(60 + 30 * u64::try_from(runs()).unwrap());
-    let ended = |states: &[&str]| count(&lane, states);
+    let ended = |states: &[&str]| count(&gateway, states);
     eventually("a third of the runs have ended", all, || {
         assert!(worker.is_alive(), "{}", client.log("worker"));
         (ended(&["COMPLETED"]) >= runs() / 3).then_some(())
     });
     drop(keycloak.take());
     let away = Instant::now();
-    keycloak = Some(lane.start_keycloak(&KEYCLOAK));
+    keycloak = Some(gateway.start_keycloak(&KEYCLOAK));
     let away = away.elapsed();
     assert!(away < RESTART, "{away:?}");
     eventually("all runs have ended", all, || {
@@ -103,19 +109,8 @@ fn outlasts() {
     worker.stop().unwrap();
     drop(keycloak);
 
-    let stats = lane.admin.stats();
-    assert_eq!(refused(&stats), before);
-    // Prefect with SQLite answers 503 by itself when its database is busy, and its clients try again.
-    let of_prefect =
-        stats.lines().find_map(|line| line.strip_prefix("cluster.prefect.upstream_rq_503: "));
-    let of_prefect = of_prefect.unwrap_or("0");
-    for fault in ["upstream_cx_connect_fail", "upstream_rq_timeout", "upstream_cx_overflow"] {
-        assert_eq!(lane.admin.counter(&format!("cluster.prefect.{fault}")), 0, "{fault}");
-    }
-    for failure in ["Traceback", "Unable to", "HTTP 40", "HTTP 50", "Crash"] {
-        assert!(!client.log("worker").contains(failure), "{failure}: {}", client.log("worker"));
-    }
-    let exchanges = lane.admin.counter("cluster.idp.upstream_rq_200");
+    let of_prefect = assert_nothing_failed(&gateway, &client, &before);
+    let exchanges = gateway.admin.counter("cluster.idp.upstream_rq_200");
     say(&format!(
         "{} runs in {:.0?}, Keycloak away for {away:.0?}, {exchanges} answers of Keycloak, \
          {of_prefect} times 503 of Prefect itself",

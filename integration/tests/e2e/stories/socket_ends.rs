@@ -2,17 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::exchanges::worker;
 use super::sockets::assert_authenticated;
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
+use crate::gateway::{Gateway, Plan};
 use crate::keycloak_admin::{REALM, add_client, basic, text, tokens};
-use crate::lane::{Lane, Plan};
-use crate::prefect_client::{Client, newest};
+use crate::prefect_client::{Client, Credential, newest};
 use crate::recorder::Recorder;
 use crate::sockets::{End, Socket, auth, client_frame, upgrade};
 use crate::world::{checkout, eventually, world};
@@ -21,21 +19,25 @@ const ABOUT: &str = "the end of sockets";
 /// A worker looks at its sockets once a second.
 const SOON: Duration = Duration::from_secs(4);
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(
             ABOUT,
             "a key that a new configuration does not have ends its sockets, and no others",
             key_removed,
-        ),
+        )
+        .apart(),
         story(
             ABOUT,
             "a key that has another role then ends those that it may not have",
             role_changed,
-        ),
-        story(ABOUT, "an expired key or token ends its sockets, idle ones as well", expired),
-        story(ABOUT, "Prefect's own subscriber comes back, and misses nothing", comes_back),
-        story(ABOUT, "one principal has a bounded number of sockets", many),
+        )
+        .apart(),
+        story(ABOUT, "an expired key or token ends its sockets, idle ones as well", expired)
+            .apart()
+            .early(),
+        story(ABOUT, "Prefect's own subscriber comes back, and misses nothing", comes_back).early(),
+        story(ABOUT, "one principal has a bounded number of sockets", many).apart(),
     ]
 }
 
@@ -50,12 +52,12 @@ fn key(name: &str, role: &str) -> (String, Value) {
 }
 
 /// A socket that has been judged, by its first frame or by a header.
-fn opened(lane: &Lane, key: &str, by_header: bool) -> Socket {
+fn opened(gateway: &Gateway, key: &str, by_header: bool) -> Socket {
     let request = upgrade("/api/events/out");
     let mut socket = if by_header {
-        Socket::opened(&lane.gate, &request.header("authorization", format!("Bearer {key}")))
+        Socket::opened(&gateway.gate, &request.header("authorization", format!("Bearer {key}")))
     } else {
-        Socket::opened(&lane.gate, &request)
+        Socket::opened(&gateway.gate, &request)
     };
     socket.send_text(&auth(if by_header { Value::Null } else { key.into() }));
     assert_authenticated(&mut socket, "while the key is good");
@@ -72,11 +74,11 @@ fn key_removed() {
     let (gone, gone_entry) = key("gone", "worker");
     let (stays, stays_entry) = key("stays", "worker");
     let keys = |entries: &[&Value]| json!({ "machines": { "api_keys": entries } });
-    let lane =
+    let gateway =
         Plan::new("key-removed").reloadable().patch(keys(&[&gone_entry, &stays_entry])).start();
-    let mut ending = [opened(&lane, &gone, false), opened(&lane, &gone, true)];
-    let mut staying = [opened(&lane, &stays, false), opened(&lane, &stays, true)];
-    lane.reconfigure(&keys(&[&stays_entry]));
+    let mut ending = [opened(&gateway, &gone, false), opened(&gateway, &gone, true)];
+    let mut staying = [opened(&gateway, &stays, false), opened(&gateway, &stays, true)];
+    gateway.reconfigure(&keys(&[&stays_entry]));
     let begun = Instant::now();
     for socket in &mut ending {
         assert_eq!(socket.end(SOON), End::Lost, "clients see 1006, and come back");
@@ -86,60 +88,62 @@ fn key_removed() {
     let request = |key: &str| {
         Request::get("/api/admin/version").header("authorization", basic(&format!("x:{key}")))
     };
-    lane.gate.send(&request(&gone)).expect(401);
-    lane.gate.send(&request(&stays)).expect(200);
+    gateway.gate.send(&request(&gone)).expect(401);
+    gateway.gate.send(&request(&stays)).expect(200);
     // Whoever came under the new settings stays under them.
-    let mut later = opened(&lane, &stays, false);
-    lane.reconfigure(&keys(&[&gone_entry, &stays_entry]));
+    let mut later = opened(&gateway, &stays, false);
+    gateway.reconfigure(&keys(&[&gone_entry, &stays_entry]));
     assert_open(&mut later);
     staying.iter_mut().for_each(assert_open);
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }
 
 fn role_changed() {
     let (worker, entry) = key("changing", "worker");
     let (_, viewer) = key("changing", "viewer");
     let keys = |entry: &Value| json!({ "machines": { "api_keys": [entry] } });
-    let lane = Plan::new("role-changed").reloadable().patch(keys(&entry)).start();
-    let mut events = Socket::opened(&lane.gate, &upgrade("/api/events/in"));
+    let gateway = Plan::new("role-changed").reloadable().patch(keys(&entry)).start();
+    let mut events = Socket::opened(&gateway.gate, &upgrade("/api/events/in"));
     events.send_text(&auth(worker.as_str()));
     assert_authenticated(&mut events, "as a worker");
-    lane.reconfigure(&keys(&viewer));
+    gateway.reconfigure(&keys(&viewer));
     assert_eq!(events.end(SOON), End::Lost, "a viewer may not send events");
 }
 
 fn expired() {
     let (short, mut entry) = key("short", "worker");
-    let end = time::OffsetDateTime::now_utc() + Duration::from_secs(6);
+    // Longer than an Envoy takes to start on a busy machine.
+    let end = time::OffsetDateTime::now_utc() + Duration::from_secs(25);
     let end = end.format(&time::format_description::well_known::Rfc3339).unwrap();
     entry["expires"] = format!("{}Z", &end[..19]).into();
     // Prefect's own pings would be a reason to look: this upstream never sends any.
     let recorder = Recorder::start();
-    let lane = Plan::new("expired")
+    let gateway = Plan::new("expired")
         .prefect(recorder.port)
         .patch(json!({ "machines": { "api_keys": [entry] } }))
         .start();
     let request = upgrade("/api/events/out").header("authorization", format!("Bearer {short}"));
-    let mut idle = Socket::opened(&lane.gate, &request);
+    let mut idle = Socket::opened(&gateway.gate, &request);
     idle.send_text(&auth(Value::Null));
-    assert_eq!(idle.end(Duration::from_secs(12)), End::Lost);
+    assert_eq!(idle.end(Duration::from_secs(31)), End::Lost);
     // A token: its end and a minute of leeway would be long, so one that ended 57 seconds ago.
     let secret = add_client("short-socket", |client| {
         client["attributes"]["access.token.lifespan"] = "5".into();
     });
     let form =
         format!("grant_type=client_credentials&client_id=short-socket&client_secret={secret}");
+    let issued = Instant::now();
     let token = text(&tokens(REALM, &form), "access_token");
-    let lane = Plan::new("expired-token")
+    let gateway = Plan::new("expired-token")
         .prefect(recorder.port)
         .patch(json!({ "roles": { "sources": ["azp"], "worker": ["short-socket"] } }))
         .start();
     let request = upgrade("/api/events/out").header("authorization", format!("Bearer {token}"));
-    let mut idle = Socket::opened(&lane.gate, &request);
-    let begun = Instant::now();
+    let mut idle = Socket::opened(&gateway.gate, &request);
     idle.send_text(&auth(Value::Null));
     assert_eq!(idle.end(Duration::from_secs(75)), End::Lost);
-    assert!(begun.elapsed() > Duration::from_secs(55), "{:?}", begun.elapsed());
+    // Its five seconds and the minute; Keycloak counts whole seconds.
+    assert!(issued.elapsed() > Duration::from_secs(64), "{:?}", issued.elapsed());
 }
 
 /// Somebody else makes an event.
@@ -159,17 +163,17 @@ fn send(about: &str, name: &str) {
 /// A subscriber that shows client credentials on its socket alone: nobody shows them again, so the socket ends
 /// a while after `session.recheck`, again and again.
 fn comes_back() {
-    let lane = Plan::new("comes-back").patch(json!({ "session": { "recheck": "2s" } })).start();
-    let mut setup = newest().with(&worker());
-    setup.api_url = format!("https://{}/api", lane.gate.machine_host());
+    let gateway = Plan::new("comes-back").patch(json!({ "session": { "recheck": "2s" } })).start();
+    let mut setup = newest().with(&Credential::OfClient.pair());
+    setup.api_url = format!("https://{}/api", gateway.gate.machine_host());
     let about = "e2e.comes-back";
     let client = Client::new("comes-back", setup).environment("LISTEN_TO", about);
     let script = checkout().join("integration/flows/listen.py");
     let listener = client.start_python("listener", &[&script.to_string_lossy()]);
     let log = || client.log("listener");
     eventually("it listens", Duration::from_secs(60), || log().contains("listening").then_some(()));
-    let opened = || lane.admin.counter("cluster.prefect_ws.upstream_rq_total");
-    let open = || lane.admin.counter("cluster.prefect_ws.upstream_rq_active");
+    let opened = || gateway.admin.counter("cluster.prefect_ws.upstream_rq_total");
+    let open = || gateway.admin.counter("cluster.prefect_ws.upstream_rq_active");
     let heard = |name: &str| {
         eventually("it has heard of it", Duration::from_secs(60), || {
             assert!(listener.is_alive(), "{}", log());
@@ -193,7 +197,7 @@ fn comes_back() {
 
 fn many() {
     let recorder = Recorder::start();
-    let lane = Plan::new("many-of-one")
+    let gateway = Plan::new("many-of-one")
         .prefect(recorder.port)
         .workers(1)
         .envoy(
@@ -205,7 +209,7 @@ fn many() {
         .header("authorization", format!("Bearer {}", world().secrets.api_key));
     let mut open = Vec::new();
     let refused = loop {
-        match Socket::open(&lane.gate, &request).unwrap() {
+        match Socket::open(&gateway.gate, &request).unwrap() {
             Ok(socket) => open.push(socket),
             Err(answer) => break answer,
         }
@@ -214,7 +218,7 @@ fn many() {
     assert_eq!((open.len(), refused.status, refused.code().as_str()), (512, 503, "busy"));
     open.truncate(500);
     let begun = Instant::now();
-    while Socket::open(&lane.gate, &request).unwrap().is_err() {
+    while Socket::open(&gateway.gate, &request).unwrap().is_err() {
         assert!(begun.elapsed() < SOON, "the places of those that have gone are free");
     }
 }

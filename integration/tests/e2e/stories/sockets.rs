@@ -3,14 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-use super::story;
 use super::who_is_let_in::assert_alive;
+use super::{Story, story};
 use crate::client::Request;
+use crate::gateway::Plan;
 use crate::keycloak_admin::{basic, worker_token};
-use crate::lane::Plan;
 use crate::recorder::Recorder;
 use crate::sockets::{End, Socket, auth, client_frame, upgrade};
 use crate::world::{eventually, prefect_sees_nothing, world};
@@ -20,17 +19,19 @@ const SOON: Duration = Duration::from_secs(5);
 /// A silent socket ends after 5 s.
 pub const SILENCE: Duration = Duration::from_secs(8);
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "the right key in the first frame opens every known one", right_key),
-        story(ABOUT, "a token in the first frame, or a header, opens one too", other_credentials),
+        story(ABOUT, "a token in the first frame, or a header, opens one too", other_credentials)
+            .counting(),
         story(ABOUT, "wrong, empty and odd first frames are closed with 1008", wrong_frames),
         story(ABOUT, "a silent one ends after five seconds", silent),
         story(
             ABOUT,
             "until it is judged Prefect sees pings at most, and never the client's key",
             replaced,
-        ),
+        )
+        .apart(),
         story(ABOUT, "a first frame byte by byte is judged once it is whole", dribbled),
     ]
 }
@@ -156,8 +157,8 @@ fn silent() {
 
 fn replaced() {
     let recorder = Recorder::start();
-    let lane = Plan::new("replaced").prefect(recorder.port).workers(1).start();
-    let mut socket = Socket::opened(&lane.gate, &upgrade("/api/events/out"));
+    let gateway = Plan::new("replaced").prefect(recorder.port).workers(1).start();
+    let mut socket = Socket::opened(&gateway.gate, &upgrade("/api/events/out"));
     socket.send(&client_frame(9, b"ping"));
     let pong = socket.next(SOON).unwrap();
     assert_eq!((pong.opcode, pong.payload.as_slice()), (10, b"ping".as_slice()));
@@ -184,7 +185,7 @@ fn replaced() {
     });
     // A refused one: Prefect gets a close frame in its place, nothing else.
     recorder.take();
-    let mut wrong = Socket::opened(&lane.gate, &upgrade("/api/events/out"));
+    let mut wrong = Socket::opened(&gateway.gate, &upgrade("/api/events/out"));
     wrong.send(
         &[client_frame(1, auth("etl:lk_wrong").as_bytes()), client_frame(1, b"smuggled")].concat(),
     );

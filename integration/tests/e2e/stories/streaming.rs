@@ -6,18 +6,17 @@ mod upstream;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use self::upstream::{FIRST, REST, Upstream};
-use super::story;
+use super::{Story, story};
 use crate::client::{Gate, Request, Tls};
+use crate::cookie_client::CookieClient;
+use crate::gateway::{Gateway, Plan};
 use crate::http1::{Answer, Reader};
 use crate::keycloak_admin::{allow_callback, basic};
 use crate::keycloak_login::log_in;
-use crate::lane::{Lane, Plan};
-use crate::visitor::Visitor;
 use crate::world::{eventually, world};
 
 const ABOUT: &str = "streaming";
@@ -28,30 +27,31 @@ const BATCH: usize = 2_500;
 /// What Prefect's clients may send at once, with room: its log batches end at 4 MB.
 const LARGE: usize = 8 * 1024 * 1024;
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "a download begins at once, and waits for who reads it", download),
-        story(ABOUT, "a body of 8 MB reaches Prefect while it is sent, and whole", upload),
-        story(ABOUT, "Prefect's own 413, 429, 503 and 504 pass as they are", statuses),
+        story(ABOUT, "a download begins at once, and waits for who reads it", download).apart(),
+        story(ABOUT, "a body of 8 MB reaches Prefect while it is sent, and whole", upload).apart(),
+        story(ABOUT, "Prefect's own 413, 429, 503 and 504 pass as they are", statuses).apart(),
         story(ABOUT, "Prefect takes 8 MB of logs at once", large_batch),
-        story(ABOUT, "100,000 lines of a run come down, the first long before the last", lines),
+        story(ABOUT, "100,000 lines of a run come down, the first long before the last", lines)
+            .alone(),
     ]
 }
 
 /// A gate before the scripted upstream, and the ways to ask there.
 struct Scene {
     upstream: Upstream,
-    lane: Lane,
-    alice: Visitor,
+    gateway: Gateway,
+    alice: CookieClient,
 }
 
 fn scene(name: &'static str) -> Scene {
     let upstream = Upstream::start();
-    let lane = Plan::new(name).prefect(upstream.port).start();
-    allow_callback(&lane.gate.origin());
-    let mut alice = Visitor::new(&lane.gate);
+    let gateway = Plan::new(name).prefect(upstream.port).start();
+    allow_callback(&gateway.gate.origin());
+    let mut alice = CookieClient::new(&gateway.gate);
     log_in(&mut alice, "/", "alice");
-    Scene { upstream, lane, alice }
+    Scene { upstream, gateway, alice }
 }
 
 impl Scene {
@@ -87,7 +87,7 @@ fn download() {
     let asked = || Request::get(format!("/api/flow_runs/{SOME_RUN}/logs/download"));
     for request in [as_machine(asked()), scene.as_alice(asked())] {
         scene.upstream.go_on(false);
-        let mut stream = begin(&scene.lane.gate, &request);
+        let mut stream = begin(&scene.gateway.gate, &request);
         let mut reader = Reader { stream: &mut stream, held: Vec::new() };
         let head = reader.head().unwrap().expect(200);
         assert_eq!(head.header("content-type"), Some("text/csv; charset=utf-8"));
@@ -99,7 +99,7 @@ fn download() {
         let stuck = stands_still(&scene.upstream);
         assert!(stuck < REST / 4 * 3, "{stuck} of {REST} bytes are on the way");
         let paused = "cluster.prefect.upstream_flow_control_paused_reading_total";
-        assert!(scene.lane.admin.counter(paused) > 0, "Envoy went on reading");
+        assert!(scene.gateway.admin.counter(paused) > 0, "Envoy went on reading");
 
         let mut rest = 0;
         loop {
@@ -110,7 +110,7 @@ fn download() {
         }
         assert_eq!(rest, REST);
     }
-    scene.lane.admin.assert_vm_alive();
+    scene.gateway.admin.assert_vm_alive();
 }
 
 /// How much was sent when nothing more has gone out for a second.
@@ -130,9 +130,9 @@ fn upload() {
     let scene = scene("upload");
     let body: String = ('a'..='z').cycle().take(LARGE).collect();
     let request = as_machine(Request::post("/api/logs/", &body));
-    let bytes = request.bytes(&scene.lane.gate.public_host());
+    let bytes = request.bytes(&scene.gateway.gate.public_host());
     let (early, late) = bytes.split_at(LARGE / 2);
-    let mut stream = scene.lane.gate.connect(&request.sni).unwrap();
+    let mut stream = scene.gateway.gate.connect(&request.sni).unwrap();
     stream.write_all(early).unwrap();
     // Not all: the last bytes may still be within Envoy.
     eventually("the beginning is there", Duration::from_secs(10), || {
@@ -147,7 +147,7 @@ fn upload() {
 
 fn statuses() {
     let scene = scene("statuses");
-    let gate = &scene.lane.gate;
+    let gate = &scene.gateway.gate;
     for (status, headers) in [
         ("413 Content Too Large", &[][..]),
         ("429 Too Many Requests", &[("retry-after", "7")][..]),
@@ -183,7 +183,7 @@ fn statuses() {
             assert!(!answer.has("set-cookie") && !answer.has("location"), "{:?}", answer.headers);
         }
     }
-    scene.lane.admin.assert_vm_alive();
+    scene.gateway.admin.assert_vm_alive();
 }
 
 /// What Prefect answers once SQLite is not busy; its clients ask again, too.

@@ -1,17 +1,15 @@
 //! Prefect's own login page never shows: `/ui-settings` is rewritten.
 
-use libtest_mimic::Trial;
-
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
+use crate::cookie_client::CookieClient;
 use crate::http1::exchange;
 use crate::keycloak_login::logged_in;
-use crate::visitor::Visitor;
 use crate::world::world;
 
 const ABOUT: &str = "ui settings";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "say that no password is needed and where the API is", rewritten),
         story(ABOUT, "are rewritten whatever the browser accepts or has", conditional),
@@ -19,7 +17,7 @@ pub fn stories() -> Vec<Trial> {
     ]
 }
 
-fn settings(visitor: &mut Visitor, headers: &[(&str, &str)]) -> serde_json::Value {
+fn settings(visitor: &mut CookieClient, headers: &[(&str, &str)]) -> serde_json::Value {
     let answer = visitor.send(Request::get("/ui-settings").fetch().headers(headers)).expect(200);
     assert!(!answer.has("content-encoding") && !answer.has("etag"), "{:?}", answer.headers);
     assert_eq!(answer.header("cache-control"), Some("no-store"));

@@ -3,40 +3,40 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use serde_json::Value;
 
 use super::sockets::{ABOUT, SILENCE, assert_authenticated, key};
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
+use crate::gateway::Plan;
 use crate::keycloak_admin::basic;
 use crate::keycloak_login::logged_in;
-use crate::lane::Plan;
 use crate::recorder::Recorder;
 use crate::sockets::{End, Socket, auth, client_frame, upgrade};
 use crate::world::{eventually, prefect_sees_nothing, world};
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "bytes before the 101 are refused", early),
-        story(ABOUT, "a session cookie opens none", by_cookie),
-        story(ABOUT, "unknown paths and other upgrades are refused", unknown),
-        story(ABOUT, "an upgrade to cleartext HTTP/2 does not reach Prefect", cleartext_http2),
-        story(ABOUT, "two hundred silent ones from one address leave the API alone", many),
+        story(ABOUT, "bytes before the 101 are refused", early).apart(),
+        story(ABOUT, "a session cookie opens none", by_cookie).counting(),
+        story(ABOUT, "unknown paths and other upgrades are refused", unknown).counting(),
+        story(ABOUT, "an upgrade to cleartext HTTP/2 does not reach Prefect", cleartext_http2)
+            .apart(),
+        story(ABOUT, "two hundred silent ones from one address leave the API alone", many).apart(),
     ]
 }
 
 fn early() {
     let recorder = Recorder::start();
-    let lane = Plan::new("early").prefect(recorder.port).workers(1).start();
+    let gateway = Plan::new("early").prefect(recorder.port).workers(1).start();
     for tail in [
         client_frame(1, auth(key()).as_bytes()),
         b"GET /api/admin/settings HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(),
     ] {
         let mut request = upgrade("/api/events/out");
         request.headers.push((b"content-length".to_vec(), b"0".to_vec()));
-        let bytes = [request.host(lane.gate.machine_host()).bytes(""), tail.clone()].concat();
-        let mut stream = lane.gate.connect("localhost").unwrap();
+        let bytes = [request.host(gateway.gate.machine_host()).bytes(""), tail.clone()].concat();
+        let mut stream = gateway.gate.connect("localhost").unwrap();
         let answer = crate::http1::exchange(&mut stream, &bytes, false);
         // Whatever the answer, nothing of the tail has gone on unjudged.
         drop(answer);
@@ -108,15 +108,15 @@ fn unknown() {
 
 fn cleartext_http2() {
     let recorder = Recorder::start();
-    let lane = Plan::new("h2c").prefect(recorder.port).start();
-    let request = Request::get("/api/admin/version").host(lane.gate.machine_host()).headers(&[
+    let gateway = Plan::new("h2c").prefect(recorder.port).start();
+    let request = Request::get("/api/admin/version").host(gateway.gate.machine_host()).headers(&[
         ("connection", "Upgrade, HTTP2-Settings"),
         ("upgrade", "h2c"),
         ("http2-settings", "AAMAAABk"),
     ]);
-    lane.gate.send(&request).expect(401);
+    gateway.gate.send(&request).expect(401);
     // Envoy itself takes it for the plain request that it also is.
-    lane.gate.send(&request.header("authorization", basic(key()))).expect(200);
+    gateway.gate.send(&request.header("authorization", basic(key()))).expect(200);
     let heads = recorder.take().heads;
     assert_eq!(heads.len(), 1);
     assert!(
@@ -128,12 +128,12 @@ fn cleartext_http2() {
 
 fn many() {
     // One worker: the bound of sixteen is for each.
-    let lane = Plan::new("many").workers(1).start();
+    let gateway = Plan::new("many").workers(1).start();
     let begun = Instant::now();
     let all = thread::scope(|scope| {
         let silent: Vec<_> = (0..200)
             .map(|_| {
-                let gate = &lane.gate;
+                let gate = &gateway.gate;
                 scope.spawn(move || {
                     let opened = Socket::open(gate, &upgrade("/api/events/out")).unwrap();
                     (opened, begun.elapsed())
@@ -141,13 +141,13 @@ fn many() {
             })
             .collect();
         eventually("sixteen have a place", SILENCE, || {
-            let open = lane.admin.counter("cluster.prefect_ws.upstream_rq_active");
+            let open = gateway.admin.counter("cluster.prefect_ws.upstream_rq_active");
             (open == 16).then_some(())
         });
-        lane.gate.get("/api/health").expect(200);
+        gateway.gate.get("/api/health").expect(200);
         // Proved ones are not counted among them.
         let proved = upgrade("/api/events/out").header("authorization", basic(key()));
-        let mut proved = Socket::opened(&lane.gate, &proved);
+        let mut proved = Socket::opened(&gateway.gate, &proved);
         proved.send_text(&auth(Value::Null));
         assert_authenticated(&mut proved, "beside silent ones");
         silent.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
@@ -171,7 +171,7 @@ fn many() {
     for mut socket in open {
         assert_eq!(socket.end(SILENCE), End::Lost);
     }
-    let mut next = Socket::opened(&lane.gate, &upgrade("/api/events/out"));
+    let mut next = Socket::opened(&gateway.gate, &upgrade("/api/events/out"));
     next.send_text(&auth(key()));
     assert_authenticated(&mut next, "once they have gone");
 }

@@ -2,12 +2,11 @@
 
 use std::fs;
 
-use libtest_mimic::Trial;
 use lictor_integration::ports::Ports;
 use lictor_integration::{envoy, module};
 use serde_json::Value;
 
-use super::story;
+use super::{Story, story};
 use crate::world::{checkout, new_layout, progress, say, world};
 
 const ABOUT: &str = "signatures";
@@ -15,7 +14,7 @@ const SUITE: &str = "filter/core/tests/data/wycheproof/json_web_signature_test.j
 /// Valid, and refused: see `filter/core/tests/conformance/wycheproof.rs`.
 const AGREED: usize = 395;
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![story(ABOUT, "Envoy's function and the module say the same of every vector", vectors)]
 }
 

@@ -1,16 +1,14 @@
 //! Without a credential nothing passes but the health checks, and only configured names are
 //! served.
 
-use libtest_mimic::Trial;
-
-use super::story;
+use super::{Story, story};
 use crate::client::Request;
 use crate::keycloak_admin::basic;
 use crate::world::{Admin, prefect_sees_nothing, world};
 
 const ABOUT: &str = "edge";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "nobody gets anything: API, UI files, documents, settings", nobody),
         story(ABOUT, "health is open by exact GET only", health),

@@ -6,9 +6,9 @@ use lictor_integration::tools::PREFECT_VERSIONS;
 use serde_json::json;
 
 use self::Cell::{Fails, NoClient, Works};
+use crate::gateway::Gateway;
 use crate::keycloak_admin::{basic, worker_token};
-use crate::lane::Lane;
-use crate::stories::exchanges::worker;
+use crate::prefect_client::Credential;
 use crate::stories::personal_tokens::personal_token;
 use crate::world::world;
 
@@ -47,8 +47,8 @@ pub struct Kind {
     pub credential: &'static str,
     /// What people set.
     pub setting: &'static str,
-    /// The same setting for the test, in a lane with its own gate.
-    pub environment: fn(&Lane) -> Vec<(&'static str, String)>,
+    /// The same setting for the test, for a gateway.
+    pub environment: fn(&Gateway) -> Vec<(&'static str, String)>,
     pub expected: Roads,
 }
 
@@ -110,26 +110,26 @@ pub const KINDS: &[Kind] = &[
     Kind {
         credential: "client credentials",
         setting: "PREFECT_API_AUTH_STRING=<client_id>:<client_secret>",
-        environment: |_| vec![("PREFECT_API_AUTH_STRING", worker())],
+        environment: |_| vec![("PREFECT_API_AUTH_STRING", Credential::OfClient.pair())],
         expected: BY_AUTH_STRING,
     },
     Kind {
         credential: "client credentials",
         setting: r#"PREFECT_CLIENT_CUSTOM_HEADERS={"Authorization":"Basic <base64 of both>"}"#,
-        environment: |_| vec![header("Authorization", &basic(&worker()))],
+        environment: |_| vec![header("Authorization", &basic(&Credential::OfClient.pair()))],
         expected: BY_HEADER,
     },
     Kind {
         credential: "personal token",
         setting: "PREFECT_API_AUTH_STRING=<name>:lt_…",
-        environment: |lane| vec![("PREFECT_API_AUTH_STRING", personal_token(lane))],
+        environment: |gateway| vec![("PREFECT_API_AUTH_STRING", personal_token(gateway))],
         expected: BY_AUTH_STRING,
     },
     Kind {
         credential: "personal token",
         setting: "PREFECT_API_KEY=lt_…",
-        environment: |lane| {
-            let pair = personal_token(lane);
+        environment: |gateway| {
+            let pair = personal_token(gateway);
             vec![("PREFECT_API_KEY", pair.split_once(':').unwrap().1.to_owned())]
         },
         expected: BY_API_KEY,
@@ -137,8 +137,8 @@ pub const KINDS: &[Kind] = &[
     Kind {
         credential: "personal token",
         setting: r#"PREFECT_CLIENT_CUSTOM_HEADERS={"Authorization":"Bearer lt_…"}"#,
-        environment: |lane| {
-            let pair = personal_token(lane);
+        environment: |gateway| {
+            let pair = personal_token(gateway);
             vec![header("Authorization", &format!("Bearer {}", pair.split_once(':').unwrap().1))]
         },
         expected: BY_HEADER,

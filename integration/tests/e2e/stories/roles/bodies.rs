@@ -1,8 +1,8 @@
 //! `include_secrets` in a body: judged while Envoy's buffer filter holds the head.
 
 use std::io::Write as _;
+use std::sync::OnceLock;
 
-use libtest_mimic::Trial;
 use lictor_core::Role;
 use serde_json::json;
 
@@ -11,35 +11,43 @@ use crate::client::Request;
 use crate::http1::{Answer, Reader};
 use crate::http2::Http2;
 use crate::keycloak_admin::{add_client, basic, with_role};
-use crate::stories::story;
+use crate::stories::{Story, story};
 
 const PATH: &str = "/api/block_documents/filter";
 const ASKS: &str = r#"{"block_documents":{},"include_secrets":true}"#;
 
-pub fn stories() -> Vec<Trial> {
-    vec![
+pub fn stories() -> Vec<Story> {
+    let shared = [
         story(ABOUT, "of a body that asks for secrets not even the head reaches Prefect", refused),
         story(ABOUT, "a body that asks for none reaches Prefect unchanged, in one piece", passed),
         story(ABOUT, "a body is judged whole, however it is sent", in_pieces),
         story(ABOUT, "a body with trailers does not reach Prefect", trailers),
         story(ABOUT, "a body is judged after its head has waited for the provider", after_waiting),
+    ]
+    .map(|story| story.in_group("bodies"));
+    let others = [
         story(ABOUT, "a head that nobody holds goes without the body that is refused", not_held),
         story(ABOUT, "reports open nothing that needs authentication", reported),
-    ]
+    ];
+    shared.into_iter().chain(others).collect()
 }
 
-fn scene(name: &'static str) -> Scene {
-    Scene::start(name, &json!({}))
+/// Started once; those who share it run one after the other.
+fn scene() -> &'static Scene {
+    static SHARED: OnceLock<Scene> = OnceLock::new();
+    let shared = SHARED.get_or_init(|| Scene::start("bodies", &json!({})));
+    shared.recorder.take();
+    shared
 }
 
 fn post(scene: &Scene, role: Role, body: &[u8]) -> Answer {
     let mut request = scene.by(role, Request::post(PATH, ""));
     request.body = body.to_vec();
-    scene.lane.gate.send(&request)
+    scene.gateway.gate.send(&request)
 }
 
 fn refused() {
-    let scene = scene("bodies-refused");
+    let scene = scene();
     let utf_16: Vec<u8> = ASKS.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let large = format!("{{}}{}", " ".repeat(64 * 1024 - 1));
     for (body, status) in [
@@ -52,33 +60,33 @@ fn refused() {
         (large.as_bytes(), 413),
     ] {
         for role in [Role::Viewer, Role::Operator] {
-            let answer = post(&scene, role, body).expect(status);
+            let answer = post(scene, role, body).expect(status);
             let said = answer.json();
             assert_eq!(said["detail"], said["exception_message"]);
         }
     }
     for query in ["?include_secrets=true", "?include%5Fsecrets=1&include_secrets=false"] {
         let request = Request::post(format!("{PATH}{query}"), "{}");
-        scene.lane.gate.send(&scene.by(Role::Viewer, request)).expect(403);
+        scene.gateway.gate.send(&scene.by(Role::Viewer, request)).expect(403);
     }
     let seen = scene.recorder.take();
     assert!(seen.heads.is_empty(), "{:?}", seen.heads);
-    scene.lane.admin.assert_vm_alive();
+    scene.gateway.admin.assert_vm_alive();
 }
 
 fn passed() {
-    let scene = scene("bodies-passed");
+    let scene = scene();
     let limit = format!("{{}}{}", " ".repeat(64 * 1024 - 2));
     let bodies = ["{}", "", r#"{"include_secrets":false,"limit":3}"#, &limit];
     for body in bodies {
         for role in [Role::Viewer, Role::Operator] {
-            post(&scene, role, body.as_bytes()).expect(200);
+            post(scene, role, body.as_bytes()).expect(200);
         }
     }
     // Whoever may have secrets is not judged, and may send more.
     for role in [Role::Worker, Role::Admin] {
-        post(&scene, role, ASKS.as_bytes()).expect(200);
-        post(&scene, role, &[limit.as_bytes(), b" "].concat()).expect(200);
+        post(scene, role, ASKS.as_bytes()).expect(200);
+        post(scene, role, &[limit.as_bytes(), b" "].concat()).expect(200);
     }
     let seen = scene.recorder.take();
     let expected: Vec<&[u8]> =
@@ -96,12 +104,12 @@ fn passed() {
 /// Chunks of one byte, several requests on one connection: the verdict is the same, and the connection
 /// stays in step.
 fn in_pieces() {
-    let scene = scene("bodies-pieces");
-    let mut stream = scene.lane.gate.connect("localhost").unwrap();
+    let scene = scene();
+    let mut stream = scene.gateway.gate.connect("localhost").unwrap();
     for (body, status) in [("{}", 200), (ASKS, 403), (r#"{"include_secrets":false}"#, 200)] {
         let head = format!(
             "POST {PATH} HTTP/1.1\r\nhost: {}\r\nx-api-key: {}\r\ntransfer-encoding: chunked\r\n\r\n",
-            scene.lane.gate.machine_host(),
+            scene.gateway.gate.machine_host(),
             key(Role::Viewer)
         );
         stream.write_all(head.as_bytes()).unwrap();
@@ -115,18 +123,18 @@ fn in_pieces() {
         reader.answer(false).unwrap().expect(status);
         if status != 200 {
             // Envoy ends a connection on which it has answered early.
-            stream = scene.lane.gate.connect("localhost").unwrap();
+            stream = scene.gateway.gate.connect("localhost").unwrap();
         }
     }
     let seen = scene.recorder.take();
     assert_eq!(seen.bodies, [b"{}".to_vec(), br#"{"include_secrets":false}"#.to_vec()]);
-    scene.lane.admin.assert_vm_alive();
+    scene.gateway.admin.assert_vm_alive();
 }
 
 /// HTTP/2 has trailers: they end a body that has not been seen to end.
 fn trailers() {
-    let scene = scene("bodies-trailers");
-    let gate = &scene.lane.gate;
+    let scene = scene();
+    let gate = &scene.gateway.gate;
     let (host, key) = (gate.machine_host(), key(Role::Viewer));
     let head = [
         (":method", "POST"),
@@ -141,13 +149,13 @@ fn trailers() {
         assert_ne!(connection.status().unwrap(), 200, "{body}");
     }
     assert!(scene.recorder.take().heads.is_empty());
-    scene.lane.admin.assert_vm_alive();
+    scene.gateway.admin.assert_vm_alive();
 }
 
 /// The head has waited for the provider first: its body is judged all the same.
 fn after_waiting() {
-    let scene = scene("bodies-after-waiting");
-    let gate = &scene.lane.gate;
+    let scene = scene();
+    let gate = &scene.gateway.gate;
     for (name, body, status) in [
         ("waits-and-asks", ASKS, 403),
         ("waits-and-asks-not", "{}", 200),
@@ -162,7 +170,7 @@ fn after_waiting() {
     }
     let seen = scene.recorder.take();
     assert_eq!(seen.bodies, [b"{}".as_slice(), b"{}", b"", b""]);
-    scene.lane.admin.assert_vm_alive();
+    scene.gateway.admin.assert_vm_alive();
 }
 
 /// An operator who says that the buffer filter is there, and has forgotten its route: the head goes on
@@ -172,13 +180,13 @@ fn not_held() {
     let scene = Scene::start("bodies-not-held", &settings);
     let path = "/other/api/block_documents/filter";
     let request = scene.by(Role::Viewer, Request::post(path, ASKS));
-    scene.lane.gate.send(&request).expect(403);
+    scene.gateway.gate.send(&request).expect(403);
     assert!(scene.recorder.take().bodies.is_empty());
 }
 
 fn reported() {
     let scene = Scene::start("roles-reported", &json!({ "roles": { "report_only": true } }));
-    let gate = &scene.lane.gate;
+    let gate = &scene.gateway.gate;
     for (role, method, path) in [
         (Role::Viewer, "DELETE", "/api/flows/1"),
         (Role::Operator, "POST", "/api/admin/database/clear"),
@@ -190,8 +198,8 @@ fn reported() {
     post(&scene, Role::Viewer, ASKS.as_bytes()).expect(200);
     assert_eq!(scene.recorder.take().heads.len(), 5);
     let counter = "lictor_requests.outcome=reported.method=api_key.reason=role_missing";
-    assert_eq!(scene.lane.admin.counter(&format!("wasmcustom.{counter}")), 5);
-    let log = std::fs::read_to_string(scene.lane.layout.log("envoy")).unwrap();
+    assert_eq!(scene.gateway.admin.counter(&format!("wasmcustom.{counter}")), 5);
+    let log = std::fs::read_to_string(scene.gateway.layout.log("envoy")).unwrap();
     let line = "reported reason=role_missing principal=\"key:viewer\" \
                 seen=\"role viewer for DELETE /flows/1\" wanted=\"admin\"";
     assert!(log.contains(line), "{log}");

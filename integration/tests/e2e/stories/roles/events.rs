@@ -3,96 +3,97 @@
 
 use std::process;
 
-use libtest_mimic::Trial;
 use lictor_core::Role;
 use serde_json::{Value, json};
 
 use super::{ABOUT, by, key, keys};
 use crate::client::Request;
-use crate::lane::{Lane, Plan};
+use crate::gateway::{Gateway, Plan};
+use crate::sample_data::{SOON, SampleData};
 use crate::sockets::{End, Socket, auth, upgrade};
 use crate::stories::sockets::assert_authenticated;
-use crate::stories::story;
-use crate::things::{SOON, Things};
+use crate::stories::{Story, story};
 use crate::world::{eventually, world};
 
 const OUT: &str = "/api/events/out";
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![story(ABOUT, "events of blocks come without their texts to who may have no secrets", told)]
 }
 
 /// A block whose class calls none of its texts secret, and something that happens after it was made.
-fn happened(lane: &Lane, things: &Things, planted: &str, marker: &str) -> String {
-    let kind = things.ask("GET", "/block_types/slug/local-file-system", None)["id"].take();
+fn happened(gateway: &Gateway, data: &SampleData, planted: &str, marker: &str) -> String {
+    let kind = data.ask("GET", "/block_types/slug/local-file-system", None)["id"].take();
     let filter = json!({ "block_schemas": { "block_type_id": { "any_": [kind] } } });
-    let schema = things.ask("POST", "/block_schemas/filter", Some(&filter))[0]["id"].take();
+    let schema = data.ask("POST", "/block_schemas/filter", Some(&filter))[0]["id"].take();
     let name = format!("events-{}", process::id());
     let document = json!({
         "name": name, "block_type_id": kind, "block_schema_id": schema, "data": { "basepath": planted },
     });
-    let block = things.post("/block_documents/", &document);
-    recorded(things, &format!("prefect.block-document.{block}"), planted);
+    let block = data.post("/block_documents/", &document);
+    recorded(data, &format!("prefect.block-document.{block}"), planted);
     // By Prefect's clock, and later than that.
-    let later = things.ask("POST", "/flow_runs/", Some(&json!({ "flow_id": things.flow })));
+    let later = data.ask("POST", "/flow_runs/", Some(&json!({ "flow_id": data.flow })));
     let event = json!([{
         "occurred": later["created"], "event": marker, "resource": { "prefect.resource.id": "e2e.marker" },
         "payload": { "kept": "as it is" }, "id": "0198c0de-0000-4000-8000-000000000001",
     }]);
-    lane.gate
-        .send(&by(lane, Role::Worker, Request::post("/api/events", &event.to_string())))
+    gateway
+        .gate
+        .send(&by(gateway, Role::Worker, Request::post("/api/events", &event.to_string())))
         .expect(204);
-    recorded(things, "e2e.marker", marker);
+    recorded(data, "e2e.marker", marker);
     block
 }
 
 /// Prefect writes events down a while after they have come.
-fn recorded(things: &Things, resource: &str, text: &str) {
+fn recorded(data: &SampleData, resource: &str, text: &str) {
     let filter = json!({ "filter": { "resource": { "id": [resource] } } });
     eventually("an event is written down", SOON, || {
-        let page = things.ask("POST", "/events/filter", Some(&filter));
+        let page = data.ask("POST", "/events/filter", Some(&filter));
         page.to_string().contains(text).then_some(())
     });
 }
 
 fn told() {
     let port = world().layout.ports.prefect;
-    let lane = Plan::new("block-events").prefect(port).patch(json!({ "machines": keys() })).start();
+    let gateway =
+        Plan::new("block-events").prefect(port).patch(json!({ "machines": keys() })).start();
     let planted = format!("/planted/{}", process::id());
     let marker = format!("e2e.marker-{}", process::id());
-    let block = happened(&lane, &Things::make(port), &planted, &marker);
+    let block = happened(&gateway, &SampleData::make(port), &planted, &marker);
     for role in Role::ALL {
         let shown = matches!(role, Role::Worker | Role::Admin);
         let filter = json!({ "filter": { "resource": { "id": [format!("prefect.block-document.{block}")] } } });
         let request = Request::post("/api/events/filter", &filter.to_string());
-        let page = lane.gate.send(&by(&lane, role, request)).expect(200).text();
+        let page = gateway.gate.send(&by(&gateway, role, request)).expect(200).text();
         assert!(page.contains(&block), "{} knows that it was made: {page}", role.name());
         assert_eq!(page.contains(&planted), shown, "{}", role.name());
         for by_header in [true, false] {
-            let heard = heard(&lane, role, by_header, &marker);
+            let heard = heard(&gateway, role, by_header, &marker);
             assert!(heard.contains("as it is"), "{}", role.name());
             assert_eq!(heard.contains(&planted), shown, "{} by header: {by_header}", role.name());
             assert_eq!(heard.contains("prefect.block-document."), shown, "{}", role.name());
         }
     }
     // A client that asks for nothing else is told in Prefect's own words.
-    let mut odd = Socket::opened(&lane.gate, &upgrade(OUT));
+    let mut odd = Socket::opened(&gateway.gate, &upgrade(OUT));
     odd.send_text(&auth(format!("viewer:{}", key(Role::Viewer))));
     assert_authenticated(&mut odd, OUT);
     odd.send_text(r#"{"type":"other"}"#);
     assert_eq!(odd.end(SOON), End::Close(1002));
-    lane.admin.assert_vm_alive();
+    gateway.admin.assert_vm_alive();
 }
 
 /// All that a socket brings of the last minutes, up to something that happened at their end.
-fn heard(lane: &Lane, role: Role, by_header: bool, marker: &str) -> String {
+fn heard(gateway: &Gateway, role: Role, by_header: bool, marker: &str) -> String {
     let request = upgrade(OUT);
     let (request, token) = if by_header {
-        (by(lane, role, request), Value::Null)
+        (by(gateway, role, request), Value::Null)
     } else {
         (request, format!("{}:{}", role.name(), key(role)).into())
     };
-    let mut socket = Socket::opened(&lane.gate, &request);
+    let mut socket = Socket::opened(&gateway.gate, &request);
     socket.send_text(&auth(token));
     assert_authenticated(&mut socket, OUT);
     let filter = json!({ "type": "filter", "filter": {

@@ -4,18 +4,17 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use lictor_integration::tools::PREFECT_VERSIONS;
 use serde_json::{Value, json};
 
 use super::ABOUT;
 use crate::browser::Browser;
+use crate::gateway::{Gateway, Plan};
 use crate::keycloak_admin::allow_callback;
-use crate::lane::{Lane, Plan};
 use crate::prefect_client::server;
+use crate::sample_data::{SOON, SampleData};
 use crate::stories::in_the_browser::{assert_inside, choose_ui, inside_at};
-use crate::stories::story;
-use crate::things::{SOON, Things};
+use crate::stories::{Story, story};
 use crate::traffic;
 use crate::world::{eventually, world};
 
@@ -38,28 +37,30 @@ const V1: &[&str] = &[
     "/settings",
 ];
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "a viewer looks at every page of both UIs, and is refused nothing", viewer),
-        story(ABOUT, "a viewer of Prefect 3.4.13, too", viewer_of_old),
-        story(ABOUT, "a viewer who clicks what is not his is told so in words", forbidden),
-        story(ABOUT, "an operator runs, cancels and pauses by clicks", operator),
-        story(ABOUT, "blocks are whole for an admin, and without their data for others", blocks),
+        story(ABOUT, "a viewer looks at every page of both UIs, and is refused nothing", viewer)
+            .apart(),
+        story(ABOUT, "a viewer of Prefect 3.4.13, too", viewer_of_old).apart(),
+        story(ABOUT, "a viewer who clicks what is not his is told so in words", forbidden).apart(),
+        story(ABOUT, "an operator runs, cancels and pauses by clicks", operator).apart(),
+        story(ABOUT, "blocks are whole for an admin, and without their data for others", blocks)
+            .apart(),
         story(ABOUT, "somebody without a role is told which ones would do", roleless),
     ]
 }
 
-fn enter(name: &'static str, port: u16, user: &str) -> (Lane, Browser, String) {
-    let lane = Plan::new(name).prefect(port).start();
-    let origin = lane.gate.origin();
+fn enter(name: &'static str, port: u16, user: &str) -> (Gateway, Browser, String) {
+    let gateway = Plan::new(name).prefect(port).start();
+    let origin = gateway.gate.origin();
     allow_callback(&origin);
     let browser = inside_at(&origin, "/", user);
-    (lane, browser, origin)
+    (gateway, browser, origin)
 }
 
 /// Refusals for a role, as the gate has logged them.
-fn refusals(lane: &Lane) -> Vec<String> {
-    let log = fs::read_to_string(lane.layout.log("envoy")).unwrap();
+fn refusals(gateway: &Gateway) -> Vec<String> {
+    let log = fs::read_to_string(gateway.layout.log("envoy")).unwrap();
     let refused = log.lines().filter(|line| line.contains("refused reason=role_missing"));
     refused.map(str::to_owned).collect()
 }
@@ -76,44 +77,44 @@ fn settle(browser: &Browser) {
     });
 }
 
-fn browse(browser: &Browser, lane: &Lane, origin: &str, pages: &[String]) {
+fn browse(browser: &Browser, gateway: &Gateway, origin: &str, pages: &[String]) {
     for page in pages {
         browser.goto(&format!("{origin}{page}"));
         settle(browser);
         assert_inside(browser, origin);
         assert!(!browser.text().contains(TOLD), "{page}: {}", browser.text());
-        assert_eq!(refusals(lane), [""; 0], "{page}");
+        assert_eq!(refusals(gateway), [""; 0], "{page}");
     }
 }
 
-fn pages_of(things: &Things, prefix: &str) -> Vec<String> {
+fn pages_of(data: &SampleData, prefix: &str) -> Vec<String> {
     let menu = V1.iter().map(|page| format!("{prefix}{page}"));
     let some = [
-        format!("{prefix}/runs/flow-run/{}", things.run),
-        format!("{prefix}/flows/flow/{}", things.flow),
-        format!("{prefix}/deployments/deployment/{}", things.deployment),
+        format!("{prefix}/runs/flow-run/{}", data.run),
+        format!("{prefix}/flows/flow/{}", data.flow),
+        format!("{prefix}/deployments/deployment/{}", data.deployment),
     ];
     menu.chain(some).collect()
 }
 
 fn viewer() {
     let port = world().layout.ports.prefect;
-    let things = Things::make(port);
-    let (lane, browser, origin) = enter("viewer", port, "carol");
+    let data = SampleData::make(port);
+    let (gateway, browser, origin) = enter("viewer", port, "carol");
     for (ui, prefix) in [("v2", "/v2"), ("v1", "")] {
         choose_ui(&browser, ui);
-        browse(&browser, &lane, &origin, &pages_of(&things, prefix));
+        browse(&browser, &gateway, &origin, &pages_of(&data, prefix));
     }
-    assert!(traffic::record(&lane, "viewer") > 25);
-    lane.admin.assert_vm_alive();
+    assert!(traffic::record(&gateway, "viewer") > 25);
+    gateway.admin.assert_vm_alive();
 }
 
 fn viewer_of_old() {
     let port = server(PREFECT_VERSIONS[0]).port;
-    let things = Things::make(port);
-    let (lane, browser, origin) = enter("viewer-of-old", port, "carol");
-    browse(&browser, &lane, &origin, &pages_of(&things, ""));
-    assert!(traffic::record(&lane, "viewer") > 20);
+    let data = SampleData::make(port);
+    let (gateway, browser, origin) = enter("viewer-of-old", port, "carol");
+    browse(&browser, &gateway, &origin, &pages_of(&data, ""));
+    assert!(traffic::record(&gateway, "viewer") > 20);
 }
 
 /// What the companion, or the page itself, says.
@@ -126,48 +127,48 @@ fn wait_until_told(browser: &Browser) {
 
 fn forbidden() {
     let port = world().layout.ports.prefect;
-    let things = Things::make(port);
-    let (lane, browser, origin) = enter("forbidden", port, "carol");
+    let data = SampleData::make(port);
+    let (gateway, browser, origin) = enter("forbidden", port, "carol");
     choose_ui(&browser, "v2");
-    browser.goto(&format!("{origin}/v2/deployments/deployment/{}", things.deployment));
+    browser.goto(&format!("{origin}/v2/deployments/deployment/{}", data.deployment));
     browser.click_on("Run");
     browser.click_on("Quick run");
     wait_until_told(&browser);
-    browser.goto(&format!("{origin}/v2/runs/flow-run/{}", things.run));
+    browser.goto(&format!("{origin}/v2/runs/flow-run/{}", data.run));
     browser.click_on("Open menu");
     browser.click_on("Cancel");
     browser.click_on("Cancel Flow Run");
     wait_until_told(&browser);
     choose_ui(&browser, "v1");
-    browser.goto(&format!("{origin}/runs/flow-run/{}", things.run));
+    browser.goto(&format!("{origin}/runs/flow-run/{}", data.run));
     browser.click_on("Cancel");
     browser.click_on("Confirm");
     wait_until_told(&browser);
-    assert_eq!(things.state_of(&things.run), "RUNNING");
-    assert!(refusals(&lane).len() >= 3);
+    assert_eq!(data.state_of(&data.run), "RUNNING");
+    assert!(refusals(&gateway).len() >= 3);
 }
 
 fn operator() {
     let port = world().layout.ports.prefect;
-    let things = Things::make(port);
-    let (lane, browser, origin) = enter("operator", port, "bob");
+    let data = SampleData::make(port);
+    let (gateway, browser, origin) = enter("operator", port, "bob");
     let runs = || {
-        let filter = json!({ "deployments": { "id": { "any_": [things.deployment] } } });
-        things.ask("POST", "/flow_runs/count", Some(&filter)).as_u64().unwrap()
+        let filter = json!({ "deployments": { "id": { "any_": [data.deployment] } } });
+        data.ask("POST", "/flow_runs/count", Some(&filter)).as_u64().unwrap()
     };
     let paused = || {
-        things.ask("GET", &format!("/deployments/{}", things.deployment), None)["paused"]
+        data.ask("GET", &format!("/deployments/{}", data.deployment), None)["paused"]
             .as_bool()
             .unwrap()
     };
     for (ui, prefix) in [("v2", "/v2"), ("v1", "")] {
         choose_ui(&browser, ui);
         let before = runs();
-        browser.goto(&format!("{origin}{prefix}/deployments/deployment/{}", things.deployment));
+        browser.goto(&format!("{origin}{prefix}/deployments/deployment/{}", data.deployment));
         browser.click_on("Run");
         browser.click_on("Quick run");
         eventually("one run more", SOON, || (runs() > before).then_some(()));
-        let run = things.running();
+        let run = data.running();
         browser.goto(&format!("{origin}{prefix}/runs/flow-run/{run}"));
         if ui == "v2" {
             browser.click_on("Open menu");
@@ -178,32 +179,32 @@ fn operator() {
             browser.click_on("Confirm");
         }
         eventually("the run is cancelled", SOON, || {
-            things.state_of(&run).starts_with("CANCELL").then_some(())
+            data.state_of(&run).starts_with("CANCELL").then_some(())
         });
         // What the switches of both UIs send.
         for pause in [true, false] {
             browser.script(&format!(
                 "fetch('/api/deployments/{}', {{method: 'PATCH', body: JSON.stringify({{paused: {pause}}}), \
                  headers: {{'content-type': 'application/json'}}}})",
-                things.deployment
+                data.deployment
             ));
             eventually("the deployment is paused, or goes on", SOON, || {
                 (paused() == pause).then_some(())
             });
         }
     }
-    assert_eq!(refusals(&lane), [""; 0]);
-    assert!(traffic::record(&lane, "operator") > 12);
+    assert_eq!(refusals(&gateway), [""; 0]);
+    assert!(traffic::record(&gateway, "operator") > 12);
 }
 
 fn blocks() {
     let port = world().layout.ports.prefect;
-    let things = Things::make(port);
-    let kind = things.ask("GET", "/block_types/slug/secret", None)["id"].take();
+    let data = SampleData::make(port);
+    let kind = data.ask("GET", "/block_types/slug/secret", None)["id"].take();
     let filter = json!({ "block_schemas": { "block_type_id": { "any_": [kind] } } });
-    let schema = things.ask("POST", "/block_schemas/filter", Some(&filter))[0]["id"].take();
+    let schema = data.ask("POST", "/block_schemas/filter", Some(&filter))[0]["id"].take();
     // Prefect hides a secret text, and shows a secret object.
-    let block = things.post(
+    let block = data.post(
         "/block_documents/",
         &json!({
             "name": format!("db-{}", std::process::id()), "block_type_id": kind, "block_schema_id": schema,
@@ -211,7 +212,7 @@ fn blocks() {
         }),
     );
     for (user, shown) in [("alice", true), ("bob", false), ("carol", false)] {
-        let (lane, browser, origin) = enter("blocks", port, user);
+        let (gateway, browser, origin) = enter("blocks", port, user);
         for (ui, prefix) in [("v2", "/v2"), ("v1", "")] {
             choose_ui(&browser, ui);
             browser.goto(&format!("{origin}{prefix}/blocks"));
@@ -221,7 +222,7 @@ fn blocks() {
             settle(&browser);
             assert!(!browser.text().contains("in-clear-in-the-answer") || shown, "{user} {ui}");
         }
-        assert_eq!(refusals(&lane), [""; 0]);
+        assert_eq!(refusals(&gateway), [""; 0]);
         for path in [
             format!("/api/block_documents/{block}"),
             "/api/block_types/slug/secret/block_documents".to_owned(),

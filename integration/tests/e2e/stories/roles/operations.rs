@@ -4,7 +4,6 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
-use libtest_mimic::Trial;
 use lictor_core::testing::outside::{may, may_open};
 use lictor_core::{Config, Role};
 use lictor_integration::tools::PREFECT_VERSIONS;
@@ -16,7 +15,7 @@ use crate::http1::{Answer, exchange};
 use crate::keycloak_admin::basic;
 use crate::prefect_client::server;
 use crate::sockets::upgrade;
-use crate::stories::story;
+use crate::stories::{Story, story};
 use crate::world::{checkout, say, world};
 
 const SOCKETS: [&str; 5] = [
@@ -27,7 +26,7 @@ const SOCKETS: [&str; 5] = [
     "/work_pools/some/workers/connect",
 ];
 
-pub fn stories() -> Vec<Trial> {
+pub fn stories() -> Vec<Story> {
     let each = PREFECT_VERSIONS.into_iter().flat_map(|version| {
         [
             story(
@@ -43,7 +42,8 @@ pub fn stories() -> Vec<Trial> {
                 move || {
                     follow(version);
                 },
-            ),
+            )
+            .heavy(),
         ]
     });
     each.chain([story(ABOUT, "each socket follows the table", sockets)]).collect()
@@ -163,10 +163,10 @@ struct Line<'a> {
 
 impl Line<'_> {
     fn ask(&mut self, request: &Request) -> Answer {
-        let host = self.scene.lane.gate.machine_host();
+        let host = self.scene.gateway.gate.machine_host();
         let bytes = request.bytes(&host);
         exchange(&mut self.stream, &bytes, false).unwrap_or_else(|_| {
-            self.stream = self.scene.lane.gate.connect("localhost").unwrap();
+            self.stream = self.scene.gateway.gate.connect("localhost").unwrap();
             exchange(&mut self.stream, &bytes, false).unwrap()
         })
     }
@@ -174,7 +174,7 @@ impl Line<'_> {
 
 fn follow(version: &'static str) {
     let scene = Scene::start(format!("operations-{version}").leak(), &json!({}));
-    let stream = scene.lane.gate.connect("localhost").unwrap();
+    let stream = scene.gateway.gate.connect("localhost").unwrap();
     let mut line = Line { scene: &scene, stream };
     let config = config();
     let described = described(version);
@@ -202,7 +202,7 @@ fn follow(version: &'static str) {
             }
         }
     }
-    scene.lane.admin.assert_vm_alive();
+    scene.gateway.admin.assert_vm_alive();
 }
 
 fn sockets() {
@@ -210,12 +210,12 @@ fn sockets() {
     for path in SOCKETS {
         let target = format!("/api{path}");
         for role in Role::ALL {
-            let answer = scene.lane.gate.send(&scene.by(role, upgrade(&target)));
+            let answer = scene.gateway.gate.send(&scene.by(role, upgrade(&target)));
             let wanted = if may_open(role, path) { 101 } else { 403 };
             assert_eq!(answer.status, wanted, "{} {path}", role.name());
         }
         let session = upgrade(&target).header("cookie", "__Host-lictor=x");
-        assert_eq!(scene.lane.gate.send(&session).status, 403, "a session opens no socket");
+        assert_eq!(scene.gateway.gate.send(&session).status, 403, "a session opens no socket");
     }
-    assert_eq!(scene.lane.gate.send(&upgrade("/api/flows/filter")).status, 404);
+    assert_eq!(scene.gateway.gate.send(&upgrade("/api/flows/filter")).status, 404);
 }

@@ -1,15 +1,15 @@
 //! A Prefect that holds back its answers, and counts: only for what the real one can't be made to do.
 
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
 use ring::digest::{Context, SHA256};
 
 use crate::recorder::{more, read_head};
+use crate::tcp_server;
 use crate::world::eventually;
 
 /// A download begins with this.
@@ -35,16 +35,9 @@ struct Shared {
 
 impl Upstream {
     pub fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared::default());
         let serving = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let shared = Arc::clone(&serving);
-                thread::spawn(move || serve(stream, &shared));
-            }
-        });
+        let port = tcp_server::serve(move |stream| serve(stream, &serving));
         Self { port, shared }
     }
 

@@ -3,26 +3,29 @@
 
 use std::sync::OnceLock;
 
-use lictor_integration::download::KEYCLOAK_24;
+use lictor_integration::download;
 use lictor_integration::layout::Layout;
 use serde_json::Value;
 
 use crate::client::Gate;
+use crate::cookie_client::CookieClient;
+use crate::gateway::{Gateway, OwnKeycloak, Plan};
 use crate::keycloak_admin::{StrictRotation, admin_at, allow_callback_at};
-use crate::lane::{Lane, OwnKeycloak, Plan};
-use crate::visitor::Visitor;
 use crate::world::world;
 
 /// Keycloak 24.0.5, and the gate that has its name in every address.
-pub fn oldest() -> &'static Lane {
-    static OLDEST: OnceLock<(Lane, OwnKeycloak)> = OnceLock::new();
+pub fn oldest() -> &'static Gateway {
+    static OLDEST: OnceLock<(Gateway, OwnKeycloak)> = OnceLock::new();
     let start = || {
-        let lane = Plan::new("keycloak-24").own_keycloak().start_unready();
-        let keycloak = lane.start_keycloak(&KEYCLOAK_24);
-        (lane, keycloak)
+        let gateway = Plan::new("keycloak-24").own_keycloak().start_unready();
+        let keycloak = gateway.start_keycloak(&download::KEYCLOAK_24);
+        (gateway, keycloak)
     };
     &OLDEST.get_or_init(start).0
 }
+
+/// The group of the stories that change what all see who use the old one.
+pub const KEYCLOAK_24: &str = "Keycloak 24";
 
 /// One of them.
 #[derive(Clone, Copy)]
@@ -38,8 +41,8 @@ impl Keycloak<'static> {
     }
 
     pub fn oldest() -> Self {
-        let lane = oldest();
-        Self { layout: &lane.layout, gate: &lane.gate }
+        let gateway = oldest();
+        Self { layout: &gateway.layout, gate: &gateway.gate }
     }
 }
 
@@ -49,16 +52,16 @@ impl Keycloak<'_> {
     }
 
     /// One more gate, whose people log in there.
-    pub fn lane(self, name: &'static str, mut settings: Value) -> Lane {
+    pub fn gateway(self, name: &'static str, mut settings: Value) -> Gateway {
         settings["issuer"] = self.layout.issuer().into();
-        let lane = Plan::new(name).keycloak(self.port()).patch(settings).start();
-        allow_callback_at(self.port(), &lane.gate.origin());
-        lane
+        let gateway = Plan::new(name).keycloak(self.port()).patch(settings).start();
+        allow_callback_at(self.port(), &gateway.gate.origin());
+        gateway
     }
 
     /// Somebody at a gate, who meets this Keycloak.
-    pub fn visitor(self, gate: &Gate) -> Visitor {
-        let mut visitor = Visitor::new(gate);
+    pub fn visitor(self, gate: &Gate) -> CookieClient {
+        let mut visitor = CookieClient::new(gate);
         visitor.to_keycloak = self.gate.clone();
         visitor
     }

@@ -73,15 +73,15 @@ impl SetCookie {
 
 /// A person at one Envoy, with the cookies of Prefect's name and of Keycloak's apart.
 #[derive(Clone)]
-pub struct Visitor {
+pub struct CookieClient {
     pub gate: Gate,
     pub jar: Jar,
     pub keycloak: Jar,
-    /// The Envoy that leads to Keycloak: the main stack's, unless a lane has a Keycloak of its own.
+    /// The Envoy that leads to Keycloak: the main stack's, unless a gateway has a Keycloak of its own.
     pub to_keycloak: Gate,
 }
 
-impl Visitor {
+impl CookieClient {
     pub fn new(gate: &Gate) -> Self {
         Self {
             gate: gate.clone(),

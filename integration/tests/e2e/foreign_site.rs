@@ -1,15 +1,15 @@
 //! A web site that is not ours: what it shows is what the test says.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use crate::tcp_server;
 use crate::world::world;
 
 /// Another site altogether: no cookie of ours that is `SameSite` goes with what it posts.
@@ -25,16 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn serve(page: impl Into<String>) -> u16 {
     let page = page.into();
     let tls = tls();
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let (tls, page) = (Arc::clone(&tls), page.clone());
-            // Browsers drop connections as they like.
-            thread::spawn(move || drop(answer(stream, tls, &page)));
-        }
-    });
-    port
+    // Browsers drop connections as they like.
+    tcp_server::serve(move |stream| drop(answer(stream, Arc::clone(&tls), &page)))
 }
 
 /// Our own certificate: the browser of the tests takes any.

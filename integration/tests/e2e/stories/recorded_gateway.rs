@@ -1,35 +1,44 @@
 //! A gate whose upstream writes down what it gets, and somebody who is logged in there.
 
+use std::sync::OnceLock;
+
 use crate::client::Request;
+use crate::cookie_client::CookieClient;
+use crate::gateway::{Gateway, Plan};
 use crate::keycloak_admin::{allow_callback, basic};
 use crate::keycloak_login::log_in;
-use crate::lane::{Lane, Plan};
 use crate::recorder::Recorder;
-use crate::visitor::Visitor;
 use crate::world::world;
 
-pub struct Bench {
+pub struct RecordedGateway {
     pub recorder: Recorder,
-    pub lane: Lane,
+    pub gateway: Gateway,
     /// A session of alice's here.
-    pub alice: Visitor,
+    pub alice: CookieClient,
 }
 
-pub fn bench(name: &'static str) -> Bench {
-    let recorder = Recorder::start();
-    let lane = Plan::new(name).prefect(recorder.port).start();
-    allow_callback(&lane.gate.origin());
-    let mut alice = Visitor::new(&lane.gate);
-    log_in(&mut alice, "/", "alice");
-    recorder.take();
-    Bench { recorder, lane, alice }
+/// Started once; nothing is recorded yet. Those who share it run one after the other.
+pub fn recorded_gateway() -> &'static RecordedGateway {
+    static SHARED: OnceLock<RecordedGateway> = OnceLock::new();
+    let shared = SHARED.get_or_init(RecordedGateway::start);
+    shared.recorder.take();
+    shared
 }
 
-impl Bench {
+impl RecordedGateway {
+    fn start() -> Self {
+        let recorder = Recorder::start();
+        let gateway = Plan::new("recorded").prefect(recorder.port).start();
+        allow_callback(&gateway.gate.origin());
+        let mut alice = CookieClient::new(&gateway.gate);
+        log_in(&mut alice, "/", "alice");
+        Self { recorder, gateway, alice }
+    }
+
     /// The one head that a request causes, in lower case.
     #[track_caller]
     pub fn head(&self, request: &Request) -> String {
-        let answer = self.lane.gate.send(request);
+        let answer = self.gateway.gate.send(request);
         let seen = self.recorder.take();
         assert_eq!(seen.heads.len(), 1, "{} {request:?}", answer.status);
         seen.heads[0].to_ascii_lowercase()

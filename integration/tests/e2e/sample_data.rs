@@ -1,5 +1,6 @@
 //! Something of everything at a Prefect, for whoever looks at it or changes it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ pub const SOON: Duration = Duration::from_secs(20);
 const CLIENT: &str = "00000000-0000-4000-8000-00000000c5f0";
 
 /// Something of everything, made at Prefect itself.
-pub struct Things {
+pub struct SampleData {
     port: u16,
     /// Where its API is.
     api: &'static str,
@@ -24,20 +25,23 @@ pub struct Things {
     pub run: String,
 }
 
-impl Things {
+impl SampleData {
     pub fn make(port: u16) -> Self {
         Self::make_at(port, "/api")
     }
 
     pub fn make_at(port: u16, api: &'static str) -> Self {
         let (flow, deployment, run) = (String::new(), String::new(), String::new());
-        let mut things = Self { port, api, csrf: None, flow, deployment, run };
-        things.csrf = things.token();
-        things.flow = things.post("/flows/", &json!({ "name": "clicked" }));
-        let deployment = json!({ "name": "nightly", "flow_id": things.flow, "entrypoint": "x.py:f", "enforce_parameter_schema": false });
-        things.deployment = things.post("/deployments/", &deployment);
-        things.run = things.running();
-        things
+        let mut data = Self { port, api, csrf: None, flow, deployment, run };
+        data.csrf = data.token();
+        // Stories run side by side: each has a flow of its own.
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("clicked-{}", MADE.fetch_add(1, Ordering::Relaxed));
+        data.flow = data.post("/flows/", &json!({ "name": name }));
+        let deployment = json!({ "name": "nightly", "flow_id": data.flow, "entrypoint": "x.py:f", "enforce_parameter_schema": false });
+        data.deployment = data.post("/deployments/", &deployment);
+        data.run = data.running();
+        data
     }
 
     fn token(&self) -> Option<String> {

@@ -16,15 +16,16 @@ use lictor_integration::secrets::Secrets;
 use serde_json::Value;
 
 use crate::client::{Gate, Request};
+use crate::clock::starting;
 use crate::reload;
-use crate::world::{Admin, eventually, new_layout, progress, world};
+use crate::world::{Admin, eventually, new_layout, progress, stop, world};
 
 /// What is to differ.
 pub struct Plan {
     pub name: &'static str,
     pub prefect_port: u16,
     pub keycloak_port: u16,
-    /// Whether the Keycloak there is this lane's own, with the lane's port in its name.
+    /// Whether the Keycloak there is this gateway's own, with the gateway's port in its name.
     own_keycloak: bool,
     /// Worker threads, hence VMs that serve.
     pub workers: u8,
@@ -97,7 +98,7 @@ impl Plan {
         self
     }
 
-    /// A Keycloak that is started for this lane alone; [`Lane::start_keycloak`] does it.
+    /// A Keycloak that is started for this gateway alone; [`Gateway::start_keycloak`] does it.
     pub fn own_keycloak(mut self) -> Self {
         self.keycloak_port = Ports::unused().unwrap().keycloak;
         self.own_keycloak = true;
@@ -116,21 +117,21 @@ impl Plan {
     }
 
     /// Starts it and waits until it can serve.
-    pub fn start(self) -> Lane {
-        let lane = self.start_unready();
-        envoy::wait_ready(&lane.layout, &lane.running, &world().pki, &progress())
-            .unwrap_or_else(|e| panic!("{e}"));
-        lane
+    pub fn start(self) -> Gateway {
+        let gateway = self.start_unready();
+        gateway.wait_ready();
+        gateway
     }
 
-    /// Starts it; [`Lane::wait_live`] waits until it listens.
-    pub fn start_unready(self) -> Lane {
+    /// Starts it; [`Gateway::wait_live`] waits until it listens.
+    pub fn start_unready(self) -> Gateway {
         let world = world();
         let mut ports = Ports::unused().unwrap();
         (ports.prefect, ports.keycloak) = (self.prefect_port, self.keycloak_port);
         let layout = new_layout(self.name, ports);
-        let running = self.launch(&layout).start(&layout).unwrap_or_else(|e| panic!("{e}"));
-        Lane {
+        let start = || self.launch(&layout).start(&layout).unwrap_or_else(|e| panic!("{e}"));
+        let running = starting(start);
+        Gateway {
             gate: Gate::new(&world.pki.ca, ports.https),
             admin: Admin(ports.envoy_admin),
             layout,
@@ -208,7 +209,7 @@ pub fn lay_over(settings: &mut Value, patch: &Value) {
 }
 
 /// A running one. Dropping it ends it.
-pub struct Lane {
+pub struct Gateway {
     pub layout: Layout,
     pub gate: Gate,
     pub admin: Admin,
@@ -216,10 +217,10 @@ pub struct Lane {
     pub(crate) plan: Plan,
 }
 
-impl Lane {
+impl Gateway {
     /// Ends it and starts it again on the same ports.
     pub fn restart(&mut self) {
-        self.running.stop().unwrap_or_else(|e| panic!("{e}"));
+        starting(|| self.running.stop()).unwrap_or_else(|e| panic!("{e}"));
         let launch = self.plan.launch(&self.layout);
         self.running = launch.start(&self.layout).unwrap_or_else(|e| panic!("{e}"));
     }
@@ -228,11 +229,16 @@ impl Lane {
     pub fn restart_with(&mut self, secrets: Secrets) {
         self.plan.secrets = secrets;
         self.restart();
-        envoy::wait_ready(&self.layout, &self.running, &world().pki, &progress())
+        self.wait_ready();
+    }
+
+    /// Waits until it can serve.
+    pub fn wait_ready(&self) {
+        starting(|| envoy::wait_ready(&self.layout, &self.running, &world().pki, &progress()))
             .unwrap_or_else(|e| panic!("{e}"));
     }
 
-    /// Starts the lane's own Keycloak and waits until both serve. Dropping what comes back ends it.
+    /// Starts the gateway's own Keycloak and waits until both serve. Dropping what comes back ends it.
     pub fn start_keycloak(&self, release: &Release) -> OwnKeycloak {
         let (layout, world, progress) = (&self.layout, world(), progress());
         let tools = &world.installed.tools;
@@ -245,37 +251,34 @@ impl Lane {
             keycloak::wait_ready(layout, &running, &progress)?;
             Ok(OwnKeycloak(running))
         };
-        let started: lictor_integration::error::Result<OwnKeycloak> = own();
+        let started: lictor_integration::error::Result<OwnKeycloak> = starting(own);
         let started = started.unwrap_or_else(|e| panic!("{e}"));
-        envoy::wait_ready(layout, &self.running, &world.pki, &progress)
-            .unwrap_or_else(|e| panic!("{e}"));
+        self.wait_ready();
         started
     }
 
     /// Waits until it answers at all.
     pub fn wait_live(&self) {
-        eventually("Envoy listens", Duration::from_secs(30), || {
-            assert!(self.running.is_alive(), "Envoy has ended");
-            self.gate.try_send(&Request::get("/oauth2/live")).ok().filter(|a| a.status == 200)
+        starting(|| {
+            eventually("Envoy listens", Duration::from_secs(30), || {
+                assert!(self.running.is_alive(), "Envoy has ended");
+                self.gate.try_send(&Request::get("/oauth2/live")).ok().filter(|a| a.status == 200)
+            })
         });
     }
 }
 
-/// A running Keycloak of a lane's.
+/// A running Keycloak of a gateway's.
 pub struct OwnKeycloak(Running);
 
 impl Drop for OwnKeycloak {
     fn drop(&mut self) {
-        if let Err(error) = self.0.stop() {
-            crate::world::say(&error.to_string());
-        }
+        stop(&self.0);
     }
 }
 
-impl Drop for Lane {
+impl Drop for Gateway {
     fn drop(&mut self) {
-        if let Err(error) = self.running.stop() {
-            crate::world::say(&error.to_string());
-        }
+        stop(&self.running);
     }
 }
