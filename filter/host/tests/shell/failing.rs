@@ -68,7 +68,7 @@ fn told(story: &Story, who: Who, wrong: &mut Vec<String>, found: &mut Vec<usize>
         };
         for (fault, effect) in faults {
             let failed = story.told(who, Some((number, *fault)));
-            let Err(odd) = judge(&failed, &verdicts, *effect, call) else { continue };
+            let Err(odd) = judge(&failed, &verdicts, *effect, (call, who)) else { continue };
             if is_tolerated(call, story.name, &odd) {
                 continue;
             }
@@ -118,7 +118,12 @@ fn is_secret(bytes: &[u8]) -> bool {
 }
 
 /// Judges a story in which a call has failed by what became of it whole.
-fn judge(failed: &World, whole: &[Verdict], effect: Effect, call: &HostCall) -> Result<(), Odd> {
+fn judge(
+    failed: &World,
+    whole: &[Verdict],
+    effect: Effect,
+    (call, who): (&HostCall, Who),
+) -> Result<(), Odd> {
     let verdicts = verdicts(failed);
     if let Some(leak) = leaks(failed, &verdicts).next() {
         return Err(Odd::Wrong(leak));
@@ -144,7 +149,8 @@ fn judge(failed: &World, whole: &[Verdict], effect: Effect, call: &HostCall) -> 
         compare(verdict, whole.get(place))
             .map_err(|what| Odd::Wrong(format!("{request} is {verdict}: {what}")))?;
     }
-    let decides = whole.iter().any(|verdict| !verdict.is_refusal());
+    // A stranger is refused as before; that is no question.
+    let decides = who == Who::Known && whole.iter().any(|verdict| !verdict.is_refusal());
     if decides && dead.is_none() && verdicts == whole { Err(Odd::Unchanged) } else { Ok(()) }
 }
 
