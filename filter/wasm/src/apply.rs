@@ -61,7 +61,7 @@ fn settle(shared: &Shared, stream: StreamId, decision: Option<Decision>) {
             if shared.call(stream, &callout).is_ok() {
                 return;
             }
-            let headers = host::headers(MapType::HttpRequestHeaders);
+            let headers = host::headers(MapType::HttpRequestHeaders).unwrap_or_default();
             let request = RequestView { headers: &headers };
             let not_sent = CalloutReply::NotSent;
             match shared.event(stream, |gate, cx| gate.on_callout(not_sent, request, cx)) {

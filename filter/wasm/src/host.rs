@@ -72,9 +72,9 @@ pub fn plugin() -> Vec<u8> {
     [part("plugin_name"), part("plugin_root_id")].join(&0)
 }
 
-/// All lines of a map.
-pub fn headers(map: MapType) -> Headers {
-    hostcalls::get_map_bytes(map).unwrap_or_default()
+/// All lines of a map; `None` when they can't be had.
+pub fn headers(map: MapType) -> Option<Headers> {
+    hostcalls::get_map_bytes(map).ok()
 }
 
 /// Takes a header away, every line of it.

@@ -34,7 +34,8 @@ impl Context for Http {
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
         self.shared.begin(self.id);
-        let headers = host::headers(MapType::HttpRequestHeaders);
+        // A request without headers is refused.
+        let headers = host::headers(MapType::HttpRequestHeaders).unwrap_or_default();
         let request = RequestView { headers: &headers };
         let decision = self.shared.event(self.id, |gate, cx| gate.on_request(request, end, cx));
         apply::now(&self.shared, self.id, decision)
@@ -53,9 +54,11 @@ impl HttpContext for Http {
         if self.shared.ask(self.id, Gate::is_forwarded) != Some(true) {
             return Action::Continue;
         }
-        let headers = host::headers(MapType::HttpResponseHeaders);
-        let response = ResponseView { headers: &headers };
-        apply::response(self.shared.event(self.id, |gate, cx| gate.on_response(response, cx)))
+        let step = host::headers(MapType::HttpResponseHeaders).and_then(|headers| {
+            let response = ResponseView { headers: &headers };
+            self.shared.event(self.id, |gate, cx| gate.on_response(response, cx))
+        });
+        apply::response(step)
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {

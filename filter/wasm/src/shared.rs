@@ -144,7 +144,7 @@ impl Shared {
     /// A call's reply. Gives the request that it belongs to and what becomes of it.
     pub fn on_call(&self, token: u32, body_size: usize) {
         let Some(caller) = self.calls.borrow_mut().remove(&token) else { return };
-        let headers = host::headers(MapType::HttpCallResponseHeaders);
+        let headers = host::headers(MapType::HttpCallResponseHeaders).unwrap_or_default();
         let body = host::buffer(BufferType::HttpCallResponseBody, body_size);
         let header =
             |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_slice());
@@ -175,7 +175,7 @@ impl Shared {
             // The client has gone.
             return;
         }
-        let headers = host::headers(MapType::HttpRequestHeaders);
+        let headers = host::headers(MapType::HttpRequestHeaders).unwrap_or_default();
         let request = RequestView { headers: &headers };
         let decision = self.event(stream, |gate, cx| decide(gate, request, cx));
         crate::apply::later(self, stream, decision);

@@ -8,7 +8,7 @@ use crate::foundation::codec::{Reader, Writer};
 use crate::foundation::crypto::{Key, derive, sha256, to_base64url};
 use crate::foundation::limits::{CALLOUT_TIMEOUT, LEEWAY};
 use crate::foundation::time::UnixTime;
-use crate::workers::record::{Record, Seal};
+use crate::workers::record::{Look, Record, Seal};
 use crate::workers::{READ_LATER, SharedStore, Written};
 
 /// A document that is older counts no more, whoever has it (invariant I8).
@@ -206,7 +206,7 @@ impl Document {
 
     /// Reads the record, if it has changed.
     fn look(&mut self) {
-        if let Some(read) = self.record.read_unless(self.version) {
+        if let Look::Changed(read) = self.record.look(self.version) {
             self.seen = read.content.and_then(|content| decode(&content)).unwrap_or_default();
             self.version = read.version;
         }

@@ -35,6 +35,16 @@ pub(crate) struct Read {
     pub(crate) version: Option<u32>,
 }
 
+/// What a look at a record that was seen before gives.
+pub(crate) enum Look {
+    /// Its version is still the one that was seen.
+    Unchanged,
+    /// There is no record, or it could not be read.
+    Absent,
+    /// It has changed.
+    Changed(Read),
+}
+
 /// What became of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Updated {
@@ -59,15 +69,22 @@ impl Record {
     }
 
     /// Reads the record, unless its version is still `seen`.
-    pub(crate) fn read_unless(&self, seen: Option<u32>) -> Option<Read> {
-        let stored = self.store.read(&self.name)?;
-        let unchanged = stored.version.is_some() && stored.version == seen;
-        (!unchanged).then(|| Read { content: self.open(&stored.value), version: stored.version })
+    pub(crate) fn look(&self, seen: Option<u32>) -> Look {
+        match self.store.read(&self.name) {
+            None => Look::Absent,
+            Some(stored) if stored.version.is_some() && stored.version == seen => Look::Unchanged,
+            Some(stored) => {
+                Look::Changed(Read { content: self.open(&stored.value), version: stored.version })
+            }
+        }
     }
 
     /// Reads the record.
     pub(crate) fn read(&self) -> Read {
-        self.read_unless(None).unwrap_or(Read { content: None, version: None })
+        match self.look(None) {
+            Look::Changed(read) => read,
+            Look::Unchanged | Look::Absent => Read { content: None, version: None },
+        }
     }
 
     /// Writes the record if `version` is still its version.

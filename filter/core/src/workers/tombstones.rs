@@ -9,7 +9,7 @@ use crate::foundation::crypto::{Key, derive, sha256, to_base64url};
 use crate::foundation::id::{Id, TombstoneId};
 use crate::foundation::time::UnixTime;
 use crate::workers::SharedStore;
-use crate::workers::record::{Record, Seal, Updated};
+use crate::workers::record::{Look, Record, Seal, Updated};
 
 /// Tombstones are spread over so many records, so that workers seldom meet in one.
 const RECORDS: usize = 16;
@@ -126,10 +126,14 @@ impl Tombstones {
     /// Takes over what other workers have marked since the last look: one look at the number of
     /// changes, and the records only if there was one.
     pub(crate) fn look(&mut self) {
-        let Some(read) = self.changes.read_unless(self.seen) else { return };
-        self.seen = read.version;
+        self.seen = match self.changes.look(self.seen) {
+            Look::Unchanged => return,
+            // Nobody knows whether anything has changed.
+            Look::Absent => None,
+            Look::Changed(read) => read.version,
+        };
         for shard in &mut self.shards {
-            if let Some(read) = shard.record.read_unless(shard.version) {
+            if let Look::Changed(read) = shard.record.look(shard.version) {
                 shard.version = read.version;
                 shard.known.merge(read.content.as_deref());
             }

@@ -14,7 +14,6 @@ mod failing;
 mod faults;
 mod frame;
 mod imports;
-mod known_faults;
 mod provider;
 mod stories;
 mod tolerated;
