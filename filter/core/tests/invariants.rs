@@ -153,8 +153,8 @@ proptest! {
 /// I3: any changed bit of a sealed cookie is no session.
 #[test]
 fn every_single_bit_change_of_a_cookie_is_no_session() {
-    let (mut world, mut browser) = (World::new(), Browser::default());
-    browser.log_in(&mut world, "/");
+    let mut world = World::new();
+    let browser = world.log_in();
     let value = browser.session().unwrap().clone().into_bytes();
     let config = crate::testing::compile(&crate::testing::configuration());
     let cookie = SessionCookie::new(&config);
