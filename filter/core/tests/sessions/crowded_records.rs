@@ -7,12 +7,11 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use core::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::LazyLock;
 
-use crate::Site;
 use crate::testing::browser::Browser;
-use crate::testing::logout::buffered;
 use crate::testing::store::MemoryStore;
-use crate::testing::{Outcome, World, compile, host, reply_of};
+use crate::testing::{Outcome, World, configuration, reply_of};
 use crate::tests::sessions::pass;
 use crate::workers::{SharedStore, Stored, Written};
 
@@ -57,45 +56,50 @@ fn the_first_lease_of_a_record_is_won_by_one_worker() {
     assert!(a ^ b, "one refresh: {a} {b}");
 }
 
-/// Nine people whose results stand in one record, found by a worker on a store of its own.
-fn nine_of_one_record(world: &mut World) -> Vec<Browser> {
+/// Nine people whose results stand in one record, found once by a worker on a store of its own.
+static NINE_OF_ONE_RECORD: LazyLock<Vec<Browser>> = LazyLock::new(|| {
+    let mut world = World::new();
     let store = Rc::new(MemoryStore::default());
     let mut probe = World::worker(&store);
+    probe.pass(300);
+    let mut by_record: HashMap<String, Vec<Browser>> = HashMap::new();
+    for number in 1.. {
+        let browser = world.log_in();
+        let name = record_of(&mut probe, &store, &browser);
+        let sharing = by_record.entry(name).or_default();
+        sharing.push(browser);
+        if sharing.len() == 9 {
+            return sharing.clone();
+        }
+        if number % 32 == 0 {
+            // The probe waits for nobody, so that its queue never fills.
+            probe.restart(&configuration(), &store);
+            probe.work();
+        }
+    }
+    panic!("a record takes in any number of sessions")
+});
+
+/// The record in which a worker takes the lease of a due session.
+fn record_of(probe: &mut World, store: &MemoryStore, browser: &Browser) -> String {
     let versions = || -> HashMap<String, u32> {
         let values = store.0.borrow();
         let records = values.iter().filter(|(name, _)| name.starts_with("lictor.answers."));
         records.map(|(name, (_, version))| (name.clone(), *version)).collect()
     };
-    let mut by_record: HashMap<String, Vec<Browser>> = HashMap::new();
-    let start = world.now;
-    loop {
-        let mut browser = Browser::default();
-        world.now = start;
-        browser.log_in(world, "/");
-        probe.now = start;
-        probe.pass(300);
-        let before = versions();
-        assert!(matches!(probe.begin(&browser.asks()).1, Outcome::Waiting));
-        while probe.poll().is_some() {}
-        let name = versions().into_iter().find(|(name, v)| before.get(name) != Some(v)).unwrap().0;
-        let sharing = by_record.entry(name.clone()).or_default();
-        sharing.push(browser);
-        if sharing.len() == 9 {
-            return by_record.remove(&name).unwrap();
-        }
-        // The probe waits for nobody, so that its queue never fills.
-        probe.site = Site::new(compile(&buffered()), host(Rc::<MemoryStore>::clone(&store) as _));
-        probe.work();
-    }
+    let before = versions();
+    assert!(matches!(probe.begin(&browser.asks()).1, Outcome::Waiting));
+    while probe.poll().is_some() {}
+    let changed = |(name, version): &(String, u32)| before.get(name) != Some(version);
+    versions().into_iter().find(changed).expect("a lease").0
 }
 
 /// Two workers, and nine people of one record whose sessions are due.
 fn crowded() -> (World, World, Vec<Browser>) {
     let store = Rc::new(MemoryStore::default());
     let (mut first, mut second) = (World::worker(&store), World::worker(&store));
-    let nine = nine_of_one_record(&mut first);
     pass([&mut first, &mut second], 300);
-    (first, second, nine)
+    (first, second, NINE_OF_ONE_RECORD.clone())
 }
 
 fn all_wait(world: &mut World, browsers: &[Browser]) {

@@ -17,7 +17,11 @@ pub enum Judged {
 
 /// Sends bytes in pieces (their lengths repeat) and looks at everything that reaches Prefect.
 pub fn judged(sent: &[u8], pieces: &[u8]) -> Judged {
-    let mut world = World::new();
+    judged_in(&mut World::new(), sent, pieces)
+}
+
+/// The same at a site that has judged other sockets before. They are closed.
+pub fn judged_in(world: &mut World, sent: &[u8], pieces: &[u8]) -> Judged {
     let mut gate = world.unproved_socket();
     let (mut held, mut passed, mut at) = (Vec::new(), Vec::new(), 0);
     for piece in pieces.iter().chain([&255]).cycle() {
@@ -38,6 +42,7 @@ pub fn judged(sent: &[u8], pieces: &[u8]) -> Judged {
             DataStep::Answer(reply) => panic!("an answer on a socket: {reply:?}"),
         }
     }
+    gate.finish(&mut world.site);
     verdict(sent, &passed)
 }
 

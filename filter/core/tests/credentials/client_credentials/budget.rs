@@ -110,10 +110,12 @@ fn guesses_that_queue_hold_up_no_renewal() {
             let answer = world.idp.answer(&callout, world.now);
             world.site.on_callout(call, reply_of(answer.as_ref()), world.now);
         }
+        if world.idp.shown.iter().filter(|client| *client == "etl-worker").count() > 1 {
+            return;
+        }
         world.pass(1);
     }
-    let asked = world.idp.shown.iter().filter(|client| *client == "etl-worker").count();
-    assert!(asked > 1, "never renewed: {seconds:?}");
+    panic!("never renewed: {seconds:?}");
 }
 
 fn code_of(reply: &crate::answer::reply::Reply) -> String {
