@@ -10,35 +10,14 @@
     reason = "a test fails by panicking"
 )]
 
-mod auth_request;
-mod backchannel_logout;
-mod certificates;
-mod companion;
 mod configuration;
 mod conformance;
-mod cookie_pieces;
-mod cross_site;
-mod exchanges;
-mod failed_logins;
-mod frames;
+mod credentials;
+mod gate;
 #[cfg(not(target_family = "wasm"))]
 mod invariants;
-mod issuers;
-mod leaving;
-mod long_days;
-mod machine_regressions;
-mod normative;
-mod odd_cookies;
-mod personal_tokens;
-mod provider_answers;
-mod providers;
-mod regressions;
+mod login;
 mod roles;
-mod scenarios;
-mod session_regressions;
-mod shared_refreshes;
-mod sign_out;
-mod single_flight;
-mod userinfo;
-mod verified;
+mod sessions;
+mod sockets;
 mod workers;

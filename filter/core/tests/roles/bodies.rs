@@ -10,18 +10,16 @@ use crate::foundation::stream::StreamId;
 use crate::gate::Interest;
 use crate::gate::decision::{DataStep, Decision};
 use crate::identity::role::Role;
-use crate::wire::http::request::{RequestView, ResponseView};
-use serde_json::json;
-
 use crate::testing::browser::{Browser, SCRIPT};
 use crate::testing::{World, code, edited, replaced};
 use crate::tests::roles::{by, settings};
+use crate::wire::http::request::{RequestView, ResponseView};
+use serde_json::json;
 
 const PATH: &str = "/api/block_documents/filter";
 
 fn world() -> World {
-    let mut world = World::starting(&settings());
-    world.work();
+    let world = World::with(&settings());
     world
 }
 
@@ -196,8 +194,7 @@ fn a_body_that_is_not_read_counts_as_asking() {
     }
     let mut settings = settings();
     settings["prefect"]["buffered_routes"] = json!(false);
-    let mut world = World::starting(&settings);
-    world.work();
+    let mut world = World::with(&settings);
     for role in [Role::Viewer, Role::Operator] {
         assert_eq!(code(&world.request(&by(role, "POST", PATH)).1.reply()), "role_missing");
     }
@@ -208,8 +205,7 @@ fn a_body_that_is_not_read_counts_as_asking() {
 fn roles_that_are_only_reported_are_reported_by_the_body() {
     let mut settings = settings();
     settings["roles"] = json!({ "report_only": true });
-    let mut world = World::starting(&settings);
-    world.work();
+    let mut world = World::with(&settings);
     // The one would get the list without data, the other would be refused.
     for (body, reason) in [("{}", "masked"), (r#"{"include_secrets":true}"#, "role_missing")] {
         let mut gate = begin(&mut world, Role::Viewer, PATH);

@@ -7,13 +7,11 @@ use crate::Gate;
 use crate::gate::decision::DataStep;
 use crate::identity::role::Role;
 use crate::site::sockets::SocketVerdict;
-use crate::wire::http::request::ResponseView;
+use crate::testing::{World, request};
+use crate::tests::roles::{key, settings};
 use crate::wire::websocket;
 use crate::wire::websocket::Read;
 use serde_json::{Value, json};
-
-use crate::testing::{World, request};
-use crate::tests::roles::{key, settings};
 
 const MASK: [u8; 4] = [1, 2, 3, 4];
 const FILTER: &str = r#"{"type":"filter","filter":{"event":{"prefix":["prefect."]}}}"#;
@@ -27,8 +25,7 @@ fn auth(role: Role) -> Vec<u8> {
 }
 
 fn world(settings: &Value) -> World {
-    let mut world = World::starting(settings);
-    world.work();
+    let world = World::with(settings);
     world
 }
 
@@ -41,8 +38,7 @@ fn socket(world: &mut World, role: Role, by_header: bool) -> Gate {
     let upgrade = [("upgrade", "websocket"), ("connection", "Upgrade"), ("x-api-key", &key)];
     let (mut gate, outcome) = world.request(&request("GET", "/api/events/out", &upgrade));
     outcome.forwarded();
-    let accepted = [(":status".to_owned(), b"101".to_vec())];
-    let _ = gate.on_response(ResponseView { headers: &accepted }, &mut world.cx());
+    world.answer(&mut gate, "101");
     gate
 }
 

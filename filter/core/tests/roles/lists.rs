@@ -5,10 +5,9 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::gate::decision::DataStep;
 use crate::identity::role::Role;
-use serde_json::Value;
-
 use crate::testing::{Headers, Outcome, World, request};
 use crate::tests::roles::{by, settings};
+use serde_json::Value;
 
 const DANGEROUS: &str = include_str!("../data/prefect-roles/dangerous.tsv");
 const VIEWER: &str = include_str!("../data/prefect-roles/viewer.tsv");
@@ -20,8 +19,7 @@ fn rows(list: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
 }
 
 fn world() -> World {
-    let mut world = World::starting(&settings());
-    world.work();
+    let world = World::with(&settings());
     world
 }
 

@@ -7,17 +7,15 @@ use crate::foundation::limits::MASKED_BODY;
 use crate::gate::Interest;
 use crate::gate::decision::DataStep;
 use crate::identity::role::Role;
-use crate::wire::http::request::ResponseView;
-use serde_json::{Value, json};
-
 use crate::testing::{AUTH_REQUEST_SECRET, World, edited, header, request};
 use crate::tests::roles::{by, settings};
+use crate::wire::http::request::ResponseView;
+use serde_json::{Value, json};
 
 const DOCUMENT: &str = "/api/block_documents/1";
 
 fn world() -> World {
-    let mut world = World::starting(&settings());
-    world.work();
+    let world = World::with(&settings());
     world
 }
 
@@ -181,8 +179,7 @@ fn errors_pass_as_they_are() {
 fn nothing_is_masked_where_roles_are_only_reported() {
     let mut settings = settings();
     settings["roles"] = json!({ "report_only": true });
-    let mut world = World::starting(&settings);
-    world.work();
+    let mut world = World::with(&settings);
     let got = answered(&mut world, Role::Viewer, DOCUMENT, "200", b"{\"planted\":1}");
     assert_eq!(got.as_deref(), Some(b"{\"planted\":1}".as_slice()));
     let line = "reported reason=masked principal=\"key:viewer\" \

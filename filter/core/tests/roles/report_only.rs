@@ -5,17 +5,14 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::identity::role::Role;
 use crate::site::sockets::SocketVerdict;
-use serde_json::json;
-
-use crate::testing::browser::Browser;
 use crate::testing::{AUTH_STRING, World, basic, header, request};
 use crate::tests::roles::{by, settings};
+use serde_json::json;
 
 fn world() -> World {
     let mut settings = settings();
     settings["roles"] = json!({ "report_only": true });
-    let mut world = World::starting(&settings);
-    world.work();
+    let world = World::with(&settings);
     world
 }
 
@@ -44,8 +41,7 @@ fn what_a_role_may_is_not_reported() {
 fn somebody_without_a_role_goes_on_and_is_reported() {
     let mut world = world();
     world.idp.claims = json!({ "realm_access": { "roles": [] } });
-    let mut browser = Browser::default();
-    browser.log_in(&mut world, "/");
+    let mut browser = world.log_in();
     let seen = browser.fetch(&mut world, "POST", "/api/flows/filter").forwarded();
     assert_eq!(header(&seen, "x-auth-request-groups"), None);
     assert_eq!(header(&seen, "x-auth-request-user"), Some("user:alice-1"));
@@ -71,8 +67,7 @@ fn nothing_is_opened_that_needs_somebody() {
         );
     }
     // A cookie that another site sends along proves nobody, whatever its role.
-    let mut browser = Browser::default();
-    browser.log_in(&mut world, "/");
+    let browser = world.log_in();
     let headers = browser.headers("POST", "/api/flows/filter", &[("sec-fetch-site", "cross-site")]);
     assert_eq!(world.request(&headers).1.reply().status, 403);
 }

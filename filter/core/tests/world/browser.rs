@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::answer::reply::Reply;
+use crate::wire::http::edit::HeaderEdit;
 use crate::wire::http::query::only;
 
 use super::{Headers, Outcome, World, reply_header, request};
@@ -16,6 +17,27 @@ pub const NAVIGATION: [(&str, &str); 3] =
     [("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
 pub const SCRIPT: [(&str, &str); 3] =
     [("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")];
+
+/// A form that a page of ours sends.
+pub const FORM_POST: [(&str, &str); 4] = [
+    ("sec-fetch-site", "same-origin"),
+    ("sec-fetch-mode", "navigate"),
+    ("sec-fetch-dest", "document"),
+    ("origin", super::PUBLIC),
+];
+
+impl World {
+    /// Somebody who has logged in.
+    pub fn log_in(&mut self) -> Browser {
+        let mut browser = Browser::default();
+        browser.log_in(self, "/");
+        browser
+    }
+
+    pub fn log_in_many(&mut self, count: usize) -> Vec<Browser> {
+        (0..count).map(|_| self.log_in()).collect()
+    }
+}
 
 impl Browser {
     pub fn cookie_header(&self) -> String {
@@ -70,6 +92,34 @@ impl Browser {
             self.keep(reply);
         }
         outcome
+    }
+
+    /// A script's request to Prefect's API, as a page that polls sends it.
+    pub fn asks(&self) -> Headers {
+        self.headers("GET", "/api/flows/1", &SCRIPT)
+    }
+
+    /// Whether the session counts. The browser keeps nothing of what is set.
+    pub fn counts(&self, world: &mut World) -> bool {
+        matches!(world.request(&self.asks()).1, Outcome::Forwarded(_))
+    }
+
+    /// The same request, and Prefect's answer to it. The browser keeps what is set; gives the status.
+    pub fn poll(&mut self, world: &mut World) -> u16 {
+        let (mut gate, outcome) = world.request(&self.asks());
+        match outcome {
+            Outcome::Forwarded(_) => self.keep_edit(&world.answer(&mut gate, "200")),
+            Outcome::Reply(ref reply) => self.keep(reply),
+            ref other => panic!("{other:?}"),
+        }
+        outcome.status()
+    }
+
+    /// Takes over what is set with an answer of Prefect's.
+    pub fn keep_edit(&mut self, edit: &HeaderEdit) {
+        for (_, line) in edit.add.iter().filter(|(name, _)| *name == "set-cookie") {
+            self.keep_line(line);
+        }
     }
 
     /// Loads a page without a session; gives the callback that the provider would send it to.

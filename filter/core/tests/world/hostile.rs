@@ -17,7 +17,11 @@ pub enum Judged {
 
 /// Sends bytes in pieces (their lengths repeat) and looks at everything that reaches Prefect.
 pub fn judged(sent: &[u8], pieces: &[u8]) -> Judged {
-    let mut world = World::new();
+    judged_in(&mut World::new(), sent, pieces)
+}
+
+/// The same at a site that has judged other sockets before. They are closed.
+pub fn judged_in(world: &mut World, sent: &[u8], pieces: &[u8]) -> Judged {
     let mut gate = world.unproved_socket();
     let (mut held, mut passed, mut at) = (Vec::new(), Vec::new(), 0);
     for piece in pieces.iter().chain([&255]).cycle() {
@@ -28,9 +32,7 @@ pub fn judged(sent: &[u8], pieces: &[u8]) -> Judged {
         held.extend_from_slice(&sent[at..end]);
         at = end;
         match gate.on_request_data(&held, false, &mut world.cx()) {
-            DataStep::Hold => {
-                assert!(held.len() <= 8192, "more is held than a first frame")
-            }
+            DataStep::Hold => assert!(held.len() <= 8192, "more is held than a first frame"),
             DataStep::Pass => passed.append(&mut held),
             DataStep::Replace(instead) => {
                 passed.extend(instead);
@@ -40,6 +42,7 @@ pub fn judged(sent: &[u8], pieces: &[u8]) -> Judged {
             DataStep::Answer(reply) => panic!("an answer on a socket: {reply:?}"),
         }
     }
+    gate.finish(&mut world.site);
     verdict(sent, &passed)
 }
 

@@ -17,8 +17,11 @@
 pub mod browser;
 pub mod hostile;
 pub mod idp;
+pub mod logout;
+pub mod machines;
 pub mod outside;
 pub mod store;
+pub mod worker;
 
 use core::time::Duration;
 use std::cell::RefCell;
@@ -72,6 +75,9 @@ impl Entropy for Repeatable {
         Ok(())
     }
 }
+
+/// The content type of a form.
+pub const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
 pub type Headers = Vec<(String, Vec<u8>)>;
 
@@ -222,7 +228,12 @@ pub fn host(store: Rc<dyn SharedStore>) -> Services {
 impl World {
     /// A site that has its provider's metadata and keys.
     pub fn new() -> Self {
-        let mut world = Self::starting(&configuration());
+        Self::with(&configuration())
+    }
+
+    /// The same with other settings.
+    pub fn with(settings: &Value) -> Self {
+        let mut world = Self::starting(settings);
         world.work();
         assert!(world.site.is_ready(world.now), "{:?}", world.log);
         world
@@ -305,9 +316,14 @@ impl World {
         );
         let (mut gate, outcome) = self.request(&headers);
         outcome.forwarded();
-        let accepted = vec![(":status".to_owned(), b"101".to_vec())];
-        let _ = gate.on_response(ResponseView { headers: &accepted }, &mut self.cx());
+        self.answer(&mut gate, "101");
         gate
+    }
+
+    /// Prefect answers with this status; gives what becomes of the answer's headers.
+    pub fn answer(&mut self, gate: &mut Gate, status: &str) -> HeaderEdit {
+        let headers = [(":status".to_owned(), status.as_bytes().to_vec())];
+        edited(gate.on_response(ResponseView { headers: &headers }, &mut self.cx()))
     }
 
     /// Lets the site work, and wakes those that waited for it.

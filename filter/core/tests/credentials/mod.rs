@@ -1,0 +1,30 @@
+//! The credentials of machines and of programs that people run.
+
+mod bearer;
+mod bearer_errors;
+mod certificates;
+mod client_credentials;
+mod issuers;
+mod jwts;
+mod kinds;
+mod personal_tokens;
+mod verified;
+
+use crate::answer::reply::Reply;
+use crate::testing::World;
+use serde_json::Value;
+
+/// The refusal of an access token.
+#[track_caller]
+fn refused(world: &mut World, token: &str, why: &str) -> Reply {
+    let reply = world.show(token).reply();
+    assert_eq!(reply.status, 401, "{why}");
+    reply
+}
+
+/// An access token with these claims changed.
+fn access(world: &World, patch: Value) -> String {
+    let mut claims = world.idp.machine_claims(world.now);
+    crate::testing::idp::merge(&mut claims, &patch);
+    world.idp.sign(&claims)
+}

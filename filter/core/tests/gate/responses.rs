@@ -1,0 +1,56 @@
+//! Prefect's responses on their way to the client.
+
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use crate::gate::decision::DataStep;
+use crate::testing::browser::SCRIPT;
+use crate::testing::{API_KEY, World, code, edited, header, replaced, reply_header, request};
+use crate::wire::http::request::ResponseView;
+use serde_json::json;
+
+#[test]
+fn prefect_refusing_the_shared_secret_is_a_clear_502() {
+    let mut world = World::new();
+    let (mut gate, outcome) =
+        world.request(&request("GET", "/api/flows/1", &[("x-api-key", API_KEY)]));
+    outcome.forwarded();
+    let answer = [
+        (":status".to_owned(), b"401".to_vec()),
+        ("www-authenticate".to_owned(), b"Basic".to_vec()),
+    ];
+    let reply = replaced(gate.on_response(ResponseView { headers: &answer }, &mut world.cx()));
+    assert_eq!(
+        (reply.status, code(&reply).as_str(), reply_header(&reply, "www-authenticate")),
+        (502, "prefect_secret", None)
+    );
+}
+
+#[test]
+fn the_uis_settings_are_rewritten_whole_or_not_at_all() {
+    let mut world = World::new();
+    let browser = world.log_in();
+    let settings =
+        json!({"api_url": "http://127.0.0.1:4200/api", "auth": "BASIC", "flags": []}).to_string();
+    for (body, rewritten) in
+        [(settings.as_bytes(), true), (b"<html>", false), (b"{\"auth\":", false), (b"[]", false)]
+    {
+        let mut headers = browser.headers("GET", "/ui-settings", &SCRIPT);
+        headers.push(("accept-encoding".into(), b"gzip".to_vec()));
+        let (mut gate, outcome) = world.request(&headers);
+        assert_eq!(header(&outcome.forwarded(), "accept-encoding"), Some("identity"));
+        let answer =
+            [(":status".to_owned(), b"200".to_vec()), ("content-length".to_owned(), b"9".to_vec())];
+        let edit = edited(gate.on_response(ResponseView { headers: &answer }, &mut world.cx()));
+        assert!(edit.remove.contains(&"content-length".into()));
+        assert_eq!(gate.on_response_data(&body[..1], false, &mut world.cx()), DataStep::Hold);
+        match gate.on_response_data(body, true, &mut world.cx()) {
+            DataStep::Replace(new) => {
+                assert!(rewritten);
+                let new: serde_json::Value = serde_json::from_slice(&new).unwrap();
+                assert_eq!(new, json!({"api_url": "/api", "auth": null, "flags": []}));
+            }
+            step => assert_eq!((step, rewritten), (DataStep::Pass, false)),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The login of a person at the provider.
+
+mod callback;
+mod failures;
+mod id_tokens;
+mod provider_answers;
+mod providers;
+mod start;
+mod userinfo;

@@ -1,0 +1,88 @@
+//! How long a session lasts, whatever the clock does.
+
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use std::rc::Rc;
+
+use crate::foundation::time::UnixTime;
+use crate::testing::World;
+use crate::testing::browser::Browser;
+use crate::testing::idp::Mood;
+use crate::testing::store::MemoryStore;
+
+#[test]
+fn a_session_ends_at_idle_and_absolute() {
+    let mut world = World::new();
+    let mut browser = world.log_in();
+    world.pass(30 * 60);
+    assert_eq!(browser.fetch(&mut world, "GET", "/api/flows/1").status(), 401);
+}
+
+#[test]
+fn a_tab_that_polls_stays_for_the_whole_day_and_not_longer() {
+    let (mut world, mut browser) = (World::new(), Browser::default());
+    world.idp.strict_rotation = true;
+    browser.log_in(&mut world, "/");
+    for minute in 1..600 {
+        world.pass(60);
+        world.work();
+        assert_eq!(browser.poll(&mut world), 200, "minute {minute}");
+    }
+    world.pass(60);
+    world.work();
+    assert_eq!(browser.poll(&mut world), 401, "session.absolute is ten hours");
+    assert!(browser.session().is_none(), "and nothing is left behind");
+    // About one question in five minutes, whatever is polled.
+    assert!((110..=121).contains(&world.idp.called("/realms/prefect/token")));
+}
+
+#[test]
+fn a_clock_that_goes_back_lengthens_nothing() {
+    let mut world = World::new();
+    let mut browser = world.log_in();
+    let start = world.now;
+    for back in [30, 60, 61, 3600] {
+        world.now = crate::foundation::time::UnixTime::from_secs(start.secs() - back);
+        let headers = browser.asks();
+        let status = world.request(&headers).1.status();
+        assert_eq!(status, if back <= 60 { 200 } else { 401 }, "{back} s back");
+    }
+    world.now = start;
+    assert_eq!(browser.poll(&mut world), 200);
+}
+
+/// A sign-out counts whatever the clock does.
+#[test]
+fn a_clock_that_goes_back_revives_no_session() {
+    let store = Rc::new(MemoryStore::default());
+    let mut world = World::worker(&store);
+    let mut browser = world.log_in();
+    let stolen = browser.clone();
+    world.pass(200);
+    browser.load(&mut world, "/oauth2/sign_out");
+    assert!(!stolen.counts(&mut world));
+    world.now = UnixTime::from_millis(world.now.millis() - 100_000);
+    assert!(!stolen.counts(&mut world), "signed out");
+}
+
+/// A clock that went back does not make old results news for ever.
+#[test]
+fn a_clock_that_goes_back_does_not_keep_a_session_from_being_asked_for() {
+    let mut world = World::new();
+    let browser = world.log_in();
+    world.pass(700);
+    world.work();
+    world.idp.mood = Mood::Away;
+    world.request(&browser.asks()).1.forwarded();
+    world.now = UnixTime::from_millis(world.now.millis() - 300_000);
+    world.idp.mood = Mood::RefreshRefused;
+    let statuses: Vec<u16> = (0..3)
+        .map(|_| {
+            world.pass(10);
+            world.work();
+            world.request(&browser.asks()).1.status()
+        })
+        .collect();
+    assert_eq!(statuses.last(), Some(&401), "{statuses:?}");
+}

@@ -1,0 +1,116 @@
+//! An open socket ends with the credential that opened it.
+
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use std::rc::Rc;
+
+use crate::Site;
+use crate::foundation::stream::StreamId;
+use crate::gate::decision::DataStep;
+use crate::site::sockets::SocketVerdict;
+use crate::testing::machines::{PAIR, asks};
+use crate::testing::store::MemoryStore;
+use crate::testing::{World, auth_frame, compile, configuration, host};
+use crate::tests::sockets::{ended, open_socket, rewritten, upgrade};
+use serde_json::json;
+
+#[test]
+fn a_socket_ends_with_its_credential() {
+    let mut world = World::new();
+    let bearer = world.bearer();
+    let (mut gate, outcome) = world.request(&upgrade(&[("authorization", &bearer)]));
+    outcome.forwarded();
+    world.answer(&mut gate, "101");
+    let DataStep::Replace(_) = gate.on_request_data(&auth_frame("x:y"), false, &mut world.cx())
+    else {
+        panic!("not rewritten")
+    };
+    // As long as the token would still be accepted: its end and the leeway of a minute.
+    world.pass(359);
+    assert_eq!(gate.on_response_data(b"", false, &mut world.cx()), DataStep::Pass);
+    world.pass(1);
+    assert_eq!(gate.on_response_data(b"", false, &mut world.cx()), DataStep::Reset);
+    assert_eq!(gate.on_request_data(b"x", false, &mut world.cx()), DataStep::Reset);
+}
+
+/// A socket goes on as long as somebody shows the credentials that opened it, and they are good.
+#[test]
+fn a_socket_ends_when_its_credentials_do() {
+    let mut world = World::new();
+    let mut gate = world.unproved_socket();
+    let held = auth_frame(PAIR);
+    let _ = gate.on_request_data(&held, false, &mut world.cx());
+    world.work();
+    rewritten(gate.on_data_wake(&held, &mut world.cx()));
+    for _ in 0..4 {
+        world.pass(200);
+        assert_eq!(world.status_of(PAIR), 200);
+        assert_eq!(gate.on_request_data(&[], false, &mut world.cx()), DataStep::Pass);
+    }
+    world.idp.clients.clear();
+    world.pass(300);
+    assert_eq!(world.status_of(PAIR), 401);
+    assert_eq!(gate.on_request_data(&[], false, &mut world.cx()), DataStep::Reset);
+}
+
+#[test]
+fn a_socket_goes_on_as_long_as_its_credentials_are_shown_and_good() {
+    let mut world = World::new();
+    let _gate = open_socket(&mut world);
+    for second in 1..=900 {
+        world.pass(1);
+        assert_eq!(ended(&mut world), Vec::<StreamId>::new(), "second {second}");
+        if second % 10 == 0 {
+            assert_eq!(world.status_of(PAIR), 200);
+            world.work();
+        }
+    }
+}
+
+#[test]
+fn sockets_end_when_the_newest_settings_take_no_such_credentials() {
+    for machines in [
+        json!({ "client_credentials": false }),
+        json!({ "client_credentials": { "clients": ["ci"] } }),
+    ] {
+        let store = Rc::new(MemoryStore::default());
+        let mut before = World::worker(&store);
+        let _gate = open_socket(&mut before);
+        let mut settings = configuration();
+        settings["machines"] = machines.clone();
+        let mut after = World::worker_with(&settings, &store);
+        assert_eq!(after.request(&asks(PAIR)).1.status(), 401);
+        let open = before.site.sockets.to_be_judged(true, before.now).remove(0).1;
+        assert_eq!(
+            after.site.socket_verdict(&open, before.now),
+            SocketVerdict::Close,
+            "{machines}"
+        );
+    }
+}
+
+#[test]
+fn not_before_and_exchanged() {
+    // session.not_before: everything issued before is void.
+    let store = Rc::new(MemoryStore::default());
+    let mut before = World::worker(&store);
+    let _gate = open_socket(&mut before);
+    let mut settings = configuration();
+    settings["session"] = json!({ "not_before": "2027-01-15T08:00:01Z" });
+    let mut after = World::worker_with(&settings, &store);
+    after.pass(1);
+    after.status_of(PAIR);
+    assert_eq!(after.idp.shown.len(), 1, "asked anew");
+}
+
+#[test]
+fn a_socket_that_no_site_knows_is_over() {
+    let mut world = World::new();
+    let mut gate = open_socket(&mut world);
+    // `install` on the same root again.
+    world.site = Site::new(compile(&configuration()), host(Rc::new(MemoryStore::default())));
+    world.work();
+    world.pass(100_000);
+    assert_eq!(gate.on_request_data(&[], false, &mut world.cx()), DataStep::Reset);
+}
