@@ -59,7 +59,7 @@ pub struct Cx<'a> {
 
 /// The state machine of one request.
 ///
-/// The gate makes no host calls. It answers each event with a decision, which the shell applies.
+/// The gate sends nothing itself. It answers each event with a decision, which the shell applies.
 pub struct Gate {
     stream: StreamId,
     state: State,

@@ -27,8 +27,8 @@ use crate::workers::answers::{Answer as _, Answers};
 
 /// The pause before an attempt is repeated that only lacked a key.
 const KEYS_PAUSE: Duration = Duration::from_secs(1);
-/// How long a socket stays open without a recheck, until its credentials are presented again.
-/// Prefect's workers ask for work every 10 seconds.
+/// How long a socket stays open after its grant is due for a recheck, until a client presents the
+/// credentials again. Prefect's workers ask for work every 10 seconds.
 const SOCKET_WAIT: Duration = Duration::from_secs(15);
 /// The first and the longest pause in which a refusal is repeated without asking the provider.
 const REFUSED: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(64));

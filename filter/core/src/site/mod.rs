@@ -105,7 +105,7 @@ const SOON: Duration = Duration::from_millis(1);
 
 /// The state that the requests of a VM share, for one configuration.
 ///
-/// The site makes no host calls. [`Self::next_task`] returns what the shell must do.
+/// The site sends nothing itself. [`Self::next_task`] returns what the shell must do.
 pub struct Site {
     config: Rc<Config>,
     host: Rc<dyn HostVerifier>,

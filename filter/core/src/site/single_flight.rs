@@ -35,8 +35,8 @@ pub(crate) trait Question {
     /// It must be newer than what is known, and not from the future.
     fn is_answered_by(&self, answer: &Self::Answer, since: UnixTime, now: UnixTime) -> bool;
 
-    /// Updates the question right before its call is sent, from a newer answer that does not settle
-    /// it.
+    /// Updates the question right before its call is sent, from an answer of another worker that
+    /// does not settle it.
     ///
     /// `last` reads the last answer of any worker.
     fn prepare(&mut self, _last: impl FnOnce() -> Option<Self::Answer>) {}
