@@ -121,7 +121,8 @@ impl Gate {
 
     /// Handles a callback without a login attempt: a reload, the back button or a bookmark.
     ///
-    /// A user with a session is redirected to the start page. Any other user begins a new login.
+    /// A user with a session is redirected to the start page. Any other user gets a new login, as
+    /// after a failed one.
     fn stray_callback(
         &mut self,
         state: &str,
