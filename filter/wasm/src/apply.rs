@@ -1,5 +1,6 @@
-//! Decisions become host calls: all edits first, then on. The only place that lets a request
-//! continue.
+//! Translates decisions into host calls. No other module lets a request continue.
+//!
+//! All edits come before the call that continues a request.
 
 use lictor_core::{
     CalloutReply, DataStep, Decision, HeaderEdit, Reply, RequestView, ResponseStep, StreamId,
@@ -12,7 +13,8 @@ use crate::shared::Shared;
 /// Applies a decision inside the request's header callback.
 pub fn now(shared: &Shared, stream: StreamId, decision: Option<Decision>) -> Action {
     match decision {
-        // What is read of a body comes next; the filter behind holds the head until it has been judged.
+        // If the body is read, its callbacks come next. The filter behind Lictor holds the headers
+        // until the body has been judged.
         Some(
             Decision::Forward { edit, .. }
             | Decision::ForwardWithBody { edit, .. }
@@ -25,7 +27,8 @@ pub fn now(shared: &Shared, stream: StreamId, decision: Option<Decision>) -> Act
     }
 }
 
-/// Applies a decision later, while the request is paused. Resuming is the last thing done.
+/// Applies a decision outside the header callback, while the request is paused. Resuming comes
+/// last.
 pub fn later(shared: &Shared, stream: StreamId, decision: Option<Decision>) {
     match decision {
         Some(Decision::Forward { edit, .. } | Decision::ForwardWithBody { edit, .. }) => {
@@ -33,14 +36,15 @@ pub fn later(shared: &Shared, stream: StreamId, decision: Option<Decision>) {
                 host::resume();
             }
         }
-        // A body is read from the header callback on, or not at all.
+        // Reading a body begins in the header callback, or not at all.
         Some(Decision::ReadBody(_)) => settle(shared, stream, None),
         decision => settle(shared, stream, decision),
     }
 }
 
-/// Edits a request that may continue. One that can't be edited is refused: what should have been taken away
-/// must not reach Prefect.
+/// Edits the headers of a request that may continue.
+///
+/// If an edit fails, the request is refused: what had to be removed must not reach Prefect.
 fn edited(edit: &HeaderEdit) -> Action {
     match edit_headers(MapType::HttpRequestHeaders, edit) {
         Ok(()) => Action::Continue,
@@ -52,7 +56,8 @@ fn edited(edit: &HeaderEdit) -> Action {
     }
 }
 
-/// Applies a decision by which the request stays where it is: answered, or waiting. No decision is a fault.
+/// Applies a decision that answers the request or keeps it paused. A missing decision is a fault
+/// and refuses the request.
 fn settle(shared: &Shared, stream: StreamId, decision: Option<Decision>) {
     match decision {
         Some(Decision::AwaitSite) => {}
@@ -66,7 +71,8 @@ fn settle(shared: &Shared, stream: StreamId, decision: Option<Decision>) {
             let not_sent = CalloutReply::NotSent;
             match shared.event(stream, |gate, cx| gate.on_callout(not_sent, request, cx)) {
                 Some(Decision::Reply(reply)) => host::answer(&reply),
-                // A call that could not be sent leads to an answer, never on.
+                // A call that could not be sent leads to an answer. It never lets the request
+                // continue.
                 _ => host::answer(&Reply::unavailable()),
             }
         }
@@ -90,8 +96,9 @@ fn edit_headers(map: MapType, edit: &HeaderEdit) -> Result<(), Status> {
     Ok(())
 }
 
-/// Applies the verdict on Prefect's answer. An edit that fails replaces the answer: what should have
-/// been taken away must not reach the client.
+/// Applies a decision on Prefect's response headers.
+///
+/// If an edit fails, the response is replaced: what had to be removed must not reach the client.
 pub fn response(step: Option<ResponseStep>) -> Action {
     let replacement = match step {
         None => return reset(),
@@ -105,15 +112,18 @@ pub fn response(step: Option<ResponseStep>) -> Action {
     Action::Pause
 }
 
-/// Applies a verdict on bytes that are held, outside their own callback. Envoy holds them in a buffer of
-/// its own, which may be written then.
+/// Applies a decision on held request bytes outside their own callback.
+///
+/// Envoy holds the bytes in a buffer of its own, which may be written then.
 pub fn held_data(size: usize, step: Option<DataStep>) {
     if data(BufferType::HttpRequestBody, size, step) == Action::Continue {
         host::resume();
     }
 }
 
-/// Applies a verdict on body bytes or trailers. Bytes of a request that is not known go nowhere.
+/// Applies a decision on body bytes or trailers. Without a decision the stream is reset.
+///
+/// `size` is the number of held bytes that a replacement removes.
 pub fn data(kind: BufferType, size: usize, step: Option<DataStep>) -> Action {
     match step {
         Some(DataStep::Pass) => Action::Continue,

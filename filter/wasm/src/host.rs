@@ -1,5 +1,7 @@
-//! The host's calls, as bytes and fallible. String getters are not used anywhere: they trap the
-//! VM on the first byte that is not UTF-8 (docs/threats.md, T-D2).
+//! The host calls, on bytes and with errors.
+//!
+//! String getters are not used anywhere: they trap the VM on the first byte that is not UTF-8
+//! (docs/threats.md, T-D2).
 
 use core::time::Duration;
 use std::time::UNIX_EPOCH;
@@ -8,10 +10,10 @@ use lictor_core::{Callout, Certificate, Entropy, NoEntropy, Peer, Reply, UnixTim
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
 
-/// Header lines as the host gives them.
+/// Header lines as the host returns them.
 pub type Headers = Vec<(String, Vec<u8>)>;
 
-/// The host's clock; zero if it has none, at which nothing is valid.
+/// Returns the host's time. Returns zero, at which nothing is valid, if the host has no clock.
 pub fn now() -> UnixTime {
     let since = hostcalls::get_current_time().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
     UnixTime::from_millis(since.and_then(|s| u64::try_from(s.as_millis()).ok()).unwrap_or(0))
@@ -26,14 +28,15 @@ impl Entropy for HostEntropy {
     }
 }
 
-/// The other end of the effective context's connection. Envoy's attributes say what it has verified;
-/// nothing of a request is read.
+/// The peer of the effective context's downstream connection.
+///
+/// The values come from Envoy's attributes of what it has verified, never from request headers.
 pub struct HostPeer;
 
 impl Peer for HostPeer {
     fn certificate(&self) -> Option<Certificate> {
-        // One byte, 1 when the client has shown a certificate; Envoy refuses those that do not
-        // verify against the listener's CA.
+        // The attribute is one byte, 1 if the client has presented a certificate. Envoy refuses
+        // certificates that do not verify against the listener's CA.
         if property("mtls").as_deref() != Some(&[1]) {
             return None;
         }
@@ -59,25 +62,26 @@ impl Peer for HostPeer {
     }
 }
 
-/// An attribute of the connection; absent and empty are the same.
+/// Returns an attribute of the connection. An empty attribute is treated as absent.
 fn property(name: &str) -> Option<Vec<u8>> {
     let value = hostcalls::get_property(vec!["connection", name]).ok().flatten();
     value.filter(|bytes| !bytes.is_empty())
 }
 
-/// The name and root id of the plugin that is being configured: what tells configurations apart that
-/// stand side by side in one VM.
+/// Returns the name and root ID of the plugin that is being configured.
+///
+/// They distinguish configurations that exist side by side in one VM.
 pub fn plugin() -> Vec<u8> {
     let part = |name| hostcalls::get_property(vec![name]).ok().flatten().unwrap_or_default();
     [part("plugin_name"), part("plugin_root_id")].join(&0)
 }
 
-/// All lines of a map; `None` when they can't be had.
+/// Returns all lines of a header map, or `None` when the host does not give them.
 pub fn headers(map: MapType) -> Option<Headers> {
     hostcalls::get_map_bytes(map).ok()
 }
 
-/// Takes a header away, every line of it.
+/// Removes every line of a header.
 pub fn remove(map: MapType, name: &str) -> Result<(), Status> {
     hostcalls::remove_map_value(map, name)
 }
@@ -92,8 +96,10 @@ pub fn add(map: MapType, name: &str, value: &[u8]) -> Result<(), Status> {
     hostcalls::add_map_value_bytes(map, name, value)
 }
 
-/// Body bytes that the host holds, `size` of them at most. `None` when they can't be had: an empty body is
-/// another thing, and might be allowed.
+/// Returns at most `size` body bytes that the host holds.
+///
+/// Returns `None` if they can't be read. An empty body is a different case, which might be
+/// permitted.
 pub fn buffer(kind: BufferType, size: usize) -> Option<Vec<u8>> {
     if size == 0 {
         return Some(Vec::new());
@@ -101,12 +107,14 @@ pub fn buffer(kind: BufferType, size: usize) -> Option<Vec<u8>> {
     hostcalls::get_buffer(kind, 0, size).ok().flatten()
 }
 
-/// Replaces what the host holds; only to be called inside a body callback.
+/// Replaces the first `size` bytes that the host holds.
+///
+/// Only to be called in a body callback, or for bytes that a paused request holds.
 pub fn replace_buffer(kind: BufferType, size: usize, bytes: &[u8]) -> Result<(), Status> {
     hostcalls::set_buffer(kind, 0, size, bytes)
 }
 
-/// Sends a call; its token.
+/// Sends an HTTP call and returns its token.
 pub fn dispatch(callout: &Callout) -> Result<u32, Status> {
     let headers = callout.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let body = (!callout.body.is_empty()).then_some(callout.body.as_slice());
@@ -122,7 +130,7 @@ pub fn answer(reply: &Reply) {
     }
 }
 
-/// Lets the paused request of the effective context go on. Nothing may follow for it.
+/// Resumes the paused request of the effective context. No other call for it may follow.
 pub fn resume() {
     if let Err(status) = hostcalls::resume_http_request() {
         log::error!("a request could not be resumed ({status:?}): it stays paused");
@@ -136,30 +144,30 @@ pub fn reset() {
     }
 }
 
-/// When [`proxy_wasm::traits::RootContext::on_tick`] comes next.
+/// Sets the period of [`proxy_wasm::traits::RootContext::on_tick`].
 pub fn tick_in(period: Duration) {
     if let Err(status) = hostcalls::set_tick_period(period) {
         log::error!("the host refuses a timer: {status:?}");
     }
 }
 
-/// Makes further calls act on another context; an error means that it is gone.
+/// Makes further calls act on another context. An error means that the context is gone.
 pub fn act_as(context: u32) -> Result<(), Status> {
     hostcalls::set_effective_context(context)
 }
 
-/// Shows a value to the access log.
+/// Sets a property that the access log can show.
 pub fn show(name: &str, value: &str) {
-    // Logging must not decide anything: a host that can't is no reason to refuse.
+    // Logging must not decide anything: a host without this call is no reason to refuse a request.
     let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
 }
 
-/// Adds one to a counter, by its number.
+/// Adds one to a counter, which is named by its number.
 pub fn count(metric: u32) {
     let _ = hostcalls::increment_metric(metric, 1);
 }
 
-/// The number of a counter.
+/// Defines a counter and returns its number.
 pub fn counter(name: &str) -> Option<u32> {
     hostcalls::define_metric(MetricType::Counter, name).ok()
 }

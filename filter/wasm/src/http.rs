@@ -1,4 +1,4 @@
-//! One request: Envoy's callbacks to the gate's events.
+//! The HTTP context, which turns Envoy's callbacks for one request into the gate's events.
 
 use std::rc::Rc;
 
@@ -9,6 +9,7 @@ use proxy_wasm::types::{Action, BufferType, MapType};
 use crate::shared::Shared;
 use crate::{apply, host};
 
+/// The context of one HTTP request.
 pub struct Http {
     id: StreamId,
     shared: Rc<Shared>,
@@ -50,7 +51,7 @@ impl HttpContext for Http {
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        // Answers of our own, and of Envoy itself, are as they are.
+        // Lictor's own answers, and Envoy's, pass unchanged.
         if self.shared.ask(self.id, Gate::is_forwarded) != Some(true) {
             return Action::Continue;
         }
@@ -71,8 +72,9 @@ impl HttpContext for Http {
 }
 
 impl Http {
-    /// Body bytes, of which the gate gets as much as it wants. Bytes that the host does not give, or that
-    /// belong to a request that is not known, go nowhere.
+    /// Passes body bytes to the gate, as far as it must see them.
+    ///
+    /// Bytes that the host does not return, or of an unknown request, reset the stream.
     fn body(&self, body: Body, size: usize, end: bool) -> Action {
         let held = match self.shared.ask(self.id, |gate| gate.interest(body)) {
             Some(Interest::None) => return Action::Continue,

@@ -1,5 +1,7 @@
-//! Lictor as a proxy-wasm module: it reads what Envoy says, asks the core, and applies what the
-//! core decides. Nothing is decided here.
+//! Lictor as a proxy-wasm module.
+//!
+//! The shell reads Envoy's callbacks, asks the core, and applies the core's decisions. It decides
+//! nothing itself.
 #![allow(missing_docs, reason = "the SDK's macro makes an undocumented public function")]
 
 mod apply;

@@ -1,4 +1,4 @@
-//! The root context: settings in, the site's work out.
+//! The root context, which reads the settings and does the site's work.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,6 +13,7 @@ use crate::shared::Shared;
 use crate::shared_data::SharedData;
 use crate::signatures::HostSignatures;
 
+/// The root context of one plugin configuration.
 pub struct Root {
     shared: Rc<Shared>,
 }
@@ -30,8 +31,10 @@ impl Context for Root {
 }
 
 impl RootContext for Root {
-    /// Deterministic and without the network: `false` on one worker would poison every later
-    /// configuration (envoy #43751), so all workers must come to the same verdict.
+    /// Compiles the configuration, without network access.
+    ///
+    /// All workers must come to the same verdict, because `false` on one worker would poison every
+    /// later configuration (envoy #43751).
     fn on_configure(&mut self, _: usize) -> bool {
         let text = self.get_plugin_configuration().unwrap_or_default();
         match Config::compile(&text, &|name| std::env::var(name).ok()) {

@@ -1,4 +1,5 @@
-//! What the root and the requests of one VM share, and the way from an event to its effect.
+//! The state that the root context and its requests share, and the path from an event to its
+//! effect.
 
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
@@ -13,15 +14,17 @@ use proxy_wasm::types::{BufferType, MapType};
 
 use crate::host::{self, HostEntropy, HostPeer};
 
-/// Whose call a token is.
+/// The owner of an HTTP call.
 #[derive(Clone, Copy)]
 enum Caller {
     Site(SiteCall),
     Stream(StreamId),
 }
 
-/// See the module. No borrow is held over a host call that could come back into the VM; Envoy
-/// defers resuming, answering and callout replies until the current event is over.
+/// The state that the root context and its requests share.
+///
+/// No borrow is held over a host call that could call back into the VM. Envoy defers resuming,
+/// answering and callout replies until the current event has ended.
 pub struct Shared {
     root: u32,
     site: RefCell<Option<Site>>,
@@ -33,8 +36,11 @@ pub struct Shared {
 }
 
 thread_local! {
-    /// What the last accepted configuration of each plugin of this VM made, by the plugin's name. A request
-    /// stays with the one that it came under; whether its socket may go on is the newest one's to say.
+    /// The state of the last accepted configuration of each plugin of this VM, by the plugin's
+    /// name.
+    ///
+    /// A request stays with the configuration under which it arrived. The newest configuration
+    /// decides whether its socket may stay open.
     static NEWEST: RefCell<HashMap<Vec<u8>, Weak<Shared>>> = RefCell::default();
 }
 
@@ -55,7 +61,7 @@ impl Shared {
         }
     }
 
-    /// A configuration has been accepted.
+    /// Takes over the site of an accepted configuration, and starts the timer.
     pub fn install(self: &Rc<Self>, site: Site) {
         self.site.replace(Some(site));
         let plugin = host::plugin();
@@ -70,13 +76,15 @@ impl Shared {
         }
     }
 
-    /// A new request.
+    /// Creates the gate of a new request.
     pub fn begin(&self, stream: StreamId) {
         self.gates.borrow_mut().insert(stream, Gate::new(stream));
     }
 
-    /// One event of one request. While it is handled a gate that refuses stands in for it. `None`
-    /// without configuration, or for a request that is not (or no longer) known.
+    /// Passes one event to the gate of a request.
+    ///
+    /// While the gate handles it, a gate that refuses takes its place. Returns `None` without a
+    /// configuration, or for a request that is not known or no longer known.
     pub fn event<T>(
         &self,
         stream: StreamId,
@@ -103,12 +111,12 @@ impl Shared {
         Some(result)
     }
 
-    /// What a request asks about itself, without an event.
+    /// Asks the gate of a request a question, without an event.
     pub fn ask<T>(&self, stream: StreamId, question: impl FnOnce(&Gate) -> T) -> Option<T> {
         self.gates.borrow().get(&stream).map(question)
     }
 
-    /// The request is gone.
+    /// Forgets a request that has ended.
     pub fn finish(&self, stream: StreamId) {
         let gate = self.gates.borrow_mut().remove(&stream);
         if let Some(mut gate) = gate {
@@ -134,14 +142,14 @@ impl Shared {
         }
     }
 
-    /// Sends a request's own call. A call that can't be sent is a reply, too.
+    /// Sends a request's own call. The caller must treat an error as a reply.
     pub fn call(&self, stream: StreamId, callout: &Callout) -> Result<(), ()> {
         let token = host::dispatch(callout).map_err(|_| ())?;
         self.calls.borrow_mut().insert(token, Caller::Stream(stream));
         Ok(())
     }
 
-    /// A call's reply. Gives the request that it belongs to and what becomes of it.
+    /// Passes the reply to a call to its owner, the site or a request.
     pub fn on_call(&self, token: u32, body_size: usize) {
         let Some(caller) = self.calls.borrow_mut().remove(&token) else { return };
         let headers = host::headers(MapType::HttpCallResponseHeaders).unwrap_or_default();
@@ -165,7 +173,7 @@ impl Shared {
         }
     }
 
-    /// Decides outside the request's own header callback, and applies it.
+    /// Passes an event to the gate outside the request's header callback, and applies the decision.
     pub fn decide_later(
         &self,
         stream: StreamId,
@@ -185,7 +193,7 @@ impl Shared {
         let _ = self.with_site(|site| site.on_callout(call, reply, host::now()));
     }
 
-    /// Wakes a request with the bytes that are held for it, outside their own callback.
+    /// Wakes a request whose data is held. `most` limits how many held bytes are read.
     fn wake_with_data(&self, stream: StreamId, most: usize) {
         if host::act_as(stream.0).is_err() {
             return;
@@ -204,8 +212,9 @@ impl Shared {
         }
     }
 
-    /// The site's due work. Only from the root, and for it: the site's calls outlive the requests that wait
-    /// for them.
+    /// Does the site's due work. Only the root context may call this.
+    ///
+    /// The calls belong to the root context, so they outlive the requests that wait for them.
     pub fn work(&self) {
         while let Some(task) = self.with_site(|site| site.next_task(host::now())).flatten() {
             match task {
@@ -233,7 +242,7 @@ impl Shared {
         self.tick_in(rest.unwrap_or(Duration::from_secs(1)));
     }
 
-    /// Wakes a request whose wait is over.
+    /// Wakes a request whose wait has ended.
     fn wake(&self, stream: StreamId) {
         if self.ask(stream, Gate::is_waiting) == Some(true) {
             self.decide_later(stream, Gate::on_wake);
@@ -242,8 +251,10 @@ impl Shared {
         }
     }
 
-    /// Ends the sockets that the site says are to end. A socket may be older than the newest settings, which
-    /// judge it. While these are in use elsewhere nothing can be said; the next tick comes soon.
+    /// Ends the sockets that the site names.
+    ///
+    /// A socket may be older than the newest settings, which decide. If their site is in use
+    /// elsewhere, the next tick tries again.
     fn end_sockets(&self) {
         let now = host::now();
         let newest = newest(&self.plugin.borrow()).filter(|newest| !core::ptr::eq(&**newest, self));

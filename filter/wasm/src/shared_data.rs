@@ -1,9 +1,10 @@
-//! Envoy's shared data: one store for all workers, and for every other module with the same `vm_id`.
+//! Envoy's shared data: one store for all workers, and for every other module with the same
+//! `vm_id`.
 
 use lictor_core::{SharedStore, Stored, Written};
 use proxy_wasm::hostcalls;
 
-/// See the module.
+/// Access to Envoy's shared data.
 pub struct SharedData;
 
 impl SharedStore for SharedData {

@@ -1,18 +1,21 @@
-//! Envoy's own verification of signatures (BoringSSL): the foreign function `verify_signature`, about
-//! forty times as fast for RS256 as the module itself. Envoy has it for RSASSA-PKCS1-v1_5 and ECDSA.
+//! Signature verification by Envoy (BoringSSL), through the foreign function `verify_signature`.
+//!
+//! It is about forty times as fast for RS256 as the module itself. Envoy has it for
+//! RSASSA-PKCS1-v1_5 and ECDSA.
 
 use lictor_core::{Hash, HostVerifier};
 use proxy_wasm::hostcalls;
 
-/// Its answer for a good signature: the message `VerifySignatureResult { result: true }`.
+/// Envoy's answer for a valid signature: the message `VerifySignatureResult { result: true }`.
 const VERIFIED: &[u8] = &[0x08, 0x01];
 
-/// See the module.
+/// Verifies signatures with Envoy's foreign function.
 pub struct HostSignatures;
 
 impl HostVerifier for HostSignatures {
     fn verify(&self, hash: Hash, spki: &[u8], signature: &[u8], text: &[u8]) -> Option<bool> {
-        // The function would take SHA-1 as well: the name is ours, never the token's.
+        // The function also accepts SHA-1, so the name comes from this list and never from the
+        // token.
         let hash = match hash {
             Hash::Sha256 => "sha256",
             Hash::Sha384 => "sha384",
@@ -22,13 +25,13 @@ impl HostVerifier for HostSignatures {
         for (tag, bytes) in [(1, hash.as_bytes()), (2, spki), (3, signature), (4, text)] {
             field(&mut arguments, tag, bytes);
         }
-        // A host without the function, or one that can't answer: the module does it itself.
+        // If the host lacks the function or can't answer, the module verifies the signature itself.
         let answer = hostcalls::call_foreign_function("verify_signature", Some(&arguments)).ok()?;
         Some(answer.as_deref() == Some(VERIFIED))
     }
 }
 
-/// A length-delimited field of a protobuf message.
+/// Appends a length-delimited field to a protobuf message.
 fn field(message: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     message.push((tag << 3) | 2);
     let mut length = bytes.len();

@@ -1,6 +1,8 @@
-//! `/oauth2/auth`: the verdict on a request that another proxy holds (nginx `auth_request`, Traefik
-//! `forwardAuth`), and a way to ask whether a token or key is good. It answers 202, 401 or 403 and
-//! nothing else: nginx makes 500 of every other status.
+//! `/oauth2/auth`: the verdict on a request that another proxy holds.
+//!
+//! nginx `auth_request` and Traefik `forwardAuth` use it, and so does any client that asks whether
+//! a token or key is valid. It answers 202, 401 or 403 and nothing else, because nginx turns every
+//! other status into 500.
 
 use super::authenticate::{Proof, shows_session};
 use super::incoming::Incoming;
@@ -24,18 +26,21 @@ use crate::wire::http::request::RequestView;
 use crate::wire::http::target::Target;
 use crate::wire::peer::{Certificate, Peer};
 
-/// Carries `LICTOR_AUTH_REQUEST_SECRET`: whoever knows it may say what the original request was.
+/// The header with `LICTOR_AUTH_REQUEST_SECRET`. A proxy that sends it may describe the original
+/// request.
 const SECRET: &str = "x-lictor-auth-request-secret";
 
 impl Gate {
     pub(super) fn auth_request(&mut self, incoming: &Incoming<'_>, cx: &mut Cx<'_>) -> Decision {
         let request = incoming.view;
-        // The connection is the other proxy's, and so is its certificate: it proves nobody here. Whose
-        // address it is, it may say where it may say what the request was.
-        let told = is_vouched_for(request, &cx.site.config());
-        let told = told.then(|| request.only("x-real-ip").map(<[u8]>::to_vec)).flatten();
+        // The connection and its certificate belong to the other proxy, so the certificate proves
+        // no client. A proxy that may describe the original request may also name the client's
+        // address.
+        let is_trusted = is_vouched_for(request, &cx.site.config());
+        let client_address =
+            is_trusted.then(|| request.only("x-real-ip").map(<[u8]>::to_vec)).flatten();
         let Cx { site, now, entropy, peer } = cx;
-        let behind = Behind { proxy: *peer, told };
+        let behind = Behind { proxy: *peer, client_address };
         let cx = &mut Cx { site, now: *now, entropy: &mut **entropy, peer: &behind };
         match self.verdict(incoming, cx) {
             Ok(decision) => decision,
@@ -52,7 +57,8 @@ impl Gate {
         let place = original.as_ref().map(|original| Place::of(&original.target, &config));
         let socket = place.as_ref().and_then(KnownSocket::at);
         let proof = match &original {
-            // The upgrade may be hidden from us: no session opens a socket.
+            // The subrequest may not show that the original is an upgrade. No session opens a
+            // socket.
             Some(original) if socket.is_some() => {
                 self.authenticate_machine(original.view()?, cx)?
             }
@@ -78,16 +84,18 @@ impl Gate {
             let operation = socket
                 .as_ref()
                 .map_or_else(|| Operation::of(method, place), KnownSocket::operation);
-            // Nothing is forwarded here: what counts is that there would be a permit.
+            // Nothing is forwarded here. The check is whether there would be a permit.
             let permit = authorize::identity(identity.clone(), &operation, &config.roles)?;
             if let Some(mask) = permit.mask() {
-                // Another proxy would hand on what we would take out of the answer.
+                // The other proxy would pass on the parts that Lictor would remove from the
+                // response.
                 return Err(authorize::masked(&identity, &operation, mask));
             }
             self.event = permit.reported().map(Event::reported);
         }
         let headers = identity_headers(&identity.principal, identity.role);
-        // nginx hands on the first `Set-Cookie` alone: of a session in pieces none is renewed here.
+        // nginx passes on the first `Set-Cookie` line only. A session in several cookies is not
+        // renewed here.
         let renewed = core::mem::take(&mut self.set_cookies);
         let single = renewed.len() == 1;
         let reply = Reply::accepted(headers).with_cookies(renewed.into_iter().filter(|_| single));
@@ -95,7 +103,9 @@ impl Gate {
     }
 }
 
-/// The subrequest is a GET, whatever the request was: with a session, only a page of ours may ask.
+/// Refuses a session cookie without proof that one of our own pages made the request.
+///
+/// The subrequest is a GET, whatever the method of the original request was.
 fn check_origin(
     request: RequestView<'_>,
     cookies: &Cookies<'_>,
@@ -110,10 +120,10 @@ fn check_origin(
     Ok(())
 }
 
-/// Whoever is behind another proxy.
+/// The client behind another proxy.
 struct Behind<'a> {
     proxy: &'a dyn Peer,
-    told: Option<Vec<u8>>,
+    client_address: Option<Vec<u8>>,
 }
 
 impl Peer for Behind<'_> {
@@ -122,7 +132,7 @@ impl Peer for Behind<'_> {
     }
 
     fn address(&self) -> Vec<u8> {
-        self.told.clone().unwrap_or_else(|| self.proxy.address())
+        self.client_address.clone().unwrap_or_else(|| self.proxy.address())
     }
 
     fn is_http2(&self) -> bool {
@@ -130,26 +140,31 @@ impl Peer for Behind<'_> {
     }
 }
 
-/// Whether the proxy in front shows the secret. Twice is none: a proxy that adds its secret to what a client
-/// sent is no proof.
+/// Returns whether the proxy in front sent the secret.
+///
+/// A secret sent twice is not accepted: a proxy that appends its secret to the client's own header
+/// proves nothing.
 fn is_vouched_for(request: RequestView<'_>, config: &Config) -> bool {
     let known = request.only(SECRET).zip(config.secrets.auth_request.as_ref());
     known.is_some_and(|(shown, secret)| secret.equals(shown))
 }
 
-/// Whether a header shows a credential: then that decides, and no cookie.
+/// Returns whether a header carries a credential. The credential then decides, and no cookie does.
 fn shows_credential(request: RequestView<'_>) -> bool {
     request.has("authorization") || request.has("x-api-key")
 }
 
-/// The request that the other proxy holds, as it vouches for it.
+/// The request that the other proxy holds, as that proxy describes it.
 struct Original<'a> {
     headers: Vec<(String, Vec<u8>)>,
     target: Target<'a>,
 }
 
 impl<'a> Original<'a> {
-    /// Only whoever knows the secret is believed: anybody can send the two headers.
+    /// Reads the original request. Returns `None` if the subrequest does not send the secret's
+    /// header.
+    ///
+    /// Only a proxy that knows the secret is trusted, because anyone can send the two headers.
     fn of(request: RequestView<'a>, config: &Config) -> Result<Option<Self>, Refusal> {
         if !request.has(SECRET) {
             return Ok(None);
@@ -168,8 +183,9 @@ impl<'a> Original<'a> {
         let (method, path) = (original("x-original-method")?, original("x-original-uri")?);
         let target =
             Target::parse(path).map_err(|why| Refusal::new(Reason::AmbiguousTarget).seen(why.0))?;
-        let kept = request.headers.iter().filter(|(name, _)| name != ":method" && name != ":path");
-        let mut headers: Vec<_> = kept.cloned().collect();
+        let others =
+            request.headers.iter().filter(|(name, _)| name != ":method" && name != ":path");
+        let mut headers: Vec<_> = others.cloned().collect();
         headers.push((":method".to_owned(), method.to_vec()));
         headers.push((":path".to_owned(), path.to_vec()));
         Ok(Some(Self { headers, target }))
@@ -177,7 +193,7 @@ impl<'a> Original<'a> {
 }
 
 impl Original<'_> {
-    /// Its headers, with a method that Prefect has.
+    /// Returns the original request's headers, or refuses a method that Prefect does not have.
     fn view(&self) -> Result<RequestView<'_>, Refusal> {
         let view = RequestView { headers: &self.headers };
         protocol::method(view)?;
@@ -185,7 +201,7 @@ impl Original<'_> {
     }
 }
 
-/// `?role=`: a role that is asked for.
+/// Reads the role that the request must have, from `?role=`.
 fn wanted_role(target: &Target<'_>) -> Result<Option<Role>, Refusal> {
     let unknown = || {
         let names = Role::ALL.map(Role::name).join(", ");

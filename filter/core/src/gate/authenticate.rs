@@ -1,4 +1,4 @@
-//! Who is it? A header's credential, else the session cookie.
+//! Authentication of a request, by a credential in a header or by the session cookie.
 
 use core::time::Duration;
 use std::rc::Rc;
@@ -24,20 +24,20 @@ use crate::wire::http::cookies::Cookies;
 use crate::wire::http::request::RequestView;
 use crate::wire::peer::Peer;
 
-/// What a request proves.
+/// What a request proves about its sender.
 pub(crate) enum Proof {
-    /// This identity.
+    /// The sender has this identity.
     Identified(Identity),
-    /// Not decided: the site will wake the request.
+    /// There is no verdict yet. The site wakes the request.
     Wait,
-    /// Nobody.
+    /// The request proves no identity.
     Nobody {
-        /// There was a session, and it is over.
+        /// Whether the request had a session that has ended.
         session_ended: bool,
     },
 }
 
-/// Whether a request shows a session cookie at all.
+/// Returns whether a request carries a session cookie, valid or not.
 pub(crate) fn shows_session(cookies: &Cookies<'_>, config: &Config) -> bool {
     cookies.named(Names::of(config).session).next().is_some()
 }
@@ -57,14 +57,16 @@ impl Gate {
             }
             return self.authenticate_session(request, cookies, cx);
         }
-        // Prefect's UI may still send a password from its local storage beside our cookie.
+        // Prefect's UI may still send a password from its local storage beside Lictor's cookie.
         match self.authenticate_session(request, cookies, cx)? {
             Proof::Nobody { session_ended: false } => self.authenticate_machine(request, cx),
             proof => Ok(proof),
         }
     }
 
-    /// The credential of a header; a failure never falls back to a cookie.
+    /// Authenticates by a credential in a header, or by a client certificate.
+    ///
+    /// An invalid credential is refused. It never falls back to a cookie.
     pub(super) fn authenticate_machine(
         &mut self,
         request: RequestView<'_>,
@@ -104,7 +106,7 @@ impl Gate {
         Err(Refusal::new(reason).seen(format!("kid {kid}")).wanted("a key of the issuer"))
     }
 
-    /// The session cookie.
+    /// Authenticates by the session cookie.
     pub(super) fn authenticate_session(
         &mut self,
         request: RequestView<'_>,
@@ -144,8 +146,10 @@ impl Gate {
         }
     }
 
-    /// The provider gives no verdict: the session goes on as it was left, for a while. An older cookie
-    /// brings no older role back.
+    /// Accepts a session without the provider's verdict, within `session.grace`.
+    ///
+    /// The newest known state of the session applies, so that an older cookie does not restore an
+    /// older role.
     fn in_grace(
         &mut self,
         shown: &Session,
@@ -183,7 +187,7 @@ impl Gate {
         let config = cx.site.config();
         if renew {
             let renewed = Session { used: cx.now, ..Session::clone(&session) };
-            // If it can't be made the old cookie still counts; the next request tries again.
+            // If this fails, the old cookie is still valid, and the next request tries again.
             let set = cx.site.session_cookie.set(&config, &renewed, cookies, cx.entropy);
             self.set_cookies = set.unwrap_or_default();
         }
@@ -193,8 +197,10 @@ impl Gate {
     }
 }
 
-/// A mapped client certificate. Browsers show it by themselves, like a cookie: it counts only for
-/// requests that are ours.
+/// Authenticates by a mapped client certificate.
+///
+/// Browsers send a certificate without a request, as they do with cookies. So it is accepted only
+/// from our own pages, on page loads, or outside a browser.
 fn by_certificate(
     request: RequestView<'_>,
     config: &Config,
@@ -214,7 +220,7 @@ fn by_certificate(
         .by(identity.principal))
 }
 
-/// The identity of a session that counts.
+/// Returns the identity of a valid session. `absolute` is the longest life of a session.
 pub(crate) fn identity_of(session: &Session, absolute: Duration) -> Identity {
     let until: UnixTime = session.started.plus(absolute);
     Identity {
@@ -230,7 +236,8 @@ pub(crate) fn identity_of(session: &Session, absolute: Duration) -> Identity {
     }
 }
 
-/// `Authorization: Basic`, and no other credential, on a script's request of our own pages.
+/// Returns whether a script on one of our own pages sends `Authorization: Basic` and no other
+/// credential.
 fn is_leftover_password(request: RequestView<'_>) -> bool {
     let basic = |value: &[u8]| value.get(..6).is_some_and(|s| s.eq_ignore_ascii_case(b"basic "));
     request.text("sec-fetch-site") == Some("same-origin")

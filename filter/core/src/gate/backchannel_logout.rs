@@ -1,4 +1,5 @@
-//! The provider says that sessions are over (OpenID Connect Back-Channel Logout §2.5).
+//! The back-channel logout endpoint, at which the provider ends sessions (OpenID Connect
+//! Back-Channel Logout §2.5).
 
 use serde_json::json;
 
@@ -13,13 +14,13 @@ use crate::wire::jose::verify::Unverified;
 use crate::workers::tombstones::Added;
 
 impl Gate {
-    /// Its key may be here.
+    /// Verifies a logout token again, after the fetch of its key has ended.
     pub(super) fn logout_token_woken(&mut self, token: String, cx: &mut Cx<'_>) -> Decision {
         let decision = self.accept_logout_token(token, cx);
         decision.unwrap_or_else(|refusal| Decision::Reply(self.oauth_error(&refusal)))
     }
 
-    /// The form is here.
+    /// Reads the logout token from the posted form and accepts it.
     pub(super) fn backchannel_logout(
         &mut self,
         form: &str,
@@ -54,7 +55,8 @@ impl Gate {
         if cx.site.knows_logout_token(&logout.jti, cx.now) {
             return Err(again());
         }
-        // Only what has been done is used up: a logout that found no place may come again.
+        // The `jti` is marked as used only after the logout is recorded. A logout that was not
+        // recorded may be sent again.
         let done = cx.site.end_by_provider(&logout, cx.now)
             && match cx.site.use_logout_token(&logout.jti, cx.now) {
                 Added::New => true,

@@ -1,5 +1,6 @@
-//! The order in which a request is decided, top to bottom. The only way out with `Forward` is at its end,
-//! with a permit.
+//! The order of the checks that decide a request by its headers.
+//!
+//! The only `Forward` comes at the end, with a [`Permit`].
 
 use super::authenticate::{Proof, shows_session};
 use super::endpoints::Endpoint;
@@ -22,7 +23,7 @@ use crate::telemetry::event::Event;
 use crate::wire::http::request::RequestView;
 
 impl Gate {
-    /// Decides a request by its head; what its body decides as well, where it has one, comes later.
+    /// Decides a request by its headers, and by its body if that is known to be empty.
     pub(super) fn decide_by_head(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
         let decision = self.decide(request, cx);
         match self.or_refuse(decision, request, cx) {
@@ -45,7 +46,7 @@ impl Gate {
         }
     }
 
-    /// The ladder.
+    /// Runs the checks in their order, from the target to the permit.
     fn decide(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
         let config = cx.site.config();
         let incoming = Incoming::parse(request, &config)?;
@@ -75,7 +76,7 @@ impl Gate {
         }
     }
 
-    /// What an identity may do: by the head alone, or where the body decides, with the body.
+    /// Authorizes an identity by the headers alone, or defers to the body where the body decides.
     fn authorize(
         &mut self,
         identity: Identity,
@@ -89,15 +90,17 @@ impl Gate {
             let permit =
                 authorize::identity(identity.clone(), &operation.at_best(), &config.roles)?;
             let (forwarded, edit) = Forwarded::begin(route, &permit, config);
-            let judging = BodyPending { identity, operation, forwarded };
-            self.state = State::AwaitingBody(Box::new(judging));
+            let pending = BodyPending { identity, operation, forwarded };
+            self.state = State::AwaitingBody(Box::new(pending));
             return Ok(Decision::ForwardWithBody { permit, edit });
         }
         let permit = authorize::identity(identity, &operation, &config.roles)?;
         Ok(self.forward(permit, route, config))
     }
 
-    /// Sockets: by header credential, else by first frame; never by cookie.
+    /// Decides a socket handshake, by a credential in a header or later by the first frame.
+    ///
+    /// A session cookie never opens a socket.
     fn socket(&mut self, route: Route<'_>, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
         let config = cx.site.config();
         let known = KnownSocket::at(&route.place).ok_or_else(|| {
@@ -141,7 +144,7 @@ impl Gate {
         Ok(decision)
     }
 
-    /// The only maker of `Forward` from a head.
+    /// Forwards a permitted request. No other function makes a [`Decision::Forward`] from headers.
     fn forward(&mut self, permit: Permit, route: Route<'_>, config: &Config) -> Decision {
         let (forwarded, edit) = Forwarded::begin(route, &permit, config);
         self.event = Some(Event::forwarded(&permit).with_request(route.incoming.request_id));
@@ -149,7 +152,7 @@ impl Gate {
         Decision::Forward { permit, edit }
     }
 
-    /// A request without a credential that counts: page loads are sent to log in.
+    /// Handles a request without a valid credential: page loads start a login, others are refused.
     fn unauthenticated(
         &mut self,
         host: ConfiguredHost<'_>,

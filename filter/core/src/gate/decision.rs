@@ -1,64 +1,66 @@
-//! What the core wants done: data only. The shell applies it and decides nothing.
+//! The core's decisions, as plain data. The shell applies them and decides nothing.
 
 use crate::answer::reply::Reply;
 use crate::policy::authorize::Permit;
 use crate::provider::callout::Callout;
 use crate::wire::http::edit::HeaderEdit;
 
-/// The outcome of one event of a request.
+/// The decision on one event of a request.
 #[must_use]
 #[derive(Debug)]
 pub enum Decision {
-    /// To Prefect, after these edits.
+    /// Forward the request to Prefect after the edits.
     Forward {
-        /// Proof that it may.
+        /// The proof that the request is authorized.
         permit: Permit,
-        /// What to change first.
+        /// The edits of the request headers.
         edit: HeaderEdit,
     },
-    /// Answered here.
+    /// Answer the request here.
     Reply(Reply),
-    /// Nothing yet: a callout of this request's own.
+    /// Keep the request paused and send this callout, which belongs to this request alone.
     Await(Callout),
-    /// Nothing yet: the site works for several requests and wakes this one.
+    /// Keep the request paused. The site works for several requests and wakes this one.
     AwaitSite,
-    /// Nothing yet: what is asked stands in the body, for an endpoint of our own. The head goes on to
-    /// the filter behind, which the operator says holds it until the body is whole; it never goes
-    /// further, since the answer is ours. Nothing of the client's that could pose as somebody is in it
-    /// all the same.
+    /// Read the body for one of Lictor's own endpoints.
+    ///
+    /// The edited headers continue to the filter behind Lictor. The operator states that this
+    /// filter holds them until the body is complete. They never go further, because Lictor answers
+    /// the request. The edits still remove everything from the client that could claim an identity.
     ReadBody(HeaderEdit),
-    /// As [`Decision::Forward`], but only with a body that has been judged as well. Meanwhile the head is
-    /// held by the filter behind, as the operator says.
+    /// Forward the request only if its body is authorized as well.
+    ///
+    /// The filter behind Lictor holds the headers meanwhile, as the operator states.
     ForwardWithBody {
-        /// Proof that it may, as far as its head says.
+        /// The proof that the request is authorized as far as its headers say.
         permit: Permit,
-        /// What to change first.
+        /// The edits of the request headers.
         edit: HeaderEdit,
     },
 }
 
-/// What becomes of body bytes that are held.
+/// The decision on body bytes that the host holds.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub enum DataStep {
-    /// Let them go as they are.
+    /// Pass the bytes on unchanged.
     Pass,
-    /// Keep them; more may come.
+    /// Keep holding the bytes; more may come.
     Hold,
-    /// Send these instead.
+    /// Pass these bytes on in place of the held ones.
     Replace(Vec<u8>),
-    /// End the stream without a word (clients of sockets see 1006 and come back).
+    /// End the stream without an answer. Clients of sockets see close code 1006 and connect again.
     Reset,
-    /// The request is answered here.
+    /// Answer the request here.
     Answer(Reply),
 }
 
-/// What becomes of an answer of Prefect's.
+/// The decision on Prefect's response headers.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub enum ResponseStep {
-    /// It goes on after these edits.
+    /// Pass the response on after these edits.
     Edit(HeaderEdit),
-    /// The client gets this instead.
+    /// Send this reply in place of Prefect's response.
     Replace(Reply),
 }

@@ -1,6 +1,7 @@
-//! Bodies that endpoints of Lictor's own read. Envoy's buffer filter must stand behind Lictor on their
-//! routes (`prefect.buffered_routes`): nothing but the body would be held otherwise, and the head would be
-//! on its way to Prefect.
+//! Request bodies that Lictor's own endpoints read.
+//!
+//! Envoy's buffer filter must follow Lictor on their routes (`prefect.buffered_routes`). Without it
+//! Envoy would hold only the body, and the headers would be on their way to Prefect.
 
 use super::{Cx, Gate, State};
 use crate::answer::reply::Reply;
@@ -13,16 +14,16 @@ use crate::telemetry::event::Event;
 use crate::wire::http::form;
 use crate::wire::http::request::RequestView;
 
-/// A body that is being read.
+/// The state of a body that an endpoint reads.
 pub(crate) struct EndpointBody {
     reader: BodyEndpoint,
     content_type: Option<String>,
 }
 
-/// Which endpoint reads it.
+/// An endpoint that reads a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyEndpoint {
-    /// `backchannel_logout`: the provider says that sessions are over.
+    /// `backchannel_logout`: the provider ends sessions.
     BackchannelLogout,
     /// `token`: a program exchanges its code for a personal token.
     TokenRequest,
@@ -36,7 +37,7 @@ impl BodyEndpoint {
         }
     }
 
-    /// The refusal of a body that can't be read.
+    /// Returns the refusal of a body that can't be read.
     fn unreadable(self, seen: &str) -> Refusal {
         let (reason, wanted) = match self {
             Self::BackchannelLogout => {
@@ -49,7 +50,10 @@ impl BodyEndpoint {
 }
 
 impl Gate {
-    /// Its head is here. Nothing of the client's that could pose as somebody goes to the filter behind.
+    /// Begins to read a body.
+    ///
+    /// The edits remove everything from the client that could claim an identity before the headers
+    /// reach the filter behind Lictor.
     pub(super) fn begin_endpoint_body(
         &mut self,
         reader: BodyEndpoint,
@@ -68,7 +72,8 @@ impl Gate {
         Ok(Decision::ReadBody(edit))
     }
 
-    /// So much of it is here.
+    /// Holds the body until it ends, then answers the request. A body over [`BODY_LIMIT`] is
+    /// refused.
     pub(super) fn endpoint_body_data(
         &mut self,
         body: EndpointBody,
@@ -95,7 +100,7 @@ impl Gate {
         }
     }
 
-    /// Trailers would let the whole request go on, and neither form has any.
+    /// Refuses trailers, which would let Envoy pass the whole request on. Neither form has any.
     pub(super) fn endpoint_body_trailers(&mut self, body: &EndpointBody) -> DataStep {
         DataStep::Answer(self.oauth_error(&body.reader.unreadable("trailers")))
     }

@@ -17,35 +17,35 @@ use crate::wire::http::client::is_deliberate_navigation;
 use crate::wire::http::query;
 use crate::wire::http::target::Target;
 
-/// One of them.
+/// One of Lictor's endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
-    /// The process answers.
+    /// Answers 200 while the process runs.
     Live,
-    /// People and tokens can be served.
+    /// Answers 200 once logins and tokens can be verified.
     Ready,
     /// Begins a login (`start` and `sign_in`).
     Start,
-    /// The provider's answer.
+    /// Receives the provider's authorization response.
     Callback,
     /// Ends the session.
     SignOut,
-    /// Who am I?
+    /// Describes the identity of the request.
     Userinfo,
-    /// The verdict on a request that another proxy holds.
+    /// Gives the verdict on a request that another proxy holds.
     Auth,
-    /// The provider ends sessions.
+    /// Receives logout tokens from the provider.
     BackchannelLogout,
-    /// Personal tokens.
+    /// Issues personal tokens.
     Token,
-    /// The script in Prefect's pages.
+    /// Serves the script that Lictor adds to Prefect's pages.
     Companion,
-    /// Nothing of that name.
+    /// A path under the prefix that is not an endpoint.
     Unknown,
 }
 
 impl Endpoint {
-    /// The endpoint at a target, if it is under the prefix.
+    /// Returns the endpoint at a target. Returns `None` for a target outside the prefix.
     pub(crate) fn at(target: &Target<'_>, config: &Config) -> Option<Self> {
         let rest = target.decoded().strip_prefix(&config.endpoints)?;
         if !rest.is_empty() && !rest.starts_with('/') {
@@ -67,7 +67,7 @@ impl Endpoint {
     }
 }
 
-/// Which methods an endpoint takes; `HEAD` is taken as `GET`.
+/// The methods that an endpoint accepts. `HEAD` is treated as `GET`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Methods {
     Get,
@@ -88,19 +88,20 @@ impl Methods {
     }
 }
 
-/// Which host names an endpoint answers at.
+/// The host names at which an endpoint answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hosts {
-    /// Any: probes name an address, and providers may call from inside.
+    /// Any host name: probes name an address, and providers may call from inside the network.
     Any,
-    /// The configured ones.
+    /// The configured host names.
     Configured,
-    /// That of the public URL: browsers log in there.
+    /// The host name of the public URL, where browsers log in.
     Public,
 }
 
 impl Endpoint {
-    /// What a request must be before the endpoint looks at it; `None` where nothing of that name is.
+    /// Returns the methods and hosts that an endpoint accepts. Returns `None` for
+    /// [`Self::Unknown`], and for [`Self::Auth`], which has its own checks.
     const fn rules(self) -> Option<(Methods, Hosts)> {
         Some(match self {
             Self::Live | Self::Ready => (Methods::Get, Hosts::Any),
@@ -154,21 +155,21 @@ impl Gate {
         }
     }
 
-    /// Begins a login. Only page loads leave cookies behind.
+    /// Begins a login. Only a page load may begin one, so that scripts leave no cookies behind.
     fn start(&mut self, incoming: &Incoming<'_>, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
-        let wish = return_path::wish(incoming.target.query());
+        let return_to = return_path::wish(incoming.target.query());
         if !incoming.is_page_load() {
             return Err(Refusal::new(Reason::NoCredential)
                 .seen("a login by a script")
                 .wanted("a page load"));
         }
         let (config, cookies) = (cx.site.config(), incoming.cookies()?);
-        // Whoever signs in is not somebody else meanwhile (GHSA-f24x-5g9q-753f); a link elsewhere signs
-        // nobody out.
+        // A user who signs in must not keep another session meanwhile (GHSA-f24x-5g9q-753f). A link
+        // on another site signs no one out.
         if is_deliberate_navigation(incoming.view) && shows_session(cookies, &config) {
             self.set_cookies = clear_session(&config, cookies);
         }
-        self.begin_login(wish.as_deref(), cookies, cx)
+        self.begin_login(return_to.as_deref(), cookies, cx)
     }
 
     fn ready(&mut self, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
@@ -206,8 +207,10 @@ impl Gate {
     }
 }
 
-/// It says nothing about anybody, so everybody may have it; under its own version for as long as they like.
+/// Returns the companion script, which is public because it says nothing about any user.
+///
+/// It may be cached without limit when the request names its present version.
 fn companion_script(target: &Target<'_>) -> Reply {
-    let own = query::only(target.query().unwrap_or_default(), "v").ok().flatten();
-    Reply::script(companion::SCRIPT, own.is_some_and(|own| own == companion::version()))
+    let version = query::only(target.query().unwrap_or_default(), "v").ok().flatten();
+    Reply::script(companion::SCRIPT, version.is_some_and(|version| version == companion::version()))
 }

@@ -1,4 +1,4 @@
-//! A request on its way to Prefect, and what its answer needs.
+//! A request that is forwarded to Prefect, and what its response needs.
 
 use super::incoming::Incoming;
 use super::socket::Socket;
@@ -12,39 +12,40 @@ use crate::wire::http::client::ClientKind;
 use crate::wire::http::cookies::Cookies;
 use crate::wire::http::edit::HeaderEdit;
 
-/// What is remembered of a forwarded request until its answer.
+/// What the gate remembers of a forwarded request for its response.
 pub(crate) struct Forwarded {
-    /// Asked by a session (or nobody): browsers get more hygiene than machines.
+    /// Whether the response gets the header edits for browsers. It does for sessions and for
+    /// requests without an identity.
     pub(crate) browser: bool,
-    /// Prefect's credential went along.
+    /// Whether the request carries Prefect's credential.
     pub(crate) injected: bool,
-    /// What Prefect serves there.
+    /// What Prefect serves at the target.
     pub(crate) content: Content,
-    /// What is rewritten of the answer: what may be, and once it is there, what is.
+    /// How the response body is rewritten. Before the response headers arrive, this is what may
+    /// apply.
     pub(crate) rewrite: Rewrite,
-    /// The socket, if it is one.
+    /// The socket's state, if the request opens a socket.
     pub(crate) socket: Option<Socket>,
-    /// Which kind of client reads the answer.
+    /// The kind of client that reads the response.
     pub(crate) client: ClientKind,
-    /// Envoy's request id.
+    /// Envoy's request ID.
     pub(crate) request_id: Option<String>,
 }
 
-/// Where a request wants to go.
+/// The parsed request headers and their target.
 #[derive(Clone, Copy)]
 pub(crate) struct Route<'a> {
-    /// Its head.
+    /// The parsed request headers.
     pub(crate) incoming: &'a Incoming<'a>,
-    /// Its cookies.
     pub(crate) cookies: &'a Cookies<'a>,
-    /// What its target means to Prefect.
+    /// What the target means to Prefect.
     pub(crate) place: Place<'a>,
-    /// The configured host name that the client used.
+    /// The configured host name that Prefect sees.
     pub(crate) host: &'a str,
 }
 
 impl Forwarded {
-    /// Prepares a permitted request: what to remember, and what to edit.
+    /// Prepares a permitted request. Returns what its response needs, and the edits of its headers.
     pub(crate) fn begin(route: Route<'_>, permit: &Permit, config: &Config) -> (Self, HeaderEdit) {
         let Route { incoming, cookies, place, host } = route;
         let by_session = permit.method() == Method::Session;

@@ -1,25 +1,25 @@
-//! Which of the configured names a request was sent to.
+//! The configured host name that a request was sent to.
 
 use crate::config::Config;
 use crate::config::url::normal_authority;
 use crate::refusal::{Reason, Refusal};
 use crate::wire::http::request::RequestView;
 
-/// The host of a request.
+/// The host of a request, or `None` for a host that is not configured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestHost<'a>(Option<ConfiguredHost<'a>>);
 
 /// A configured host.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ConfiguredHost<'a> {
-    /// That of the public URL.
+    /// The host of the public URL.
     Public,
-    /// One for machines: no cookies, no logins there.
+    /// A host for machines, without cookies or logins.
     Machine(&'a str),
 }
 
 impl<'a> RequestHost<'a> {
-    /// Reads `:authority`.
+    /// Finds the configured host that `:authority` names.
     pub(crate) fn of(request: RequestView<'_>, config: &'a Config) -> Self {
         let text = request.text(":authority");
         if text == Some(config.public.authority.as_str()) {
@@ -39,7 +39,7 @@ impl<'a> RequestHost<'a> {
         }))
     }
 
-    /// The host, if it is configured.
+    /// Returns the configured host, or refuses any other.
     pub(crate) fn known(self) -> Result<ConfiguredHost<'a>, Refusal> {
         self.0.ok_or_else(|| {
             Refusal::new(Reason::Host)
@@ -48,19 +48,20 @@ impl<'a> RequestHost<'a> {
         })
     }
 
-    /// The configured name, ours for any other: health checks name an address.
+    /// Returns the configured name, or the public one for any other host: health checks name an
+    /// address.
     pub(crate) fn or_public(self, config: &'a Config) -> &'a str {
         self.0.map_or(config.public.authority.as_str(), |known| known.authority(config))
     }
 }
 
 impl<'a> ConfiguredHost<'a> {
-    /// Whether browsers log in there.
+    /// Returns whether browsers log in at this host.
     pub(crate) const fn is_public(self) -> bool {
         matches!(self, Self::Public)
     }
 
-    /// The name that Prefect sees: the configured text, not the client's.
+    /// Returns the name that Prefect sees: the configured text, not the client's.
     pub(crate) fn authority(self, config: &'a Config) -> &'a str {
         match self {
             Self::Public => &config.public.authority,

@@ -1,4 +1,4 @@
-//! A request's head, parsed once for all rungs of the ladder.
+//! A request's headers, parsed once for all checks.
 
 use super::hosts::RequestHost;
 use super::protocol;
@@ -10,28 +10,27 @@ use crate::wire::http::cookies::{Cookies, TooLarge};
 use crate::wire::http::request::RequestView;
 use crate::wire::http::target::Target;
 
-/// A head that has one meaning.
+/// Parsed request headers, which have one meaning only.
 pub(crate) struct Incoming<'a> {
-    /// The headers themselves.
+    /// The headers as they came.
     pub(crate) view: RequestView<'a>,
-    /// The canonical target.
     pub(crate) target: Target<'a>,
-    /// Whether it is a websocket upgrade.
+    /// Whether the request is a WebSocket upgrade.
     pub(crate) upgrade: bool,
-    /// Which configured host name it was sent to.
+    /// The configured host that the request was sent to, if any.
     pub(crate) host: RequestHost<'a>,
-    /// Which kind of client reads the answer.
+    /// The kind of client that reads the response.
     pub(crate) client: ClientKind,
-    /// Envoy's request id.
+    /// Envoy's request ID.
     pub(crate) request_id: Option<&'a str>,
     cookies: Result<Cookies<'a>, TooLarge>,
 }
 
 impl<'a> Incoming<'a> {
-    /// Parses a head.
+    /// Parses the headers.
     ///
     /// # Errors
-    /// When the target, the method or an upgrade is not acceptable whoever asks.
+    /// Refuses a target, a method or an upgrade that is not acceptable from any client.
     pub(crate) fn parse(view: RequestView<'a>, config: &'a Config) -> Result<Self, Refusal> {
         let target = protocol::target(view)?;
         protocol::method(view)?;
@@ -46,21 +45,20 @@ impl<'a> Incoming<'a> {
         })
     }
 
-    /// Its cookies.
+    /// Returns the cookies.
     ///
     /// # Errors
-    /// When there are more than Lictor reads.
+    /// Refuses more bytes of cookies than Lictor reads.
     pub(crate) fn cookies(&self) -> Result<&Cookies<'a>, Refusal> {
         self.cookies.as_ref().map_err(|_| Refusal::new(Reason::CookiesTooLarge))
     }
 
-    /// Its method.
     #[must_use]
     pub(crate) fn method(&self) -> &'a str {
         self.view.method()
     }
 
-    /// Whether a browser loads a page by it.
+    /// Returns whether a browser loads a page with this request.
     #[must_use]
     pub(crate) fn is_page_load(&self) -> bool {
         self.client == ClientKind::Navigation

@@ -1,4 +1,4 @@
-//! The browser's way in and out, as steps of one request.
+//! The browser login, as steps of one request.
 
 use super::authenticate::Proof;
 use super::incoming::Incoming;
@@ -27,18 +27,18 @@ use crate::wire::http::cookies::Cookies;
 use crate::wire::http::request::RequestView;
 use crate::workers::tombstones::Added;
 
-/// What a request waits for.
+/// The step of a login that waits.
 pub(crate) enum LoginStep {
-    /// The code is at the token endpoint.
+    /// The token endpoint has the code. The step holds one of the bounded places for logins.
     Redeeming(Box<Ticket>),
-    /// The tokens are here, a key is not.
+    /// The tokens are present, and the key that verifies them is being fetched.
     AwaitingKey(Box<Ticket>, Box<Tokens>),
-    /// The session is there, its role is asked for; then on to this path.
+    /// The session is made, and userinfo is asked for its role. The text is the return path.
     AskingUserinfo(Box<Session>, String),
 }
 
 impl LoginStep {
-    /// The request is gone.
+    /// Gives back the place for a code exchange, if this step holds one.
     pub(crate) const fn abandon(&self, site: &mut Site) {
         if matches!(self, Self::Redeeming(_)) {
             site.end_login();
@@ -47,7 +47,7 @@ impl LoginStep {
 }
 
 impl Gate {
-    /// A login for whoever wishes to go somewhere.
+    /// Begins a login that ends at `return_to`, or at a default path if that is not acceptable.
     pub(super) fn begin_login(
         &mut self,
         return_to: Option<&str>,
@@ -67,7 +67,8 @@ impl Gate {
         let config = cx.site.config();
         let provider = ready_provider(cx)?;
         if !cx.site.has_contact(cx.now) {
-            // Better a page that tries again by itself than the browser's own at the provider's.
+            // If the provider is down, Lictor's page, which retries by itself, is better than the
+            // browser's error page.
             if !self.awaited_provider && cx.site.await_provider(self.stream, cx.now) {
                 self.awaited_provider = true;
                 return Ok(self.wait(WaitFor::Provider, cx.now));
@@ -94,7 +95,7 @@ impl Gate {
         let Some(ticket) = cx.site.tickets.claim(&config, cookies, &answer.state, cx.now) else {
             return self.stray_callback(&answer.state, request, cookies, cx);
         };
-        // From here on the attempt is over, whatever comes of it.
+        // From here on the login attempt has ended, whatever its result is.
         self.set_cookies = Tickets::end(&config, &answer.state).into_iter().collect();
         let provider = ready_provider(cx)?;
         answer.check_issuer(&config, &provider)?;
@@ -118,8 +119,10 @@ impl Gate {
         Ok(Decision::Await(callout))
     }
 
-    /// A reload, the back button, a bookmark: somebody who is logged in just goes on, anybody else
-    /// logs in anew.
+    /// Handles a callback without a login attempt: a reload, the back button or a bookmark.
+    ///
+    /// A user with a session is redirected to the start page. Any other user gets a new login, as
+    /// after a failed one.
     fn stray_callback(
         &mut self,
         state: &str,
@@ -143,8 +146,10 @@ impl Gate {
         }
     }
 
-    /// A login has come to nothing. A page load gets another one, by itself once: `again` says that this
-    /// was it.
+    /// Begins another login after a failed one, for a page load.
+    ///
+    /// `again` says that the failed login was already the second, automatic one. Then the refusal
+    /// is returned.
     fn login_again(
         &mut self,
         refusal: Refusal,
@@ -170,7 +175,8 @@ impl Gate {
             Counted::Few(cookie) => {
                 let return_to = config.home().to_owned();
                 let options = LoginOptions { return_to, again: true, fresh: false };
-                // Waiting for a provider that is away is no failure of the browser's.
+                // The cookie records a failure of the browser's login. Waiting for an unavailable
+                // provider is not one.
                 match self.send_to_provider(options, cookies, cx)? {
                     Decision::Reply(reply) => Ok(Decision::Reply(reply.with_cookie(cookie))),
                     waiting => Ok(waiting),
@@ -227,7 +233,8 @@ impl Gate {
         }
     }
 
-    /// Tokens to session, session to cookie, and on to where the person wanted to go.
+    /// Verifies the tokens and makes a session of them. Asks userinfo for the role if it is still
+    /// open.
     fn verify(
         &mut self,
         ticket: Ticket,
@@ -269,7 +276,7 @@ impl Gate {
     ) -> Result<Decision, Refusal> {
         let config = cx.site.config();
         if cx.site.is_ended(session, cx.now) || session.ended(cx.now, &config.session).is_some() {
-            // Going on would be another login, and so on.
+            // Redirecting to the return path would begin another login, in a loop.
             return Err(Refusal::new(Reason::LoginLoop)
                 .seen("a session that was over before it began")
                 .wanted("session.not_before in the past, and a clock that has not gone back"));
@@ -317,7 +324,7 @@ fn cookies(request: RequestView<'_>) -> Result<Cookies<'_>, Refusal> {
     Cookies::parse(request).map_err(|_| Refusal::new(Reason::CookiesTooLarge))
 }
 
-/// The provider, once metadata and keys are there: before that a login could not be finished.
+/// Returns the provider once its metadata and keys are known. A login could not be finished before.
 fn ready_provider(cx: &mut Cx<'_>) -> Result<Provider, Refusal> {
     cx.site.catch_up(cx.now);
     let provider = cx.site.provider().filter(|_| cx.site.is_ready(cx.now)).cloned();

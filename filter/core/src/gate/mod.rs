@@ -1,4 +1,7 @@
-//! One request. Events come in, one decision goes out for each; `ladder.rs` has their order.
+//! The state machine of one request.
+//!
+//! The shell delivers the events of a request, and [`Gate`] answers each of them with one decision.
+//! `decide.rs` has the order of the checks, and docs/phases.md describes the events.
 
 mod auth_request;
 mod authenticate;
@@ -42,103 +45,110 @@ use endpoint_body::EndpointBody;
 use forwarded::Forwarded;
 use operation_body::BodyPending;
 
-/// What every event brings along.
+/// What the shell passes to the gate with every event.
 pub struct Cx<'a> {
-    /// The VM's shared part.
+    /// The state that all requests of the VM share.
     pub site: &'a mut Site,
-    /// Now.
+    /// The time of the event, by the host's clock.
     pub now: UnixTime,
-    /// Randomness.
+    /// The host's source of randomness.
     pub entropy: &'a mut dyn Entropy,
-    /// The other end of the request's connection.
+    /// The peer of the request's downstream connection.
     pub peer: &'a dyn Peer,
 }
 
-/// One request.
+/// The state machine of one request.
+///
+/// The gate sends nothing itself. It answers each event with a decision, which the shell applies.
 pub struct Gate {
     stream: StreamId,
     state: State,
-    /// What it has waited for, if it has waited.
+    /// The last wait for the site, ended or not.
     waited: Option<Waited>,
-    /// Whether it has waited for a sign of life of the provider.
+    /// Whether the request has already waited once for contact with the provider.
     awaited_provider: bool,
-    /// Set with the answer, whichever it is.
+    /// `Set-Cookie` values that go with the answer, whether it is Lictor's or Prefect's.
     set_cookies: Vec<String>,
-    /// The session that counted.
+    /// The session that authenticated the request.
     session: Option<Rc<Session>>,
-    /// Nothing follows the head.
+    /// Whether the request ends with its headers.
     bodiless: bool,
     event: Option<Event>,
 }
 
-/// A wait that is over or under way. A request waits once: what is not there then is refused.
+/// A wait for the site, ended or not.
+///
+/// A request does not wait a second time for a verdict or a key. It is then decided without it.
 #[derive(Clone, Copy)]
 struct Waited {
     since: UnixTime,
     reason: WaitFor,
 }
 
-/// What a request may wait for.
+/// What a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WaitFor {
-    /// The verdict of the provider on a session or on credentials.
+    /// The provider's verdict on a session or on credentials.
     Verdict,
     /// An issuer's keys.
     Keys,
-    /// A place for a handshake without a credential.
+    /// A place for a socket handshake that carries no credential.
     Place,
-    /// A sign of life of the provider.
+    /// Contact with the provider, before a browser is sent to it.
     Provider,
 }
 
-/// Whose body it is.
+/// Which of the two bodies an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// The client's.
+    /// The client's request body.
     Request,
-    /// The upstream's.
+    /// Prefect's response body.
     Response,
 }
 
-/// What a gate wants of a body.
+/// How much the gate must see of a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Interest {
-    /// Nothing: it passes.
+    /// Nothing. The body passes without an event.
     #[default]
     None,
-    /// To be told that something came: what was proved may have ended.
+    /// The event alone, without the bytes: the credential behind an open socket may have expired.
     Time,
-    /// The bytes themselves.
+    /// The event, with all bytes that the host holds.
     Bytes,
 }
 
-/// Where a request stands. An event that decides takes the state away and leaves [`State::Over`], which
-/// refuses; whoever does not set another state has ended the request.
+/// The state of a request.
+///
+/// A handler that decides takes the state out and leaves [`State::Over`], from which nothing is
+/// forwarded. A handler that sets no other state has ended the request.
 enum State {
-    /// Nothing has been decided.
+    /// The headers have not arrived.
     New,
-    /// The site works for it; the ladder is climbed again then.
+    /// The site works for the request. The request is decided again from its headers when it is
+    /// woken.
     Waiting,
-    /// A login's code is at the provider, or its key is on its way.
+    /// A login waits for the token endpoint, for a key, or for userinfo.
     Login(login::LoginStep),
-    /// A sign-out is at the provider.
+    /// A sign-out waits for the provider.
     SignOut(sign_out::SignOutStep),
-    /// A logout token is here, its key is not.
+    /// A logout token waits for the key that signed it.
     LogoutToken(String),
-    /// The body that an endpoint of ours reads is on its way.
+    /// One of Lictor's endpoints reads the request body.
     EndpointBody(EndpointBody),
-    /// What it asks of Prefect stands in its body, which is on its way.
+    /// The headers are permitted, and the body decides whether Prefect may have the request.
     AwaitingBody(Box<BodyPending>),
-    /// On its way to Prefect.
+    /// The request is forwarded to Prefect.
     Forwarded(Forwarded),
-    /// Answered; the reply is sent in a moment.
+    /// The request is decided, and the site holds the reply for a few milliseconds.
     Delayed,
-    /// Answered, refused, or being handled.
+    /// The request is answered or refused, or one of its events is being handled.
     Over,
 }
 
 impl Gate {
-    /// For a new request.
+    /// Creates the gate of a new request.
     #[must_use]
     pub const fn new(stream: StreamId) -> Self {
         Self {
@@ -153,14 +163,19 @@ impl Gate {
         }
     }
 
-    /// One that refuses whatever comes. The shell puts it in the place of the real one while that handles an
-    /// event: a callback in between finds no way through.
+    /// Creates a gate that refuses every request, wake-up and callout reply.
+    ///
+    /// The shell puts it in place of the real gate while that one handles an event. A callback in
+    /// between can't let the request through.
     #[must_use]
     pub fn refusing(stream: StreamId) -> Self {
         Self { state: State::Over, ..Self::new(stream) }
     }
 
-    /// The request's headers are here; `end` says that nothing follows them.
+    /// Decides a request by its headers.
+    ///
+    /// `end` says that neither a body nor trailers follow. An answer on HTTP/2 is delayed if a body
+    /// may still follow.
     pub fn on_request(&mut self, request: RequestView<'_>, end: bool, cx: &mut Cx<'_>) -> Decision {
         let decision = match core::mem::replace(&mut self.state, State::Over) {
             State::New => {
@@ -170,8 +185,8 @@ impl Gate {
             _ => self.unexpected("headers twice", request, cx),
         };
         match decision {
-            // Envoy follows an early answer on HTTP/2 with `RST_STREAM`, which some clients take for a broken
-            // stream: a small body is let arrive first.
+            // Envoy follows an early answer on HTTP/2 with `RST_STREAM`, which some clients report
+            // as a broken stream. The delay lets a small body arrive first.
             Decision::Reply(reply) if !end && cx.peer.is_http2() => {
                 match cx.site.delay(self.stream, reply, cx.now) {
                     Ok(()) => {
@@ -185,7 +200,10 @@ impl Gate {
         }
     }
 
-    /// The site has what the request waited for. `request` are its headers, read anew.
+    /// Continues a request whose wait for the site has ended.
+    ///
+    /// `request` holds the request's headers, which the shell reads again. The result of the wait
+    /// may be a failure.
     pub fn on_wake(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
         let decision = match core::mem::replace(&mut self.state, State::Over) {
             State::Waiting => return self.decide_by_head(request, cx),
@@ -196,7 +214,7 @@ impl Gate {
         self.or_refuse(decision, request, cx)
     }
 
-    /// The request's own callout has a reply.
+    /// Continues a request whose own callout has a reply, or could not be sent.
     pub fn on_callout(
         &mut self,
         reply: CalloutReply<'_>,
@@ -211,7 +229,7 @@ impl Gate {
         self.or_refuse(decision, request, cx)
     }
 
-    /// An event that does not belong to the state.
+    /// Refuses a request whose event does not fit its state.
     fn unexpected(&mut self, seen: &str, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
         self.refuse(&Refusal::new(Reason::Internal).seen(seen), request, cx)
     }
@@ -219,12 +237,12 @@ impl Gate {
     fn wait(&mut self, reason: WaitFor, now: UnixTime) -> Decision {
         self.waited = Some(Waited { since: now, reason });
         self.state = State::Waiting;
-        // The ladder is climbed again from the bottom.
+        // The woken request is decided again from the start, which sets these cookies again.
         self.set_cookies.clear();
         Decision::AwaitSite
     }
 
-    /// An answer of our own, with the cookies that are to be set.
+    /// Answers the request with the pending cookies.
     fn reply(&mut self, reply: Reply) -> Decision {
         self.event.get_or_insert_with(|| Event::answered(reply.code));
         Decision::Reply(self.with_pending_cookies(reply))
@@ -262,7 +280,7 @@ impl Gate {
         Decision::Reply(self.with_pending_cookies(reply))
     }
 
-    /// What is wanted of a body.
+    /// Returns how much of a body the gate must see.
     #[must_use]
     pub fn interest(&self, body: Body) -> Interest {
         match body {
@@ -271,7 +289,10 @@ impl Gate {
         }
     }
 
-    /// Body bytes. `held` is everything that the host holds of them, `end` says that nothing more will come.
+    /// Decides on body bytes.
+    ///
+    /// `held` is everything that the host holds of the body; it is empty for [`Interest::Time`].
+    /// `end` says that the body ends with it.
     pub fn on_data(&mut self, body: Body, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
         match body {
             Body::Request => self.on_request_data(held, end, cx),
@@ -279,7 +300,7 @@ impl Gate {
         }
     }
 
-    /// Trailers, which end a body.
+    /// Decides on trailers, which end a body.
     pub fn on_trailers(&mut self, body: Body, cx: &mut Cx<'_>) -> DataStep {
         match body {
             Body::Request => self.on_request_trailers(cx),
@@ -287,13 +308,17 @@ impl Gate {
         }
     }
 
-    /// Whether it is on its way to Prefect; only then Prefect's answer is looked at.
+    /// Returns whether the response on this stream may be Prefect's.
+    ///
+    /// The shell passes other responses on without [`Gate::on_response`].
     #[must_use]
     pub const fn is_forwarded(&self) -> bool {
         matches!(self.state, State::Forwarded(_) | State::AwaitingBody(_))
     }
 
-    /// Whether the site owes it a wake; a wake that comes late finds it decided, and is dropped.
+    /// Returns whether the request waits for the site to wake it.
+    ///
+    /// A late wake-up finds a request that is already decided, and the shell drops it.
     #[must_use]
     pub const fn is_waiting(&self) -> bool {
         matches!(
@@ -304,12 +329,12 @@ impl Gate {
         )
     }
 
-    /// The event of the last decision, once.
+    /// Takes the log and metrics event of the last decision.
     pub const fn take_event(&mut self) -> Option<Event> {
         self.event.take()
     }
 
-    /// The request is gone; the site forgets it.
+    /// Releases what the site holds for the request, which has ended.
     pub fn finish(&mut self, site: &mut Site) {
         match core::mem::replace(&mut self.state, State::Over) {
             State::Login(step) => {

@@ -1,6 +1,8 @@
-//! Requests whose body says what they ask of Prefect: who may have less than they could ask for is judged
-//! by the body. Envoy's buffer filter stands behind Lictor on their routes (`prefect.buffered_routes`) and
-//! holds the head meanwhile.
+//! Requests whose body decides which operation they ask of Prefect.
+//!
+//! An identity that may not do everything the operation allows is judged by the body. Envoy's
+//! buffer filter follows Lictor on these routes (`prefect.buffered_routes`) and holds the headers
+//! meanwhile.
 
 use super::forwarded::Forwarded;
 use super::{Cx, Gate, State, asker_of};
@@ -16,14 +18,14 @@ use crate::prefect::place::Place;
 use crate::refusal::{Reason, Refusal};
 use crate::telemetry::event::Event;
 
-/// One that waits for its body.
+/// A request that is permitted by its headers and waits for its body.
 pub(crate) struct BodyPending {
     pub(crate) identity: Identity,
     pub(crate) operation: Operation<'static>,
     pub(crate) forwarded: Forwarded,
 }
 
-/// The operation to judge with the body, where that makes a difference for whoever asks.
+/// Returns the operation if the body decides whether this identity may do it.
 pub(crate) fn depends_on_body(
     identity: &Identity,
     operation: &Operation<'_>,
@@ -34,35 +36,38 @@ pub(crate) fn depends_on_body(
         return None;
     }
     let operation = operation.depends_on_body(place)?;
-    let may = |operation: &Operation<'_>| authorize::may(identity, operation).is_ok();
-    (may(&operation.at_best()) && !may(&operation)).then_some(operation)
+    let is_allowed = |operation: &Operation<'_>| authorize::may(identity, operation).is_ok();
+    (is_allowed(&operation.at_best()) && !is_allowed(&operation)).then_some(operation)
 }
 
 impl Gate {
-    /// So much of its body is here.
+    /// Holds the body until it ends, then authorizes the request with it.
     pub(super) fn operation_body_data(
         &mut self,
-        judging: Box<BodyPending>,
+        pending: Box<BodyPending>,
         held: &[u8],
         end: bool,
         cx: &mut Cx<'_>,
     ) -> DataStep {
         if held.len() > BODY_LIMIT {
-            return self.authorize_body(*judging, None, Reason::BodyTooLarge, cx);
+            return self.authorize_body(*pending, None, Reason::BodyTooLarge, cx);
         }
         if end {
-            return self.authorize_body(*judging, Some(held), Reason::RoleMissing, cx);
+            return self.authorize_body(*pending, Some(held), Reason::RoleMissing, cx);
         }
-        self.state = State::AwaitingBody(judging);
+        self.state = State::AwaitingBody(pending);
         DataStep::Hold
     }
 
-    /// Prefect answers, and the body has not been judged: nobody must get this answer. Errors pass without a
-    /// verdict: Envoy itself makes them, of a body that stops coming, and they hold nothing.
+    /// Returns the reply that replaces a response from Prefect that came before the body was
+    /// judged.
+    ///
+    /// Error responses pass without a verdict. Envoy itself makes them when a body stalls, and they
+    /// contain nothing to protect.
     pub(super) fn answered_before_body(&mut self, status: u16, cx: &mut Cx<'_>) -> Option<Reply> {
         match core::mem::replace(&mut self.state, State::Over) {
-            State::AwaitingBody(judging) if status < 400 => {
-                match self.authorize_body(*judging, None, Reason::Internal, cx) {
+            State::AwaitingBody(pending) if status < 400 => {
+                match self.authorize_body(*pending, None, Reason::Internal, cx) {
                     DataStep::Answer(reply) => Some(reply),
                     _ => Some(Reply::unavailable()),
                 }
@@ -74,15 +79,16 @@ impl Gate {
         }
     }
 
-    /// The verdict. A body that can't be read counts as one that asks for everything.
+    /// Authorizes the request with its body. A body that can't be read is treated as one that asks
+    /// for everything.
     pub(super) fn authorize_body(
         &mut self,
-        judging: BodyPending,
+        pending: BodyPending,
         body: Option<&[u8]>,
         reason: Reason,
         cx: &mut Cx<'_>,
     ) -> DataStep {
-        let BodyPending { identity, operation, forwarded } = judging;
+        let BodyPending { identity, operation, forwarded } = pending;
         let config = cx.site.config();
         let request_id = forwarded.request_id.as_deref();
         match authorize::identity(identity, &operation.with_body(body), &config.roles) {

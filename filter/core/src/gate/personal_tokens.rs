@@ -1,4 +1,5 @@
-//! `token`: the page on which people make personal tokens, and the trade of a terminal's code.
+//! `token`: the page on which people make personal tokens, and the exchange of a program's code for
+//! one.
 
 use std::rc::Rc;
 
@@ -71,18 +72,20 @@ impl Gate {
             return self.begin_fresh_login(page, cookies, cx);
         };
         if post {
-            let asked = native_app::form_token(incoming.target.query()).is_some_and(|asked| {
-                cx.site.personal_tokens.is_form_token(&asked, &session, &page, cx.now)
-            });
-            if asked {
+            let is_confirmed =
+                native_app::form_token(incoming.target.query()).is_some_and(|token| {
+                    cx.site.personal_tokens.is_form_token(&token, &session, &page, cx.now)
+                });
+            if is_confirmed {
                 return self.make_token(&session, role, terminal.as_ref(), request, cx);
             }
             let reply = Reply::redirect(&config.absolute(&page), "personal_token_asked");
             return Ok(self.reply(reply));
         }
         let asker = asker(request, &config);
-        let asked = cx.site.personal_tokens.seal_form_token(&session, &page, cx.now, cx.entropy)?;
-        let answer = native_app::form_action(&page, &asked);
+        let form_token =
+            cx.site.personal_tokens.seal_form_token(&session, &page, cx.now, cx.entropy)?;
+        let answer = native_app::form_action(&page, &form_token);
         let page =
             Page::ask_token(asker, &session.name, role, settings.max, terminal.as_ref(), answer);
         let reply = Reply::page(200, "personal_token_asked", &page, asker);
@@ -136,22 +139,25 @@ impl Gate {
         Ok(self.reply(reply))
     }
 
-    /// A code counts once, and only for whoever knows the verifier: whoever does not has used it up.
+    /// Exchanges a program's code for a personal token (RFC 7636 §4.6).
+    ///
+    /// A code is valid once, and only with the verifier of its challenge. A request with another
+    /// verifier uses the code up.
     pub(super) fn token_request(&mut self, form: &str, cx: &mut Cx<'_>) -> Result<Reply, Refusal> {
-        let trade = TokenRequest::read(form)?;
+        let request = TokenRequest::read(form)?;
         let refused = |seen: &str| {
             let wanted =
                 "a code of this gate, once, in 5 minutes, with the verifier of its challenge";
             Refusal::new(Reason::TokenCode).seen(seen).wanted(wanted)
         };
-        let code = cx.site.personal_tokens.open_code(trade.code.as_bytes());
+        let code = cx.site.personal_tokens.open_code(request.code.as_bytes());
         let Code { challenge, token } = code.ok_or_else(|| refused("a code that does not open"))?;
         match cx.site.use_terminal_code(&token, cx.now) {
             Added::New => {}
             Added::Known => return Err(refused("a code for the second time, or too late")),
             Added::Busy => return Err(Refusal::new(Reason::Busy).seen("too many codes at once")),
         }
-        if !trade.fits(&challenge) {
+        if !request.fits(&challenge) {
             return Err(refused("another verifier"));
         }
         let token = Rc::new(token);
@@ -172,27 +178,27 @@ impl Gate {
 }
 
 fn role(identity: &Identity, settings: &Settings) -> Result<Role, Refusal> {
-    let own = identity.role;
+    let held = identity.role;
     let refused = |reason, seen: String| {
         let principal = Rc::clone(&identity.principal);
         Refusal::new(reason).seen(seen).wanted("viewer, operator or admin").by(principal)
     };
-    let own = own.ok_or_else(|| refused(Reason::NoRole, "no role".to_owned()))?;
-    personal_token::role(own, settings).ok_or_else(|| {
-        let seen = format!("role {}, and at most {}", own.name(), settings.role.name());
+    let held = held.ok_or_else(|| refused(Reason::NoRole, "no role".to_owned()))?;
+    personal_token::role(held, settings).ok_or_else(|| {
+        let seen = format!("role {}, and at most {}", held.name(), settings.role.name());
         refused(Reason::RoleMissing, seen)
     })
 }
 
-/// What Prefect's clients want: a name before the first colon, then the token.
+/// Returns the auth string for Prefect's clients: a name, a colon and the token.
 fn auth_string(token: &PersonalToken, text: &str) -> String {
-    // The line goes into a shell.
+    // People paste the text into a shell.
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '@' | '-');
     let name: String = token.name.chars().map(|c| if plain(c) { c } else { '-' }).collect();
     format!("{name}:{text}")
 }
 
-/// For the operator's log.
+/// Describes a token for the operator's log, without its secret text.
 fn described(token: &PersonalToken) -> String {
     let (id, subject) = (token.id_text(), crate::foundation::log_text::shown(&token.subject));
     format!("id={id} principal=\"user:{subject}\" role={}", token.role.name())

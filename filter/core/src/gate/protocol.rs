@@ -1,10 +1,10 @@
-//! What a request must be before anybody asks who sends it.
+//! Checks of a request that do not depend on who sends it.
 
 use crate::refusal::{Reason, Refusal};
 use crate::wire::http::request::RequestView;
 use crate::wire::http::target::Target;
 
-/// The canonical target.
+/// Reads the canonical target.
 pub(crate) fn target(request: RequestView<'_>) -> Result<Target<'_>, Refusal> {
     let refuse = |seen: &str| {
         Refusal::new(Reason::AmbiguousTarget).seen(seen).wanted("a path with one meaning")
@@ -13,7 +13,8 @@ pub(crate) fn target(request: RequestView<'_>) -> Result<Target<'_>, Refusal> {
     Target::parse(path).map_err(|ambiguous| refuse(ambiguous.0))
 }
 
-/// Methods that Prefect has, exactly as it writes them (docs/threats.md: CVE-2020-14359).
+/// Accepts the methods that Prefect has, exactly as it writes them (docs/threats.md:
+/// CVE-2020-14359).
 pub(crate) fn method(request: RequestView<'_>) -> Result<(), Refusal> {
     match request.method() {
         "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => Ok(()),
@@ -23,7 +24,7 @@ pub(crate) fn method(request: RequestView<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// Whether it is a websocket upgrade, and exactly that.
+/// Returns whether the request is a WebSocket upgrade, and refuses any other upgrade.
 pub(crate) fn is_websocket(request: RequestView<'_>) -> Result<bool, Refusal> {
     if !request.has("upgrade") {
         return Ok(false);
@@ -32,7 +33,7 @@ pub(crate) fn is_websocket(request: RequestView<'_>) -> Result<bool, Refusal> {
     let connection = request.text("connection").is_some_and(|value| {
         value.split(',').any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
     });
-    // A handshake has no body; bytes that are announced would stand before the first frame.
+    // A handshake has no body. Announced bytes would precede the first frame.
     let bodiless = !request.has("transfer-encoding")
         && request.all("content-length").all(|length| length == b"0");
     if websocket && connection && bodiless && request.method() == "GET" {
@@ -43,7 +44,9 @@ pub(crate) fn is_websocket(request: RequestView<'_>) -> Result<bool, Refusal> {
         .wanted("GET with Upgrade: websocket, Connection: upgrade and no body"))
 }
 
-/// Preflights carry no credentials; Envoy's CORS filter answers those of listed origins before.
+/// Refuses CORS preflights, which carry no credentials.
+///
+/// Envoy's CORS filter answers those of the listed origins before Lictor sees them.
 pub(crate) fn not_a_preflight(request: RequestView<'_>) -> Result<(), Refusal> {
     let preflight = request.method() == "OPTIONS"
         && request.has("origin")

@@ -1,4 +1,4 @@
-//! What comes behind a request's head: bodies that an endpoint of ours reads, the first frames of sockets.
+//! Events after the request headers: bodies that are read, and the first frames of sockets.
 
 use super::forwarded::Forwarded;
 use super::socket::Socket;
@@ -8,7 +8,7 @@ use crate::gate::decision::DataStep;
 use crate::refusal::Reason;
 
 impl Gate {
-    /// What is wanted of the client's body.
+    /// Returns how much of the client's body the gate must see.
     #[must_use]
     pub(crate) fn request_data(&self) -> Interest {
         match &self.state {
@@ -16,17 +16,19 @@ impl Gate {
                 forwarded.socket.as_ref().map_or(Interest::None, Socket::client_data)
             }
             State::EndpointBody(_) | State::AwaitingBody(_) => Interest::Bytes,
-            // The body of a request that is not decided stays where it is.
+            // The body of a request that is not decided stays held.
             _ => Interest::Time,
         }
     }
 
-    /// Body bytes of the client that are held: of sockets, until the first frame has been judged.
-    /// `held` is everything that is held, `end` whether nothing more will come.
+    /// Decides on body bytes from the client.
+    ///
+    /// `held` is everything that the host holds, and `end` says that the body ends with it. Bytes
+    /// of a socket are held until its first frame has been judged.
     pub(crate) fn on_request_data(&mut self, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
         match core::mem::replace(&mut self.state, State::Over) {
             State::EndpointBody(body) => self.endpoint_body_data(body, held, end, cx),
-            State::AwaitingBody(judging) => self.operation_body_data(judging, held, end, cx),
+            State::AwaitingBody(pending) => self.operation_body_data(pending, held, end, cx),
             State::Forwarded(mut forwarded) => {
                 let step = match &mut forwarded.socket {
                     Some(socket) => {
@@ -39,7 +41,7 @@ impl Gate {
                 self.state = State::Forwarded(forwarded);
                 step
             }
-            // Envoy holds the body of a request that is not decided; nothing passes before.
+            // Nothing passes before the request is decided; Envoy holds its body.
             other => {
                 self.state = other;
                 DataStep::Hold
@@ -47,21 +49,21 @@ impl Gate {
         }
     }
 
-    /// Trailers of the client's: they end the body, and what was held would go on with them.
+    /// Decides on trailers from the client, which end the body and would release what is held.
     pub(crate) fn on_request_trailers(&mut self, cx: &mut Cx<'_>) -> DataStep {
         match core::mem::replace(&mut self.state, State::Over) {
             State::Forwarded(forwarded) => {
-                // No socket has any, and one that is held would go on with them.
+                // No socket has trailers. They would release a first frame that is held.
                 let step =
                     if forwarded.socket.is_some() { DataStep::Reset } else { DataStep::Pass };
-                // Its places are given back when it is gone.
+                // `finish` gives back the socket's places.
                 self.state = State::Forwarded(forwarded);
                 step
             }
             State::EndpointBody(body) => self.endpoint_body_trailers(&body),
-            // Nobody sends any there, and the body has not been seen to end.
-            State::AwaitingBody(judging) => {
-                self.authorize_body(*judging, None, Reason::RoleMissing, cx)
+            // Prefect's clients send no trailers, and the gate has not seen the end of the body.
+            State::AwaitingBody(pending) => {
+                self.authorize_body(*pending, None, Reason::RoleMissing, cx)
             }
             other => {
                 self.state = other;
@@ -70,8 +72,10 @@ impl Gate {
         }
     }
 
-    /// Whether it waits with bytes that are held for it, since its socket's first frame is being authorized:
-    /// then at most how many. It is woken by [`Self::on_data_wake`].
+    /// Returns how many bytes the host may hold while the socket's first frame is being authorized.
+    ///
+    /// Returns `None` for a request that does not wait with data. [`Self::on_data_wake`] ends the
+    /// wait.
     #[must_use]
     pub const fn waits_with_data(&self) -> Option<usize> {
         match &self.state {
@@ -82,7 +86,8 @@ impl Gate {
         }
     }
 
-    /// The site has what the socket waited for. `held` is everything that is held.
+    /// Continues a socket whose first frame waited for the site. `held` is everything that the host
+    /// holds.
     pub fn on_data_wake(&mut self, held: &[u8], cx: &mut Cx<'_>) -> DataStep {
         let State::Forwarded(Forwarded { socket: Some(socket), .. }) = &mut self.state else {
             return DataStep::Hold;

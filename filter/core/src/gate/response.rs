@@ -1,5 +1,4 @@
-//! Prefect's answer on its way back: hygiene for browsers, our own faults named as ours, UI settings
-//! rewritten.
+//! Prefect's response: header edits for browsers, faults of Lictor's settings, rewritten bodies.
 
 use super::forwarded::Forwarded;
 use super::{Cx, Gate, Interest, State, asker_of};
@@ -14,15 +13,16 @@ use crate::wire::http::edit::HeaderEdit;
 use crate::wire::http::request::ResponseView;
 
 impl Gate {
-    /// Prefect's answer begins.
+    /// Decides on the headers of Prefect's response.
     pub fn on_response(&mut self, response: ResponseView<'_>, cx: &mut Cx<'_>) -> ResponseStep {
         if let Some(reply) = self.answered_before_body(response.status(), cx) {
             return ResponseStep::Replace(reply);
         }
         let forwarded = match &mut self.state {
             State::Forwarded(forwarded) => forwarded,
-            // An error: nobody's request goes on, but what the client sees is as clean as any answer.
-            State::AwaitingBody(judging) => &mut judging.forwarded,
+            // The request ends with this error. Its headers are edited as those of any other
+            // response.
+            State::AwaitingBody(pending) => &mut pending.forwarded,
             _ => return ResponseStep::Edit(HeaderEdit::default()),
         };
         let config = cx.site.config();
@@ -45,7 +45,8 @@ impl Gate {
             return ResponseStep::Replace(Reply::refusal(&refusal, asker));
         }
         forwarded.rewrite = forwarded.rewrite.by_answer(response);
-        // The person may have signed out while Prefect was answering: that stands.
+        // The user may have signed out while Prefect was answering. Then no cookie may renew the
+        // session.
         let mut signed_out =
             || self.session.as_ref().is_some_and(|session| cx.site.is_ended(session, cx.now));
         let mut cookies = core::mem::take(&mut self.set_cookies);
@@ -60,7 +61,8 @@ impl Gate {
         };
         edit.add.extend(cookies.into_iter().map(|value| ("set-cookie", value.into_bytes())));
         if let Some(caching) = forwarded.rewrite.caching() {
-            // The body changes its length; a stale one would desynchronise the connection.
+            // The rewritten body has another length. A stale length would desynchronize the
+            // connection.
             let stale = ["content-length", "etag", "last-modified", "accept-ranges"];
             edit.remove.extend(stale.map(Into::into));
             if setting_no_cookie {
@@ -71,7 +73,7 @@ impl Gate {
         ResponseStep::Edit(edit)
     }
 
-    /// What is wanted of Prefect's body.
+    /// Returns how much of Prefect's response body the gate must see.
     #[must_use]
     pub(crate) const fn response_data(&self) -> Interest {
         match &self.state {
@@ -82,8 +84,10 @@ impl Gate {
         }
     }
 
-    /// Prefect's body ends in trailers. Nobody said so with its last bytes: what is still held unmasked does
-    /// not go on.
+    /// Decides on trailers from Prefect.
+    ///
+    /// The last bytes of a body with trailers are not marked as its end. A body that must be masked
+    /// is then still held without masks, so the stream is reset.
     pub(crate) const fn response_trailers(&self) -> DataStep {
         match &self.state {
             State::Forwarded(Forwarded { rewrite: Rewrite::Masked(_), .. }) => DataStep::Reset,
@@ -91,13 +95,15 @@ impl Gate {
         }
     }
 
-    /// Body bytes of Prefect's. `held` is everything that is held when the body is to be rewritten;
-    /// `size` is what there is in any case.
+    /// Decides on body bytes from Prefect.
+    ///
+    /// `held` is everything that the host holds if the body is rewritten, and `end` says that the
+    /// body ends with it. For an open socket the bytes pass while its credential is valid.
     pub(crate) fn on_response_data(&mut self, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
         let State::Forwarded(forwarded) = &mut self.state else { return DataStep::Pass };
         if let Some(socket) = &forwarded.socket {
-            let over = socket.is_over(self.stream, cx);
-            return if over { DataStep::Reset } else { DataStep::Pass };
+            let has_ended = socket.is_over(self.stream, cx);
+            return if has_ended { DataStep::Reset } else { DataStep::Pass };
         }
         let step = match forwarded.rewrite.apply(held, end, &cx.site.config()) {
             Rewritten::NotYet => return DataStep::Hold,

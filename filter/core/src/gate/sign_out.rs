@@ -1,4 +1,4 @@
-//! Signing out: here, and at the provider.
+//! Sign-out, at Lictor and at the provider.
 
 use super::authenticate::shows_session;
 use super::incoming::Incoming;
@@ -17,12 +17,12 @@ use crate::wire::http::cookies::Cookies;
 use crate::wire::http::query::encode;
 use crate::wire::http::request::RequestView;
 
-/// What a sign-out waits for. It holds one of the places of logins.
+/// The step of a sign-out that waits. It holds one of the bounded places for logins.
 #[derive(Debug)]
 pub(crate) enum SignOutStep {
-    /// The refresh token is at the logout endpoint.
+    /// The logout endpoint has the refresh token.
     AtProvider,
-    /// An ID token is asked for, as a hint for this logout endpoint.
+    /// A refresh fetches an ID token, as a hint for this logout endpoint.
     AskingForHint(String),
 }
 
@@ -53,7 +53,7 @@ impl Gate {
         Ok(self.end_session(request, cookies, cx))
     }
 
-    /// The provider has answered, or could not be asked.
+    /// Continues a sign-out after the provider has answered, or could not be asked.
     pub(super) fn sign_out_answered(
         &mut self,
         step: SignOutStep,
@@ -75,8 +75,10 @@ impl Gate {
         }
     }
 
-    /// Ends the session here, and at the provider: with Keycloak by the refresh token, without a
-    /// question; elsewhere at its end_session_endpoint (OpenID Connect RP-Initiated Logout §2).
+    /// Ends the session at Lictor and at the provider.
+    ///
+    /// Keycloak ends it by the refresh token, without asking the user. Other providers end it at
+    /// their `end_session_endpoint` (OpenID Connect RP-Initiated Logout §2).
     fn end_session(
         &mut self,
         request: RequestView<'_>,
@@ -89,13 +91,14 @@ impl Gate {
         let Found::Session { session, .. } = found else {
             return self.signed_out(false, request, cx);
         };
-        let over = cx.site.is_ended(&session, cx.now)
+        let has_ended = cx.site.is_ended(&session, cx.now)
             || cx.now.is_over(session.started, config.session.absolute);
         // Another tab may have refreshed the session since this cookie was made.
         let refresh_token = cx.site.newest(&session).refresh_token;
         cx.site.sign_out(session.id, cx.now);
-        // The provider is asked for what may still be there, and not without bound.
-        if over || !cx.site.begin_login() {
+        // The provider is asked only about a session that may still exist, and for a bounded number
+        // at a time.
+        if has_ended || !cx.site.begin_login() {
             return self.signed_out(false, request, cx);
         }
         let provider = cx.site.provider().cloned();
@@ -115,13 +118,14 @@ impl Gate {
             cx.site.end_login();
             return self.sign_out_at(&endpoint, None, cx);
         };
-        // A hint spares the person a question; no ID token is kept, so a fresh one is asked for.
+        // With a hint the provider need not ask the user. Lictor keeps no ID token, so it requests
+        // a new one.
         let callout = token_endpoint::refresh(&config, &provider, token);
         self.state = State::SignOut(SignOutStep::AskingForHint(endpoint));
         Decision::Await(callout)
     }
 
-    /// Off to the provider's own logout.
+    /// Redirects the browser to the provider's logout endpoint.
     fn sign_out_at(&mut self, endpoint: &str, hint: Option<&Secret>, cx: &Cx<'_>) -> Decision {
         let location = rp_initiated(endpoint, hint, &cx.site.config());
         self.reply(Reply::redirect(&location, "signed_out"))
@@ -137,7 +141,8 @@ impl Gate {
 
 fn rp_initiated(endpoint: &str, hint: Option<&Secret>, config: &Config) -> String {
     let back = format!("{}/sign_out", config.absolute(&config.endpoints));
-    let own = [("client_id", config.client_id.as_str()), ("post_logout_redirect_uri", &back)];
+    let parameters =
+        [("client_id", config.client_id.as_str()), ("post_logout_redirect_uri", &back)];
     let hint = hint.map(|token| ("id_token_hint", token.expose_str()));
-    format!("{endpoint}?{}", encode(own.into_iter().chain(hint)))
+    format!("{endpoint}?{}", encode(parameters.into_iter().chain(hint)))
 }

@@ -1,4 +1,4 @@
-//! A forwarded socket: what its client sends is held until the first frame has been judged.
+//! A forwarded socket, whose client's bytes are held until the first frame has been judged.
 
 use super::{Cx, Interest};
 use crate::credential::kind::in_auth_message;
@@ -17,61 +17,64 @@ use crate::telemetry::event::Event;
 use crate::wire::http::request::RequestView;
 use crate::wire::websocket;
 
-/// See the module.
+/// The state of one forwarded socket.
 pub(crate) struct Socket {
     known: KnownSocket,
     stage: Stage,
-    /// Prefect has accepted the upgrade.
+    /// Whether Prefect has accepted the upgrade.
     open: bool,
-    asked: ProviderQuery,
-    /// Bytes of pings that have passed unjudged.
+    query: ProviderQuery,
+    /// Bytes of pings that have passed before the first frame.
     pings: usize,
 }
 
-/// Whether the provider must be asked about the first frame.
+/// The state of a question to the provider about the first frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ProviderQuery {
     No,
-    /// It is being asked: the frame stays where it is.
+    /// The provider is being asked, and the frame stays held.
     Pending,
     Answered,
 }
 
 enum Stage {
-    /// Nobody is proved: nothing passes.
+    /// No identity is proved. Nothing but pings passes.
     Unauthenticated(Slot),
-    /// Proved by header: the first frame's token is replaced all the same. Clients of 3.4.13 send
-    /// events without an auth frame, and without a subprotocol.
+    /// A header has proved an identity. The token of the first frame is replaced all the same.
+    /// Clients of 3.4.13 send events without an auth frame, and without a subprotocol.
     Authorized { without_auth: bool },
-    /// Proved, but some events are not for it: what it asks for is read as well.
+    /// An identity is proved that may not see all events. The message with the event filter is read
+    /// as well.
     Filtered(EventFilter),
     /// Bytes pass unparsed.
     Passing,
-    /// Refused, or left: nothing passes any more.
+    /// The client is refused or has left. Nothing passes any longer.
     Closed,
 }
 
-/// A mask for frames that Lictor writes itself; masking hides nothing here (RFC 6455 §10.3 is
-/// about caches between browser and server, and this frame goes from Envoy to Prefect).
+/// The mask of frames that Lictor writes itself.
+///
+/// Masking hides nothing here. RFC 6455 §10.3 is about caches between browser and server, and this
+/// frame goes from Envoy to Prefect.
 const MASK: [u8; 4] = [0x4c, 0x69, 0x63, 0x74];
 
 impl Socket {
-    /// A socket whose upgrade carried a credential.
+    /// Creates a socket whose upgrade carried a valid credential.
     pub(crate) fn authorized(known: KnownSocket, request: RequestView<'_>) -> Self {
         let without_auth = known.is_events_in() && !request.has("sec-websocket-protocol");
         Self::at(known, Stage::Authorized { without_auth })
     }
 
-    /// A socket that is judged by its first frame.
+    /// Creates a socket that is judged by its first frame.
     pub(crate) const fn unauthenticated(known: KnownSocket, slot: Slot) -> Self {
         Self::at(known, Stage::Unauthenticated(slot))
     }
 
     const fn at(known: KnownSocket, stage: Stage) -> Self {
-        Self { known, stage, open: false, asked: ProviderQuery::No, pings: 0 }
+        Self { known, stage, open: false, query: ProviderQuery::No, pings: 0 }
     }
 
-    /// What is wanted of the client's bytes.
+    /// Returns how much of the client's bytes the gate must see.
     pub(crate) const fn client_data(&self) -> Interest {
         match self.stage {
             Stage::Unauthenticated(_) | Stage::Authorized { .. } | Stage::Filtered(_) => {
@@ -81,12 +84,14 @@ impl Socket {
         }
     }
 
-    /// Prefect answered 101.
+    /// Records that Prefect answered 101.
     pub(crate) const fn opened(&mut self) {
         self.open = true;
     }
 
-    /// Whether what opened it is good no more. One that the site does not know is over as well.
+    /// Returns whether the credential that opened the socket is no longer valid.
+    ///
+    /// A socket that the site does not know has ended as well.
     pub(crate) fn is_over(&self, stream: StreamId, cx: &mut Cx<'_>) -> bool {
         match self.stage {
             Stage::Authorized { .. } | Stage::Filtered(_) | Stage::Passing => {
@@ -96,23 +101,24 @@ impl Socket {
         }
     }
 
-    /// Whether its client's bytes are held until the provider has said who that is.
+    /// Returns whether the client's bytes are held for the provider's verdict.
     pub(crate) const fn is_waiting(&self) -> bool {
-        matches!(self.asked, ProviderQuery::Pending)
+        matches!(self.query, ProviderQuery::Pending)
     }
 
-    /// The provider has said it, or will not: the held bytes are judged from the beginning.
+    /// Judges the held bytes from the beginning, after the provider has answered or failed to.
     pub(crate) fn on_wake(
         &mut self,
         held: &[u8],
         stream: StreamId,
         cx: &mut Cx<'_>,
     ) -> (DataStep, Option<Event>) {
-        self.asked = ProviderQuery::Answered;
+        self.query = ProviderQuery::Answered;
         self.on_client_data(held, false, stream, cx)
     }
 
-    /// Bytes of the client.
+    /// Decides on the bytes that the host holds from the client. Returns a log event if a verdict
+    /// was reached.
     pub(crate) fn on_client_data(
         &mut self,
         held: &[u8],
@@ -138,7 +144,7 @@ impl Socket {
             return (if end { DataStep::Reset } else { DataStep::Hold }, None);
         }
         if !self.open {
-            // Bytes before the 101 could become a request of their own at Prefect.
+            // Prefect could read bytes before the 101 as a request of their own.
             return (DataStep::Reset, None);
         }
         let Some((pings, rest)) = self.split_pings(held) else { return (DataStep::Reset, None) };
@@ -148,14 +154,15 @@ impl Socket {
         }
         let (step, event) = self.on_first_frame(rest, end, stream, cx);
         match step {
-            // What stands behind what can be read again later would go on unjudged.
+            // At most `HELD` bytes are read again at the wake-up. Bytes beyond them would pass
+            // unjudged.
             DataStep::Hold if self.is_waiting() && held.len() > HELD => (DataStep::Reset, None),
             DataStep::Replace(bytes) => (DataStep::Replace([pings, &bytes].concat()), event),
             step => (step, event),
         }
     }
 
-    /// The first frame, or as much of it as is there.
+    /// Decides on the first frame, or on the part of it that has arrived.
     fn on_first_frame(
         &mut self,
         bytes: &[u8],
@@ -177,7 +184,7 @@ impl Socket {
                 self.stage = Stage::Passing;
                 (DataStep::Pass, None)
             }
-            // Nothing of what it says in leaving goes on, and nobody is refused.
+            // The client leaves. Its close frame is replaced, and no one is refused.
             FirstFrame::Close => {
                 self.stage = Stage::Closed;
                 (DataStep::Replace(websocket::close(NORMAL, "", MASK)), None)
@@ -194,8 +201,10 @@ impl Socket {
         }
     }
 
-    /// Leading pings and what follows them. Pings go on before anybody is judged: clients wait for
-    /// their answer before they authenticate. They are bounded; `None` is too many.
+    /// Splits the held bytes into leading pings and the rest.
+    ///
+    /// Pings pass before authentication, because clients wait for the pong before they
+    /// authenticate. Returns `None` if an unauthenticated client has sent too many.
     fn split_pings<'a>(&self, held: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
         let mut at = 0_usize;
         while let FirstFrame::Ping(length) = first_frame::read(held.get(at..)?, FIRST_FRAME) {
@@ -209,34 +218,35 @@ impl Socket {
     }
 
     fn pass(&mut self, auth: AuthFrame, bytes: &[u8], stream: StreamId, cx: &Cx<'_>) -> DataStep {
-        let (mut on, rest) = auth.rewrite(bytes, &cx.site.config().secrets.prefect);
+        let (mut passed, rest) = auth.rewrite(bytes, &cx.site.config().secrets.prefect);
         if cx.site.sockets.find(stream).is_none_or(|open| open.filtered) {
             self.stage = Stage::Filtered(EventFilter::default());
-            on.extend(self.filter_events(rest));
+            passed.extend(self.filter_events(rest));
         } else {
             self.stage = Stage::Passing;
-            on.extend(rest);
+            passed.extend(rest);
         }
-        DataStep::Replace(on)
+        DataStep::Replace(passed)
     }
 
-    /// What goes on of bytes behind the auth frame, where some events are not for the client.
+    /// Returns what may pass of bytes after the auth frame, for a client that may not see all
+    /// events.
     fn filter_events(&mut self, bytes: &[u8]) -> Vec<u8> {
         let Stage::Filtered(filter) = &mut self.stage else { return Vec::new() };
-        let (mut on, said) = filter.read(bytes);
-        match said {
+        let (mut passed, progress) = filter.read(bytes);
+        match progress {
             FilterProgress::Incomplete => {}
             FilterProgress::Complete => self.stage = Stage::Passing,
             FilterProgress::ClientCloses => {
                 self.stage = Stage::Closed;
-                on.extend(websocket::close(NORMAL, "", MASK));
+                passed.extend(websocket::close(NORMAL, "", MASK));
             }
             FilterProgress::Invalid => {
                 self.stage = Stage::Closed;
-                on.extend(websocket::close(PROTOCOL, "A filter was expected.", MASK));
+                passed.extend(websocket::close(PROTOCOL, "A filter was expected.", MASK));
             }
         }
-        on
+        passed
     }
 
     fn authorize_first_frame(
@@ -258,8 +268,8 @@ impl Socket {
                 authorize::identity(identity, &self.known.operation(), roles)
             }
             Err(AuthenticationError::Refused(refusal)) => Err(refusal),
-            Err(AuthenticationError::Asking) if self.asked == ProviderQuery::No => {
-                self.asked = ProviderQuery::Pending;
+            Err(AuthenticationError::Asking) if self.query == ProviderQuery::No => {
+                self.query = ProviderQuery::Pending;
                 cx.site.pending.first_frame_arrived(stream, cx.now);
                 return (DataStep::Hold, None);
             }
@@ -270,7 +280,7 @@ impl Socket {
                 Err(Refusal::new(Reason::NotReady).seen("no keys yet"))
             }
             Err(AuthenticationError::UnknownKey { issuer, kid }) => {
-                // The fetch is for the client's next try.
+                // The fetched key is for the client's next attempt.
                 cx.site.keys.want_fresher(issuer, cx.now);
                 Err(Refusal::new(Reason::NotReady)
                     .seen(format!("kid {kid}"))
@@ -278,8 +288,8 @@ impl Socket {
             }
         };
         let permit = permit.and_then(|permit| {
-            let place = cx.site.sockets.take(stream, &self.known, &permit);
-            if place { Ok(permit) } else { Err(too_many()) }
+            let has_place = cx.site.sockets.take(stream, &self.known, &permit);
+            if has_place { Ok(permit) } else { Err(too_many()) }
         });
         match permit {
             Ok(permit) => {
@@ -294,16 +304,17 @@ impl Socket {
         }
     }
 
-    /// A close frame takes the held frame's place; Prefect's echo brings the code to the client.
+    /// Replaces the held frame by a close frame. Prefect's echo brings the code to the client.
     fn close(&mut self, code: u16, refusal: &Refusal) -> (DataStep, Option<Event>) {
-        // Its place stays taken: if Prefect does not close, the socket ends as a silent one does.
+        // The place is not given back here. If Prefect does not close, the socket ends as a silent
+        // one does.
         self.stage = Stage::Closed;
         let reason = self.known.close_reason(refusal.reason);
         (DataStep::Replace(websocket::close(code, reason, MASK)), Some(Event::refused(refusal)))
     }
 }
 
-/// A principal that has as many sockets open as one may have.
+/// Returns the refusal of a principal that has the maximum number of open sockets.
 pub(crate) fn too_many() -> Refusal {
     Refusal::new(Reason::Busy).seen("too many open sockets of one principal")
 }

@@ -1,22 +1,22 @@
-//! A token whose key is not known waits for the next fetch of its issuer's keys, once.
+//! Tokens with an unknown key, which wait once for the next fetch of their issuer's keys.
 
 use super::{Cx, Gate, WaitFor, Waited};
 use crate::foundation::id::IssuerId;
 use crate::provider::keys::Awaited;
 
-/// Why there is nothing to wait for.
+/// The reason why a request can't wait for a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoKey {
-    /// A set that was fetched meanwhile does not have it either: that is a verdict.
+    /// A key set that was fetched meanwhile lacks the key, which is a verdict.
     Unknown,
-    /// No newer set could be fetched, or the last one is too recent for another fetch.
+    /// No newer key set could be fetched, or the last fetch is too recent for another one.
     NotFetched,
-    /// Too many wait already.
+    /// Too many requests already wait.
     Busy,
 }
 
 impl Gate {
-    /// Has the site wake this request when the keys of an issuer have been fetched.
+    /// Makes the site wake this request when the keys of an issuer have been fetched.
     pub(super) fn await_key(&mut self, issuer: IssuerId, cx: &mut Cx<'_>) -> Result<(), NoKey> {
         if let Some(waited) = self.waited {
             let known = cx.site.keys.loaded_since(issuer, waited.since);

@@ -1,6 +1,7 @@
-//! How often credentials that nobody knows yet may be tried at the provider: token buckets, one for each
-//! client's name from each network, and one for each network. Guessing at a worker's secret from one
-//! place keeps nobody out who comes from another, and costs the provider little.
+//! Limits on how often unknown credentials may be tried at the provider.
+//!
+//! Token buckets limit each pair of client name and network, and each network as a whole. Guessing
+//! a worker's secret from one network locks out no one on another, and costs the provider little.
 
 use crate::foundation::bounded::Bounded;
 use crate::foundation::id::TombstoneId;
@@ -10,10 +11,10 @@ use crate::foundation::token_bucket::Bucket;
 use crate::wire::network::network;
 use crate::workers::tombstones::tombstone_of;
 
-/// See the module.
+/// The attempt limits of one worker, by client name and by network.
 pub(crate) struct AttemptLimits {
     networks: Buckets,
-    /// Apart from the networks: names that nobody has must not make room for anything there.
+    /// Separate from the networks: invented client names must not displace the bucket of a network.
     clients: Buckets,
 }
 
@@ -30,12 +31,12 @@ impl Default for AttemptLimits {
 }
 
 impl AttemptLimits {
-    /// Takes one from both buckets, if there is one in both.
+    /// Takes one attempt from both buckets. Returns `false` if either is empty.
     pub(crate) fn may(&mut self, client: &str, address: &[u8], now: UnixTime) -> bool {
         let network = network(address);
         let of_network = tombstone_of(&network);
         let of_client = tombstone_of(&[network.as_slice(), b" ", client.as_bytes()].concat());
-        // What is refused costs the others of its network nothing, and takes no place among the names.
+        // A refused attempt costs the others on its network nothing, and adds no client name.
         self.networks.has(of_network, now)
             && self.clients.take(of_client, now)
             && self.networks.take(of_network, now)
@@ -43,21 +44,21 @@ impl AttemptLimits {
 }
 
 impl Buckets {
-    fn filled_up(&self, whose: TombstoneId, now: UnixTime) -> Bucket {
-        let known = self.buckets.get(&whose);
+    fn filled_up(&self, id: TombstoneId, now: UnixTime) -> Bucket {
+        let known = self.buckets.get(&id);
         known.map_or(self.rate.full(now), |bucket| self.rate.filled_up(*bucket, now))
     }
 
-    fn has(&self, whose: TombstoneId, now: UnixTime) -> bool {
-        self.filled_up(whose, now).left > 0
+    fn has(&self, id: TombstoneId, now: UnixTime) -> bool {
+        self.filled_up(id, now).left > 0
     }
 
-    fn take(&mut self, whose: TombstoneId, now: UnixTime) -> bool {
-        let mut bucket = self.filled_up(whose, now);
-        let some = bucket.left > 0;
+    fn take(&mut self, id: TombstoneId, now: UnixTime) -> bool {
+        let mut bucket = self.filled_up(id, now);
+        let has_one = bucket.left > 0;
         bucket.left = bucket.left.saturating_sub(1);
-        self.buckets.insert(whose, bucket);
-        some
+        self.buckets.insert(id, bucket);
+        has_one
     }
 }
 
@@ -96,7 +97,7 @@ mod tests {
         let names = (0..500).filter(|n| attempts.may(&format!("c{n}"), b"192.0.2.1", now));
         assert_eq!(names.count(), ATTEMPTS_PER_NETWORK.burst as usize);
         assert!(attempts.may("etl", b"192.0.2.9", now));
-        // An IPv6 subscriber has as many addresses as he likes.
+        // An IPv6 subscriber has as many addresses as he wants.
         let names = (0..500)
             .filter(|n| attempts.may(&format!("c{n}"), format!("2001:db8::{n:x}").as_bytes(), now));
         assert_eq!(names.count(), ATTEMPTS_PER_NETWORK.burst as usize);

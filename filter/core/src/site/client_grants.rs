@@ -1,6 +1,9 @@
-//! Client credentials grants (RFC 6749 §4.4): one call at a time for each pair of name and secret in all
-//! workers. What the provider said is remembered under a keyed hash of the pair: good answers for all workers,
-//! refusals with growing pauses. The credentials themselves are kept only while they are on their way.
+//! Client credentials grants (RFC 6749 §4.4), with one call at a time for each pair of name and
+//! secret in all workers.
+//!
+//! The provider's answers are stored under a keyed hash of the pair. Grants are shared by all
+//! workers, and refusals are repeated for growing pauses. The credentials themselves are kept only
+//! while they are queued or in flight.
 
 use core::time::Duration;
 
@@ -22,42 +25,42 @@ use crate::wire::peer::Peer;
 use crate::workers::READ_LATER;
 use crate::workers::answers::{Answer as _, Answers};
 
-/// How long an attempt that only lacked a key is not repeated.
+/// The pause before an attempt is repeated that only lacked a key.
 const KEYS_PAUSE: Duration = Duration::from_secs(1);
-/// How long a socket waits for somebody to present its credentials again, once they must be rechecked: workers
-/// ask Prefect for work each 10 seconds.
+/// How long a socket stays open after its grant is due for a recheck, until a client presents the
+/// credentials again. Prefect's workers ask for work every 10 seconds.
 const SOCKET_WAIT: Duration = Duration::from_secs(15);
-/// How long a refusal is repeated without asking, at first and at most.
+/// The first and the longest pause in which a refusal is repeated without asking the provider.
 const REFUSED: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(64));
 
-/// What presented credentials lead to.
+/// The result of presenting credentials.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// They prove this client.
+    /// The credentials prove this client.
     Granted(Identity),
-    /// They prove nobody.
+    /// The provider refuses the credentials.
     Refused(Refusal),
     /// The provider gives no verdict.
     Unavailable,
-    /// Too many ask.
+    /// Too many requests ask, or the client may not try again yet.
     Busy,
-    /// The request is woken when there is an answer.
+    /// The request waits and is woken when there is an answer.
     Wait,
 }
 
-/// A request that presents credentials.
+/// The request that presents credentials.
 #[derive(Clone, Copy)]
 pub(crate) struct Presenter<'a> {
-    /// The request, to be woken.
+    /// The request's stream, which is woken with the answer.
     pub(crate) stream: StreamId,
-    /// Where it comes from.
+    /// The peer of the request's connection.
     pub(crate) peer: &'a dyn Peer,
 }
 
-/// Credentials on their way to the provider.
+/// Credentials that are queued or in flight to the provider.
 struct Pair {
     credentials: Credentials,
-    /// When the answer was given that the next one is to replace, if there is one.
+    /// The time of the grant that the next answer replaces, if there is one.
     before: Option<UnixTime>,
 }
 
@@ -65,16 +68,18 @@ impl Question for Pair {
     type Id = CredentialId;
     type Answer = Grant;
 
-    /// It may be in use here already: a request that came meanwhile has found it.
+    /// Accepts any newer grant that has not expired and is not from the future.
+    ///
+    /// This worker may already use the grant, because another request has found it meanwhile.
     fn is_answered_by(&self, answer: &Grant, _: UnixTime, now: UnixTime) -> bool {
         let possible = answer.end() > now && answer.at() <= now.plus(READ_LATER);
         possible && self.before.is_none_or(|before| answer.at() > before)
     }
 }
 
-/// An attempt that gave no grant.
+/// An attempt without a grant.
 struct Failed {
-    /// `None` when there was no verdict.
+    /// The refusal, or `None` if there was no verdict.
     refusal: Option<Refusal>,
     at: UnixTime,
     pause: Duration,
@@ -86,7 +91,7 @@ impl Failed {
     }
 }
 
-/// All grants of a worker.
+/// The client credentials grants of one worker.
 pub(crate) struct ClientGrants {
     key: Key,
     flights: SingleFlight<Pair>,
@@ -96,7 +101,8 @@ pub(crate) struct ClientGrants {
 }
 
 impl ClientGrants {
-    /// With what all workers share. `master` is the key that they have.
+    /// Creates an empty set. `master` is the key that all workers have, and `shared` holds their
+    /// grants.
     #[must_use]
     pub(crate) fn new(master: &Key, shared: Answers<CredentialId, Grant>) -> Self {
         Self {
@@ -117,7 +123,7 @@ impl ClientGrants {
         CredentialId::from_bytes(code.first_chunk().copied().unwrap_or_default())
     }
 
-    /// Judges credentials that a request presents; it may have to wait for the provider.
+    /// Verifies credentials that a request presents. The request may have to wait for the provider.
     pub(crate) fn present(
         &mut self,
         credentials: &Credentials,
@@ -164,7 +170,7 @@ impl ClientGrants {
         Outcome::Wait
     }
 
-    /// The last good answer, of whatever worker, and what it is worth.
+    /// Returns the newest grant that any worker has, and how valid it is now.
     fn newest(
         &mut self,
         id: CredentialId,
@@ -172,26 +178,27 @@ impl ClientGrants {
         now: UnixTime,
     ) -> (Option<Grant>, Validity) {
         let validity = |known: &Grant| known.validity(limits.recheck, limits.grace, now);
-        let own = self.good.get(&id).cloned();
-        if let Some(own) = &own
-            && validity(own) == Validity::Fresh
+        let local = self.good.get(&id).cloned();
+        if let Some(local) = &local
+            && validity(local) == Validity::Fresh
         {
-            return (Some(own.clone()), Validity::Fresh);
+            return (Some(local.clone()), Validity::Fresh);
         }
-        let other = self.flights.shared().kept(id);
-        let other = other.filter(|other| validity(other) != Validity::Over);
-        if let Some(other) = &other
-            && own.as_ref().is_none_or(|own| other.at() > own.at())
+        let shared = self.flights.shared().kept(id);
+        let shared = shared.filter(|shared| validity(shared) != Validity::Over);
+        if let Some(shared) = &shared
+            && local.as_ref().is_none_or(|local| shared.at() > local.at())
         {
-            self.good.insert(id, other.clone());
+            self.good.insert(id, shared.clone());
         }
-        let newest = own.into_iter().chain(other).max_by_key(Grant::at);
+        let newest = local.into_iter().chain(shared).max_by_key(Grant::at);
         let validity = newest.as_ref().map_or(Validity::Over, validity);
         (newest, validity)
     }
 
-    /// Whom credentials prove that were presented before, for a socket that they opened. They are not kept, so
-    /// nobody can ask again until somebody presents them.
+    /// Returns the identity behind credentials that opened a socket, while their grant lasts.
+    ///
+    /// The credentials are not kept, so they can't be rechecked until a client presents them again.
     pub(crate) fn still_granted(
         &mut self,
         id: CredentialId,
@@ -203,7 +210,8 @@ impl ClientGrants {
         let identity = known.identity(id, limits.recheck);
         match validity {
             Validity::Fresh | Validity::Aging => Some(identity),
-            // Whoever presents them next will ask; while that has no verdict, grace is for sockets, too.
+            // The next request with these credentials asks the provider. While that gives no
+            // verdict, grace applies to sockets as well.
             Validity::Due if self.has_no_verdict(id, &known, now) => {
                 Some(Identity { until: Some(now.plus(PAUSE).min(known.end())), ..identity })
             }
@@ -215,8 +223,10 @@ impl ClientGrants {
         }
     }
 
-    /// Whether the provider was asked a moment ago and has not said. A silence after which nobody has presented
-    /// the credentials again does not last.
+    /// Returns whether the provider was asked recently and has given no verdict.
+    ///
+    /// A failed attempt is ignored after [`SOCKET_WAIT`] if no client presents the credentials
+    /// again.
     fn has_no_verdict(&self, id: CredentialId, known: &Grant, now: UnixTime) -> bool {
         let recent = |at: UnixTime| at >= known.at() && !now.is_over(at, SOCKET_WAIT);
         let silent = |failed: &Failed| failed.refusal.is_none() && recent(failed.at);
@@ -243,13 +253,15 @@ impl ClientGrants {
         self.flights.ask(id, pair, priority, stream, now);
     }
 
-    /// Looks at what other workers are asking; gives the requests whose wait is over. Nobody queues for longer
-    /// than a call takes.
+    /// Follows the questions of other workers. Returns the requests whose wait has ended.
+    ///
+    /// No question stays queued for longer than a call takes.
     pub(crate) fn follow(&mut self, now: UnixTime) -> Vec<StreamId> {
         let mut woken = Vec::new();
-        // First: a question that is taken over from another worker now has its turn, however old it is.
+        // This comes first: a question that is taken over from another worker below now has its
+        // turn, however old it is.
         for (id, flight) in self.flights.give_up_late(CALLOUT_TIMEOUT, now) {
-            // Whoever is woken does not queue again.
+            // The woken request must not queue again.
             self.failed.insert(id, Failed { refusal: None, at: now, pause: KEYS_PAUSE });
             woken.extend(self.give_up(id, flight, now));
         }
@@ -271,13 +283,13 @@ impl ClientGrants {
         self.flights.next(now).map(|(id, pair)| (id, &pair.credentials))
     }
 
-    /// The client whose grant is in flight.
+    /// Returns the name of the client whose credentials are queued or in flight.
     #[must_use]
     pub(crate) fn client(&self, id: CredentialId) -> Option<&str> {
         self.flights.question(id).map(|pair| pair.credentials.client.as_str())
     }
 
-    /// The provider's verdict; gives the requests that waited for it.
+    /// Records the provider's verdict. Returns the requests that waited for it.
     pub(crate) fn finish(
         &mut self,
         id: CredentialId,
@@ -307,7 +319,8 @@ impl ClientGrants {
                 self.flights.shared().release(id, now);
                 let pause = if unknown_key { KEYS_PAUSE } else { PAUSE };
                 self.failed.insert(id, Failed { refusal: None, at: now, pause });
-                // A stranger's try may be what the provider chokes on.
+                // An unknown client's attempt may itself be what makes the provider fail, so it
+                // marks no outage.
                 if silent && priority == Priority::Known {
                     for (id, flight) in self.flights.silence(now) {
                         woken.extend(self.give_up(id, flight, now));
@@ -318,19 +331,19 @@ impl ClientGrants {
         woken
     }
 
-    /// Whether credentials can be sent.
+    /// Returns whether credentials can be sent now.
     #[must_use]
     pub(crate) fn can_send(&self) -> bool {
         self.flights.can_send()
     }
 
-    /// Whether another worker's answer is awaited.
+    /// Returns whether another worker's answer is awaited.
     #[must_use]
     pub(crate) fn is_following(&self) -> bool {
         self.flights.is_following()
     }
 
-    /// A request has ended.
+    /// Forgets a request that has ended.
     pub(crate) fn forget(&mut self, stream: StreamId) {
         self.flights.forget(stream);
     }

@@ -1,4 +1,4 @@
-//! What machines show, verified with what the site knows; the provider is asked where only it can say.
+//! Verification of machine credentials, with the provider's verdict where it is needed.
 
 use std::rc::Rc;
 
@@ -24,10 +24,7 @@ use crate::wire::peer::Peer;
 use crate::workers::tombstones::Added;
 
 impl Site {
-    /// Judges a credential, for a request that may have to wait for the verdict.
-    ///
-    /// # Errors
-    /// See [`AuthenticationError`].
+    /// Verifies a credential for a request, which may have to wait for the verdict.
     pub(crate) fn verify_credential(
         &mut self,
         presented: &Presented<'_>,
@@ -94,10 +91,10 @@ impl Site {
         }
     }
 
-    /// Whether a personal token still counts.
+    /// Verifies that a personal token is still valid.
     ///
     /// # Errors
-    /// When it does not.
+    /// Refuses a token that has expired, is revoked or exceeds the settings.
     pub(crate) fn verify_personal_token(
         &mut self,
         token: &Rc<PersonalToken>,
@@ -107,8 +104,8 @@ impl Site {
         personal_token::verify(token, &config, &mut self.revocations, now)
     }
 
-    /// Tombstones the code of a token as used, once for all workers. One that is older than a code may be is
-    /// used up as well.
+    /// Marks the code of a token as used, once across all workers. A code past its lifetime is
+    /// reported as already used.
     pub(crate) fn use_terminal_code(&mut self, token: &PersonalToken, now: UnixTime) -> Added {
         if now.is_over(token.issued, CODE) {
             return Added::Known;

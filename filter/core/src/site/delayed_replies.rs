@@ -1,8 +1,8 @@
 //! Replies to requests whose body is still on its way.
 //!
-//! Envoy follows an early reply on HTTP/2 with `RST_STREAM`, and clients of the generation of curl 7.88 then
-//! report a broken stream instead of the 401 or 403. A short wait lets a small body arrive first, after which
-//! there is nothing to reset. HTTP/1 needs no wait.
+//! Envoy follows an early reply on HTTP/2 with `RST_STREAM`. Clients of the generation of curl 7.88
+//! then report a broken stream instead of the 401 or 403. A short wait lets a small body arrive
+//! first, and then nothing is reset. HTTP/1 needs no wait.
 
 use core::time::Duration;
 
@@ -10,17 +10,17 @@ use crate::answer::reply::Reply;
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 
-/// Long enough for what was sent together with the headers, too short to be noticed.
+/// How long a reply waits: enough for a body that was sent together with the headers, too short to
+/// be noticed.
 pub(crate) const WAIT: Duration = Duration::from_millis(5);
-/// More replies than this do not wait.
+/// The number of replies that may wait.
 const WAITING: usize = 256;
 
-/// The replies that wait.
 #[derive(Default)]
 pub(crate) struct DelayedReplies(Vec<(UnixTime, StreamId, Reply)>);
 
 impl DelayedReplies {
-    /// Keeps a reply for a moment; gives it back when too many wait.
+    /// Delays a reply by [`WAIT`]. Returns it in `Err` if too many wait already.
     pub(crate) fn keep(
         &mut self,
         stream: StreamId,
@@ -34,19 +34,19 @@ impl DelayedReplies {
         Ok(())
     }
 
-    /// Takes one that has waited; any if the clock went back.
+    /// Takes a reply that is due, or one whose time is implausible because the clock went back.
     pub(crate) fn next(&mut self, now: UnixTime) -> Option<(StreamId, Reply)> {
         let due = self.0.iter().position(|(at, ..)| now >= *at || at.since(now) > WAIT)?;
         let (_, stream, reply) = self.0.remove(due);
         Some((stream, reply))
     }
 
-    /// Whether any wait.
+    /// Returns whether no reply waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The request is gone.
+    /// Drops the reply to a request that has ended.
     pub(crate) fn forget(&mut self, stream: StreamId) {
         self.0.retain(|(_, own, _)| *own != stream);
     }

@@ -1,5 +1,4 @@
-//! Logins under way: whether the provider is there, how many codes are redeemed at once, and each code
-//! once.
+//! The state of logins: contact with the provider, the number of code exchanges, and used states.
 
 use core::time::Duration;
 
@@ -11,18 +10,21 @@ use crate::provider::callout::CalloutReply;
 use crate::workers::document::Fresher;
 use crate::workers::tombstones::{Added, tombstone_of};
 
-/// An answer of the provider's says that it is there for so long.
+/// How long an answer shows that the provider is available.
 const CONTACT: Duration = Duration::from_secs(30);
 
 impl Site {
-    /// Tombstones a callback's state as used, once for all workers: the code must not be redeemed twice,
-    /// or Keycloak ends the session.
+    /// Marks a callback's state as used, once across all workers. A code that is redeemed twice
+    /// makes Keycloak end the session.
     pub(crate) fn use_state(&mut self, state: &str, now: UnixTime) -> Added {
         self.used_states.add(tombstone_of(state.as_bytes()), now)
     }
 
-    /// Whether the provider has answered a moment ago: nobody is sent to one that is gone. What
-    /// another worker has heard counts, and is taken over here: a later wait is for a new answer.
+    /// Returns whether the provider has answered recently. A browser is not sent to a provider that
+    /// is down.
+    ///
+    /// Metadata that another worker fetched is such an answer. It is taken over here, so that a
+    /// later wait is for a newer answer.
     pub(crate) fn has_contact(&mut self, now: UnixTime) -> bool {
         let recent = |at| !now.is_over(at, CONTACT);
         if recent(self.contact) || recent(self.metadata.loaded()) {
@@ -34,24 +36,26 @@ impl Site {
         recent(self.metadata.loaded())
     }
 
-    /// A call has a reply. One that reached the provider shows that it is there.
+    /// Records contact with the provider, if a call has reached it.
     pub(crate) const fn contacted(&mut self, reply: CalloutReply<'_>, now: UnixTime) {
         if reply.reached() {
             self.contact = now;
         }
     }
 
-    /// A request wants to know whether the provider is there; false when it was not, just now.
+    /// Lets a request wait for contact with the provider.
+    ///
+    /// Returns `false` if too many requests wait, or if the provider was tried too recently.
     pub(crate) fn await_provider(&mut self, stream: StreamId, now: UnixTime) -> bool {
-        let asked = self.waiting_for_provider.len() < WAITING_REQUESTS
+        let waits = self.waiting_for_provider.len() < WAITING_REQUESTS
             && self.metadata.want_fresher(now) == Fresher::Wait;
-        if asked {
+        if waits {
             self.waiting_for_provider.push(stream);
         }
-        asked
+        waits
     }
 
-    /// A place for a code exchange, if there is one left.
+    /// Takes a place for a code exchange or a sign-out. Returns `false` if none is left.
     pub(crate) const fn begin_login(&mut self) -> bool {
         if self.logins >= LOGINS_IN_FLIGHT {
             return false;
@@ -60,7 +64,7 @@ impl Site {
         true
     }
 
-    /// Gives the place back.
+    /// Gives back a place that [`Self::begin_login`] took.
     pub(crate) const fn end_login(&mut self) {
         self.logins = self.logins.saturating_sub(1);
     }

@@ -1,5 +1,7 @@
-//! What a VM shares between its requests: settings, provider, keys, refreshed sessions, and the
-//! work that is due for them. The shell's root context drives it.
+//! The state that the requests of a VM share: settings, provider, keys, refreshed sessions,
+//! sockets.
+//!
+//! The shell's root context drives the work that is due for them.
 
 mod attempt_limits;
 mod client_grants;
@@ -59,115 +61,116 @@ use refreshes::Refreshes;
 use revocations::Revocations;
 use single_flight::FOLLOW;
 
-/// A call that the site makes for several requests. The shell gives it back with the reply.
+/// The identity of a call that the site makes for several requests. The shell returns it with the
+/// reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SiteCall(pub(crate) Call);
 
-/// Something for the shell to do, from its root context.
+/// A task for the shell's root context.
 #[derive(Debug)]
 pub enum Task {
-    /// Send this call, then say [`Site::on_callout`].
+    /// Send this call, and pass its reply to [`Site::on_callout`].
     Call(SiteCall, Callout),
     /// Write this line to the operator's log.
     Notice(String),
-    /// What this request waited for is there, or will not come: wake it.
+    /// Wake this request. Its wait has ended, with or without success.
     Wake(StreamId),
-    /// Answer this request.
+    /// Answer this request with this reply.
     Reply(StreamId, Reply),
 }
 
-/// See [`SiteCall`].
+/// The purpose of a [`SiteCall`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
-    /// The provider's metadata.
+    /// The fetch of the provider's metadata.
     Metadata,
-    /// The keys of an issuer.
+    /// The fetch of an issuer's keys.
     Keys(IssuerId),
-    /// A session's refresh.
+    /// The refresh of a session.
     Refresh(SessionId),
     /// A client credentials grant.
     ClientGrant(CredentialId),
-    /// What userinfo says of a refreshed session's person.
+    /// The userinfo request for a refreshed session whose role is still open.
     Userinfo(SessionId),
 }
 
-/// Metadata is read again after this long.
+/// The time after which metadata is fetched again.
 const METADATA: Duration = Duration::from_secs(3600);
-/// The longest pause between two looks at the site.
+/// The longest pause between two polls of the site.
 const IDLE: Duration = Duration::from_secs(1);
-/// The pause while sockets wait for their first frame.
+/// The longest pause while sockets wait for their first frame.
 const SOCKET_POLL: Duration = Duration::from_millis(100);
-/// The shortest one.
+/// The shortest pause between two polls of the site.
 const SOON: Duration = Duration::from_millis(1);
 
-/// See the module.
+/// The state that the requests of a VM share, for one configuration.
+///
+/// The site sends nothing itself. [`Self::next_task`] returns what the shell must do.
 pub struct Site {
     config: Rc<Config>,
     host: Rc<dyn HostVerifier>,
     metadata: Document,
     provider: Option<Provider>,
-    /// The issuers' keys.
     pub(crate) keys: Keys,
-    /// Access tokens that have been verified.
+    /// Access tokens that have been verified already.
     verified: RefCell<Verified>,
-    /// Refreshes of sessions.
     refreshes: Refreshes,
     client_grants: ClientGrants,
-    /// Sockets that are not judged yet,
+    /// Sockets whose first frame is not judged yet.
     pub(crate) pending: PendingHandshakes,
-    /// and those that are.
+    /// Open sockets whose owner is known.
     pub(crate) sockets: OpenSockets,
-    /// The session cookie's sealing.
+    /// Seals and opens the session cookie.
     pub(crate) session_cookie: SessionCookie,
-    /// The login cookies' sealing.
+    /// Seals and opens the login cookies.
     pub(crate) tickets: Tickets,
-    /// The count of failed logins.
+    /// Seals and opens the cookie that records failed logins.
     pub(crate) failures: Failures,
     used_states: Tombstones,
     used_logout_tokens: Tombstones,
     revocations: Revocations,
-    /// Personal tokens' sealing,
+    /// Seals and opens personal tokens, their codes and form tokens.
     pub(crate) personal_tokens: PersonalTokens,
-    /// and the codes that terminals have traded for one.
+    /// The codes that programs have exchanged for a personal token.
     used_codes: Tombstones,
     delayed: DelayedReplies,
     waiting_for_provider: Vec<StreamId>,
-    /// When the provider last answered a call of this worker's, or of another's that shows.
+    /// When a reply to one of this worker's calls last showed that the provider is available.
     contact: UnixTime,
     logins: usize,
-    /// Refreshed sessions whose role userinfo must say: to be asked, and being asked.
+    /// Refreshed sessions whose role userinfo must still tell, and the access tokens to ask with.
     roles_wanted: Vec<(SessionId, Box<Session>, Secret)>,
     roles_asked: HashMap<SessionId, Box<Session>>,
     woken: Vec<StreamId>,
     notices: Vec<String>,
 }
 
-/// What the host lends to the site.
+/// The host services that the site uses.
 #[derive(Clone)]
 pub struct Services {
-    /// Signatures.
+    /// Verifies signatures.
     pub signatures: Rc<dyn HostVerifier>,
-    /// What all workers of a process see.
+    /// The store that all workers of a process share.
     pub store: Rc<dyn SharedStore>,
-    /// Randomness for what is sealed there.
+    /// The randomness with which records in the store are sealed.
     pub entropy: Rc<RefCell<dyn Entropy>>,
 }
 
 impl Site {
-    /// For a configuration and its host; everything is due at once.
+    /// Creates the site of a configuration. All fetches are due immediately.
     #[must_use]
     pub fn new(config: Config, services: Services) -> Self {
         let (session_cookie, tickets) = (SessionCookie::new(&config), Tickets::new(&config));
         let failures = Failures::new(&config);
         let from = format!("{} {}", config.idp.cluster, config.idp.internal);
-        let what = format!("metadata of {} from {from}", config.issuer);
+        let source = format!("metadata of {} from {from}", config.issuer);
         let master = config.shared_key();
         let judged_by = format!("shared exchanges {}", config.judging());
-        let marks =
+        let tombstones =
             |purpose, life| Tombstones::new(purpose, life, &master, Rc::clone(&services.store));
         let revocations = Revocations::new(&config, Rc::clone(&services.store));
         let personal_tokens = PersonalTokens::new(&config);
-        let metadata = Document::new(&what, METADATA, &master, Rc::clone(&services.store));
+        let metadata = Document::new(&source, METADATA, &master, Rc::clone(&services.store));
         Self {
             keys: Keys::new(&config, &services.store),
             config: Rc::new(config),
@@ -195,11 +198,11 @@ impl Site {
             session_cookie,
             tickets,
             failures,
-            used_states: marks("used states", LOGIN_ATTEMPT),
-            used_logout_tokens: marks("used logout tokens", backchannel::JTI_LIFETIME),
+            used_states: tombstones("used states", LOGIN_ATTEMPT),
+            used_logout_tokens: tombstones("used logout tokens", backchannel::JTI_LIFETIME),
             revocations,
             personal_tokens,
-            used_codes: marks("used codes of terminals", CODE),
+            used_codes: tombstones("used codes of terminals", CODE),
             delayed: DelayedReplies::default(),
             waiting_for_provider: Vec::new(),
             contact: UnixTime::default(),
@@ -211,25 +214,25 @@ impl Site {
         }
     }
 
-    /// The settings.
+    /// Returns the settings.
     #[must_use]
     pub(crate) fn config(&self) -> Rc<Config> {
         Rc::clone(&self.config)
     }
 
-    /// The provider's endpoints, once they are known.
+    /// Returns the provider's endpoints, once they are known.
     #[must_use]
     pub(crate) const fn provider(&self) -> Option<&Provider> {
         self.provider.as_ref()
     }
 
-    /// Whether people and bearer tokens can be served.
+    /// Returns whether logins and the provider's tokens can be verified.
     #[must_use]
     pub(crate) fn is_ready(&self, now: UnixTime) -> bool {
         self.provider.is_some() && self.keys.current(LOGIN, now).is_some()
     }
 
-    /// What signatures of the login's issuer are checked with, once there are keys.
+    /// Returns the verifier of the login issuer's signatures, once its keys are known.
     #[must_use]
     pub(crate) fn verifier<'a>(
         &'a self,
@@ -240,7 +243,7 @@ impl Site {
         Some(Verifier { keys, allowed: &config.idp.algorithms, host: &*self.host })
     }
 
-    /// The next thing to do. To be asked until there is none, calls first.
+    /// Returns the next task, calls first. The shell asks until there is no task.
     pub fn next_task(&mut self, now: UnixTime) -> Option<Task> {
         if let Some((call, callout)) = self.poll(now) {
             return Some(Task::Call(call, callout));
@@ -258,7 +261,7 @@ impl Site {
         self.delayed.next(now).map(|(stream, reply)| Task::Reply(stream, reply))
     }
 
-    /// The next call that is due.
+    /// Returns the next call that is due.
     pub(crate) fn poll(&mut self, now: UnixTime) -> Option<(SiteCall, Callout)> {
         let config = self.config();
         loop {
@@ -297,7 +300,7 @@ impl Site {
     fn take_over_metadata(&mut self, body: &[u8], now: UnixTime) {
         match Provider::parse(&self.config, body) {
             Ok(provider) => self.provider = Some(provider),
-            // Another configuration could use it; this one asks for itself.
+            // Another configuration could use this document. This one fetches its own.
             Err(bad) => {
                 self.metadata.reject(now);
                 self.unusable_metadata(&seen_and_wanted(&bad));
@@ -306,8 +309,10 @@ impl Site {
         self.woken.append(&mut self.waiting_for_provider);
     }
 
-    /// Takes over what is missing here and another worker has: one that is ready a moment later
-    /// than the first would refuse meanwhile.
+    /// Takes over metadata and keys that another worker has and this one lacks.
+    ///
+    /// Otherwise a worker that becomes ready a moment after the first would refuse requests
+    /// meanwhile.
     pub(crate) fn catch_up(&mut self, now: UnixTime) {
         if self.provider.is_none()
             && let Some(body) = self.metadata.take(now)
@@ -327,7 +332,7 @@ impl Site {
         }
     }
 
-    /// How long the shell may rest before it polls again.
+    /// Returns how long the shell may rest before it polls again.
     #[must_use]
     pub fn next_poll(&self, now: UnixTime) -> Duration {
         let queued = self.refreshes.can_send()
@@ -345,7 +350,7 @@ impl Site {
         socket.min(documents).max(SOON)
     }
 
-    /// A call's reply.
+    /// Handles the reply to a call of the site.
     pub fn on_callout(&mut self, SiteCall(call): SiteCall, reply: CalloutReply<'_>, now: UnixTime) {
         self.contacted(reply, now);
         match call {
@@ -360,14 +365,14 @@ impl Site {
                 let Some(session) = self.refreshes.session(id).cloned() else { return };
                 let config = self.config();
                 let verifier = self.verifier(&config, now);
-                let judged = refresh::read_reply(
+                let outcome = refresh::read_reply(
                     &session,
                     token_endpoint::read(reply),
                     verifier,
                     &config,
                     now,
                 );
-                let result = match judged {
+                let result = match outcome {
                     RefreshReply::Done(result) => result,
                     RefreshReply::RoleOpen(session, access) => {
                         self.roles_wanted.push((id, session, access));
@@ -389,7 +394,10 @@ impl Site {
         }
     }
 
-    /// Without an answer there is no verdict, and grace applies; the new refresh token is kept.
+    /// Completes a refresh with the role from userinfo.
+    ///
+    /// Without a usable answer there is no verdict and grace applies. The new refresh token is
+    /// kept.
     fn on_userinfo(&mut self, id: SessionId, reply: CalloutReply<'_>, now: UnixTime) {
         let Some(mut session) = self.roles_asked.remove(&id) else { return };
         let result = match userinfo::read(reply, &session.subject) {
@@ -432,15 +440,16 @@ impl Site {
         self.notice(format!("the identity provider's metadata can't be used: {why}"));
     }
 
-    /// Requests to wake since the last call: what they waited for is there, or will not come.
+    /// Takes the requests to wake since the last call, as [`Task::Wake`] would name them.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn take_woken(&mut self, now: UnixTime) -> Vec<StreamId> {
         self.woken.extend(self.pending.admit(now));
         core::mem::take(&mut self.woken)
     }
 
-    /// Keeps a reply until the body of its request has had a moment to arrive; gives it back when it is to be
-    /// sent at once.
+    /// Delays a reply until the body of its request has had a moment to arrive.
+    ///
+    /// Returns the reply in `Err` if it must be sent immediately.
     pub(crate) fn delay(
         &mut self,
         stream: StreamId,
@@ -450,7 +459,7 @@ impl Site {
         self.delayed.keep(stream, reply, now)
     }
 
-    /// A request has ended: nothing is kept for it.
+    /// Forgets a request that has ended.
     pub(crate) fn forget(&mut self, stream: StreamId) {
         self.pending.release(stream);
         self.sockets.release(stream);
@@ -462,14 +471,14 @@ impl Site {
         self.client_grants.forget(stream);
     }
 
-    /// A line for the operator's log.
+    /// Queues a line for the operator's log. Lines are dropped while 64 are queued.
     pub(crate) fn notice(&mut self, line: String) {
         if self.notices.len() < 64 {
             self.notices.push(line);
         }
     }
 
-    /// Lines for the operator's log since the last call.
+    /// Takes the lines for the operator's log since the last call.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn take_notices(&mut self) -> Vec<String> {
         self.notices.extend(self.keys.take_notices());

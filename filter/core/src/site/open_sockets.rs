@@ -1,4 +1,4 @@
-//! Open sockets: whose they are, what they hang on, and how many one principal may have.
+//! Open sockets: their owners, the credentials they depend on, and the limit for each principal.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -11,32 +11,32 @@ use crate::identity::principal::Principal;
 use crate::policy::authorize::Permit;
 use crate::prefect::sockets::KnownSocket;
 
-/// See the module.
+/// The open sockets of one worker, by stream.
 #[derive(Default)]
 pub(crate) struct OpenSockets(HashMap<StreamId, OpenSocket>);
 
-/// One of them.
+/// An open socket.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenSocket {
-    /// Which of Prefect's it is.
+    /// Which of Prefect's sockets it is.
     pub(crate) known: KnownSocket,
-    /// Whose.
+    /// The principal that opened it.
     pub(crate) principal: Rc<Principal>,
-    /// What it hangs on.
+    /// The credential that it depends on.
     pub(crate) hold: CredentialRef,
-    /// When that must be looked at; `None` for no time.
+    /// When the credential must be checked again. `None` means that no time is set.
     pub(crate) until: Option<UnixTime>,
-    /// Some of what it brings is not for its client, and is left out.
+    /// Whether some of its events are withheld from its client.
     pub(crate) filtered: bool,
 }
 
 impl OpenSockets {
-    /// Takes a place for a socket that was permitted; whether there was one.
+    /// Takes a place for a permitted socket. Returns `false` if its principal has too many.
     #[must_use]
     pub(crate) fn take(&mut self, stream: StreamId, known: &KnownSocket, permit: &Permit) -> bool {
         let Some((principal, hold)) = permit.socket_owner() else { return false };
-        let own = self.0.values().filter(|open| open.principal.id == principal.id).count();
-        if own >= SOCKETS_OF_PRINCIPAL {
+        let count = self.0.values().filter(|open| open.principal.id == principal.id).count();
+        if count >= SOCKETS_OF_PRINCIPAL {
             return false;
         }
         let (principal, hold) = (Rc::clone(principal), hold.clone());
@@ -46,39 +46,41 @@ impl OpenSockets {
         true
     }
 
-    /// A socket, if it is open.
+    /// Returns a socket, if it is open.
     #[must_use]
     pub(crate) fn find(&self, stream: StreamId) -> Option<&OpenSocket> {
         self.0.get(&stream)
     }
 
-    /// All whose time has come, or that may end before it; with `all` the others, too.
+    /// Returns the sockets to check: those that are due, and those that may end at any moment.
+    /// `all` adds the others.
     #[must_use]
     pub(crate) fn to_be_judged(&self, all: bool, now: UnixTime) -> Vec<(StreamId, OpenSocket)> {
         let due = self.0.iter().filter(|(_, open)| all || open.is_due(now) || open.is_watched());
         due.map(|(stream, open)| (*stream, open.clone())).collect()
     }
 
-    /// It goes on until then.
+    /// Sets the time of a socket's next check.
     pub(crate) fn extend(&mut self, stream: StreamId, until: Option<UnixTime>) {
         if let Some(open) = self.0.get_mut(&stream) {
             open.until = until;
         }
     }
 
-    /// It has ended.
+    /// Forgets a socket that has ended.
     pub(crate) fn release(&mut self, stream: StreamId) {
         self.0.remove(&stream);
     }
 }
 
 impl OpenSocket {
-    /// Whether it may end at any moment: the provider's word ends a personal token.
+    /// Returns whether the socket may end at any moment, because the provider can revoke a personal
+    /// token.
     const fn is_watched(&self) -> bool {
         matches!(self.hold, CredentialRef::PersonalToken(_))
     }
 
-    /// Whether it must be looked at.
+    /// Returns whether the credential must be checked now.
     #[must_use]
     pub(crate) fn is_due(&self, now: UnixTime) -> bool {
         self.until.is_some_and(|until| now >= until)

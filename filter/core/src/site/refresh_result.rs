@@ -1,4 +1,4 @@
-//! What a refresh has led to, and what that means for whoever shows the session.
+//! The result of a session refresh, and what it means for a request with that session.
 
 use super::single_flight::PAUSE;
 use crate::config;
@@ -7,46 +7,49 @@ use crate::foundation::time::UnixTime;
 use crate::session::model::Session;
 use crate::workers::answers::Answer;
 
-/// What a due session leads to.
+/// The verdict on a session that is due for a check.
 #[derive(Debug)]
 pub(crate) enum Recheck {
-    /// It was refreshed: this one counts.
+    /// The session was refreshed, and this one replaces it.
     Confirmed(Box<Session>),
-    /// The provider has ended it.
+    /// The provider has ended the session.
     Ended,
-    /// The provider gives no verdict: grace decides.
+    /// The provider gives no verdict, so grace applies.
     Unavailable,
-    /// Too many wait for a verdict already.
+    /// Too many requests already wait for a verdict.
     Busy,
-    /// The request is woken when there is a result.
+    /// The request waits and is woken when there is a result.
     Wait,
 }
 
-/// What a refresh has led to.
+/// The result of a refresh, which all workers share.
 #[derive(Clone, Debug)]
 pub(crate) struct RefreshResult {
-    /// The session after it; what the next refresh starts from.
+    /// The session after the refresh, from which the next refresh starts.
     pub(crate) session: Box<Session>,
-    /// What the provider said.
+    /// The provider's verdict.
     pub(crate) verdict: RefreshVerdict,
-    /// When.
+    /// The time of the result.
     pub(crate) at: UnixTime,
 }
 
-/// What the provider said of a session.
+/// The provider's verdict on a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RefreshVerdict {
-    /// It goes on.
+    /// The session is confirmed.
     Confirmed,
-    /// It is over.
+    /// The session has ended.
     Ended,
-    /// Nothing.
+    /// The provider gave no verdict.
     Unavailable,
 }
 
 impl RefreshResult {
-    /// What a result means for a cookie that was judged, if it is of use: for that cookie and for older
-    /// ones, never for newer. What was confirmed up to `void` does not count.
+    /// Returns what the result means for the session of a cookie, or `None` if it says nothing
+    /// about it.
+    ///
+    /// A result applies to the cookie that was checked and to older ones, never to newer ones. A
+    /// confirmation up to the time `void` is ignored.
     #[must_use]
     pub(crate) fn answer(
         &self,

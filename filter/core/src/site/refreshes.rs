@@ -1,5 +1,7 @@
-//! Session refreshes (RFC 6749 §6): one at a time for each session in all workers. Its requests wait for the
-//! result, and results are kept for clients that still send the old cookie.
+//! Session refreshes (RFC 6749 §6), with one call at a time for each session in all workers.
+//!
+//! Requests of the session wait for the result. Results are kept for clients that still send the
+//! old cookie.
 
 use super::refresh_result::{Recheck, RefreshResult, RefreshVerdict};
 use super::single_flight::{Flight, Priority, Question, SingleFlight};
@@ -15,17 +17,17 @@ use crate::session::model::Session;
 use crate::workers::READ_LATER;
 use crate::workers::answers::{Answers, Known};
 
-/// Sessions whose last result is kept.
+/// The number of sessions whose last result is kept.
 const KEPT: usize = 4096;
 
-/// A session that is to be refreshed, and with which token.
+/// A session that must be refreshed, and the refresh token to use.
 struct Refresh {
     session: Box<Session>,
     token: Secret,
 }
 
 impl Refresh {
-    /// `None` for a session without a refresh token.
+    /// Creates the refresh of a session. Returns `None` if the session has no refresh token.
     fn of(session: &Session) -> Option<Self> {
         let token = session.refresh_token.clone()?;
         Some(Self { session: Box::new(session.clone()), token })
@@ -37,12 +39,13 @@ impl Question for Refresh {
     type Answer = RefreshResult;
 
     fn is_answered_by(&self, result: &RefreshResult, since: UnixTime, now: UnixTime) -> bool {
-        // One from the future is of a clock that went back, and would be news for ever.
+        // A result from the future means that the clock went back. It would be news forever.
         result.session.checked > self.session.checked
             || (result.at > since && result.at <= now.plus(READ_LATER))
     }
 
-    /// What another worker was given without a verdict is the token to go on with.
+    /// Starts from another worker's newer session, whose refresh token may have been rotated
+    /// without a verdict.
     fn prepare(&mut self, last: impl FnOnce() -> Option<RefreshResult>) {
         let newer = last().filter(|result| result.session.checked >= self.session.checked);
         if let Some(newer) = newer.and_then(|result| Self::of(&result.session)) {
@@ -56,21 +59,21 @@ impl Question for Refresh {
 pub(crate) struct Due<'a> {
     /// The session as its cookie has it.
     pub(crate) session: &'a Session,
-    /// What was confirmed up to this time must be confirmed anew.
+    /// Confirmations up to this time must be repeated.
     pub(crate) void: Option<UnixTime>,
-    /// Whether there is anybody to ask. Without a provider, what is known still holds.
+    /// Whether the provider is known. Known results are valid without it.
     pub(crate) has_provider: bool,
 }
 
-/// All refreshes of a worker.
+/// The session refreshes of one worker.
 pub(crate) struct Refreshes {
     flights: SingleFlight<Refresh>,
-    /// The last results: what the next refresh starts from.
+    /// The last results, from which the next refreshes start.
     results: Bounded<SessionId, RefreshResult>,
 }
 
 impl Refreshes {
-    /// With what all workers share.
+    /// Creates an empty set. `shared` holds the results of all workers.
     #[must_use]
     pub(crate) fn new(shared: Answers<SessionId, RefreshResult>) -> Self {
         Self {
@@ -79,7 +82,7 @@ impl Refreshes {
         }
     }
 
-    /// What becomes of a session that is due for a check.
+    /// Checks a session that is due. The request may have to wait for the provider.
     pub(crate) fn recheck(
         &mut self,
         due: Due<'_>,
@@ -93,8 +96,8 @@ impl Refreshes {
             return if room { Recheck::Wait } else { Recheck::Busy };
         }
         let mut newest = session;
-        let own = self.results.get(&id);
-        if let Some(result) = own {
+        let local = self.results.get(&id);
+        if let Some(result) = local {
             if let Some(answer) = result.answer(session, limits, void, now) {
                 return answer;
             }
@@ -102,8 +105,8 @@ impl Refreshes {
                 newest = &result.session;
             }
         }
-        let other = self.flights.shared().look(id, now);
-        if let Known::Done(result) = &other {
+        let shared = self.flights.shared().look(id, now);
+        if let Known::Done(result) = &shared {
             if let Some(answer) = result.answer(session, limits, void, now) {
                 self.results.insert(id, result.clone());
                 return answer;
@@ -123,23 +126,24 @@ impl Refreshes {
         Recheck::Wait
     }
 
-    /// A session as it is after its last refresh, by whatever worker.
+    /// Returns the session after its last refresh by any worker.
     #[must_use]
     pub(crate) fn newest(&self, session: &Session) -> Session {
         let id = session.id;
-        let own = match self.flights.question(id) {
+        let local = match self.flights.question(id) {
             Some(refresh) => Some(refresh.session.clone()),
             None => self.results.get(&id).map(|result| result.session.clone()),
         };
-        let other = self.flights.shared().kept(id).map(|result| result.session);
-        // Of two that are as new, the other workers' may have the token of a refresh without a verdict.
-        let newest = own.into_iter().chain(other).max_by_key(|newest| newest.checked);
+        let shared = self.flights.shared().kept(id).map(|result| result.session);
+        // Of two equally new sessions, the shared one is preferred. It may have the token of a
+        // refresh without a verdict.
+        let newest = local.into_iter().chain(shared).max_by_key(|newest| newest.checked);
         newest
             .filter(|newest| newest.checked >= session.checked)
             .map_or_else(|| session.clone(), |newest| *newest)
     }
 
-    /// Looks at what other workers are asking; gives the requests whose wait is over.
+    /// Follows the refreshes of other workers. Returns the requests whose wait has ended.
     pub(crate) fn follow(&mut self, now: UnixTime) -> Vec<StreamId> {
         let followed = self.flights.follow(now);
         for (id, result) in followed.answers {
@@ -153,14 +157,15 @@ impl Refreshes {
         self.flights.next(now).map(|(id, refresh)| (id, &refresh.token))
     }
 
-    /// The session whose refresh is in flight.
+    /// Returns the session whose refresh is queued or in flight.
     #[must_use]
     pub(crate) fn session(&self, id: SessionId) -> Option<&Session> {
         self.flights.question(id).map(|refresh| &*refresh.session)
     }
 
-    /// A refresh has a result; gives the requests that waited. Where the provider did not answer, those that
-    /// are still queued are answered as well.
+    /// Records the result of a refresh. Returns the requests that waited for it.
+    ///
+    /// If the provider did not answer, the queued refreshes end without a verdict as well.
     pub(crate) fn finish(
         &mut self,
         id: SessionId,
@@ -187,7 +192,7 @@ impl Refreshes {
             return woken;
         }
         for (id, queued) in self.flights.silence(at) {
-            // Another worker may have had an answer meanwhile: silence here takes nothing of it back.
+            // Another worker may have had an answer meanwhile. Silence here must not withdraw it.
             let Flight { question, waiting, since, .. } = queued;
             let known = self.flights.shared().kept(id);
             match known.filter(|known| question.is_answered_by(known, since, at)) {
@@ -207,24 +212,24 @@ impl Refreshes {
         self.results.insert(id, latest);
     }
 
-    /// Forgets the result of a session; requests that wait for it are still woken.
+    /// Forgets the result of a session. Requests that wait for it are still woken.
     pub(crate) fn drop_session(&mut self, id: SessionId) {
         self.results.remove(&id);
     }
 
-    /// Whether a refresh can be sent.
+    /// Returns whether a refresh can be sent now.
     #[must_use]
     pub(crate) fn can_send(&self) -> bool {
         self.flights.can_send()
     }
 
-    /// Whether another worker's result is awaited.
+    /// Returns whether another worker's result is awaited.
     #[must_use]
     pub(crate) fn is_following(&self) -> bool {
         self.flights.is_following()
     }
 
-    /// A request has ended.
+    /// Forgets a request that has ended.
     pub(crate) fn forget(&mut self, stream: StreamId) {
         self.flights.forget(stream);
     }

@@ -1,6 +1,7 @@
-//! Sessions that were ended before their time: by signing out here, or by the provider's word
-//! (OpenID Connect Back-Channel Logout §2.6). All workers of an Envoy know them; another replica learns
-//! at the next recheck.
+//! Sessions that ended before they expired, by a sign-out or by the provider (OpenID Connect
+//! Back-Channel Logout §2.6).
+//!
+//! All workers of one Envoy know them. Another replica learns of them at its next recheck.
 
 use std::rc::Rc;
 
@@ -14,21 +15,21 @@ use crate::session::model::Session;
 use crate::workers::SharedStore;
 use crate::workers::tombstones::{Added, Tombstones, tombstone_of};
 
-/// See the module.
+/// The sessions and personal tokens that ended before they expired.
 pub(crate) struct Revocations {
-    /// Signed out here.
-    own: Tombstones,
-    /// Ended by the provider: sessions and personal tokens.
+    /// Sessions that were signed out here.
+    signed_out: Tombstones,
+    /// Sessions and personal tokens that the provider ended.
     provider: Tombstones,
 }
 
 impl Revocations {
-    /// For a configuration and the store that its workers share.
+    /// Creates the lists of a configuration, in the store that its workers share.
     #[must_use]
     pub(crate) fn new(config: &Config, store: Rc<dyn SharedStore>) -> Self {
         // Another issuer's sessions and subjects may have the same names.
         let at = format!("{} {}", config.issuer, config.client_id);
-        let marks = |purpose: &str, life| {
+        let tombstones = |purpose: &str, life| {
             Tombstones::new(
                 &format!("{purpose} {at}"),
                 life,
@@ -36,61 +37,64 @@ impl Revocations {
                 Rc::clone(&store),
             )
         };
-        // As long as the longest of what they end.
+        // A mark must outlive everything that it ends.
         let tokens = config.machines.personal_tokens.as_ref().map(|tokens| tokens.max);
         let longest = config.session.absolute.max(tokens.unwrap_or_default());
         Self {
-            own: marks("signed out at", config.session.absolute),
-            provider: marks("ended by", longest),
+            signed_out: tombstones("signed out at", config.session.absolute),
+            provider: tombstones("ended by", longest),
         }
     }
 
-    /// Ends one session, by its own id. Where the mark finds no place the recheck is what ends it.
+    /// Ends one session by its ID. If the mark can't be written, the next recheck ends the session.
     pub(crate) fn end(&mut self, id: SessionId, now: UnixTime) {
-        let _ = self.own.renew(mark(id), now);
+        let _ = self.signed_out.renew(tombstone(id), now);
     }
 
-    /// Ends what the provider has ended; whether the mark has found its place.
+    /// Ends what the provider's logout names. Returns `false` if a mark could not be written.
     pub(crate) fn end_by_provider(&mut self, logout: &Logout, now: UnixTime) -> bool {
         let mut marked = true;
-        for what in names_of(logout) {
-            marked &= self.provider.renew(what, now) != Added::Busy;
+        for name in names_of(logout) {
+            marked &= self.provider.renew(name, now) != Added::Busy;
         }
         marked
     }
 
-    /// Whether a session was ended, as all workers know it.
+    /// Returns whether a session was ended, as far as all workers know.
     pub(crate) fn has(&mut self, session: &Session, now: UnixTime) -> bool {
-        self.own.look();
+        self.signed_out.look();
         self.provider.look();
-        if self.own.at(mark(session.id), now).is_some() {
+        if self.signed_out.at(tombstone(session.id), now).is_some() {
             return true;
         }
         if self.provider.is_empty() {
             return false;
         }
-        // A login after the mark is another one.
+        // A session that began after the mark is another one.
         let ended =
-            |what: TombstoneId| self.provider.at(what, now).is_some_and(|at| session.started <= at);
-        of_provider(session).into_iter().any(ended)
+            |name: TombstoneId| self.provider.at(name, now).is_some_and(|at| session.started <= at);
+        names_of_session(session).into_iter().any(ended)
     }
 
-    /// Until when marks have been lost that may have been this session's (the list is bounded): what
-    /// was confirmed up to then must be confirmed anew.
+    /// Returns the latest time of lost marks that may have been this session's.
+    ///
+    /// The list is bounded. A session that was confirmed before that time must be confirmed again.
     #[must_use]
     pub(crate) fn lost(&self, session: &Session) -> Option<UnixTime> {
-        let own = self.own.lost(mark(session.id));
+        let signed_out = self.signed_out.lost(tombstone(session.id));
         if self.provider.is_empty() {
-            return own;
+            return signed_out;
         }
-        let names = of_provider(session);
-        names.iter().filter_map(|what| self.provider.lost(*what)).chain(own).max()
+        let names = names_of_session(session);
+        names.iter().filter_map(|name| self.provider.lost(*name)).chain(signed_out).max()
     }
 }
 
 impl Revoked for Revocations {
-    /// A token can't be confirmed anew: if marks have been lost since it was made, it may have been one
-    /// of them.
+    /// Returns whether a token was revoked, or may have been.
+    ///
+    /// A token can't be confirmed again. If marks have been lost since it was issued, one may have
+    /// been the token's.
     fn is_revoked(&mut self, token: &PersonalToken, now: UnixTime) -> bool {
         self.provider.look();
         let names = names_of_person(token.sid.as_deref(), &token.subject);
@@ -101,8 +105,10 @@ impl Revoked for Revocations {
     }
 }
 
-/// What is marked when the provider ends sessions: those of a `sid`; those of a `sub` that have no
-/// `sid`, since its ID tokens may lack it; without a `sid` all of the `sub`.
+/// Returns the marks of a logout.
+///
+/// With a `sid`, these are its sessions, and the sessions of the `sub` that have no `sid`, since ID
+/// tokens may lack it. Without a `sid`, these are all sessions of the `sub`.
 fn names_of(logout: &Logout) -> Vec<TombstoneId> {
     let subject = logout.subject.as_deref();
     match &logout.sid {
@@ -114,8 +120,8 @@ fn names_of(logout: &Logout) -> Vec<TombstoneId> {
     }
 }
 
-/// Under which of these names a session may have been ended.
-fn of_provider(session: &Session) -> [TombstoneId; 2] {
+/// Returns the marks under which a session may have been ended.
+fn names_of_session(session: &Session) -> [TombstoneId; 2] {
     names_of_person(session.sid.as_deref(), &session.subject)
 }
 
@@ -127,11 +133,11 @@ fn names_of_person(sid: Option<&str>, subject: &str) -> [TombstoneId; 2] {
     [one, named("sub", subject)]
 }
 
-fn named(what: &str, value: &str) -> TombstoneId {
-    tombstone_of(format!("{what} {value}").as_bytes())
+fn named(kind: &str, value: &str) -> TombstoneId {
+    tombstone_of(format!("{kind} {value}").as_bytes())
 }
 
-/// The mark of a session that was signed out here.
-fn mark(id: SessionId) -> TombstoneId {
+/// Returns the mark of a session that was signed out here.
+fn tombstone(id: SessionId) -> TombstoneId {
     TombstoneId::from_bytes(id.bytes())
 }

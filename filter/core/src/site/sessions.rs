@@ -1,4 +1,4 @@
-//! Sessions as all workers know them: rechecked, signed out, ended by the provider.
+//! Sessions as all workers know them: rechecks, sign-outs, and logouts by the provider.
 
 use super::refreshes::Due;
 use super::{Recheck, Site};
@@ -10,7 +10,7 @@ use crate::session::model::Session;
 use crate::workers::tombstones::{Added, tombstone_of};
 
 impl Site {
-    /// A session is due for a check; the request may have to wait for it.
+    /// Checks a session that is due. The request may have to wait for the provider.
     pub(crate) fn recheck(
         &mut self,
         session: &Session,
@@ -23,44 +23,46 @@ impl Site {
         self.refreshes.recheck(due, stream, &config.session, now)
     }
 
-    /// A session as the last refresh left it, as far as any worker knows: its role and its refresh token
-    /// count, not those of an older cookie.
+    /// Returns the session after its last refresh by any worker.
+    ///
+    /// Its role and refresh token apply, not those of an older cookie.
     #[must_use]
     pub(crate) fn newest(&self, session: &Session) -> Session {
         self.refreshes.newest(session)
     }
 
-    /// A session has been signed out: its old cookies count at no worker again, nor do kept
-    /// results.
+    /// Signs a session out. No worker accepts its old cookies or kept results again.
     pub(crate) fn sign_out(&mut self, id: SessionId, now: UnixTime) {
         self.refreshes.drop_session(id);
         self.revocations.end(id, now);
     }
 
-    /// The provider has ended sessions; whether all workers will know.
+    /// Ends the sessions that the provider's logout names. Returns `false` if not all workers will
+    /// know.
     pub(crate) fn end_by_provider(&mut self, logout: &Logout, now: UnixTime) -> bool {
         self.revocations.end_by_provider(logout, now)
     }
 
-    /// Whether a session was ended before its time.
+    /// Returns whether a session was ended before it expired.
     pub(crate) fn is_ended(&mut self, session: &Session, now: UnixTime) -> bool {
         self.revocations.has(session, now)
     }
 
-    /// Whether marks of ended sessions have been lost since this one was confirmed: then it must be
-    /// confirmed anew (the list is bounded).
+    /// Returns whether marks of ended sessions have been lost since this session was confirmed.
+    ///
+    /// The list is bounded. Such a session must be confirmed again.
     #[must_use]
     pub(crate) fn must_recheck(&self, session: &Session) -> bool {
         self.revocations.lost(session).is_some_and(|at| session.checked <= at)
     }
 
-    /// Whether a logout token has been used.
+    /// Returns whether a logout token has been used.
     pub(crate) fn knows_logout_token(&mut self, jti: &str, now: UnixTime) -> bool {
         self.used_logout_tokens.look();
         self.used_logout_tokens.at(tombstone_of(jti.as_bytes()), now).is_some()
     }
 
-    /// Tombstones a logout token as used, once for all workers.
+    /// Marks a logout token as used, once across all workers.
     pub(crate) fn use_logout_token(&mut self, jti: &str, now: UnixTime) -> Added {
         self.used_logout_tokens.add(tombstone_of(jti.as_bytes()), now)
     }

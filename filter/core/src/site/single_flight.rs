@@ -1,8 +1,9 @@
-//! One question to the provider at a time for everybody who needs its answer. Requests that need the same
-//! answer wait for the first one's call. A lease in the shared store lets one worker ask while the others
-//! follow its answer. A provider that does not answer is left alone for a moment, and nobody queues for it.
+//! Questions to the provider, with one call at a time for all requests that need the same answer.
 //!
-//! Session refreshes and client credentials grants use it; they add what an answer means.
+//! A lease in the shared store lets one worker ask while the others follow its answer. A provider
+//! that does not answer is left alone for [`PAUSE`], and no request queues for it meanwhile.
+//!
+//! Session refreshes and client credentials grants use this module and define what an answer means.
 
 use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
@@ -13,31 +14,35 @@ use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::workers::answers::{Answer, Answers, Known};
 
-/// How long a question without a verdict is not asked again, and how long a provider that did not answer is
-/// left alone.
+/// How long a question without a verdict is not repeated, and how long a provider that did not
+/// answer is left alone.
 pub(crate) const PAUSE: Duration = Duration::from_secs(5);
-/// The pause between two looks at what other workers ask.
+/// The pause between two looks at the questions of other workers.
 pub(crate) const FOLLOW: Duration = Duration::from_millis(10);
-/// Questions of a queue that are looked at each time for other workers' answers.
+/// The number of questions of a lane that one look checks for other workers' answers.
 const LOOKS: usize = 64;
 
-/// What is asked.
+/// A question to the provider.
 pub(crate) trait Question {
-    /// Names the question among its kind, alike at all workers.
+    /// The identifier of the question, equal at all workers.
     type Id: Id;
-    /// What the provider's answer is kept as.
+    /// The form in which the provider's answer is kept.
     type Answer: Answer;
 
-    /// Whether an answer of another worker answers this question, which has been asked since a time: whether
-    /// it is later than what is known already, and not from the future.
+    /// Returns whether another worker's answer settles this question, which was first asked at
+    /// `since`.
+    ///
+    /// It must be newer than what is known, and not from the future.
     fn is_answered_by(&self, answer: &Self::Answer, since: UnixTime, now: UnixTime) -> bool;
 
-    /// Takes over what another worker has learnt meanwhile without answering the question, right before the
-    /// call is sent. `last` reads that worker's last answer.
+    /// Updates the question right before its call is sent, from an answer of another worker that
+    /// does not settle it.
+    ///
+    /// `last` reads the last answer of any worker.
     fn prepare(&mut self, _last: impl FnOnce() -> Option<Self::Answer>) {}
 }
 
-/// Which of two queues a question stands in. Questions of strangers never hold up the others.
+/// The queue of a question. Questions of unknown clients never delay the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Priority {
     /// Sessions, and credentials that have been good before.
@@ -46,26 +51,26 @@ pub(crate) enum Priority {
     Unknown,
 }
 
-/// A question that is queued or in flight, here or at another worker.
+/// A question that is queued or in flight, at this worker or at another one.
 pub(crate) struct Flight<Q> {
-    /// What is asked.
+    /// The question.
     pub(crate) question: Q,
-    /// In which queue.
+    /// The queue of the question.
     pub(crate) priority: Priority,
-    /// The requests to wake.
+    /// The requests to wake with the answer.
     pub(crate) waiting: Vec<StreamId>,
-    /// When it was asked first.
+    /// When the question was first asked.
     pub(crate) since: UnixTime,
 }
 
 /// The questions of one priority.
 struct Lane<I> {
-    /// To be sent, the oldest first.
+    /// Questions to send, the oldest first.
     queue: VecDeque<I>,
-    /// Those that another worker is asking.
+    /// Questions that another worker is asking.
     followed: VecDeque<I>,
     in_flight: usize,
-    /// Calls at once.
+    /// The number of calls that may be in flight together.
     most: usize,
 }
 
@@ -79,27 +84,27 @@ impl<I> Lane<I> {
     }
 }
 
-/// What the wait for an answer came to.
+/// The result of a look at other workers' questions.
 pub(crate) struct Followed<I, A> {
     /// The requests to wake.
     pub(crate) woken: Vec<StreamId>,
-    /// What other workers have been told.
+    /// The answers that other workers have received.
     pub(crate) answers: Vec<(I, A)>,
 }
 
-/// All questions of one kind.
+/// All questions of one kind at one worker.
 pub(crate) struct SingleFlight<Q: Question> {
     shared: Answers<Q::Id, Q::Answer>,
     flights: HashMap<Q::Id, Flight<Q>>,
     known: Lane<Q::Id>,
     unknown: Lane<Q::Id>,
     looked: UnixTime,
-    /// When the provider last did not answer.
+    /// When the provider last failed to answer. `None` after an answer.
     outage: Option<UnixTime>,
 }
 
 impl<Q: Question> SingleFlight<Q> {
-    /// No questions yet. At most `most` calls of each priority are sent at once.
+    /// Creates an empty set. At most `most` calls of each priority are in flight together.
     pub(crate) fn new(shared: Answers<Q::Id, Q::Answer>, most: usize) -> Self {
         Self {
             shared,
@@ -111,18 +116,19 @@ impl<Q: Question> SingleFlight<Q> {
         }
     }
 
-    /// What the workers share about these questions.
+    /// Returns the answers and leases that the workers share.
     pub(crate) const fn shared(&self) -> &Answers<Q::Id, Q::Answer> {
         &self.shared
     }
 
-    /// The question of that name, if it is queued or in flight.
+    /// Returns a question that is queued or in flight.
     pub(crate) fn question(&self, id: Q::Id) -> Option<&Q> {
         self.flights.get(&id).map(|flight| &flight.question)
     }
 
-    /// Lets a request wait for a question that is queued or in flight. `None` if it is neither, `Some(false)`
-    /// if too many wait for it.
+    /// Lets a request wait for a question that is queued or in flight.
+    ///
+    /// Returns `None` if it is neither, and `Some(false)` if too many requests wait for it.
     pub(crate) fn join(&mut self, id: Q::Id, stream: StreamId) -> Option<bool> {
         let flight = self.flights.get_mut(&id)?;
         let room = flight.waiting.len() < WAITING_REQUESTS;
@@ -132,7 +138,7 @@ impl<Q: Question> SingleFlight<Q> {
         Some(room)
     }
 
-    /// Whether no further question of a priority is taken.
+    /// Returns whether the queue of a priority is full.
     pub(crate) fn is_full(&self, priority: Priority) -> bool {
         let lane = match priority {
             Priority::Known => &self.known,
@@ -141,8 +147,10 @@ impl<Q: Question> SingleFlight<Q> {
         lane.queue.len().max(lane.followed.len()) >= WAITING_REQUESTS
     }
 
-    /// Asks: here, or by following the worker that asks already. `stream` is woken with the answer; without
-    /// one it is asked ahead of time.
+    /// Queues a question here, or follows the worker that already asks it.
+    ///
+    /// `stream` is woken with the answer. Without a stream, the question renews an answer ahead of
+    /// time.
     pub(crate) fn ask(
         &mut self,
         id: Q::Id,
@@ -151,17 +159,20 @@ impl<Q: Question> SingleFlight<Q> {
         stream: Option<StreamId>,
         now: UnixTime,
     ) {
-        // What another worker has been told since this one looked is heard as if it were told later.
+        // An answer that another worker received since the last look is treated as one that comes
+        // later.
         let here =
-            self.shared.lease_unless(id, now, |told| question.is_answered_by(told, now, now));
+            self.shared.lease_unless(id, now, |answer| question.is_answered_by(answer, now, now));
         let lane = self.lane(priority);
         if here { &mut lane.queue } else { &mut lane.followed }.push_back(id);
         let waiting = stream.into_iter().collect();
         self.flights.insert(id, Flight { question, priority, waiting, since: now });
     }
 
-    /// Looks at what other workers are asking. If one of them has no answer to tell, or has died, this one
-    /// asks, unless nobody waits any more.
+    /// Looks for answers of other workers.
+    ///
+    /// If the other worker has no answer or has died, this one asks, unless no request waits any
+    /// longer.
     pub(crate) fn follow(&mut self, now: UnixTime) -> Followed<Q::Id, Q::Answer> {
         let mut followed = Followed { woken: Vec::new(), answers: Vec::new() };
         if now.since(self.looked) < FOLLOW && self.looked <= now {
@@ -191,7 +202,8 @@ impl<Q: Question> SingleFlight<Q> {
         followed
     }
 
-    /// Takes the next question to send. One that has queued for long may be another worker's meanwhile.
+    /// Takes the next question to send. Another worker may meanwhile ask a question that was queued
+    /// for long; it is then followed.
     pub(crate) fn next(&mut self, now: UnixTime) -> Option<(Q::Id, &Q)> {
         let id = loop {
             let lane = if self.known.can_send() { &mut self.known } else { &mut self.unknown };
@@ -200,7 +212,7 @@ impl<Q: Question> SingleFlight<Q> {
             }
             let Some(id) = lane.queue.pop_front() else { continue };
             let Some(Flight { question, since, .. }) = self.flights.get_mut(&id) else { continue };
-            let answered = |told: &Q::Answer| question.is_answered_by(told, *since, now);
+            let answered = |answer: &Q::Answer| question.is_answered_by(answer, *since, now);
             if !self.shared.lease_unless(id, now, answered) {
                 lane.followed.push_back(id);
                 continue;
@@ -212,7 +224,8 @@ impl<Q: Question> SingleFlight<Q> {
         Some((id, self.question(id)?))
     }
 
-    /// A call has come back. The caller says what it means, and tells the other workers.
+    /// Removes a question whose call has returned. The caller interprets the reply and informs the
+    /// other workers.
     pub(crate) fn land(&mut self, id: Q::Id) -> Option<Flight<Q>> {
         let flight = self.flights.remove(&id)?;
         let lane = self.lane(flight.priority);
@@ -220,31 +233,35 @@ impl<Q: Question> SingleFlight<Q> {
         Some(flight)
     }
 
-    /// The provider did not answer: those that are queued would only wait for the same silence, one after the
-    /// other. Gives them; their leases are the caller's to end.
+    /// Records an outage and removes all queued questions, which would only wait for the same
+    /// silence.
+    ///
+    /// Returns the removed questions. The caller must end their leases.
     pub(crate) fn silence(&mut self, now: UnixTime) -> Vec<(Q::Id, Flight<Q>)> {
         self.outage = Some(now);
         let queued = self.known.queue.drain(..).chain(self.unknown.queue.drain(..));
         queued.filter_map(|id| Some((id, self.flights.remove(&id)?))).collect()
     }
 
-    /// The provider has answered.
+    /// Records that the provider has answered.
     pub(crate) const fn reached(&mut self) {
         self.outage = None;
     }
 
-    /// When the provider did not answer, if that was its last word.
+    /// Returns when the provider last failed to answer. Returns `None` if it has answered since.
     pub(crate) const fn silent_since(&self) -> Option<UnixTime> {
         self.outage
     }
 
-    /// Whether the provider is left alone for the moment.
+    /// Returns whether the provider is left alone for the moment.
     pub(crate) fn is_outage(&self, now: UnixTime) -> bool {
         self.outage.is_some_and(|since| !now.is_over(since, PAUSE))
     }
 
-    /// Takes away the questions of strangers that have queued for longer than `most`: a provider that stalls
-    /// lets a long queue grow. Their leases are the caller's to end.
+    /// Removes the questions of unknown clients that have queued for longer than `most`.
+    ///
+    /// A stalling provider lets a queue grow. Returns the removed questions. The caller must end
+    /// their leases.
     pub(crate) fn give_up_late(
         &mut self,
         most: Duration,
@@ -258,20 +275,20 @@ impl<Q: Question> SingleFlight<Q> {
         given_up.into_iter().filter_map(|id| Some((id, self.flights.remove(&id)?))).collect()
     }
 
-    /// Whether a question can be sent.
+    /// Returns whether a question can be sent now.
     pub(crate) fn can_send(&self) -> bool {
         self.known.can_send() || self.unknown.can_send()
     }
 
-    /// Whether another worker's answer is awaited.
+    /// Returns whether another worker's answer is awaited.
     pub(crate) fn is_following(&self) -> bool {
         !self.known.followed.is_empty() || !self.unknown.followed.is_empty()
     }
 
-    /// A request has ended: nobody wakes it.
+    /// Forgets a request that has ended.
     pub(crate) fn forget(&mut self, stream: StreamId) {
         for flight in self.flights.values_mut() {
-            flight.waiting.retain(|own| *own != stream);
+            flight.waiting.retain(|waiting| *waiting != stream);
         }
     }
 

@@ -1,5 +1,4 @@
-//! Whether an open socket may go on: what it was opened with must still be good, by the settings as they
-//! are now.
+//! Rechecks of open sockets: their credential must still be valid under the present settings.
 
 use super::Site;
 use crate::credential::{api_key, certificate, personal_token};
@@ -13,16 +12,17 @@ use crate::site::open_sockets::OpenSocket;
 /// The verdict on an open socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SocketVerdict {
-    /// It may stay open until then, or without a bound in time.
+    /// The socket may stay open until this time, or without a time limit.
     Keep(Option<UnixTime>),
-    /// It ends.
+    /// The socket must end.
     Close,
 }
 
 impl Site {
-    /// The sockets to end now: those that have stayed silent for too long, and those whose credential is no
-    /// longer good by the newest settings. `newer` is the site of a newer configuration, if there is one: a
-    /// socket may be older than its settings.
+    /// Returns the sockets to end now: silent ones, and those whose credential is no longer valid.
+    ///
+    /// `newer` is the site of a newer configuration, if there is one. Its settings apply, because a
+    /// socket may be older than they are.
     pub fn sockets_to_end(&mut self, mut newer: Option<&mut Self>, now: UnixTime) -> Vec<StreamId> {
         let mut ended = self.pending.expire(now);
         for (stream, open) in self.sockets.to_be_judged(newer.is_some(), now) {
@@ -38,7 +38,7 @@ impl Site {
         ended
     }
 
-    /// Whether a socket's time is over; what may go on is given a new time.
+    /// Returns whether a socket has ended. A socket that may stay open gets a new time limit.
     pub(crate) fn socket_is_over(&mut self, stream: StreamId, now: UnixTime) -> bool {
         let Some(open) = self.sockets.find(stream) else { return true };
         if !open.is_due(now) {
@@ -54,7 +54,7 @@ impl Site {
         }
     }
 
-    /// Judges a socket anew, by this site's settings.
+    /// Checks a socket again under this site's settings.
     pub(crate) fn socket_verdict(&mut self, open: &OpenSocket, now: UnixTime) -> SocketVerdict {
         let Some(identity) = self.still(open, now) else { return SocketVerdict::Close };
         let operation = open.known.operation();
@@ -63,7 +63,7 @@ impl Site {
         };
         let all = permit.mask().is_none();
         let in_time = permit.until().is_none_or(|until| now < until);
-        // What has been asked for in whole can't be had in part later.
+        // An unfiltered event stream can't be filtered later.
         if in_time && (all || open.filtered) {
             SocketVerdict::Keep(permit.until())
         } else {
@@ -71,13 +71,13 @@ impl Site {
         }
     }
 
-    /// Whom the socket's hold proves now.
+    /// Returns the identity that the socket's credential proves now.
     fn still(&mut self, open: &OpenSocket, now: UnixTime) -> Option<Identity> {
         let config = self.config();
         match &open.hold {
             CredentialRef::Session => None,
             CredentialRef::Issuer(issuer, role) => {
-                let known = config.issuers.iter().any(|own| own.issuer == **issuer);
+                let known = config.issuers.iter().any(|configured| configured.issuer == **issuer);
                 let identity = Identity {
                     principal: open.principal.clone(),
                     role: *role,
@@ -89,8 +89,10 @@ impl Site {
             CredentialRef::ApiKey(digest) => api_key::by_digest(digest, &config, now).ok(),
             CredentialRef::ClientCredentials(id) => {
                 let client = open.principal.id.strip_prefix("client:").unwrap_or_default();
-                let may = config.machines.client_credentials.as_ref()?.may(client);
-                may.then(|| self.client_grants.still_granted(*id, &config.session, now)).flatten()
+                let is_allowed = config.machines.client_credentials.as_ref()?.may(client);
+                is_allowed
+                    .then(|| self.client_grants.still_granted(*id, &config.session, now))
+                    .flatten()
             }
             CredentialRef::PersonalToken(token) => {
                 personal_token::verify(token, &config, &mut self.revocations, now).ok()
