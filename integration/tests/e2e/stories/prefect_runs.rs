@@ -85,10 +85,7 @@ fn refusals() {
     let cases = [
         ("etl:lk_mistyped", "This API key is not known."),
         ("etl:no-key-at-all", "The identity provider does not accept these client credentials."),
-        (
-            "etl:eyJhbGciOiJub25lIn0.e30.AA",
-            "The token is not valid here. Mismatch: token.",
-        ),
+        ("etl:eyJhbGciOiJub25lIn0.e30.AA", "The token is not valid here. Mismatch: token."),
         (expired.as_str(), "Your account has no role in Prefect. Required role: "),
     ];
     for (number, (credential, sentence)) in cases.into_iter().enumerate() {
