@@ -193,7 +193,8 @@ impl PersonalTokens {
         self.form_tokens.seal(page, &plain, entropy)
     }
 
-    /// Returns whether a text is a form token for the page and the session, not older than [`FRESH_LOGIN`].
+    /// Returns whether a text is a form token for the page and the session, not older than
+    /// [`FRESH_LOGIN`].
     #[must_use]
     pub(crate) fn is_form_token(
         &self,

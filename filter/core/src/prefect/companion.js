@@ -1,5 +1,5 @@
-// Lictor's companion in Prefect's pages. It shows who is signed in, offers sign-out, and returns to the
-// same page after a login when the session has ended. It sends requests to its own origin only.
+// Lictor's companion in Prefect's pages. It shows who is signed in, offers sign-out, and returns to
+// the same page after a login when the session has ended. It sends requests to its own origin only.
 (() => {
   "use strict";
   const script = document.currentScript;
@@ -8,8 +8,8 @@
   const endpoints = new URL(script.src).pathname.replace(/\/[^/]*$/, "");
   const ask = window.fetch.bind(window);
 
-  // An earlier login with a shared password may have left it in the storage. Nothing needs it, and every
-  // script of the page could read it.
+  // An earlier login with a shared password may have left it in the storage. Nothing needs it, and
+  // every script of the page could read it.
   try { localStorage.removeItem("prefect-password"); } catch { /* storage is off */ }
 
   /* Responses to requests of Prefect's pages. */
@@ -45,7 +45,8 @@
   let leaving = false;
   const check = async () => {
     if (leaving) return;
-    // A request that is refused during a check may have been sent after it, so the session is checked again.
+    // A request that is refused during a check may have been sent after it, so the session is
+    // checked again.
     if (checking) { again = true; return; }
     [checking, again] = [true, false];
     try {
@@ -58,7 +59,8 @@
     setTimeout(() => { checking = false; if (again) check(); }, 1000);
   };
 
-  // Fields that the user has changed. Frameworks change fields as well, so only events of the user are used.
+  // Fields that the user has changed. Frameworks change fields as well, so only events of the user
+  // are used.
   const before = new WeakMap();
   const touched = new Set();
   const SEARCH = "[type=search],[placeholder^=search i],[placeholder^=filter i],[aria-label^=search i]";
@@ -82,7 +84,8 @@
   // Loading the page starts a login, which returns to the page.
   const load = () => { leaving = true; location.reload(); };
   const ended = () => {
-    // Tabs in the background wait until they are visible, since a browser has at most five login attempts.
+    // Tabs in the background wait until they are visible, since a browser has at most five login
+    // attempts.
     if (question || document.visibilityState !== "visible") return;
     const [times, now] = returns();
     if (times.length >= 3 || writing()) {
@@ -207,14 +210,15 @@
   document.addEventListener("pointerdown", (event) => { if (event.target !== host) open(false); }, true);
   host.addEventListener("focusout", (event) => { if (!event.relatedTarget || event.relatedTarget !== host) setTimeout(() => { if (!root.activeElement) open(false); }); });
 
-  // A dialog of the page closes on a press or on focus outside of it, so it must not receive these events.
+  // A dialog of the page closes on a press or on focus outside of it, so it must not receive these
+  // events.
   const keepToOurselves = (element) => {
     for (const kind of ["pointerdown", "mousedown", "touchstart", "click", "focusin"]) element.addEventListener(kind, (event) => event.stopPropagation());
   };
   keepToOurselves(host);
 
-  // The dialog is a new element at the end of the body, above the page's own dialogs. These hide from screen
-  // readers only elements that existed before them.
+  // The dialog is a new element at the end of the body, above the page's own dialogs. These hide
+  // from screen readers only elements that existed before them.
   let question;
   const inquire = (message, action) => {
     const leave = make("button", { type: "button", textContent: action, onclick: load });
@@ -270,7 +274,8 @@
       ...steps(bottom).map((y) => [right, y]), ...steps(right).map((x) => [x, GAP])];
   };
   const put = ([x, y], width, height) => {
-    // The position is relative to the nearest edges, so that a scroll bar that appears later moves the chip.
+    // The position is relative to the nearest edges, so that a scroll bar that appears later moves
+    // the chip.
     const right = x > innerWidth / 2;
     const bottom = y > innerHeight / 2;
     host.style.inset = [bottom ? "auto" : `${y}px`, right ? `${document.documentElement.clientWidth - x - width}px` : "auto",

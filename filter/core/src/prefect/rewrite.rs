@@ -70,7 +70,7 @@ impl Rewrite {
         if applies { self } else { Self::Nothing }
     }
 
-    /// Returns the `cache-control` value of a rewritten response.
+    /// Returns the `cache-control` value of a rewritten response, or `None` for an unchanged one.
     ///
     /// Prefect's length, entity tag and date describe the original body, so caches must not rely on
     /// them.
