@@ -1,7 +1,7 @@
 //! Client credentials in Basic authentication, by which Lictor requests a token at the provider.
 //!
-//! The client credentials grant (RFC 6749 §4.4) tells the client's role. A Prefect worker so needs
-//! neither a sidecar nor code that renews tokens.
+//! The client credentials grant (RFC 6749 §4.4) tells the client's role. A Prefect worker therefore
+//! needs neither a sidecar nor code that renews tokens.
 
 use core::time::Duration;
 use std::rc::Rc;
@@ -107,7 +107,8 @@ pub(crate) enum GrantReply {
 /// Interprets the provider's answer to a client credentials request.
 ///
 /// The token in it must pass the checks of any access token, and it must be issued to the client
-/// that asked. A client so never gets another client's identity, even if answers are mixed up.
+/// that asked. A client therefore never gets another client's identity, even if answers are mixed
+/// up.
 #[must_use]
 pub(crate) fn read_reply(
     client: &str,

@@ -1,7 +1,7 @@
 //! Requests of a terminal that obtains a personal token for the person at the browser.
 //!
-//! The terminal is a native app as in RFC 8252. The browser brings it a code, which it redeems with a
-//! PKCE verifier (RFC 7636).
+//! The terminal is a native app as in RFC 8252. The browser brings it a code, which it redeems with
+//! a PKCE verifier (RFC 7636).
 
 use crate::config::Config;
 use crate::foundation::crypto::{constant_time_eq, from_base64url, sha256, to_base64url};
