@@ -1,21 +1,21 @@
-//! Who reads an answer.
+//! The context of a local answer: who reads it, and what it refers to.
 
 use crate::config::HttpUrl;
 use crate::wire::http::client::ClientKind;
 
-/// What answers to refusals need to know about the request.
+/// What a local answer depends on beside its content.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AnswerContext<'a> {
-    /// Which kind of client reads the answer.
+    /// The kind of client that reads the answer.
     pub(crate) kind: ClientKind,
-    /// Envoy's request id, if it is one.
+    /// Envoy's request id, if the request has a valid one.
     pub(crate) request_id: Option<&'a str>,
-    /// Path of our endpoints, for links on pages.
+    /// Path prefix of Lictor's endpoints, for links on pages.
     pub(crate) endpoints: &'a str,
-    /// Path of Prefect's UI, for the way on.
+    /// Path of Prefect's UI, for links on pages.
     pub(crate) home: &'a str,
-    /// The provider: where our sign-out form may lead.
+    /// URL of the provider, to which the sign-out form may redirect.
     pub(crate) provider: &'a HttpUrl,
-    /// Whether browsers are told to use https only.
+    /// Whether the answer has a `strict-transport-security` header.
     pub(crate) hsts: bool,
 }

@@ -1,4 +1,4 @@
-//! The answers that Lictor gives itself.
+//! Local answers: the responses that Lictor generates itself.
 
 pub(crate) mod context;
 pub(crate) mod pages;

@@ -1,5 +1,7 @@
-//! The only builder of local answers. Its methods are the allow-list of headers: there is no way
-//! to put another one, or a token, into an answer.
+//! The only builder of local answers.
+//!
+//! Its methods are the allow-list of headers. Other code can't add another header, or a token, to
+//! an answer.
 
 use serde_json::json;
 
@@ -8,16 +10,16 @@ use crate::answer::pages;
 use crate::refusal::{Meaning, Refusal};
 use crate::wire::http::client::ClientKind;
 
-/// An answer that Lictor gives itself.
+/// A local answer: a response that Lictor generates itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// HTTP status.
+    /// The HTTP status.
     pub status: u16,
-    /// Headers in order.
+    /// The headers, with names in lower case.
     pub headers: Vec<(&'static str, String)>,
-    /// The body.
+    /// The body, which may be empty.
     pub body: Vec<u8>,
-    /// Short name for Envoy's response code details.
+    /// Short name of the answer, for Envoy's response code details.
     pub(crate) code: &'static str,
 }
 
@@ -34,13 +36,15 @@ impl Reply {
 
     fn push(&mut self, name: &'static str, value: impl Into<String>) {
         let value = value.into();
-        // A header value of ours never holds a line break; if one ever did, it goes nowhere.
+        // No header value should contain a line break. If one did, it must not split the response.
         if !value.bytes().any(|b| b.is_ascii_control()) {
             self.headers.push((name, value));
         }
     }
 
-    /// A script of ours, the same for everybody; `lasting` under an address that no other one will have.
+    /// Creates an answer with a script, which is the same for all users.
+    ///
+    /// With `lasting`, browsers cache it for a year, since its URL changes with its content.
     #[must_use]
     pub(crate) fn script(text: &str, lasting: bool) -> Self {
         let body = text.as_bytes().to_vec();
@@ -53,13 +57,13 @@ impl Reply {
         reply
     }
 
-    /// A JSON answer.
+    /// Creates an answer with a JSON body.
     #[must_use]
     pub(crate) fn json(status: u16, code: &'static str, body: &serde_json::Value) -> Self {
         Self::new(status, code, body.to_string().into_bytes(), "application/json")
     }
 
-    /// A page.
+    /// Creates an answer with an HTML page.
     #[must_use]
     pub(crate) fn page(
         status: u16,
@@ -74,7 +78,8 @@ impl Reply {
             pages::content_security_policy(asker.provider, page.form_target()),
         );
         reply.push("x-frame-options", "DENY");
-        // A script of Prefect's pages, which are of the same origin, must not hold this page's window.
+        // Prefect's pages have the same origin, and their scripts must not get a handle on this
+        // page's window.
         reply.push("cross-origin-opener-policy", "same-origin");
         if let Some(seconds) = page.again_after() {
             reply.push("refresh", seconds.to_string());
@@ -85,8 +90,9 @@ impl Reply {
         reply
     }
 
-    /// The answer to a logout token or a code that was refused (OpenID Connect Back-Channel Logout §2.8,
-    /// RFC 6749 §5.2).
+    /// Creates the answer to a refused logout token or a refused code.
+    ///
+    /// Its form is that of OpenID Connect Back-Channel Logout §2.8 and RFC 6749 §5.2.
     #[must_use]
     pub(crate) fn oauth_error(refusal: &Refusal) -> Self {
         let meaning = refusal.reason.meaning();
@@ -98,7 +104,9 @@ impl Reply {
         reply
     }
 
-    /// `302 Found` to an absolute URL: never 307 or 308, which repeat a body (RFC 9700 §4.12).
+    /// Creates a redirect to an absolute URL with status 302.
+    ///
+    /// The status is never 307 or 308, which make browsers send a body again (RFC 9700 §4.12).
     #[must_use]
     pub(crate) fn redirect(location: &str, code: &'static str) -> Self {
         let mut reply = Self::new(302, code, Vec::new(), "text/plain");
@@ -106,7 +114,7 @@ impl Reply {
         reply
     }
 
-    /// For the shell, when the host fails it: no page, no details.
+    /// Creates the answer that the shell gives when a host call fails. It contains no details.
     #[must_use]
     pub fn unavailable() -> Self {
         let meaning = crate::refusal::Reason::Internal.meaning();
@@ -116,7 +124,8 @@ impl Reply {
         reply
     }
 
-    /// `202 Accepted` with who it is, for a proxy that holds the request.
+    /// Creates the answer with status 202 and identity headers for a proxy that authorizes a
+    /// request.
     #[must_use]
     pub(crate) fn accepted(identity: Vec<(&'static str, String)>) -> Self {
         let mut reply = Self::new(202, "accepted", Vec::new(), "text/plain");
@@ -126,8 +135,10 @@ impl Reply {
         reply
     }
 
-    /// A refusal for a proxy that holds the request: 403 where the request itself or a right is the
-    /// matter, 401 for everything that another credential or another moment may mend.
+    /// Creates the answer to a refusal for a proxy that authorizes a request.
+    ///
+    /// The status is 403 if the request itself or a missing right is the reason. It is 401 if
+    /// another credential or a later attempt may help.
     #[must_use]
     pub(crate) fn verdict(refusal: &Refusal, asker: AnswerContext<'_>) -> Self {
         let meaning = refusal.reason.meaning();
@@ -139,20 +150,20 @@ impl Reply {
         )
     }
 
-    /// With a cookie to set.
+    /// Adds a `set-cookie` header.
     #[must_use]
     pub(crate) fn with_cookie(mut self, set_cookie: String) -> Self {
         self.push("set-cookie", set_cookie);
         self
     }
 
-    /// With several cookies to set.
+    /// Adds several `set-cookie` headers.
     #[must_use]
     pub(crate) fn with_cookies(self, set_cookies: impl IntoIterator<Item = String>) -> Self {
         set_cookies.into_iter().fold(self, Self::with_cookie)
     }
 
-    /// The answer to a refusal, in the form that its reader understands.
+    /// Creates the answer to a refusal: a page for a browser's navigation, else JSON.
     #[must_use]
     pub(crate) fn refusal(refusal: &Refusal, asker: AnswerContext<'_>) -> Self {
         let meaning = refusal.reason.meaning();
@@ -176,10 +187,10 @@ impl Reply {
             text = format!("{text} Mismatch: {about}.");
         }
         if meaning.status == 403 && refusal.principal.is_some() {
-            text = format!("{text} Needed: {}.", refusal.wanted);
+            text = format!("{text} Required role: {}.", refusal.wanted);
         }
         let mut body = json!({
-            // Prefect's UI shows `detail`, its clients print `exception_message`.
+            // Prefect's UI shows `detail`, and its clients print `exception_message`.
             "detail": text,
             "exception_message": text,
             "code": meaning.code,
@@ -199,7 +210,9 @@ impl Reply {
         reply
     }
 
-    /// RFC 6750 §3, RFC 7617 §2. Browsers get no `Basic`: they would pop up a password box.
+    /// Adds the `www-authenticate` headers (RFC 6750 §3, RFC 7617 §2).
+    ///
+    /// Browsers get no `Basic` challenge, since they would open a password dialog.
     fn challenge(&mut self, error: Option<(&str, &str)>, kind: ClientKind) {
         let error =
             error.map(|(code, text)| format!(", error=\"{code}\", error_description=\"{text}\""));
@@ -213,7 +226,7 @@ impl Reply {
     }
 }
 
-/// Request ids as Envoy makes them; anything else is not repeated.
+/// Returns a request id if it has the form that Envoy generates, so that it is safe to repeat.
 #[must_use]
 pub(crate) fn request_id(value: Option<&str>) -> Option<&str> {
     value.filter(|id| id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))

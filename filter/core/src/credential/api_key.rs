@@ -1,4 +1,4 @@
-//! API keys: 256 random bits behind `lk_`, of which only the SHA-256 is known here.
+//! API keys: `lk_` and 256 random bits. The configuration holds only their SHA-256 digests.
 
 use std::rc::Rc;
 
@@ -10,14 +10,16 @@ use crate::identity::credential_ref::CredentialRef;
 use crate::identity::principal::Identity;
 use crate::refusal::{Reason, Refusal};
 
-/// What every key begins with.
+/// Prefix of every API key.
 pub(crate) const PREFIX: &[u8] = b"lk_";
 
-/// Looks a key up. The table is keyed by the digest, so the cost does not grow with it, and time
-/// tells nothing of use: whoever can choose digests already has the key.
+/// Verifies an API key against the configured ones.
+///
+/// The table is keyed by digest, so that a lookup takes the same time with any number of keys. Its
+/// timing leaks nothing useful, since a client can't find a key for a digest of its choice.
 ///
 /// # Errors
-/// When it is unknown or over.
+/// When the key is unknown or has expired.
 pub(crate) fn verify(
     key: SecretRef<'_>,
     config: &Config,
@@ -26,10 +28,10 @@ pub(crate) fn verify(
     by_digest(&sha256(key.expose()), config, now)
 }
 
-/// The key of a digest.
+/// Verifies an API key by its SHA-256 digest.
 ///
 /// # Errors
-/// As [`verify`].
+/// When no configured key has the digest, or the key has expired.
 pub(crate) fn by_digest(
     digest: &[u8; 32],
     config: &Config,

@@ -1,5 +1,6 @@
-//! Access tokens as bearer tokens (RFC 6750): of the login's issuer and of those that
-//! `machines.issuers` lists, each with its own keys, audiences and marks.
+//! Bearer access tokens (RFC 6750) of the login's issuer and of those in `machines.issuers`.
+//!
+//! Each issuer has its own keys, audiences and token profile.
 
 use std::rc::Rc;
 
@@ -30,18 +31,19 @@ impl From<Mismatch> for Refusal {
     }
 }
 
-/// A token whose issuer we trust; nothing in it is verified.
+/// An unverified token that names a trusted issuer.
 pub(crate) struct Claimed<'a> {
     token: Compact<'a>,
-    /// Place of the issuer in [`Config::issuers`].
+    /// Index of the issuer in [`Config::issuers`].
     pub(crate) issuer: IssuerId,
 }
 
-/// Reads a token, and finds out whose it says to be. Before any key is looked for: a token of
-/// another issuer causes no fetch.
+/// Reads a token and finds the issuer that it names.
+///
+/// This happens before keys are looked up, so that a token of another issuer causes no fetch.
 ///
 /// # Errors
-/// When it is no token, or of an issuer that is not trusted.
+/// When the text is not a signed token, or its issuer is not trusted.
 pub(crate) fn read<'a>(token: &'a [u8], config: &Config) -> Result<Claimed<'a>, Mismatch> {
     let token = Compact::parse(token)
         .map_err(|why| Mismatch::new("token", None, format!("a signed token, not {}", why.0)))?;
@@ -56,31 +58,31 @@ pub(crate) fn read<'a>(token: &'a [u8], config: &Config) -> Result<Claimed<'a>, 
     Ok(Claimed { token, issuer: IssuerId(issuer) })
 }
 
-/// A token that counts.
+/// A token that passed all checks.
 pub(crate) struct VerifiedToken {
-    /// Whom it proves.
+    /// The identity that the token proves.
     pub(crate) identity: Identity,
-    /// Not before.
+    /// The time before which the token is not valid.
     pub(crate) from: UnixTime,
-    /// Whether it counts with a proof of possession only.
+    /// Whether the token is valid only with a proof of possession.
     pub(crate) bound: bool,
 }
 
 impl Claimed<'_> {
-    /// Whether it says that it was issued to this client, and to no other: `azp`, or `client_id` where
-    /// providers write that (RFC 9068 §2.2).
+    /// Returns whether the token says that it was issued to this client, and names no other client.
+    ///
+    /// Providers name the client in `azp` or in `client_id` (RFC 9068 §2.2).
     #[must_use]
     pub(crate) fn is_issued_to(&self, client: &str) -> bool {
-        let named = ["azp", "client_id"].map(|claim| self.token.claims.get(claim));
-        let mut named = named.into_iter().flatten().peekable();
-        named.peek().is_some() && named.all(|party| party.as_str() == Some(client))
+        let parties = ["azp", "client_id"].map(|claim| self.token.claims.get(claim));
+        let mut parties = parties.into_iter().flatten().peekable();
+        parties.peek().is_some() && parties.all(|party| party.as_str() == Some(client))
     }
 
-    /// Judges the token: signature, times, kind, audience, party, what its issuer must say of it,
-    /// subject; in this order.
+    /// Verifies the token.
     ///
-    /// # Errors
-    /// See [`Unverified`].
+    /// The checks are, in this order: signature, times, kind, proof of possession, audience,
+    /// authorized party, required claims, subject.
     pub(crate) fn verify(
         self,
         verifier: Verifier<'_>,
@@ -93,7 +95,8 @@ impl Claimed<'_> {
         };
         verifier.check(&self.token.jws)?;
         let claims = &self.token.claims;
-        // As long as the token is accepted, so long lives what it opened.
+        // The leeway is included, so that the identity lasts exactly as long as the token is
+        // accepted.
         let until = claims::times(claims, now, true)?.plus(LEEWAY);
         kind(&self.token, issuer.profile, config)?;
         possession(claims, peer)?;
@@ -111,28 +114,30 @@ impl Claimed<'_> {
     }
 }
 
-/// Only access tokens: an ID token may have the same audience, and refresh, offline and logout
-/// tokens the same issuer (docs/threats.md T-S2).
+/// Checks that a token is an access token (docs/threats.md T-S2).
+///
+/// An ID token may have the same audience, and refresh, offline and logout tokens the same issuer.
 fn kind(token: &Compact<'_>, profile: Profile, config: &Config) -> Result<(), Mismatch> {
     let claims = &token.claims;
-    let own = token.jws.token_type.as_deref();
+    let token_type = token.jws.token_type.as_deref();
     let types: &[&str] = match profile {
         Profile::Rfc9068 => &["at+jwt"],
         Profile::Keycloak | Profile::Generic => &["jwt", "at+jwt"],
     };
-    let fits = match own {
-        Some(own) => types.contains(&own),
+    let fits = match token_type {
+        Some(token_type) => types.contains(&token_type),
         None => profile != Profile::Rfc9068,
     };
     if !fits {
-        return Err(Mismatch::new("header typ", own.map(Value::from).as_ref(), types.join(" or ")));
+        let seen = token_type.map(Value::from);
+        return Err(Mismatch::new("header typ", seen.as_ref(), types.join(" or ")));
     }
     claims::not_an_event(claims)?;
     match profile {
         Profile::Keycloak if claims::text(claims, "typ") != Some("Bearer") => {
             return Err(Mismatch::new("typ", claims.get("typ"), "Bearer (an access token)"));
         }
-        // RFC 9068 §2.2; the others are required of every token.
+        // Every token needs the other required claims of RFC 9068 §2.2, so only these remain.
         Profile::Rfc9068 => {
             for name in ["client_id", "jti"] {
                 if claims::text(claims, name).is_none() {
@@ -146,8 +151,10 @@ fn kind(token: &Compact<'_>, profile: Profile, config: &Config) -> Result<(), Mi
     Ok(())
 }
 
-/// A token that is bound to a key counts only together with its proof: that of a client certificate
-/// (RFC 8705 §3), the only one that is looked at here.
+/// Checks that the client has the key to which a token is bound, if the token is bound to one.
+///
+/// Client certificates (RFC 8705 §3) are the only supported proof of possession. A token with
+/// another binding is refused.
 fn possession(members: &Map<String, Value>, peer: &dyn Peer) -> Result<(), Mismatch> {
     let Some(cnf) = members.get("cnf") else { return Ok(()) };
     let thumbprint = match cnf.as_object() {
@@ -161,7 +168,9 @@ fn possession(members: &Map<String, Value>, peer: &dyn Peer) -> Result<(), Misma
     if proved { Ok(()) } else { Err(Mismatch::new("cnf", None, wanted)) }
 }
 
-/// Where nothing marks an access token, what marks an ID token refuses it.
+/// Refuses a token that has a mark of an ID token.
+///
+/// It is for issuers whose access tokens have no mark of their own.
 fn not_an_id_token(members: &Map<String, Value>, config: &Config) -> Result<(), Mismatch> {
     for name in ["nonce", "at_hash", "c_hash"] {
         if members.contains_key(name) {
@@ -184,6 +193,7 @@ fn not_an_id_token(members: &Map<String, Value>, config: &Config) -> Result<(), 
     Ok(())
 }
 
+/// Checks `azp` against the authorized parties of the issuer's settings. An empty list allows all.
 fn party(members: &Map<String, Value>, allowed: &[String]) -> Result<(), Mismatch> {
     let azp = claims::text(members, "azp").filter(|azp| !azp.is_empty());
     if azp.is_none() && members.contains_key("azp") {
@@ -195,13 +205,13 @@ fn party(members: &Map<String, Value>, allowed: &[String]) -> Result<(), Mismatc
     Err(Mismatch::new("azp", members.get("azp"), allowed.join(" or ")))
 }
 
-/// `claims` of the issuer's settings: each is a string, and one of those that are listed.
+/// Checks the claims that the issuer's settings require: each must be one of the listed strings.
 fn required(claims: &Map<String, Value>, issuer: &Issuer) -> Result<(), Mismatch> {
     for (path, allowed) in &issuer.claims {
         let value = at(claims, path);
         let fits = value
             .and_then(Value::as_str)
-            .is_some_and(|value| allowed.iter().any(|own| own == value));
+            .is_some_and(|value| allowed.iter().any(|allowed| allowed == value));
         if !fits {
             let wanted = format!("{} to be {}", path.join("."), allowed.join(" or "));
             return Err(Mismatch::new("required claim", value, wanted));
@@ -210,8 +220,11 @@ fn required(claims: &Map<String, Value>, issuer: &Issuer) -> Result<(), Mismatch
     Ok(())
 }
 
-/// A client's own token (Keycloak: service account, no session) is a client's; any other is a
-/// person's. The kinds stay apart (RFC 9700 §4.15), and so do the subjects of different issuers.
+/// Returns the principal of a token: a client or a person.
+///
+/// With Keycloak, a client's own token belongs to a service account and has no session; any other
+/// token belongs to a person. The prefix of the identifier separates clients from people (RFC 9700
+/// §4.15), and the issuer separates the subjects of different issuers.
 fn principal(
     members: &Map<String, Value>,
     issuer: &Issuer,
@@ -225,12 +238,14 @@ fn principal(
             && !members.contains_key("sid")
             && !members.contains_key("auth_time")
     });
-    let of = if is_login { String::new() } else { format!("{}#", issuer.issuer) };
+    let scope = if is_login { String::new() } else { format!("{}#", issuer.issuer) };
     let (id, name) = match client {
-        Some(client) => (format!("client:{of}{client}"), client),
-        // Issuers for machines have no people.
-        None if issuer.profile != Profile::Keycloak => (format!("client:{of}{subject}"), subject),
-        None => (format!("user:{of}{subject}"), username.unwrap_or(subject)),
+        Some(client) => (format!("client:{scope}{client}"), client),
+        // Other profiles are for machines, so their subjects are no people.
+        None if issuer.profile != Profile::Keycloak => {
+            (format!("client:{scope}{subject}"), subject)
+        }
+        None => (format!("user:{scope}{subject}"), username.unwrap_or(subject)),
     };
     let name = name.chars().filter(|c| !c.is_control()).take(128).collect();
     Ok(Principal { id, name, email: None, method: Method::Bearer })

@@ -1,5 +1,7 @@
-//! Client certificates. Envoy verifies the chain; here a certificate's name becomes a machine's.
-//! `X-Forwarded-Client-Cert` is never read: whoever sends it is not whoever was verified.
+//! Client certificates, whose names the configuration maps to machines.
+//!
+//! Envoy verifies the certificate chain. `X-Forwarded-Client-Cert` is never read, because any
+//! client can send this header.
 
 use std::rc::Rc;
 
@@ -8,22 +10,22 @@ use crate::identity::credential_ref::{CertificateName, CredentialRef};
 use crate::identity::principal::Identity;
 use crate::wire::peer::Certificate;
 
-/// The machine that a certificate is mapped to, if it is mapped.
+/// Returns the machine to which the configuration maps a certificate, if it does.
 #[must_use]
 pub(crate) fn identify(certificate: &Certificate, config: &Config) -> Option<Identity> {
     let has = |name: &CertificateName| {
-        let (own, wanted) = match name {
+        let (present, wanted) = match name {
             CertificateName::Uri(wanted) => (&certificate.uri, wanted),
             CertificateName::Dns(wanted) => (&certificate.dns, wanted),
             CertificateName::Subject(wanted) => (&certificate.subject, wanted),
         };
-        own.as_ref() == Some(wanted)
+        present.as_ref() == Some(wanted)
     };
     let mapped = config.machines.certificates.iter().find(|entry| has(&entry.shows))?;
     by_name(&mapped.shows, config)
 }
 
-/// The machine that a certificate with this name is mapped to.
+/// Returns the machine to which the configuration maps certificates with a name.
 #[must_use]
 pub(crate) fn by_name(name: &CertificateName, config: &Config) -> Option<Identity> {
     let mapped = config.machines.certificates.iter().find(|entry| entry.shows == *name)?;

@@ -1,5 +1,7 @@
-//! Client credentials in Basic: exchanged at the provider for what the client may do
-//! (RFC 6749 §4.4). A worker needs neither a sidecar nor a renewal of tokens.
+//! Client credentials in Basic authentication, by which Lictor requests a token at the provider.
+//!
+//! The client credentials grant (RFC 6749 §4.4) tells the client's role. A Prefect worker therefore
+//! needs neither a sidecar nor code that renews tokens.
 
 use core::time::Duration;
 use std::rc::Rc;
@@ -23,33 +25,35 @@ use crate::wire::jose::verify::{Unverified, Verifier};
 use crate::wire::peer::NoPeer;
 use crate::workers::answers::Answer;
 
-/// What the provider said of credentials that are good.
+/// What the provider granted for valid client credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
     client: String,
     role: Option<Role>,
-    /// When it said so.
+    /// When the provider answered.
     at: UnixTime,
-    /// When its token ends, leeway included as for any token.
+    /// When the provider's token expires, with the leeway of any token.
     end: UnixTime,
 }
 
-/// What an answer that was given once is worth now.
+/// Whether an earlier grant may still be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Validity {
-    /// It counts.
+    /// The grant is valid.
     Fresh,
-    /// It counts, and its token ends soon: time to ask again.
+    /// The grant is valid, but its token expires soon, so the provider should be asked again.
     Aging,
-    /// The provider must be asked; if it can't be reached, it still counts.
+    /// The provider must be asked. The grant is valid only if the provider is unreachable.
     Due,
-    /// It counts no more.
+    /// The grant has expired.
     Over,
 }
 
 impl Grant {
-    /// What it is worth now. How long it may outlive a change at the provider is `recheck`'s to say, how
-    /// long it goes on without the provider `grace`'s; never longer than the token.
+    /// Returns whether the grant may be used now.
+    ///
+    /// A change at the provider takes effect within `recheck`. Without the provider a grant is
+    /// valid for another `grace`. It never outlives its token.
     #[must_use]
     pub(crate) fn validity(&self, recheck: Duration, grace: Duration, now: UnixTime) -> Validity {
         if now >= self.end || now.is_over(self.at, recheck.saturating_add(grace)) {
@@ -59,19 +63,19 @@ impl Grant {
             return Validity::Due;
         }
         let life = self.end.since(self.at);
-        // A token that ends before it must be rechecked: at its end as the provider writes it, while it
-        // still counts for the leeway.
+        // A token that expires before it must be rechecked is renewed when it expires for the
+        // provider, while the leeway still keeps it valid here.
         let lead = Duration::from_secs(LEEWAY).min(life.checked_div(2).unwrap_or_default());
         if self.end.since(now) <= lead { Validity::Aging } else { Validity::Fresh }
     }
 
-    /// When its token ends.
+    /// Returns when the token of the grant expires, leeway included.
     #[must_use]
     pub(crate) const fn end(&self) -> UnixTime {
         self.end
     }
 
-    /// Whom it proves; until it must be looked at again.
+    /// Returns the client's identity, which is valid until the grant must be rechecked.
     #[must_use]
     pub(crate) fn identity(&self, id: CredentialId, recheck: Duration) -> Identity {
         let principal = Principal::machine("client", &self.client, Method::ClientCredentials);
@@ -81,26 +85,30 @@ impl Grant {
     }
 }
 
-/// What the provider's answer to an exchange means.
+/// What the provider's answer to a client credentials request means.
 #[derive(Debug)]
 pub(crate) enum GrantReply {
-    /// They are good.
+    /// The credentials are valid.
     Good(Grant),
-    /// They are not, or the token that they give is of no use here.
+    /// The credentials are invalid, or their token is not accepted here.
     Refused(Refusal),
-    /// No verdict.
+    /// The provider gave no verdict.
     None {
-        /// What was seen.
+        /// What was seen, for logs.
         seen: String,
-        /// Whether there was no answer at all: then nobody else need ask for a moment.
+        /// Whether the provider did not answer at all. Other requests then do not ask it for a
+        /// moment.
         silent: bool,
-        /// Whether the keys must be fetched first.
+        /// Whether the token's key is unknown, so that the keys must be fetched first.
         unknown_key: bool,
     },
 }
 
-/// Reads the answer. The token in it must verify as any access token does, and must be that of the
-/// client that asked: an answer that was mixed up makes nobody somebody else.
+/// Interprets the provider's answer to a client credentials request.
+///
+/// The token in it must pass the checks of any access token, and it must be issued to the client
+/// that asked. A client therefore never gets another client's identity, even if answers are mixed
+/// up.
 #[must_use]
 pub(crate) fn read_reply(
     client: &str,
@@ -143,6 +151,7 @@ pub(crate) fn read_reply(
     }
 }
 
+/// Verifies the access token that the provider granted to a client.
 fn verify(
     client: &str,
     access: &Secret,
@@ -154,12 +163,12 @@ fn verify(
     if claimed.issuer != LOGIN {
         return Err(Mismatch::new("iss", None, "the issuer that was asked").into());
     }
-    let own = claimed.is_issued_to(client);
-    let judged = claimed.verify(verifier, &NoPeer, config, now)?;
-    if !own {
+    let issued_to_client = claimed.is_issued_to(client);
+    let verified = claimed.verify(verifier, &NoPeer, config, now)?;
+    if !issued_to_client {
         return Err(Mismatch::new("azp", None, "the client that asked").into());
     }
-    let Identity { role, until, .. } = judged.identity;
+    let Identity { role, until, .. } = verified.identity;
     let end = until.unwrap_or(now);
     Ok(Grant { client: client.to_owned(), role, at: now, end })
 }
@@ -215,19 +224,20 @@ mod tests {
             let (recheck, grace) = (Duration::from_secs(300), Duration::from_secs(3600));
             grant(life).validity(recheck, grace, UnixTime::from_millis(millis))
         };
-        // A token that lives longer than recheck: asked about once in a recheck.
+        // For a token that lives longer than recheck, the provider is asked once per recheck.
         assert_eq!(validity(10_000, 1_299_999), Fresh);
         assert_eq!(validity(10_000, 1_300_000), Due);
         assert_eq!(validity(10_000, 4_899_999), Due);
         assert_eq!(validity(10_000, 4_900_000), Over);
-        // A short one: asked about a minute before its end, at the middle if that is later.
+        // For a shorter one, the provider is asked a minute before its end, or at half of its life
+        // if that is later.
         assert_eq!(validity(200, 1_139_999), Fresh);
         assert_eq!(validity(200, 1_140_000), Aging);
         assert_eq!(validity(200, 1_199_999), Aging);
         assert_eq!(validity(200, 1_200_000), Over);
         assert_eq!(validity(20, 1_009_999), Fresh);
         assert_eq!(validity(20, 1_010_000), Aging);
-        // A clock that goes back.
+        // The clock is set back.
         assert_eq!(validity(10_000, 900_000), Over);
     }
 

@@ -1,26 +1,27 @@
-//! The kind of a credential, by how its text begins. The kinds are told apart here and nowhere else, so a
-//! mistyped key is never tried as another kind.
+//! The kind of a credential, by the beginning of its text.
+//!
+//! Only this module distinguishes the kinds, so that a mistyped key is never tried as another kind.
 
 use crate::credential::{api_key, personal_token};
 use crate::foundation::secret::SecretRef;
 use crate::wire::http::authorization::{Presented, name_and_secret};
 use crate::wire::jose::compact::looks_like_token;
 
-/// A kind of credential that needs no name beside it.
+/// A kind of credential that needs no name beside it, or [`Kind::Other`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// An API key, `lk_…`.
     ApiKey,
     /// A personal token, `lt_…`.
     PersonalToken,
-    /// A JSON Web Token, in compact form.
+    /// A JSON Web Token in compact form.
     Jwt,
-    /// None of these: a password, a client secret, or a mistake.
+    /// Anything else: a password, a client secret, or a mistake.
     Other,
 }
 
 impl Kind {
-    /// The kind of a text.
+    /// Returns the kind of a credential's text.
     #[must_use]
     pub(crate) fn of(text: &[u8]) -> Self {
         if text.starts_with(api_key::PREFIX) {
@@ -35,8 +36,9 @@ impl Kind {
     }
 }
 
-/// The credential in the `token` member of a socket's auth message, which takes every form that a header
-/// takes; `None` when it has none of these forms.
+/// Returns the credential in the `token` member of a socket's auth message.
+///
+/// The member takes every form that a header takes. Returns `None` for a text of another form.
 #[must_use]
 pub(crate) fn in_auth_message(token: &str) -> Option<Presented<'_>> {
     let bytes = token.as_bytes();

@@ -1,4 +1,4 @@
-//! The credentials of machines and command lines, and the principals that they prove
+//! Credentials of machines and command lines, and the identities that they prove
 //! (docs/machines.md).
 
 pub(crate) mod api_key;

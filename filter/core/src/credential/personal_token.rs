@@ -1,5 +1,7 @@
-//! Personal tokens: what a person shows at the command line instead of a password that all share.
-//! Sealed, so nothing is stored; made of a fresh login only, never of another token.
+//! Personal tokens, which replace a shared password at a person's command line.
+//!
+//! A token is sealed, so that the server stores nothing. Only a fresh login creates one; a token
+//! never creates another token.
 
 pub(crate) mod native_app;
 
@@ -21,29 +23,32 @@ use crate::refusal::{Reason, Refusal};
 use crate::sealing::{Purpose, Sealer};
 use crate::session::model::Session;
 
-/// What every token begins with.
+/// Prefix of every personal token.
 pub(crate) const PREFIX: &[u8] = b"lt_";
 
-/// What ends a token before its time.
+/// Knows which tokens are revoked before they expire.
 pub(crate) trait Revoked {
-    /// Whether the provider has ended the session in which it was made, or may have.
+    /// Returns whether the provider has ended, or may have ended, the session that created the
+    /// token.
     fn is_revoked(&mut self, token: &PersonalToken, now: UnixTime) -> bool;
 }
 
-/// The role of a token for a person: the person's own, or the most that the settings allow if that is
-/// less; `None` where the one does not include the other.
+/// Returns the role of a token for a person: the lesser of the person's role and the configured
+/// one.
+///
+/// Returns `None` if neither role includes the other.
 #[must_use]
-pub(crate) fn role(own: Role, settings: &Settings) -> Option<Role> {
-    if settings.role.includes(own) {
-        return Some(own);
+pub(crate) fn role(of_person: Role, settings: &Settings) -> Option<Role> {
+    if settings.role.includes(of_person) {
+        return Some(of_person);
     }
-    own.includes(settings.role).then_some(settings.role)
+    of_person.includes(settings.role).then_some(settings.role)
 }
 
-/// A token for the person of a session.
+/// Creates a token for the person of a session.
 ///
 /// # Errors
-/// When the host has no randomness.
+/// When the host provides no randomness.
 pub(crate) fn make(
     session: &Session,
     role: Role,
@@ -63,10 +68,10 @@ pub(crate) fn make(
     })
 }
 
-/// Judges an opened token by the settings as they are now.
+/// Verifies an opened token against the current settings.
 ///
 /// # Errors
-/// When it counts no more.
+/// When the token has expired, is revoked or is not allowed by the settings.
 pub(crate) fn verify(
     token: &Rc<PersonalToken>,
     config: &Config,
@@ -82,7 +87,7 @@ pub(crate) fn verify(
     let Some(settings) = &config.machines.personal_tokens else {
         return refused("but machines.personal_tokens is off");
     };
-    // Settings may have become stricter since it was made.
+    // The settings may allow a shorter life than when the token was created.
     if now >= token.expires || now.is_over(token.issued, settings.max) {
         return refused("expired");
     }
@@ -112,41 +117,42 @@ pub(crate) fn verify(
     })
 }
 
-/// Seals and opens tokens, and the codes that a terminal trades for one.
+/// Seals and opens personal tokens, the codes that a terminal redeems for one, and form tokens.
 pub(crate) struct PersonalTokens {
     tokens: Sealer,
     codes: Sealer,
-    asked: Sealer,
+    form_tokens: Sealer,
 }
 
-/// A token that is on its way to a terminal.
+/// The content of an authorization code for a terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Code {
-    /// What the terminal must know the verifier of (RFC 7636 §4.2).
+    /// The code challenge, whose verifier the terminal must present (RFC 7636 §4.2).
     pub(crate) challenge: [u8; 32],
-    /// What it gets.
+    /// The token that the terminal receives for the code.
     pub(crate) token: PersonalToken,
 }
 
-/// In the associated data: what a cookie's name is to a cookie.
+/// Name of a token in the sealer's associated data, where a sealed cookie has its cookie's name.
 const TOKEN: &str = "personal token";
+/// Name of a code in the sealer's associated data.
 const CODE: &str = "code";
 
 impl PersonalTokens {
-    /// For a configuration.
+    /// Creates the sealers with the configured keys.
     #[must_use]
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             tokens: Sealer::new(Purpose::PersonalToken, config),
             codes: Sealer::new(Purpose::PersonalTokenCode, config),
-            asked: Sealer::new(Purpose::PersonalTokenForm, config),
+            form_tokens: Sealer::new(Purpose::PersonalTokenForm, config),
         }
     }
 
-    /// The token's text.
+    /// Returns the text of a token.
     ///
     /// # Errors
-    /// When the host has no randomness.
+    /// When the host provides no randomness.
     pub(crate) fn seal(
         &self,
         token: &PersonalToken,
@@ -156,10 +162,10 @@ impl PersonalTokens {
         Ok(Secret::new([PREFIX, sealed.as_bytes()].concat()))
     }
 
-    /// Opens a text. Nothing tells why one does not open.
+    /// Opens the text of a token.
     ///
     /// # Errors
-    /// When it is none of ours.
+    /// When the text does not open. The refusal does not say why.
     pub(crate) fn open(&self, text: &[u8]) -> Result<PersonalToken, Refusal> {
         let sealed = text.strip_prefix(PREFIX).and_then(|text| self.tokens.open(TOKEN, text));
         sealed.and_then(|opened| PersonalToken::decode(&opened.plain)).ok_or_else(|| {
@@ -169,11 +175,13 @@ impl PersonalTokens {
         })
     }
 
-    /// That the person of a session was shown the page at this path: the answer to it must bring this back,
-    /// so that a form somewhere among Prefect's own pages makes nothing.
+    /// Returns a form token (CSRF token) for the page at a path and the person of a session.
+    ///
+    /// The form on the page must send it back. A forged form on one of Prefect's own pages
+    /// therefore creates no token.
     ///
     /// # Errors
-    /// When the host has no randomness.
+    /// When the host provides no randomness.
     pub(crate) fn seal_form_token(
         &self,
         session: &Session,
@@ -182,10 +190,11 @@ impl PersonalTokens {
         entropy: &mut dyn Entropy,
     ) -> Result<String, NoEntropy> {
         let plain = Writer::default().raw(&session.id.bytes()).number(now.millis()).finish();
-        self.asked.seal(page, &plain, entropy)
+        self.form_tokens.seal(page, &plain, entropy)
     }
 
-    /// Whether the person of a session was shown the page at this path a moment ago.
+    /// Returns whether a text is a form token for the page and the session, not older than
+    /// [`FRESH_LOGIN`].
     #[must_use]
     pub(crate) fn is_form_token(
         &self,
@@ -194,16 +203,16 @@ impl PersonalTokens {
         page: &str,
         now: UnixTime,
     ) -> bool {
-        let Some(opened) = self.asked.open(page, text.as_bytes()) else { return false };
+        let Some(opened) = self.form_tokens.open(page, text.as_bytes()) else { return false };
         let mut fields = Reader::new(&opened.plain);
         let mut read = || Some((fields.raw::<16>()?, UnixTime::from_millis(fields.number()?)));
         read().is_some_and(|(id, at)| id == session.id.bytes() && !now.is_over(at, FRESH_LOGIN))
     }
 
-    /// The text of a code.
+    /// Returns the text of a code.
     ///
     /// # Errors
-    /// When the host has no randomness.
+    /// When the host provides no randomness.
     pub(crate) fn seal_code(
         &self,
         code: &Code,
@@ -213,7 +222,7 @@ impl PersonalTokens {
         self.codes.seal(CODE, &plain, entropy).map(Secret::new)
     }
 
-    /// Opens a code.
+    /// Opens the text of a code.
     #[must_use]
     pub(crate) fn open_code(&self, text: &[u8]) -> Option<Code> {
         let plain = self.codes.open(CODE, text)?.plain;

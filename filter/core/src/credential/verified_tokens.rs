@@ -1,5 +1,6 @@
-//! Access tokens that have been verified: the same bytes need not be verified again while the keys
-//! that verified them stand.
+//! A cache of verified access tokens.
+//!
+//! The same token is not verified again as long as the keys that verified it are current.
 
 use core::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::foundation::time::UnixTime;
 use crate::identity::principal::Identity;
 use crate::provider::keys::Keys;
 
-/// See the module.
+/// Verified access tokens of one worker, by their text.
 pub(crate) struct Verified(TextCache<Entry>);
 
 impl Default for Verified {
@@ -19,22 +20,23 @@ impl Default for Verified {
     }
 }
 
-/// What was found out about a token.
+/// The result of verifying a token.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    /// Whom it proves.
+    /// The identity that the token proves.
     pub(crate) identity: Identity,
-    /// Place of its issuer in the configuration.
+    /// Index of the token's issuer in the configuration.
     pub(crate) issuer: IssuerId,
-    /// Which set of keys verified it.
+    /// Generation of the key set that verified the token.
     pub(crate) keys: u64,
-    /// Not before (the later of `nbf` and `iat`): a clock that goes back gives nothing back.
+    /// Start of the token's validity, the later of `nbf` and `iat`. It is checked again in case the
+    /// clock is set back.
     pub(crate) from: UnixTime,
 }
 
 impl Verified {
-    /// The identity that a token proves, if it was verified by the keys that stand now and is in
-    /// time.
+    /// Returns the identity that a token proves, if the current keys verified it and it is valid
+    /// now.
     #[must_use]
     pub(crate) fn find(&self, token: &[u8], keys: &Keys, now: UnixTime) -> Option<Identity> {
         let entry = self.0.find(token)?;
@@ -44,7 +46,7 @@ impl Verified {
         (in_time && trusted).then(|| entry.identity.clone())
     }
 
-    /// Keeps what was found out.
+    /// Stores the result of verifying a token.
     pub(crate) fn keep(&mut self, token: &[u8], entry: Entry) {
         self.0.keep(token, entry);
     }

@@ -1,5 +1,7 @@
-//! Which kind of credential this is, in a fixed order, each exclusive: a mistyped key is never
-//! tried as something else.
+//! Verifies a credential of any kind.
+//!
+//! The kinds are recognized in a fixed order and exclude each other, so that a mistyped key is
+//! never tried as another kind.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -26,51 +28,49 @@ use crate::wire::jose::signature::HostVerifier;
 use crate::wire::jose::verify::{Unverified, Verifier};
 use crate::wire::peer::Peer;
 
-/// What the judgement needs from the site.
+/// What the verification of a credential depends on.
 #[derive(Clone, Copy)]
 pub(crate) struct VerificationContext<'a> {
-    /// Settings.
     pub(crate) config: &'a Config,
-    /// The issuers' keys.
+    /// The keys of all issuers.
     pub(crate) keys: &'a Keys,
-    /// Who does the mathematics of signatures.
+    /// Host functions for the verification of signatures.
     pub(crate) host: &'a dyn HostVerifier,
-    /// The other end of the connection.
+    /// The client's end of the connection, with its certificate.
     pub(crate) peer: &'a dyn Peer,
     /// Opens personal tokens.
     pub(crate) personal: &'a PersonalTokens,
     /// Tokens that have been verified before.
     pub(crate) verified: &'a RefCell<Verified>,
-    /// Now.
     pub(crate) now: UnixTime,
 }
 
-/// What was shown, as far as it can be verified without asking anybody.
+/// A credential, verified as far as possible without asking the provider.
 #[derive(Debug)]
 pub(crate) enum Presentation {
-    /// It proves this.
+    /// The credential proves this identity.
     Proof(Identity),
-    /// A personal token of ours: whether it was revoked is not said yet.
+    /// A personal token that opens. Whether it has expired or is revoked is not checked yet.
     Personal(Rc<PersonalToken>),
-    /// Credentials of a client: the provider knows them, or does not.
+    /// Credentials of a client, which the provider must verify.
     Credentials(Credentials),
 }
 
-/// Why nobody is proved.
+/// Why a credential proves no identity.
 #[derive(Debug)]
 pub(crate) enum AuthenticationError {
     /// No keys of the token's issuer have been loaded yet.
     NoKeys,
-    /// The token is of an issuer of ours, its key is not known.
+    /// The token's issuer is trusted, but its key is not known.
     UnknownKey {
-        /// Place of the issuer in [`Config::issuers`].
+        /// Index of the issuer in [`Config::issuers`].
         issuer: IssuerId,
-        /// The `kid`, as it may be shown.
+        /// The `kid`, shortened and escaped for logs.
         kid: String,
     },
-    /// The provider is being asked; the request is woken.
+    /// The provider is being asked. The request waits and is woken by the answer.
     Asking,
-    /// Refused.
+    /// The credential is refused.
     Refused(Refusal),
 }
 
@@ -81,10 +81,7 @@ impl From<Refusal> for AuthenticationError {
 }
 
 impl VerificationContext<'_> {
-    /// Judges what was presented.
-    ///
-    /// # Errors
-    /// See [`AuthenticationError`].
+    /// Verifies a presented credential.
     pub(crate) fn verify(
         self,
         presented: &Presented<'_>,
@@ -131,7 +128,8 @@ impl VerificationContext<'_> {
             Unverified::Mismatch(mismatch) => AuthenticationError::Refused(mismatch.into()),
         })?;
         let identity = verified.identity;
-        // A bound token counts with its proof only, which is another one on each connection.
+        // A bound token is valid only with its proof of possession, which each connection must give
+        // itself. So it is not cached.
         if !verified.bound
             && let Some(keys) = self.keys.generation(issuer, self.now)
         {
@@ -141,8 +139,11 @@ impl VerificationContext<'_> {
         Ok(identity)
     }
 
-    /// Basic in its order: API key, personal token, JWT, Prefect's string, a wrapped header
-    /// (people are told to write `PREFECT_API_AUTH_STRING="Bearer …"`), client credentials.
+    /// Verifies Basic authentication.
+    ///
+    /// The kinds are tried in this order: API key, personal token, JWT, Prefect's auth string, a
+    /// wrapped header, client credentials. Wrapped headers occur because people are told to write
+    /// `PREFECT_API_AUTH_STRING="Bearer …"`.
     fn basic(
         self,
         user: &str,
@@ -169,13 +170,14 @@ impl VerificationContext<'_> {
         self.credentials(user, password)
     }
 
-    /// What is nothing else is a client's, if clients may try.
+    /// Returns a name and a password as client credentials, if the settings allow the client.
     fn credentials(
         self,
         client: &str,
         secret: &Secret,
     ) -> Result<Presentation, AuthenticationError> {
-        // A key in the name's place is a mistake, and must neither be shown nor sent anywhere.
+        // A credential in the place of the name is a mistake. It must neither appear in a log nor
+        // be sent to the provider.
         let header = client.starts_with("Bearer ") || client.starts_with("Basic ");
         if header || Kind::of(client.as_bytes()) != Kind::Other {
             return Err(not_accepted("a credential in the place of the name", "name:credential"));
@@ -212,7 +214,7 @@ impl VerificationContext<'_> {
     }
 }
 
-/// Whoever shows Prefect's own string.
+/// Returns the identity of a client that presents Prefect's own auth string.
 #[must_use]
 pub(crate) fn auth_string() -> Identity {
     let principal = Principal::machine("key", "prefect-auth-string", Method::AuthString);
@@ -224,8 +226,9 @@ pub(crate) fn auth_string() -> Identity {
     }
 }
 
-/// `Bearer <token>` or `Basic <base64>` that a client wrapped in Basic once more. The text has no
-/// colon of its own, so the client added one, or its end stands behind one.
+/// Returns the credential in a `Bearer <token>` or `Basic <base64>` that a client wrapped in Basic.
+///
+/// The wrapped text contains no colon, so the client adds one before or after it.
 fn wrapped(pair: &Secret) -> Option<Result<Presented<'_>, AuthenticationError>> {
     let text = pair.expose();
     let text = text.strip_prefix(b":").unwrap_or(text);

@@ -1,4 +1,4 @@
-//! Logout tokens: the provider says that sessions are over (OpenID Connect Back-Channel Logout §2.4,
+//! Logout tokens, by which the provider ends sessions (OpenID Connect Back-Channel Logout §2.4,
 //! §2.6).
 
 use core::time::Duration;
@@ -14,42 +14,40 @@ use crate::wire::jose::claims;
 use crate::wire::jose::claims::Mismatch;
 use crate::wire::jose::verify::{Unverified, Verifier};
 
-/// The one event that a logout token is about.
+/// Name of the event that a logout token must contain.
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
-/// An older token is refused, whatever its `exp`: providers send it at once.
+/// Maximum age of an accepted token, whatever its `exp`: providers send it immediately.
 const AGE: Duration = Duration::from_secs(600);
-/// How long a `jti` is remembered: longer than its token can be accepted.
+/// How long a `jti` is remembered, which is longer than its token is accepted.
 pub(crate) const JTI_LIFETIME: Duration = AGE.saturating_add(Duration::from_secs(2 * LEEWAY));
 
-/// What a verified token says is over.
+/// The sessions that a verified logout token ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Logout {
-    /// The provider's session.
+    /// The claim `sid`, which identifies the provider's session.
     pub(crate) sid: Option<String>,
-    /// The person.
+    /// The claim `sub`, which identifies the person.
     pub(crate) subject: Option<String>,
-    /// The token's own identity, to be used once.
+    /// The token's identifier. A token is accepted only once.
     pub(crate) jti: String,
 }
 
-/// The token in a form that holds exactly one (§2.5).
+/// Returns the token from a form that contains exactly one (OpenID Connect Back-Channel Logout
+/// §2.5).
 #[must_use]
 pub(crate) fn token(form: &str) -> Option<String> {
     let token = only(form, "logout_token").ok()??;
     Some(token.into_owned()).filter(|token| !token.is_empty())
 }
 
-/// Verifies a token.
-///
-/// # Errors
-/// See [`Unverified`].
+/// Verifies a logout token.
 pub(crate) fn verify(
     token: &str,
     verifier: Verifier<'_>,
     config: &Config,
     now: UnixTime,
 ) -> Result<Logout, Unverified> {
-    // Keycloak 24 marks its logout tokens as any JWT, later ones as §2.4 recommends.
+    // Keycloak 24 writes the header type of any JWT; later versions write the one of §2.4.
     let claims = verify_signature(token.as_bytes(), verifier, &["logout+jwt", "jwt"])?.claims;
     claims::issuer(&claims, &config.issuer)?;
     claims::audience(&claims, core::slice::from_ref(&config.client_id))?;
@@ -73,6 +71,7 @@ pub(crate) fn verify(
     Ok(Logout { sid, subject, jti })
 }
 
+/// Checks that `events` contains the back-channel logout event.
 fn event(members: &Map<String, Value>) -> Result<(), Mismatch> {
     let event = members.get("events").and_then(|events| events.as_object()?.get(EVENT));
     if event.is_some_and(Value::is_object) {
@@ -81,7 +80,7 @@ fn event(members: &Map<String, Value>) -> Result<(), Mismatch> {
     Err(Mismatch::new("events", None, "the back-channel logout event, an object"))
 }
 
-/// A claim that may be missing, but is a text of 1 to 255 characters if it is there.
+/// Returns an optional claim, which must be a string of 1 to 255 bytes if it is present.
 fn text(members: &Map<String, Value>, name: &'static str) -> Result<Option<String>, Mismatch> {
     match members.get(name) {
         None => Ok(None),

@@ -1,5 +1,5 @@
-//! The way back: the provider's answer in the query, the code for tokens, the tokens for a
-//! session.
+//! The callback of a login: reads the provider's answer from the query, interprets the token
+//! endpoint's answer and creates a session from the tokens.
 
 use serde_json::Value;
 
@@ -19,20 +19,20 @@ use crate::wire::jose::claims;
 use crate::wire::jose::claims::Mismatch;
 use crate::wire::jose::verify::{Unverified, Verifier};
 
-/// What a callback carries.
+/// The provider's answer in the query of a callback.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// `state`.
+    /// The parameter `state`.
     pub(crate) state: String,
-    /// The code, or the provider's error code.
+    /// The authorization code, or the provider's error code.
     pub(crate) result: Result<String, String>,
     iss: Option<String>,
 }
 
-/// Reads the query.
+/// Reads the query of a callback.
 ///
 /// # Errors
-/// When a parameter is missing, empty or there twice.
+/// When a parameter is missing, empty, longer than 2048 bytes or repeated.
 pub(crate) fn read(query: Option<&str>) -> Result<Answer, Refusal> {
     let query = query.unwrap_or_default();
     let refuse = |seen: &str| {
@@ -54,10 +54,12 @@ pub(crate) fn read(query: Option<&str>) -> Result<Answer, Refusal> {
 }
 
 impl Answer {
-    /// RFC 9207 §2.4: the answer must come from the provider that was asked, errors too.
+    /// Checks that the answer, which may be an error, comes from the configured provider
+    /// (RFC 9207 §2.4).
     ///
     /// # Errors
-    /// When `iss` is another one, or missing though announced.
+    /// When `iss` differs from the configured issuer, or is missing although the provider's
+    /// metadata announces it.
     pub(crate) fn check_issuer(&self, config: &Config, provider: &Provider) -> Result<(), Refusal> {
         match &self.iss {
             Some(iss) if *iss == config.issuer => Ok(()),
@@ -69,7 +71,7 @@ impl Answer {
     }
 }
 
-/// What the person is told about the provider's error.
+/// Returns the refusal for an error code in the provider's answer.
 #[must_use]
 pub(crate) fn provider_error(error: &str) -> Refusal {
     let reason = match error {
@@ -79,30 +81,30 @@ pub(crate) fn provider_error(error: &str) -> Refusal {
     Refusal::new(reason).seen(format!("error {error}")).wanted("a code")
 }
 
-/// What it means that there are no tokens.
+/// Returns the refusal for a token endpoint's answer without tokens.
 #[must_use]
 pub(crate) fn no_tokens(why: &NoTokens) -> Refusal {
     match why {
         NoTokens::InvalidGrant => Refusal::new(Reason::UnknownAttempt)
             .seen("invalid_grant for the code")
             .wanted("a code that is used once and in time"),
-        NoTokens::InvalidClient(what) | NoTokens::OurFault(what) => {
+        NoTokens::InvalidClient(seen) | NoTokens::OurFault(seen) => {
             Refusal::new(Reason::ProviderUnreachable)
-                .seen(what)
+                .seen(seen)
                 .wanted("tokens (check client_id, LICTOR_CLIENT_SECRET and idp.client_auth)")
         }
-        NoTokens::Unavailable(what) | NoTokens::NoAnswer(what) => {
-            Refusal::new(Reason::ProviderUnreachable).seen(what).wanted("tokens")
+        NoTokens::Unavailable(seen) | NoTokens::NoAnswer(seen) => {
+            Refusal::new(Reason::ProviderUnreachable).seen(seen).wanted("tokens")
         }
     }
 }
 
-/// Why tokens give no session.
+/// Why tokens do not result in a session.
 #[derive(Debug)]
 pub(crate) enum NoSession {
-    /// The ID token's key is not known: fetch the keys and come back.
+    /// No key with the ID token's `kid` is known. The caller fetches the keys and tries again.
     UnknownKey(String),
-    /// Refused.
+    /// The tokens are refused.
     Refused(Refusal),
 }
 
@@ -115,7 +117,7 @@ impl From<Unverified> for NoSession {
     }
 }
 
-/// A mismatch in the provider's answer.
+/// Returns the refusal for an ID token that fails a check.
 #[must_use]
 pub(crate) fn from_mismatch(mismatch: &Mismatch) -> Refusal {
     Refusal::new(Reason::ProviderAnswer)
@@ -123,10 +125,7 @@ pub(crate) fn from_mismatch(mismatch: &Mismatch) -> Refusal {
         .wanted(&mismatch.wanted)
 }
 
-/// Makes a session of verified tokens.
-///
-/// # Errors
-/// See [`NoSession`].
+/// Verifies the tokens of a login and creates a session from them.
 pub(crate) fn session(
     tokens: &Tokens,
     ticket: &Ticket,
@@ -149,9 +148,9 @@ pub(crate) fn session(
     let text = |name: &str| claims::text(&id.claims, name);
     let name = text("preferred_username").or(text("email")).or(text("name")).unwrap_or(&id.subject);
     let verified = id.claims.get("email_verified") == Some(&Value::Bool(true));
-    let fresh = random(entropy).map_err(|e| NoSession::Refused(e.into()))?;
+    let session_id = random(entropy).map_err(|e| NoSession::Refused(e.into()))?;
     Ok(Session {
-        id: SessionId::from_bytes(fresh),
+        id: SessionId::from_bytes(session_id),
         name: name.chars().filter(|c| !c.is_control()).take(128).collect(),
         email: text("email").filter(|e| verified && e.len() <= 254).map(str::to_owned),
         role: role(&id, tokens, verifier, config, now),

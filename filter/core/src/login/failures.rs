@@ -1,5 +1,7 @@
-//! Callbacks of one browser that came to nothing, counted in a sealed cookie: a login that fails again
-//! and again ends on a page that says so instead of going round between here and the provider.
+//! Counts the failed logins of a browser in a sealed cookie.
+//!
+//! A failed login starts another one by itself. The count ends a login that keeps failing on an
+//! error page, instead of in an endless loop between Lictor and the provider.
 
 use core::time::Duration;
 
@@ -11,33 +13,33 @@ use crate::sealing::{Purpose, Sealer};
 use crate::session::cookie::{Names, clear, set};
 use crate::wire::http::cookies::Cookies;
 
-/// How many are one too many,
+/// Number of failed logins within [`WINDOW`] that is a loop.
 const MOST: usize = 3;
-/// within this time.
+/// Time for which a failed login is remembered.
 const WINDOW: Duration = Duration::from_secs(120);
 
-/// See the module.
+/// Seals and opens the cookie that counts a browser's failed logins.
 pub(crate) struct Failures {
     sealer: Sealer,
 }
 
-/// What one more failure means; with the `Set-Cookie` value that goes with the answer.
+/// What another failed login means. Each variant holds the answer's `Set-Cookie` value.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Counted {
-    /// Another login may be tried.
+    /// Another login may start.
     Few(String),
-    /// It goes round. The count begins anew: whoever tries again by hand may.
+    /// The logins are in a loop. The cookie is deleted, so that the person may try again by hand.
     Loop(String),
 }
 
 impl Failures {
-    /// For a configuration.
+    /// Creates a counter with the configured keys.
     #[must_use]
     pub(crate) fn new(config: &Config) -> Self {
         Self { sealer: Sealer::new(Purpose::Failures, config) }
     }
 
-    /// Counts one more.
+    /// Adds a failed login to those in the browser's cookie.
     ///
     /// # Errors
     /// When the host has no randomness.
@@ -59,7 +61,7 @@ impl Failures {
         Ok(Counted::Few(set(config, name, &value, WINDOW.as_secs())))
     }
 
-    /// The `Set-Cookie` value that forgets them, if the browser shows any.
+    /// Returns the `Set-Cookie` value that deletes the count, if the browser sent the cookie.
     #[must_use]
     pub(crate) fn forget(config: &Config, cookies: &Cookies<'_>) -> Option<String> {
         let name = Names::of(config).failures;

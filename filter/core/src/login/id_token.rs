@@ -1,5 +1,6 @@
-//! The ID token, verified in the order of OpenID Connect Core §3.1.3.7. The signature is always
-//! checked: TLS to the token endpoint does not stand in for it.
+//! ID tokens, verified in the order of OpenID Connect Core §3.1.3.7.
+//!
+//! The signature is always checked. TLS to the token endpoint does not replace the check.
 
 use core::time::Duration;
 
@@ -15,22 +16,24 @@ use crate::wire::jose::claims::Mismatch;
 use crate::wire::jose::compact::Compact;
 use crate::wire::jose::verify::{Unverified, Verifier};
 
-/// Who logged in, from a verified token.
+/// A verified ID token.
 #[derive(Clone, Debug)]
 pub(crate) struct IdToken {
     /// All claims.
     pub(crate) claims: Map<String, Value>,
-    /// `sub`.
+    /// The claim `sub`, which identifies the person.
     pub(crate) subject: String,
     algorithm: Algorithm,
 }
 
 impl IdToken {
-    /// `at_hash`, if it is there, is of the access token (OpenID Connect Core §3.1.3.8): the left
-    /// half of its hash by the ID token's own algorithm.
+    /// Checks that `at_hash`, if it is present, belongs to the access token.
+    ///
+    /// Its value is the left half of the access token's hash, by the hash function of the ID
+    /// token's signature algorithm (OpenID Connect Core §3.1.3.8).
     ///
     /// # Errors
-    /// When it is another one.
+    /// When the value differs.
     pub(crate) fn check_at_hash(&self, access: &[u8]) -> Result<(), Mismatch> {
         let Some(value) = self.claims.get("at_hash") else { return Ok(()) };
         let hash = self.algorithm.hash().digest(access);
@@ -41,11 +44,12 @@ impl IdToken {
         Err(Mismatch::new("at_hash", None, "the hash of the access token"))
     }
 
-    /// Where `max_age` was sent, the token must say when the person proved who it is, and that must be so
-    /// lately (OpenID Connect Core §3.1.3.7, step 13).
+    /// Checks that the person authenticated at the provider in the last 5 minutes.
+    ///
+    /// A request with `max_age` demands this check (OpenID Connect Core §3.1.3.7, step 13).
     ///
     /// # Errors
-    /// When it does not, or that is too long ago.
+    /// When `auth_time` is missing or too old.
     pub(crate) fn check_auth_time(&self, now: UnixTime) -> Result<(), Mismatch> {
         let value = self.claims.get("auth_time");
         if is_fresh(value.and_then(Value::as_u64), now) {
@@ -55,17 +59,14 @@ impl IdToken {
     }
 }
 
-/// Whether `auth_time`, in seconds, is so late that the person has logged in a moment ago.
+/// Returns whether `auth_time`, in Unix seconds, lies within [`FRESH_LOGIN`] plus the leeway.
 #[must_use]
 pub(crate) fn is_fresh(auth_time: Option<u64>, now: UnixTime) -> bool {
     let allowed = FRESH_LOGIN.saturating_add(Duration::from_secs(LEEWAY));
     auth_time.is_some_and(|at| !now.is_over(UnixTime::from_secs(at), allowed))
 }
 
-/// Verifies a token's form, algorithm, signature and, if it has one, header type.
-///
-/// # Errors
-/// See [`Unverified`].
+/// Verifies a token's form, algorithm, signature and, if it is present, header type.
 pub(crate) fn verify_signature<'a>(
     token: &'a [u8],
     verifier: Verifier<'_>,
@@ -74,19 +75,18 @@ pub(crate) fn verify_signature<'a>(
     let compact = Compact::parse(token)
         .map_err(|why| Mismatch::new("token", None, format!("a signed token, not {}", why.0)))?;
     verifier.check(&compact.jws)?;
-    let own = compact.jws.token_type.as_deref();
-    if own.is_some_and(|own| !types.contains(&own)) {
-        let seen = own.map(Value::from);
+    let token_type = compact.jws.token_type.as_deref();
+    if token_type.is_some_and(|token_type| !types.contains(&token_type)) {
+        let seen = token_type.map(Value::from);
         return Err(Mismatch::new("header typ", seen.as_ref(), types.join(" or ")).into());
     }
     Ok(compact)
 }
 
-/// Verifies an ID token. `nonce` is the attempt's; on a refresh it is `None`, since providers may
-/// leave it out there (§12.2).
+/// Verifies an ID token.
 ///
-/// # Errors
-/// See [`Unverified`].
+/// `nonce` is the login attempt's nonce. It is `None` for a refresh, where providers may leave the
+/// claim out (OpenID Connect Core §12.2).
 pub(crate) fn verify(
     token: &[u8],
     nonce: Option<&str>,
@@ -98,7 +98,8 @@ pub(crate) fn verify(
     claims::issuer(&claims, &config.issuer)?;
     audience(&claims, config)?;
     claims::times(&claims, now, true)?;
-    // Keycloak says in the payload what a token is for; another kind must never log anybody in.
+    // Keycloak writes the purpose of a token into its payload. A token for another purpose must
+    // never log anyone in.
     if claims.get("typ").is_some_and(|kind| kind != "ID") {
         return Err(Mismatch::new("typ", claims.get("typ"), "ID").into());
     }
@@ -106,19 +107,22 @@ pub(crate) fn verify(
     if let Some(nonce) = nonce
         && claims::text(&claims, "nonce") != Some(nonce)
     {
-        // The value is a secret of the attempt: it is not shown.
+        // The nonce is a secret of the attempt and must not appear in logs.
         return Err(Mismatch::new("nonce", None, "the nonce of this attempt").into());
     }
     let subject = claims::subject(&claims)?.to_owned();
     Ok(IdToken { claims, subject, algorithm: jws.algorithm })
 }
 
-/// §3.1.3.7 steps 3 to 5: ours is in it, nobody that we do not trust is, `azp` is us.
+/// Checks `aud` and `azp` (OpenID Connect Core §3.1.3.7, steps 3 to 5).
+///
+/// `aud` must contain our client id and only trusted audiences; `azp`, if present, must be our
+/// client id.
 fn audience(members: &Map<String, Value>, config: &Config) -> Result<(), Mismatch> {
-    let own = core::slice::from_ref(&config.client_id);
-    claims::audience(members, own)?;
+    let client = core::slice::from_ref(&config.client_id);
+    claims::audience(members, client)?;
     if let Some(Value::Array(many)) = members.get("aud") {
-        let trusted = [own, config.audiences()].concat();
+        let trusted = [client, config.audiences()].concat();
         for one in many {
             claims::audience(&Map::from_iter([("aud".to_owned(), one.clone())]), &trusted)?;
         }

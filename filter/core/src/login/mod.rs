@@ -1,5 +1,5 @@
-//! The browser's way in and out: authorization code with PKCE (RFC 6749 §4.1, 7636, OpenID
-//! Connect Core §3.1).
+//! Browser logins by authorization code with PKCE, refreshes, and back-channel logout (RFC 6749
+//! §4.1, RFC 7636, OpenID Connect Core §3.1).
 
 pub(crate) mod backchannel;
 pub(crate) mod callback;

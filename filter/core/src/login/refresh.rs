@@ -1,4 +1,4 @@
-//! Asking the provider again: is this session still good, and with which role?
+//! Refreshes, by which the provider confirms or ends a session and its role.
 
 use crate::config::Config;
 use crate::foundation::secret::Secret;
@@ -10,32 +10,34 @@ use crate::session::model::Session;
 use crate::wire::jose::claims::Mismatch;
 use crate::wire::jose::verify::{Unverified, Verifier};
 
-/// What a refresh gave.
+/// The result of a refresh.
 #[derive(Debug)]
 pub(crate) enum Refreshed {
-    /// The session, confirmed; roles re-read, refresh token replaced if it was rotated.
+    /// The provider confirmed the session. Its role is read again and a rotated refresh token
+    /// replaces the old one.
     Confirmed(Box<Session>),
-    /// The provider has ended it.
+    /// The provider has ended the session; holds the reason for logs.
     Ended(String),
-    /// No verdict: grace applies.
+    /// The provider gave no verdict, so that `session.grace` applies.
     Unavailable {
-        /// What was seen.
+        /// What was seen, for logs.
         seen: String,
-        /// The refresh token that has taken the old one's place, if there is one.
+        /// The refresh token that replaces the old one, if the provider rotated it.
         rotated: Option<Secret>,
-        /// Whether a key is not known, and that is why.
+        /// Whether the reason is an unknown key, so that fetching the keys may help.
         unknown_key: bool,
-        /// Whether there was no answer at all: then nobody else need ask for a moment.
+        /// Whether the provider did not answer at all. Other requests then do not ask it for a
+        /// moment.
         silent: bool,
     },
 }
 
-/// How far the token endpoint's answer leads.
+/// What the token endpoint's answer to a refresh leads to.
 #[derive(Debug)]
 pub(crate) enum RefreshReply {
-    /// To a result.
+    /// The refresh is complete.
     Done(Refreshed),
-    /// To a confirmed session whose role userinfo must say; to be asked with this access token.
+    /// The session is confirmed, and userinfo must be asked for its role with this access token.
     RoleOpen(Box<Session>, Secret),
 }
 
@@ -50,7 +52,7 @@ impl Refreshed {
     }
 }
 
-/// Judges the token endpoint's answer for a session.
+/// Interprets the token endpoint's answer to the refresh of a session.
 #[must_use]
 pub(crate) fn read_reply(
     session: &Session,
@@ -68,7 +70,7 @@ pub(crate) fn read_reply(
     }
 }
 
-/// The confirmed session and the access token that came with it.
+/// Returns the confirmed session and the access token that came with it.
 fn confirm(
     session: &Session,
     answer: Result<Tokens, NoTokens>,
@@ -79,11 +81,11 @@ fn confirm(
     let tokens = match answer {
         Ok(tokens) => tokens,
         Err(NoTokens::InvalidGrant) => return Err(Refreshed::Ended("invalid_grant".to_owned())),
-        // A wrong client secret is our fault, not the person's: sessions stay.
+        // A wrong client secret is an operator's mistake, so it must not end sessions.
         Err(
-            NoTokens::InvalidClient(what) | NoTokens::OurFault(what) | NoTokens::Unavailable(what),
-        ) => return Err(Refreshed::unavailable(what, false)),
-        Err(NoTokens::NoAnswer(what)) => return Err(Refreshed::unavailable(what, true)),
+            NoTokens::InvalidClient(seen) | NoTokens::OurFault(seen) | NoTokens::Unavailable(seen),
+        ) => return Err(Refreshed::unavailable(seen, false)),
+        Err(NoTokens::NoAnswer(seen)) => return Err(Refreshed::unavailable(seen, true)),
     };
     let Some(verifier) = verifier else {
         return Err(Refreshed::unverified("no keys", &tokens, true));
@@ -96,7 +98,7 @@ fn confirm(
         Err(Unverified::UnknownKey(kid)) => {
             return Err(Refreshed::unverified(format!("unknown key {kid}"), &tokens, true));
         }
-        // Times may be off because of our own clock: no reason to end anything.
+        // A wrong clock on our side may cause a mismatch of times, which must not end sessions.
         Err(Unverified::Mismatch(mismatch)) if matches!(mismatch.claim, "exp" | "iat" | "nbf") => {
             return Err(Refreshed::unverified(seen(&mismatch), &tokens, false));
         }
@@ -105,7 +107,7 @@ fn confirm(
     if id.subject != session.subject {
         return Err(Refreshed::Ended("another subject in the refreshed ID token".to_owned()));
     }
-    // §12.2: auth_time, if present, stays that of the login.
+    // A refresh must not change auth_time, if it is present (OpenID Connect Core §12.2).
     let auth_time = id.claims.get("auth_time").and_then(serde_json::Value::as_u64);
     if auth_time.is_some() && auth_time != session.auth_time {
         return Err(Refreshed::Ended("another auth_time in the refreshed ID token".to_owned()));

@@ -1,24 +1,24 @@
-//! Where a login may end: a path of our own origin, nothing else (RFC 9700 §4.11.1).
+//! Return paths: where a login may end, which is a path on our own origin (RFC 9700 §4.11.1).
 
 use crate::config::Config;
 use crate::foundation::limits::RETURN_PATH;
 use crate::wire::http::target::Target;
 
-/// A checked return path, or the start of the UI when the wish is none.
+/// Returns the requested path if it is an allowed return path, else the start page of the UI.
 ///
-/// The result is only ever emitted behind our own origin, so even a path that some browser reads
-/// oddly stays ours; what could be read in two ways is dropped all the same.
+/// The path is always appended to our own origin, so that no browser can read it as another site.
+/// Paths that could be read in two ways are refused nevertheless.
 #[must_use]
-pub(crate) fn checked(wish: Option<&str>, config: &Config) -> String {
-    wish.filter(|wish| is_ours(wish, config)).unwrap_or(config.home()).to_owned()
+pub(crate) fn checked(requested: Option<&str>, config: &Config) -> String {
+    requested.filter(|path| is_allowed(path, config)).unwrap_or(config.home()).to_owned()
 }
 
-fn is_ours(wish: &str, config: &Config) -> bool {
-    if wish.len() > RETURN_PATH {
+fn is_allowed(path: &str, config: &Config) -> bool {
+    if path.len() > RETURN_PATH {
         return false;
     }
-    // A wish for one of our own endpoints would start a login or end a session at once.
-    Target::parse(wish.as_bytes()).is_ok_and(|target| {
+    // A return to one of our own endpoints would immediately start a login or end a session.
+    Target::parse(path.as_bytes()).is_ok_and(|target| {
         let under = |path: &str| {
             target.path() == path
                 || target.path().strip_prefix(path).is_some_and(|r| r.starts_with('/'))
@@ -27,8 +27,10 @@ fn is_ours(wish: &str, config: &Config) -> bool {
     })
 }
 
-/// The wish in `rd=`. nginx hands on `$request_uri` unencoded, so everything behind `rd=` belongs
-/// to it; a properly encoded value is decoded.
+/// Returns the requested return path from the parameter `rd`.
+///
+/// nginx passes `$request_uri` unencoded, so a value that begins with `/` extends to the end of the
+/// query. Any other value is percent-decoded.
 #[must_use]
 pub(crate) fn wish(query: Option<&str>) -> Option<String> {
     let query = query?;

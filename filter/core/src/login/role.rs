@@ -1,4 +1,4 @@
-//! Which role a login or a refresh gives.
+//! The role that a login or a refresh gives to a session.
 
 use serde_json::{Map, Value};
 
@@ -12,9 +12,11 @@ use crate::provider::token_endpoint::Tokens;
 use crate::wire::jose::claims;
 use crate::wire::jose::verify::Verifier;
 
-/// The role from the ID token, else from the access token if that is a verified token of the same
-/// issuer, subject and party, else the default; without one userinfo is still to be asked, see
-/// [`is_open`].
+/// Returns the role from the ID token, else from the access token, else the default role.
+///
+/// The access token is used only if it verifies and has the same issuer, subject and authorized
+/// party. With `idp.userinfo` the default role is not applied here, because userinfo must be asked
+/// first; see [`is_open`].
 #[must_use]
 pub(crate) fn role(
     id: &IdToken,
@@ -41,19 +43,22 @@ pub(crate) fn role(
     if config.idp.userinfo { found } else { found.or(config.roles.default) }
 }
 
-/// Whether userinfo must say which role it is.
+/// Returns whether userinfo must be asked for the role.
 #[must_use]
 pub(crate) fn is_open(role: Option<Role>, config: &Config) -> bool {
     role.is_none() && config.idp.userinfo
 }
 
-/// The role by userinfo's claims, else the default.
+/// Returns the role from userinfo's claims, else the default role.
 #[must_use]
 pub(crate) fn by_userinfo(claims: Option<&Value>, config: &Config) -> Option<Role> {
     claims.and_then(|claims| role_of(claims.as_object()?, &config.roles)).or(config.roles.default)
 }
 
-/// Keycloak says so; elsewhere nothing may mark it as another kind (RFC 8725 §3.12).
+/// Returns whether claims are those of an access token (RFC 8725 §3.12).
+///
+/// Keycloak states the kind in `typ`. Without `typ`, no claim of another kind of token may be
+/// present.
 fn is_access_token(members: &Map<String, Value>) -> bool {
     match members.get("typ") {
         Some(typ) => typ == "Bearer",

@@ -1,4 +1,4 @@
-//! The beginning: off to the provider, with one more attempt in the browser's cookies.
+//! The start of a login: the redirect to the provider's authorization endpoint.
 
 use crate::answer::reply::Reply;
 use crate::config::Config;
@@ -7,7 +7,7 @@ use crate::login::ticket::Ticket;
 use crate::provider::metadata::Provider;
 use crate::wire::http::query::encode;
 
-/// The redirect to the provider for a login attempt, with the cookies that keep the attempt.
+/// Returns the redirect to the provider, with the cookies that store the login attempt.
 #[must_use]
 pub(crate) fn redirect(
     config: &Config,
@@ -21,7 +21,7 @@ pub(crate) fn redirect(
 fn location(config: &Config, provider: &Provider, ticket: &Ticket) -> String {
     let (redirect_uri, state, challenge) =
         (config.redirect_uri(), ticket.state(), ticket.challenge());
-    let own = [
+    let standard = [
         ("response_type", "code"),
         ("client_id", &config.client_id),
         ("redirect_uri", &redirect_uri),
@@ -35,5 +35,5 @@ fn location(config: &Config, provider: &Provider, ticket: &Ticket) -> String {
     let max_age = FRESH_LOGIN.as_secs().to_string();
     let fresh = ticket.fresh.then_some(("max_age", max_age.as_str()));
     let extra = extra.filter(|(name, _)| fresh.is_none() || *name != "max_age");
-    format!("{}?{}", provider.authorization, encode(own.into_iter().chain(fresh).chain(extra)))
+    format!("{}?{}", provider.authorization, encode(standard.into_iter().chain(fresh).chain(extra)))
 }

@@ -1,4 +1,4 @@
-//! One login attempt, kept by the browser in a sealed cookie of its own.
+//! Login attempts, each of which the browser stores in a sealed cookie of its own.
 
 use core::time::Duration;
 
@@ -13,47 +13,48 @@ use crate::sealing::{Purpose, Sealer};
 use crate::session::cookie::{Names, clear, set};
 use crate::wire::http::cookies::Cookies;
 
-/// What a login is begun for.
+/// Options of a login that is about to start.
 #[derive(Clone, Debug)]
 pub(crate) struct LoginOptions {
-    /// Where it is to end; checked.
+    /// The checked path to which the browser returns after the login.
     pub(crate) return_to: String,
-    /// Whether it begins by itself, after another one has come to nothing.
+    /// Whether Lictor starts the login by itself, after another login has failed.
     pub(crate) again: bool,
-    /// Whether the person must have proved who it is a moment ago (`max_age`, OpenID Connect Core
-    /// §3.1.2.1).
+    /// Whether the person must have authenticated at the provider a moment ago (`max_age`, OpenID
+    /// Connect Core §3.1.2.1).
     pub(crate) fresh: bool,
 }
 
-/// What the callback needs to finish an attempt.
+/// A login attempt: what the callback needs to finish it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
     id: String,
     secret: [u8; 32],
-    /// `nonce`, text form.
+    /// The request's `nonce`: 256 bits as base64url.
     pub(crate) nonce: String,
     /// PKCE code verifier: 256 bits in 43 unreserved characters (RFC 7636 §4.1, §7.1).
     pub(crate) verifier: String,
-    /// Where the person wanted to go.
+    /// The checked path to which the browser returns after the login.
     pub(crate) return_to: String,
-    /// Begun by itself, after another one had come to nothing.
+    /// Whether Lictor started the attempt by itself, after another login had failed.
     pub(crate) again: bool,
-    /// The person must have proved who it is a moment ago.
+    /// Whether the person must have authenticated at the provider a moment ago.
     pub(crate) fresh: bool,
     started: UnixTime,
 }
 
+/// Version of the binary form, its first byte.
 const VERSION: u8 = 2;
-/// The end of a `state` whose attempt was begun by itself.
+/// Suffix of the `state` of an attempt that Lictor started by itself.
 const AGAIN: &str = ".again";
 
 impl Ticket {
-    /// A fresh attempt.
+    /// Creates an attempt with fresh random values.
     ///
     /// # Errors
-    /// When the host has no randomness.
+    /// When the host provides no randomness.
     pub(crate) fn new(
-        wish: LoginOptions,
+        options: LoginOptions,
         now: UnixTime,
         entropy: &mut dyn Entropy,
     ) -> Result<Self, NoEntropy> {
@@ -62,28 +63,32 @@ impl Ticket {
             secret: random(entropy)?,
             nonce: to_base64url(&random::<32>(entropy)?),
             verifier: to_base64url(&random::<32>(entropy)?),
-            return_to: wish.return_to,
-            again: wish.again,
-            fresh: wish.fresh,
+            return_to: options.return_to,
+            again: options.again,
+            fresh: options.fresh,
             started: now,
         })
     }
 
-    /// `state`: names the cookie, and proves that the answer belongs to it (RFC 6749 §10.12).
+    /// Returns the parameter `state`, which names the attempt's cookie.
+    ///
+    /// Its secret proves that the provider's answer belongs to the attempt (RFC 6749 §10.12).
     #[must_use]
     pub(crate) fn state(&self) -> String {
         let again = if self.again { AGAIN } else { "" };
         format!("{}.{}{again}", self.id, to_base64url(&self.secret))
     }
 
-    /// Whether a `state` says that its attempt was begun by itself. It proves nothing; but a browser that
-    /// keeps no cookies at all would go round for ever if nothing but cookies told of it.
+    /// Returns whether a `state` says that Lictor started its attempt by itself.
+    ///
+    /// The suffix is not authenticated. It stops the endless loop of a browser that stores no
+    /// cookies.
     #[must_use]
     pub(crate) fn is_again(state: &str) -> bool {
         state.ends_with(AGAIN)
     }
 
-    /// `code_challenge` for `S256`.
+    /// Returns the `code_challenge` for the method `S256`.
     #[must_use]
     pub(crate) fn challenge(&self) -> String {
         to_base64url(&sha256(self.verifier.as_bytes()))
@@ -120,17 +125,18 @@ impl Ticket {
     }
 }
 
-/// Login cookies that are looked at: ours, and as many again that somebody planted.
+/// Maximum number of login cookies that are opened: those of the allowed attempts and as many that
+/// an attacker planted.
 const LOOKED_AT: usize = 2 * LOGIN_ATTEMPTS;
 
-/// The cookies of login attempts.
+/// Seals login attempts into cookies and opens them again.
 pub(crate) struct Tickets {
     sealer: Sealer,
     lifetime: Duration,
 }
 
 impl Tickets {
-    /// For a configuration.
+    /// Creates the store with the configured keys.
     #[must_use]
     pub(crate) fn new(config: &Config) -> Self {
         Self { sealer: Sealer::new(Purpose::Login, config), lifetime: LOGIN_ATTEMPT }
@@ -144,11 +150,12 @@ impl Tickets {
         Ticket::decode(id, &self.sealer.open(name, value)?.plain)
     }
 
-    /// The `Set-Cookie` values that keep a new attempt and let go of those that are unreadable or
-    /// too many.
+    /// Returns the `Set-Cookie` values that store a new attempt.
+    ///
+    /// They also delete unreadable attempts, and the oldest ones above [`LOGIN_ATTEMPTS`].
     ///
     /// # Errors
-    /// When the host has no randomness.
+    /// When the host provides no randomness.
     pub(crate) fn keep(
         &self,
         config: &Config,
@@ -176,7 +183,10 @@ impl Tickets {
         Ok(answers)
     }
 
-    /// The attempt that a callback's `state` belongs to, in this browser and in time.
+    /// Returns the attempt of this browser to which a callback's `state` belongs.
+    ///
+    /// Returns `None` if the attempt's cookie is missing, does not match or is older than
+    /// [`LOGIN_ATTEMPT`].
     #[must_use]
     pub(crate) fn claim(
         &self,
@@ -192,7 +202,7 @@ impl Tickets {
         (matches && !now.is_over(ticket.started, self.lifetime)).then_some(ticket)
     }
 
-    /// The `Set-Cookie` value that ends an attempt, if the state could name one.
+    /// Returns the `Set-Cookie` value that deletes an attempt, if `state` can be the state of one.
     #[must_use]
     pub(crate) fn end(config: &Config, state: &str) -> Option<String> {
         let (id, _) = state.split_once('.')?;
@@ -201,7 +211,7 @@ impl Tickets {
     }
 }
 
-/// Names that may stand in a `Set-Cookie` of ours.
+/// Returns whether a cookie name from a request is safe to repeat in a `Set-Cookie` header.
 fn is_token(name: &str) -> bool {
     name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
 }

@@ -1,5 +1,7 @@
-//! The one place that grants. A [`Permit`] has no other constructor, and nothing is forwarded
-//! without one (invariant I1).
+//! The only place that grants requests.
+//!
+//! Only functions of this module create a [`Permit`], and no request is forwarded without one
+//! (invariant I1).
 
 use std::rc::Rc;
 
@@ -15,11 +17,11 @@ use crate::prefect::sockets::KnownSocket;
 use crate::refusal::{Reason, Refusal};
 use crate::wire::http::target::Target;
 
-/// Proof that a request may reach Prefect, and as whom.
+/// Proof that a request may reach Prefect, and with which identity.
 #[derive(Debug)]
 pub struct Permit {
     grant: Grant,
-    /// Why it would be refused, if roles were not only reported.
+    /// The refusal that the request would get without `roles.report_only`.
     reported: Option<Box<Refusal>>,
 }
 
@@ -41,14 +43,16 @@ impl Permit {
         Self { grant, reported: None }
     }
 
-    /// The refusal that `roles.report_only` has turned into a report.
+    /// Returns the refusal that `roles.report_only` turned into a report.
     #[must_use]
     pub(crate) fn reported(&self) -> Option<&Refusal> {
         self.reported.as_deref()
     }
 
-    /// The identity that Prefect may be told, and whose requests carry Prefect's credential. Without a
-    /// role where roles are only reported.
+    /// Returns the identity of the request, if it has one.
+    ///
+    /// Prefect's credential and the identity headers go only with such a request. The role may be
+    /// `None` only with `roles.report_only`.
     #[must_use]
     pub(crate) fn identity(&self) -> Option<(&Principal, Option<Role>)> {
         match &self.grant {
@@ -57,7 +61,7 @@ impl Permit {
         }
     }
 
-    /// Whose a socket is, and what it hangs on.
+    /// Returns the principal that opens a socket, and the credential that must stay valid for it.
     #[must_use]
     pub(crate) const fn socket_owner(&self) -> Option<(&Rc<Principal>, &CredentialRef)> {
         match &self.grant {
@@ -66,7 +70,7 @@ impl Permit {
         }
     }
 
-    /// When what was proved ends; a socket does not outlive it.
+    /// Returns the time at which the proof of identity expires, which ends a socket as well.
     #[must_use]
     pub(crate) const fn until(&self) -> Option<UnixTime> {
         match &self.grant {
@@ -75,7 +79,7 @@ impl Permit {
         }
     }
 
-    /// What of the answer is not for it, and must be taken out.
+    /// Returns which part of the response must be removed for this identity.
     #[must_use]
     pub(crate) const fn mask(&self) -> Option<Mask> {
         match &self.grant {
@@ -84,7 +88,7 @@ impl Permit {
         }
     }
 
-    /// How it was proved, for logs.
+    /// Returns the authentication method, for logs.
     #[must_use]
     pub(crate) fn method(&self) -> Method {
         match &self.grant {
@@ -94,10 +98,12 @@ impl Permit {
     }
 }
 
-/// A path that the operator opened: exact, `GET`, without a credential for Prefect.
+/// Grants a `GET` request for exactly one of the configured public paths.
+///
+/// Prefect's credential is not added to such a request.
 ///
 /// # Errors
-/// When it is none of them.
+/// When the request is not a `GET` request for a public path.
 pub(crate) fn public(
     method: &str,
     target: &Target<'_>,
@@ -107,12 +113,14 @@ pub(crate) fn public(
     if open { Ok(Permit::granted(Grant::Public)) } else { Err(NotPublic) }
 }
 
-/// The target is not open to everybody.
+/// The target is not public.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotPublic;
 
-/// The handshake of a known socket whose client shows its credential in the first frame: it goes
-/// to Prefect without any frame. The caller holds the [`crate::policy::pending_handshakes::Slot`] that bounds it.
+/// Grants the handshake of a known socket whose client sends its credential in the first frame.
+///
+/// Prefect receives the handshake but no frame. The [`crate::policy::pending_handshakes::Slot`]
+/// proves that the number of such handshakes is limited.
 #[must_use]
 pub(crate) fn handshake(
     _socket: &KnownSocket,
@@ -121,11 +129,13 @@ pub(crate) fn handshake(
     Permit::granted(Grant::Handshake)
 }
 
-/// An identity that wants to do something. Where roles are only reported everybody who is proved may, and
-/// the permit says what it would have been refused for.
+/// Grants an operation to an authenticated identity whose role allows it.
+///
+/// With `roles.report_only` every authenticated identity gets a permit, which holds the refusal
+/// that would apply otherwise.
 ///
 /// # Errors
-/// [`Reason::NoRole`] or [`Reason::RoleMissing`], with the operation and the roles that may.
+/// [`Reason::NoRole`] or [`Reason::RoleMissing`], with the operation and the roles that allow it.
 pub(crate) fn identity(
     identity: Identity,
     operation: &Operation<'_>,
@@ -144,10 +154,10 @@ pub(crate) fn identity(
     Ok(Permit { grant, reported: reported.map(Box::new) })
 }
 
-/// Whether an identity's role allows it.
+/// Checks that an identity's role allows an operation, regardless of `roles.report_only`.
 ///
 /// # Errors
-/// As [`identity`], where roles are enforced.
+/// [`Reason::NoRole`] or [`Reason::RoleMissing`], with the operation and the roles that allow it.
 pub(crate) fn may(identity: &Identity, operation: &Operation<'_>) -> Result<(), Refusal> {
     let needed = operations::roles_for(operation);
     let refused = |reason, seen: String| {
@@ -163,8 +173,10 @@ pub(crate) fn may(identity: &Identity, operation: &Operation<'_>) -> Result<(), 
     }
 }
 
-/// What is said of an answer that an identity gets only a part of: where roles are only reported, and where
-/// nobody would take the rest out.
+/// Returns the refusal for an operation whose response would be masked for an identity.
+///
+/// It is only reported with `roles.report_only`. It applies to `auth_request`, where another proxy
+/// forwards the response and nothing would mask it.
 pub(crate) fn masked(identity: &Identity, operation: &Operation<'_>, mask: Mask) -> Refusal {
     let role = identity.role.map_or("none", Role::name);
     Refusal::new(Reason::Masked)

@@ -1,5 +1,5 @@
-//! Who may do what: the one place that grants a request, and the bound on handshakes without a
-//! credential.
+//! Authorization: the only place that grants requests, and the limit on websocket handshakes whose
+//! client has not authenticated yet.
 
 pub(crate) mod authorize;
 pub(crate) mod pending_handshakes;

@@ -1,6 +1,9 @@
-//! Sockets whose client has not been judged yet: the one thing that reaches Prefect without a
-//! credential, hence bounded, by worker and by client address, and in time. A burst of flow runs is
-//! larger than that: it stands in a line, since Prefect's clients take a refused upgrade for final.
+//! Limits websocket handshakes whose client has not authenticated yet.
+//!
+//! Apart from requests for public paths, only these handshakes reach Prefect without a proved
+//! identity. So their number is limited per worker and per client network, and so is their time. A
+//! burst of flow runs exceeds the limit. Its handshakes wait in a queue, since Prefect's clients
+//! treat a refused upgrade as final.
 
 use std::collections::VecDeque;
 
@@ -12,38 +15,44 @@ use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::wire::network::network;
 
-/// The pending sockets of a worker.
+/// The pending handshakes of one worker.
 #[derive(Default)]
 pub(crate) struct PendingHandshakes {
-    /// Those that have a place.
+    /// Handshakes that have a slot.
     placed: Vec<Waiting>,
-    /// Those that stand in line for one, the first one first.
-    line: VecDeque<Waiting>,
+    /// Handshakes that wait for a slot, in order of arrival.
+    queue: VecDeque<Waiting>,
 }
 
+/// A handshake that has a slot or waits for one.
 struct Waiting {
     stream: StreamId,
+    /// The client's network, see [`network`].
     address: Vec<u8>,
+    /// When the handshake got its slot or joined the queue, or when its first frame arrived.
     since: UnixTime,
 }
 
-/// A place among them, taken by [`PendingHandshakes::take`]; there is no other way to one.
+/// A slot for a pending handshake. Only [`PendingHandshakes::take`] hands out slots.
 #[derive(Debug)]
 pub(crate) struct Slot(());
 
-/// What a socket gets that asks for a place.
+/// The result of requesting a slot.
 #[derive(Debug)]
 pub(crate) enum Admission {
-    /// A place until its first frame has been judged.
+    /// The handshake has a slot until its first frame has been checked.
     Admitted(Slot),
-    /// It stands in line, and is woken when there is a place or it has waited for too long.
+    /// The handshake waits in the queue. It is woken when it has a slot or has waited too long.
     Queued,
-    /// Nothing: too many stand in line, or it has waited for too long.
+    /// The queue is full, or the handshake has waited too long.
     Refused,
 }
 
 impl PendingHandshakes {
-    /// Asks for a place. One that stood in line (`again`) has one now, or none.
+    /// Requests a slot for a handshake.
+    ///
+    /// `again` is set for a handshake that was woken from the queue. It has a slot by then, or is
+    /// refused.
     pub(crate) fn take(
         &mut self,
         stream: StreamId,
@@ -52,37 +61,42 @@ impl PendingHandshakes {
         now: UnixTime,
     ) -> Admission {
         if again {
-            let placed = self.placed.iter().any(|own| own.stream == stream);
+            let placed = self.placed.iter().any(|waiting| waiting.stream == stream);
             return if placed { Admission::Admitted(Slot(())) } else { Admission::Refused };
         }
         let socket = Waiting { stream, address: network(address), since: now };
-        let of_address = |own: &&Waiting| own.address == socket.address;
-        let before = self.line.iter().filter(of_address).count();
-        if before == 0 && self.has_room(&socket.address) {
+        let of_address = |waiting: &&Waiting| waiting.address == socket.address;
+        let queued = self.queue.iter().filter(of_address).count();
+        if queued == 0 && self.has_room(&socket.address) {
             self.placed.push(socket);
             return Admission::Admitted(Slot(()));
         }
-        if self.line.len() >= QUEUED_SOCKETS || before >= QUEUED_SOCKETS_PER_ADDRESS {
+        if self.queue.len() >= QUEUED_SOCKETS || queued >= QUEUED_SOCKETS_PER_ADDRESS {
             return Admission::Refused;
         }
-        self.line.push_back(socket);
+        self.queue.push_back(socket);
         Admission::Queued
     }
 
     fn has_room(&self, address: &[u8]) -> bool {
-        let of_address = self.placed.iter().filter(|own| own.address == address).count();
+        let of_address = self.placed.iter().filter(|waiting| waiting.address == address).count();
         self.placed.len() < PENDING_SOCKETS && of_address < PENDING_SOCKETS_PER_ADDRESS
     }
 
-    /// Gives free places to those who stand in line, and gives up those who have stood there for too
-    /// long; both are to be woken.
+    /// Gives free slots to queued handshakes and drops those that have waited too long.
+    ///
+    /// Returns the streams of both kinds, which the caller must wake.
     pub(crate) fn admit(&mut self, now: UnixTime) -> Vec<StreamId> {
-        let late = |own: &Waiting| now.is_over(own.since, FIRST_FRAME_WAIT);
-        let mut woken: Vec<StreamId> =
-            self.line.iter().filter(|own| late(own)).map(|own| own.stream).collect();
-        self.line.retain(|own| !late(own));
-        while let Some(next) = self.line.iter().position(|own| self.has_room(&own.address))
-            && let Some(socket) = self.line.remove(next)
+        let late = |waiting: &Waiting| now.is_over(waiting.since, FIRST_FRAME_WAIT);
+        let mut woken: Vec<StreamId> = self
+            .queue
+            .iter()
+            .filter(|waiting| late(waiting))
+            .map(|waiting| waiting.stream)
+            .collect();
+        self.queue.retain(|waiting| !late(waiting));
+        while let Some(next) = self.queue.iter().position(|waiting| self.has_room(&waiting.address))
+            && let Some(socket) = self.queue.remove(next)
         {
             woken.push(socket.stream);
             self.placed.push(Waiting { since: now, ..socket });
@@ -90,35 +104,39 @@ impl PendingHandshakes {
         woken
     }
 
-    /// Whether somebody in line has a place to go to.
+    /// Returns whether a slot is free for a queued handshake.
     #[must_use]
     pub(crate) fn can_admit(&self) -> bool {
-        self.line.iter().any(|own| self.has_room(&own.address))
+        self.queue.iter().any(|waiting| self.has_room(&waiting.address))
     }
 
-    /// Its first frame is there, and the provider is being asked about it: that takes its own time.
+    /// Restarts the time limit of a handshake whose first frame has arrived.
+    ///
+    /// The provider is then asked about the credential in the frame, which takes time of its own.
     pub(crate) fn first_frame_arrived(&mut self, stream: StreamId, now: UnixTime) {
-        for own in self.placed.iter_mut().filter(|own| own.stream == stream) {
-            own.since = now;
+        for waiting in self.placed.iter_mut().filter(|waiting| waiting.stream == stream) {
+            waiting.since = now;
         }
     }
 
-    /// Gives the place back: judged, or gone.
+    /// Releases the slot of a handshake that has been checked or has ended, or removes it from the
+    /// queue.
     pub(crate) fn release(&mut self, stream: StreamId) {
-        self.placed.retain(|own| own.stream != stream);
-        self.line.retain(|own| own.stream != stream);
+        self.placed.retain(|waiting| waiting.stream != stream);
+        self.queue.retain(|waiting| waiting.stream != stream);
     }
 
-    /// Those that stayed silent too long; their places are free at once.
+    /// Releases the slots of handshakes that have stayed silent too long, and returns their
+    /// streams.
     pub(crate) fn expire(&mut self, now: UnixTime) -> Vec<StreamId> {
-        let silent = |own: &mut Waiting| now.is_over(own.since, FIRST_FRAME_WAIT);
-        self.placed.extract_if(.., silent).map(|own| own.stream).collect()
+        let silent = |waiting: &mut Waiting| now.is_over(waiting.since, FIRST_FRAME_WAIT);
+        self.placed.extract_if(.., silent).map(|waiting| waiting.stream).collect()
     }
 
-    /// Whether none has a place or stands in line.
+    /// Returns whether no handshake has a slot or waits for one.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
-        self.placed.is_empty() && self.line.is_empty()
+        self.placed.is_empty() && self.queue.is_empty()
     }
 }
 
@@ -175,7 +193,7 @@ mod tests {
         assert!(pending.can_admit());
         assert_eq!(pending.admit(t0), [StreamId(16), StreamId(18)]);
         assert!(matches!(pending.take(StreamId(16), b"a", true, t0), Admission::Admitted(_)));
-        // Whoever comes later comes behind.
+        // A later handshake joins the end of the queue.
         pending.release(StreamId(2));
         assert!(matches!(pending.take(StreamId(1000), b"a", false, t0), Admission::Queued));
         assert_eq!(pending.admit(t0), [StreamId(19)]);

@@ -1,18 +1,21 @@
-//! Events of block documents: since Prefect 3.8 each carries the texts of its block, but for those that the
-//! block's class calls secret. An address with a password in it is such a text. Whoever may have no secrets
-//! gets the events without them, and by socket does not get them at all.
+//! Events of block documents.
+//!
+//! Since Prefect 3.8 such an event contains the texts of its block, except those that the block's
+//! class declares secret. Texts such as a URL may contain a password nevertheless. A role without
+//! access to secrets gets these events without their payload, and over a socket it does not get
+//! them at all.
 
 use serde_json::{Map, Value};
 
-/// What their names begin with.
+/// Prefix of the names of block document events.
 const PREFIX: &str = "prefect.block-document.";
 
-/// Empties what such events carry, wherever they stand in an answer.
+/// Empties the payload of each block document event, at any depth of a response.
 pub(super) fn without_payload(value: &mut Value) {
     match value {
         Value::Object(members) => {
-            let named = members.get("event").and_then(Value::as_str);
-            if named.is_some_and(|name| name.starts_with(PREFIX)) {
+            let name = members.get("event").and_then(Value::as_str);
+            if name.is_some_and(|name| name.starts_with(PREFIX)) {
                 members.insert("payload".to_owned(), Value::Object(Map::new()));
             }
             members.values_mut().for_each(without_payload);
@@ -22,8 +25,9 @@ pub(super) fn without_payload(value: &mut Value) {
     }
 }
 
-/// The message by which a client of `/events/out` says which events it wants, with one wish more; `None` for
-/// any other message.
+/// Returns the filter message of an `/events/out` client, changed to exclude block document events.
+///
+/// Returns `None` for any other message.
 #[must_use]
 pub(crate) fn filter_without(message: &[u8]) -> Option<String> {
     let mut message = crate::foundation::json::parse(message).ok()?;
@@ -37,7 +41,9 @@ pub(crate) fn filter_without(message: &[u8]) -> Option<String> {
     Some(message.to_string())
 }
 
-/// A member; what is missing or null is taken for empty, as Prefect takes it.
+/// Returns a member, which is set to `empty` if it is missing or null.
+///
+/// Prefect treats a missing member and null in the same way.
 fn or_empty<'a>(members: &'a mut Map<String, Value>, name: &str, empty: Value) -> &'a mut Value {
     let member = members.entry(name).or_insert(Value::Null);
     if member.is_null() {
@@ -74,9 +80,9 @@ mod tests {
             if let Some(event) = event {
                 message["filter"]["event"] = event;
             }
-            let told = filter_without(message.to_string().as_bytes()).unwrap();
+            let rewritten = filter_without(message.to_string().as_bytes()).unwrap();
             message["filter"]["event"] = wanted;
-            assert_eq!(serde_json::from_str::<Value>(&told).unwrap(), message);
+            assert_eq!(serde_json::from_str::<Value>(&rewritten).unwrap(), message);
         }
     }
 

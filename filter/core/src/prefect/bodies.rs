@@ -1,11 +1,14 @@
-//! What a query or a body asks for, as Prefect would read it: the worst, unless that is plainly not so.
+//! Classifies queries and bodies as Prefect would read them. Doubtful ones are assigned the worst
+//! case.
 
 use serde_json::Value;
 
 const NAME: &str = "include_secrets";
 
-/// By the query. Prefect reads names and values with their escapes decoded, and of several the last; some
-/// servers behind us may part a query at `;`, too.
+/// Returns whether a query may ask for the secrets of blocks.
+///
+/// Prefect decodes escapes in names and values, and uses the last of several values. Other servers
+/// behind Lictor may also split a query at `;`.
 pub(super) fn asked_by_query(query: &str) -> bool {
     if query.is_empty() {
         return false;
@@ -19,18 +22,21 @@ pub(super) fn asked_by_query(query: &str) -> bool {
     }
 }
 
-/// What a body must be for fewer rights to be enough.
+/// A condition on a body under which more roles may call an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyRule {
-    /// It does not ask for the secrets of blocks.
+    /// The body does not ask for the secrets of blocks.
     AsksForNoSecrets,
-    /// It pauses or resumes, and changes nothing else.
+    /// The body pauses or resumes a deployment, and changes nothing else.
     OnlyPauses,
 }
 
 impl BodyRule {
-    /// Whether a body is so. Prefect reads JSON in whatever encoding Python finds in it, and of several
-    /// members of a name the last: what is not one plain object in UTF-8 is not.
+    /// Returns whether a body satisfies the condition.
+    ///
+    /// Prefect accepts JSON in any encoding that Python detects, and uses the last of several
+    /// members with the same name. So only a single JSON object in UTF-8 without repeated members
+    /// can satisfy the condition.
     pub(super) fn allows(self, body: &[u8]) -> bool {
         if body.is_empty() {
             return self == Self::AsksForNoSecrets;
@@ -46,7 +52,7 @@ impl BodyRule {
         }
     }
 
-    /// What a body does that is not so, for logs.
+    /// Describes a body that does not satisfy the condition, for logs.
     pub(super) const fn unless(self) -> &'static str {
         match self {
             Self::AsksForNoSecrets => "that may ask for secrets",

@@ -1,5 +1,5 @@
-// Lictor's companion in Prefect's pages: who is signed in, a way out, and the way back to the same page
-// when the session has ended. It asks nobody but our own origin.
+// Lictor's companion in Prefect's pages. It shows who is signed in, offers sign-out, and returns to
+// the same page after a login when the session has ended. It sends requests to its own origin only.
 (() => {
   "use strict";
   const script = document.currentScript;
@@ -8,17 +8,18 @@
   const endpoints = new URL(script.src).pathname.replace(/\/[^/]*$/, "");
   const ask = window.fetch.bind(window);
 
-  // The shared password of the time before: nothing here needs it, and every script of the page could read it.
+  // An earlier login with a shared password may have left it in the storage. Nothing needs it, and
+  // every script of the page could read it.
   try { localStorage.removeItem("prefect-password"); } catch { /* storage is off */ }
 
-  /* What Prefect's pages are told by the gate. */
+  /* Responses to requests of Prefect's pages. */
 
   const ours = (url) => { try { return new URL(url, location.href).origin === location.origin; } catch { return false; } };
   const observe = (status, url, read) => {
     if (!ours(url)) return;
     if (status === 401) { if (!question) check(); }
-    // At once: the page may be about to read the body itself.
-    else if (status === 403) try { Promise.resolve(read()).then(explain, () => {}); } catch { /* no JSON */ }
+    // The body must be cloned immediately, before the page reads it.
+    else if (status === 403) try { Promise.resolve(read()).then(explain, () => {}); } catch { /* the body is not JSON */ }
   };
   window.fetch = function (...given) {
     const answered = ask(...given);
@@ -40,11 +41,12 @@
   };
   let checking = false;
   let again = false;
-  // The page is being left: what its requests are told now is about a session that it will not see again.
+  // The page is about to unload. Responses no longer matter to it.
   let leaving = false;
   const check = async () => {
     if (leaving) return;
-    // What is told while an answer is on its way may be newer than that answer.
+    // A request that is refused during a check may have been sent after it, so the session is
+    // checked again.
     if (checking) { again = true; return; }
     [checking, again] = [true, false];
     try {
@@ -52,12 +54,13 @@
       if (leaving) return;
       if (status === 401) ended();
       else if (person) begun(person);
-    } catch { /* no network: the next request will tell */ }
-    // At most one a second, however many requests of the page are refused.
+    } catch { /* no network; the next refused request starts another check */ }
+    // At most one check a second, regardless of how many requests of the page are refused.
     setTimeout(() => { checking = false; if (again) check(); }, 1000);
   };
 
-  // What somebody has typed. Frameworks write what they like into fields, so what counts is what people do.
+  // Fields that the user has changed. Frameworks change fields as well, so only events of the user
+  // are used.
   const before = new WeakMap();
   const touched = new Set();
   const SEARCH = "[type=search],[placeholder^=search i],[placeholder^=filter i],[aria-label^=search i]";
@@ -65,9 +68,9 @@
   const isText = (field) => field.isContentEditable || field.matches?.("input:not([type=checkbox],[type=radio]),textarea");
   document.addEventListener("focusin", ({ target }) => { if (isText(target) && !before.has(target)) before.set(target, text(target)); }, true);
   const touch = ({ target, isTrusted }) => {
-    // Fields that are no texts may tell of a choice by events of the framework's.
-    const counts = isText(target) ? isTrusted && !target.matches(SEARCH) : target.closest?.("form,[role=dialog]");
-    if (counts) touched.add(target);
+    // For fields other than text, a framework may report the user's choice by an event of its own.
+    const changed = isText(target) ? isTrusted && !target.matches(SEARCH) : target.closest?.("form,[role=dialog]");
+    if (changed) touched.add(target);
   };
   for (const kind of ["input", "change"]) document.addEventListener(kind, touch, true);
   const writing = () => [...touched].some((field) => field.isConnected && !(isText(field) && text(field) === before.get(field)));
@@ -75,17 +78,18 @@
   const returns = () => {
     const now = Date.now();
     let times = [];
-    try { times = JSON.parse(sessionStorage.getItem("lictor-returns") || "[]").filter((time) => now - time < 120000); } catch { /* none */ }
+    try { times = JSON.parse(sessionStorage.getItem("lictor-returns") || "[]").filter((time) => now - time < 120000); } catch { /* storage is off, or the list is invalid */ }
     return [times, now];
   };
-  // Loading the page is what starts a login, and the login ends on it.
+  // Loading the page starts a login, which returns to the page.
   const load = () => { leaving = true; location.reload(); };
   const ended = () => {
-    // Other tabs wait until somebody looks at them: each login is one of at most five.
+    // Tabs in the background wait until they are visible, since a browser has at most five login
+    // attempts.
     if (question || document.visibilityState !== "visible") return;
     const [times, now] = returns();
     if (times.length >= 3 || writing()) {
-      inquire("Your session has ended. To keep what you have typed here, sign in in another tab and come back; signing in on this page loses it.", "Sign in again");
+      inquire("Your session has ended. To keep your input, sign in in another tab and return here. Signing in on this page discards it.", "Sign in again");
       return;
     }
     try { sessionStorage.setItem("lictor-returns", JSON.stringify([...times, now])); } catch { /* storage is off */ }
@@ -95,14 +99,14 @@
   const begun = (person) => {
     known ??= person.user;
     if (known === person.user) {
-      // It goes on, in whichever tab it was begun.
+      // The same user has signed in again, perhaps in another tab.
       question?.remove();
       question = undefined;
       if (note.querySelector("button")) note.replaceChildren();
     } else if (!writing()) {
       return load();
     } else if (!question) {
-      inquire("Somebody else is signed in here now. What stands on this page belongs to whoever was before.", "Load the page again");
+      inquire("Another user is now signed in. This page shows the previous user's data.", "Reload the page");
     }
     show(person);
   };
@@ -110,7 +114,7 @@
   addEventListener("pageshow", (event) => { if (event.persisted) { leaving = false; look(); } });
   document.addEventListener("visibilitychange", look);
 
-  /* What is shown. */
+  /* The chip, the card, the dialog and the note. */
 
   const make = (name, properties = {}, ...children) => {
     const element = Object.assign(document.createElement(name), properties);
@@ -165,30 +169,30 @@
 
   const show = (person) => {
     const called = person.preferredUsername || person.email || person.user;
-    const may = person.role || "no role";
+    const roleName = person.role || "no role";
     letter.textContent = called.slice(0, 1).toUpperCase();
     name.textContent = called;
-    role.textContent = may;
-    chip.title = `Signed in as ${called} (${may})`;
+    role.textContent = roleName;
+    chip.title = `Signed in as ${called} (${roleName})`;
     chip.setAttribute("aria-label", chip.title);
     card.replaceChildren(
       make("p", { textContent: called }),
       ...(person.email && person.email !== called ? [make("p", { className: "soft", textContent: person.email })] : []),
-      make("p", { className: "soft", textContent: `Role: ${may}` }),
+      make("p", { className: "soft", textContent: `Role: ${roleName}` }),
       make("a", { href: `${endpoints}/sign_out`, textContent: "Sign out", onclick: signOut }));
     chip.hidden = false;
     place();
   };
   const signOut = () => {
     leaving = true;
-    // If it comes to nothing.
+    // In case the sign-out fails and the page stays.
     setTimeout(() => { leaving = false; }, 60000);
   };
   const open = (yes) => {
     card.hidden = !yes;
     chip.ariaExpanded = String(yes);
     if (!yes) return;
-    // Within the window, however small that is.
+    // The card must lie within the window, even a small one.
     const from = chip.getBoundingClientRect();
     const room = host.classList.contains("bottom") ? from.top : innerHeight - from.bottom;
     Object.assign(card.style, { maxHeight: `${room - 2 * GAP}px`, translate: "none" });
@@ -206,19 +210,20 @@
   document.addEventListener("pointerdown", (event) => { if (event.target !== host) open(false); }, true);
   host.addEventListener("focusout", (event) => { if (!event.relatedTarget || event.relatedTarget !== host) setTimeout(() => { if (!root.activeElement) open(false); }); });
 
-  // A dialog of the page's takes a press or the focus elsewhere for a wish to be closed.
+  // A dialog of the page closes on a press or on focus outside of it, so it must not receive these
+  // events.
   const keepToOurselves = (element) => {
     for (const kind of ["pointerdown", "mousedown", "touchstart", "click", "focusin"]) element.addEventListener(kind, (event) => event.stopPropagation());
   };
   keepToOurselves(host);
 
-  // A dialog of its own, above those of the page and in nobody's shadow: what they hide from screen readers
-  // was there before them.
+  // The dialog is a new element at the end of the body, above the page's own dialogs. These hide
+  // from screen readers only elements that existed before them.
   let question;
-  const inquire = (said, action) => {
+  const inquire = (message, action) => {
     const leave = make("button", { type: "button", textContent: action, onclick: load });
     const stay = make("button", { type: "button", textContent: "Stay on this page", autofocus: true });
-    const about = make("p", { id: "about", textContent: said });
+    const about = make("p", { id: "about", textContent: message });
     const dialog = make("dialog", {}, about, stay, leave);
     dialog.setAttribute("aria-labelledby", "about");
     question = make("lictor-question", { className: host.className });
@@ -226,18 +231,18 @@
     inner.adoptedStyleSheets = [sheet];
     inner.append(dialog);
     keepToOurselves(question);
-    const asked = question;
+    const current = question;
     stay.addEventListener("click", () => dialog.close());
-    // Before any dialog below hears of a key.
+    // This listener runs before those of the page's dialogs, which must not receive the keys.
     const keys = (event) => {
-      if (!dialog.open || !asked.isConnected) return removeEventListener("keydown", keys, true);
+      if (!dialog.open || !current.isConnected) return removeEventListener("keydown", keys, true);
       event.stopPropagation();
       if (event.key !== "Escape") return;
       event.preventDefault();
       dialog.close();
     };
     addEventListener("keydown", keys, true);
-    dialog.addEventListener("close", () => { if (asked === question) say(said, action); });
+    dialog.addEventListener("close", () => { if (current === question) say(message, action); });
     document.body.append(question);
     dialog.showModal();
   };
@@ -249,13 +254,13 @@
     note.replaceChildren(text, ...again);
     if (!action) fading = setTimeout(() => note.replaceChildren(), 8000);
   };
-  // A click that is not allowed: some of Prefect's pages say no more than that it failed.
-  const explain = (told) => {
-    if (leaving || question || !told || !/^(role_missing|no_role|csrf|body_too_large)$/.test(told.code)) return;
-    setTimeout(() => { if (!leaving && !question && !document.body.innerText.includes(told.detail)) say(told.detail); }, 700);
+  // Shows why an action is not allowed. Some of Prefect's pages say only that it failed.
+  const explain = (refusal) => {
+    if (leaving || question || !refusal || !/^(role_missing|no_role|csrf|body_too_large)$/.test(refusal.code)) return;
+    setTimeout(() => { if (!leaving && !question && !document.body.innerText.includes(refusal.detail)) say(refusal.detail); }, 700);
   };
 
-  /* Where: in a corner, or else along an edge, where nothing of the page is to be clicked. */
+  /* The chip's place: in a corner, or else along an edge, where the page has nothing to click. */
 
   const CLICKED = "a[href],button,input,select,textarea,label,summary,[role=button],[role=link],[role=tab],[role=menuitem],[role=option],"
     + "[role=checkbox],[role=switch],[role=slider],[role=combobox],[tabindex]:not([tabindex='-1']),[onclick]";
@@ -269,7 +274,8 @@
       ...steps(bottom).map((y) => [right, y]), ...steps(right).map((x) => [x, GAP])];
   };
   const put = ([x, y], width, height) => {
-    // From the nearest edges: a scroll bar that comes later pushes it along.
+    // The position is relative to the nearest edges, so that a scroll bar that appears later moves
+    // the chip.
     const right = x > innerWidth / 2;
     const bottom = y > innerHeight / 2;
     host.style.inset = [bottom ? "auto" : `${y}px`, right ? `${document.documentElement.clientWidth - x - width}px` : "auto",
@@ -296,7 +302,7 @@
       host.classList.toggle("small", small);
       const [width, height] = [chip.offsetWidth, chip.offsetHeight];
       const all = spots(width, height);
-      // It stays where it is as long as that is one of the places, and free.
+      // The present place comes first, if it is still one of the possible places.
       const stays = all.filter(([x, y]) => x === spot[0] && y === spot[1]);
       const free = [...stays, ...all].find((one) => !covers(one, width, height));
       if (free) {
@@ -305,13 +311,13 @@
         return;
       }
     }
-    // There is no room now; there will be some when the page changes.
+    // There is no free place. The chip is hidden until the page changes.
     host.classList.add("away");
   };
   let due;
   const placeSoon = () => { due ??= setTimeout(() => { due = undefined; dress(); place(); }, 200); };
   const dress = () => {
-    // As the page is, which has a switch of its own.
+    // The chip follows the color scheme of the page, which has a switch of its own.
     const shade = [document.body, document.documentElement].map((element) => getComputedStyle(element).backgroundColor)
       .map((color) => color.match(/[\d.]+/g)?.map(Number)).find((parts) => parts && (parts.length < 4 || parts[3] > 0));
     const dark = shade && /^rgb/.test(getComputedStyle(document.body).backgroundColor)

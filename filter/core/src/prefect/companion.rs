@@ -1,5 +1,6 @@
-//! The companion: one small script of ours, linked from the pages of Prefect's UI. It says who is signed
-//! in, and brings people back when their session has ended.
+//! The companion: a small script that Lictor adds to the pages of Prefect's UI.
+//!
+//! It shows who is signed in, and starts a login when the session has ended (docs/companion.md).
 
 use crate::config::Config;
 use crate::foundation::crypto::{sha256, to_base64url};
@@ -7,47 +8,54 @@ use crate::prefect::place::Place;
 use crate::wire::http::client::ClientKind;
 use crate::wire::http::request::{RequestView, ResponseView};
 
-/// The script itself.
+/// The source of the script.
 pub(crate) const SCRIPT: &str = include_str!("companion.js");
 
-/// Whether a request may be for a page of the UI. Scripts ask for no pages, and nobody asks for one by
-/// `HEAD` but to know what `GET` would say.
+/// Returns whether a request may be for a page of the UI that gets the script.
+///
+/// Only navigations load pages. A `HEAD` request is included, since its response must have the
+/// headers of the response to `GET`.
 #[must_use]
 pub(crate) fn may_be_page(request: RequestView<'_>, place: &Place<'_>, config: &Config) -> bool {
-    let asked = ClientKind::of(request) == ClientKind::Navigation || request.method() == "HEAD";
-    config.companion && asked && place.may_be_page()
+    let may_load = ClientKind::of(request) == ClientKind::Navigation || request.method() == "HEAD";
+    config.companion && may_load && place.may_be_page()
 }
 
-/// Whether an answer is a page.
+/// Returns whether a response is an HTML page.
 #[must_use]
 pub(crate) fn is_page(answer: ResponseView<'_>) -> bool {
     let kind = answer.header("content-type").unwrap_or_default();
     kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/html")
 }
 
-/// The beginning of a page, with the link in its head; `None` if the head has not begun there.
+/// Returns the beginning of a page with the script's tag after `<head>`.
+///
+/// Returns `None` if the beginning contains no complete `<head>` tag.
 #[must_use]
 pub(crate) fn linked(begin: &[u8], config: &Config) -> Option<Vec<u8>> {
     let at = after_head_tag(begin)?;
     let (before, after) = begin.split_at_checked(at)?;
-    // First in the head, and so before every script of Prefect's, whose requests it watches.
+    // The script comes first in the head, since it observes the requests of all of Prefect's
+    // scripts.
     let link = format!("<script defer src=\"{}\"></script>", address(config));
     Some([before, link.as_bytes(), after].concat())
 }
 
-/// Where the script is; another script has another address, so that it can be kept for long.
+/// Returns the URL path of the script.
+///
+/// It changes with the script's content, so that browsers can cache the script for a year.
 fn address(config: &Config) -> String {
     format!("{}/companion.js?v={}", config.endpoints, version())
 }
 
-/// Names this very script.
+/// Returns the version of the script, the beginning of its SHA-256 as base64url.
 #[must_use]
 pub(crate) fn version() -> String {
     let digest = to_base64url(&sha256(SCRIPT.as_bytes()));
     digest.chars().take(16).collect()
 }
 
-/// Where the tag `<head>` ends.
+/// Returns the index after the tag `<head>`.
 fn after_head_tag(html: &[u8]) -> Option<usize> {
     const TAG: &[u8] = b"<head";
     let begins = html.windows(TAG.len().saturating_add(1)).position(|window| {

@@ -1,55 +1,59 @@
-//! The second message of a client of `/events/out`: which events it wants. Where some are not for it, the
-//! message is held and gets one wish more; Prefect reads no other after it.
+//! Rewrites the event filter, which is the second message of an `/events/out` client.
+//!
+//! For a role that must not see some events, the message is held and rewritten to exclude them.
+//! Prefect reads no further message after it.
 
 use crate::foundation::limits::EVENT_FILTER;
 use crate::prefect::block_events::filter_without;
 use crate::wire::websocket;
 use crate::wire::websocket::{CLOSE, Frame, PING_PONG, Read, TEXT};
 
-/// What has come of it. It is kept here and not by Envoy: what stands before it goes on meanwhile.
+/// The held bytes of an incomplete filter message.
+///
+/// They are not held by Envoy, because the frames before the message are forwarded meanwhile.
 #[derive(Debug, Default)]
 pub(crate) struct EventFilter(Vec<u8>);
 
-/// How far it has come.
+/// The progress of reading the filter message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FilterProgress {
-    /// Not whole yet.
+    /// The message is incomplete.
     Incomplete,
-    /// It has gone on, and so may all that follows.
+    /// The message is forwarded, and all later bytes may pass unread.
     Complete,
-    /// The client leaves instead.
+    /// The client closes the socket instead of sending a filter.
     ClientCloses,
-    /// Something else came, or more than is read.
+    /// The client sent another message, or one that is too long.
     Invalid,
 }
 
 impl EventFilter {
-    /// Reads what has come now: what goes on of it.
+    /// Reads bytes from the client, and returns the bytes to forward to Prefect.
     pub(crate) fn read(&mut self, bytes: &[u8]) -> (Vec<u8>, FilterProgress) {
         self.0.extend_from_slice(bytes);
-        let mut on = Vec::new();
+        let mut out = Vec::new();
         loop {
             let frame = match websocket::read(&self.0, EVENT_FILTER) {
-                Read::Incomplete => return (on, FilterProgress::Incomplete),
-                Read::Invalid(_) => return (on, FilterProgress::Invalid),
+                Read::Incomplete => return (out, FilterProgress::Incomplete),
+                Read::Invalid(_) => return (out, FilterProgress::Invalid),
                 Read::Frame(frame) => frame,
             };
             let rest = self.0.split_off(frame.length.min(self.0.len()));
-            let taken = core::mem::replace(&mut self.0, rest);
+            let raw = core::mem::replace(&mut self.0, rest);
             match frame {
-                Frame { opcode, fin: true, .. } if PING_PONG.contains(&opcode) => on.extend(taken),
+                Frame { opcode, fin: true, .. } if PING_PONG.contains(&opcode) => out.extend(raw),
                 Frame { opcode: CLOSE, fin: true, .. } => {
-                    return (on, FilterProgress::ClientCloses);
+                    return (out, FilterProgress::ClientCloses);
                 }
                 Frame { opcode: TEXT, fin: true, payload, mask, .. } => {
                     let Some(message) = filter_without(&payload) else {
-                        return (on, FilterProgress::Invalid);
+                        return (out, FilterProgress::Invalid);
                     };
-                    on.extend(websocket::write(TEXT, message.as_bytes(), mask));
-                    on.append(&mut self.0);
-                    return (on, FilterProgress::Complete);
+                    out.extend(websocket::write(TEXT, message.as_bytes(), mask));
+                    out.append(&mut self.0);
+                    return (out, FilterProgress::Complete);
                 }
-                _ => return (on, FilterProgress::Invalid),
+                _ => return (out, FilterProgress::Invalid),
             }
         }
     }
@@ -65,17 +69,18 @@ mod tests {
     const MASK: [u8; 4] = [7, 8, 9, 10];
     const MESSAGE: &[u8] = br#"{"type":"filter","filter":{"event":{"prefix":["prefect."]}}}"#;
 
-    fn said(bytes: &[u8], piece: usize) -> (Vec<u8>, FilterProgress) {
-        let (mut filter, mut on) = (EventFilter::default(), Vec::new());
+    /// Returns what is forwarded of bytes that arrive in pieces of this size, and the progress.
+    fn read_in_pieces(bytes: &[u8], piece: usize) -> (Vec<u8>, FilterProgress) {
+        let (mut filter, mut out) = (EventFilter::default(), Vec::new());
         for (number, part) in bytes.chunks(piece).enumerate() {
-            let (more, said) = filter.read(part);
-            on.extend(more);
-            if said != FilterProgress::Incomplete {
-                on.extend(bytes.chunks(piece).skip(number + 1).flatten());
-                return (on, said);
+            let (more, progress) = filter.read(part);
+            out.extend(more);
+            if progress != FilterProgress::Incomplete {
+                out.extend(bytes.chunks(piece).skip(number + 1).flatten());
+                return (out, progress);
             }
         }
-        (on, FilterProgress::Incomplete)
+        (out, FilterProgress::Incomplete)
     }
 
     #[test]
@@ -86,14 +91,16 @@ mod tests {
         let message = filter_without(MESSAGE).unwrap();
         let wanted = [&ping, &websocket::write(TEXT, message.as_bytes(), MASK), behind].concat();
         for piece in 1..=sent.len() {
-            assert_eq!(said(&sent, piece), (wanted.clone(), FilterProgress::Complete), "{piece}");
+            let expected = (wanted.clone(), FilterProgress::Complete);
+            assert_eq!(read_in_pieces(&sent, piece), expected, "{piece}");
         }
     }
 
     #[test]
     fn nothing_else_goes_on() {
         let half = websocket::write(TEXT, MESSAGE, MASK);
-        assert_eq!(said(&half[..half.len() - 1], 5), (vec![], FilterProgress::Incomplete));
+        let incomplete = read_in_pieces(&half[..half.len() - 1], 5);
+        assert_eq!(incomplete, (vec![], FilterProgress::Incomplete));
         let fragment = [&[half[0] & 0x7f][..], &half[1..]].concat();
         let long = websocket::write(TEXT, &vec![b' '; EVENT_FILTER + 1], MASK);
         for odd in [

@@ -1,5 +1,7 @@
-//! The first frame of Prefect's sockets, `{"type":"auth","token":…}`: who is it, and the frame
-//! that Prefect gets instead, with its own string as the token.
+//! The first frame of Prefect's sockets, the auth message `{"type":"auth","token":…}`.
+//!
+//! Lictor reads the client's credential from it. Prefect gets a frame with its own auth string as
+//! the token instead.
 
 use serde_json::{Map, Value};
 
@@ -8,31 +10,34 @@ use crate::foundation::secret::Secret;
 use crate::wire::websocket;
 use crate::wire::websocket::{CLOSE, Frame, PING_PONG, Read, TEXT};
 
-/// Close codes as Prefect's clients take them: 1008 is final for them, 1013 is tried again.
-/// 1000, 1001 and 1005 would end subscriptions silently and never end one that its client has not ended.
+/// Close code for a refused client. Prefect's clients treat 1008 as final.
+///
+/// They end a subscription silently on 1000, 1001 and 1005. So a socket that its client did not
+/// close never ends with one of these codes.
 pub(crate) const POLICY: u16 = 1008;
-/// See [`POLICY`].
+/// Close code after which Prefect's clients connect again.
 pub(crate) const TRY_AGAIN: u16 = 1013;
-/// What the client itself wanted.
+/// Close code for a socket that its client closes.
 pub(crate) const NORMAL: u16 = 1000;
-/// What Prefect itself says of a message that it does not expect.
+/// Close code with which Prefect itself refuses an unexpected message.
 pub(crate) const PROTOCOL: u16 = 1002;
 
-/// What the held bytes are.
+/// The result of reading the first frame.
 #[derive(Debug)]
 pub(crate) enum FirstFrame {
-    /// Not a whole frame yet.
+    /// The frame is incomplete.
     Incomplete,
-    /// A ping or pong of so many bytes; Prefect's clients ping before they authenticate, and wait
-    /// for the answer.
+    /// A ping or pong frame of this many bytes.
+    ///
+    /// Prefect's clients send a ping before they authenticate, and wait for the pong.
     Ping(usize),
-    /// The client leaves before it has said who it is.
+    /// The client closes the socket without authenticating.
     Close,
     /// An auth frame.
     Auth(AuthFrame),
-    /// A whole frame that is none.
+    /// A complete frame that is not an auth frame; the text says why.
     Other(&'static str),
-    /// No frame that a client may send.
+    /// The bytes are not a frame that a client may send, or it is too long.
     Invalid,
 }
 
@@ -41,10 +46,11 @@ pub(crate) enum FirstFrame {
 pub(crate) struct AuthFrame {
     members: Map<String, Value>,
     mask: [u8; 4],
+    /// Length of the whole frame in bytes.
     length: usize,
 }
 
-/// Reads the first frame of what has come so far; a longer one than `limit` is invalid.
+/// Reads the first frame from the bytes that have arrived. A frame longer than `limit` is invalid.
 #[must_use]
 pub(crate) fn read(held: &[u8], limit: usize) -> FirstFrame {
     match websocket::read(held, limit) {
@@ -75,14 +81,18 @@ fn auth(frame: Frame) -> FirstFrame {
 }
 
 impl AuthFrame {
-    /// The credential in it, of whatever form; `None` when there is none, or it is too long.
+    /// Returns the credential in the frame, in any form.
+    ///
+    /// Returns `None` if it is missing, empty or too long.
     #[must_use]
     pub(crate) fn token(&self) -> Option<&str> {
         self.members.get("token")?.as_str().filter(|text| !text.is_empty() && text.len() <= TOKEN)
     }
 
-    /// What Prefect gets for this frame, the same message with its own string; and whatever stands behind
-    /// the frame in bytes that begin with it.
+    /// Returns the frame for Prefect, with its own auth string as the token, and the bytes after
+    /// the client's frame.
+    ///
+    /// `bytes` begin with the client's frame.
     #[must_use]
     pub(crate) fn rewrite<'a>(
         mut self,

@@ -1,6 +1,8 @@
-//! What Prefect shows of secrets without being asked: it hides only what a block's class names by a plain
-//! key, in events of blocks no more than that, and only those settings whose type is secret. Whoever may have
-//! no secrets gets these answers without the values.
+//! Masks for secrets that Prefect's responses contain without a request for them.
+//!
+//! Of block documents and their events, Prefect hides only the fields that the block's class
+//! declares secret by a plain key. Of its settings, it hides only those of a secret type. A role
+//! without access to secrets gets these responses without the values.
 
 use serde_json::{Map, Value};
 
@@ -10,18 +12,18 @@ use crate::identity::role_set::RoleSet;
 use crate::prefect::block_events;
 use crate::prefect::operations::{Operation, SECRETS};
 
-/// What is taken out of an answer.
+/// The values that are removed from a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mask {
     /// The data of block documents.
     BlockData,
-    /// What events of block documents carry; by socket such events do not come at all.
+    /// The payload of block document events. Sockets do not deliver such events at all.
     BlockEvents,
-    /// The texts of the server's settings: addresses and headers may hold passwords.
+    /// All texts in the server's settings, since addresses and headers may contain passwords.
     Settings,
 }
 
-/// Method, path template, and what is masked.
+/// The operations whose responses are masked: method, path template and mask.
 const MASKED: &[(&str, &str, Mask)] = &[
     ("GET", "/admin/settings", Mask::Settings),
     ("POST", "/block_documents/filter", Mask::BlockData),
@@ -33,11 +35,11 @@ const MASKED: &[(&str, &str, Mask)] = &[
     ("SOCKET", "/events/out", Mask::BlockEvents),
 ];
 
-/// Stands in the place of a text.
-const HIDDEN: &str = "(shown to admins)";
+/// Replaces a hidden text.
+const HIDDEN: &str = "(visible to admins only)";
 
 impl Mask {
-    /// What is not for a role in the answer to an operation.
+    /// Returns the mask for the response to an operation, or `None` if the role may see all of it.
     #[must_use]
     pub(crate) fn of(operation: &Operation<'_>, role: Option<Role>) -> Option<Self> {
         let (.., mask) = MASKED.iter().find(|(m, t, _)| operation.is(m, t))?;
@@ -45,7 +47,7 @@ impl Mask {
         (!open).then_some(*mask)
     }
 
-    /// Who gets such an answer as it is.
+    /// Returns the roles that get such a response unmasked.
     #[must_use]
     pub(crate) const fn roles(self) -> RoleSet {
         match self {
@@ -54,7 +56,9 @@ impl Mask {
         }
     }
 
-    /// An answer without the values; `None` for one that can't be read, which nobody gets then.
+    /// Returns a response body without the values.
+    ///
+    /// Returns `None` for a body that can't be parsed, which must not be forwarded.
     #[must_use]
     pub(crate) fn apply(self, body: &[u8]) -> Option<Vec<u8>> {
         let mut answer = crate::foundation::json::parse_nested(body, MASKED_DEPTH).ok()?;
@@ -67,7 +71,7 @@ impl Mask {
     }
 }
 
-/// Depth is bounded by the reader.
+/// Empties the data of each block document. The parser limits the depth of the recursion.
 fn without_data(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -81,6 +85,7 @@ fn without_data(value: &mut Value) {
     }
 }
 
+/// Replaces all texts. The parser limits the depth of the recursion.
 fn without_texts(value: &mut Value) {
     match value {
         Value::Object(members) => members.values_mut().for_each(without_texts),

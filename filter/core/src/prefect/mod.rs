@@ -1,4 +1,4 @@
-//! What is Prefect's own: its operations, its sockets, its credential, its UI settings.
+//! Knowledge about Prefect: its operations, sockets, credential, responses and UI.
 
 pub(crate) mod block_events;
 mod bodies;

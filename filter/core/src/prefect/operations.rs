@@ -1,5 +1,7 @@
-//! Prefect's operations and who may call them. Prefect reads by `POST …/filter`, so the method
-//! says little; what the table does not name needs admin.
+//! Prefect's operations and the roles that may call them.
+//!
+//! Prefect reads with `POST …/filter`, so the method alone does not tell reading from writing. An
+//! operation that is missing in the table requires the role admin.
 
 use core::fmt;
 use std::borrow::Cow;
@@ -10,66 +12,70 @@ use crate::prefect::bodies::asked_by_query;
 use crate::prefect::place::{Area, Place};
 use crate::prefect::table::{BODIES, ByBody, OPERATIONS, SOCKETS};
 
-/// Who may read secrets of blocks.
+/// The roles, beside admin, that may read secrets of blocks.
 pub(super) const SECRETS: RoleSet = RoleSet::of(&[Role::Worker]);
-/// Everybody with a role.
+/// All roles.
 const EVERYBODY: RoleSet = RoleSet::of(&[Role::Viewer, Role::Operator, Role::Worker]);
+/// Only the role admin, which every set includes.
 const ADMIN: RoleSet = RoleSet::of(&[]);
 
-/// One thing that a request wants of Prefect.
+/// An operation of Prefect that a request calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Operation<'a> {
-    what: What<'a>,
-    /// Its query asks for the secrets of blocks.
+    action: Action<'a>,
+    /// Whether the query may ask for the secrets of blocks.
     secrets: bool,
-    /// Its body has been read, and is one of those that fewer rights are enough for.
+    /// Whether the body has been read and satisfies the operation's [`ByBody`] rule.
     harmless: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum What<'a> {
-    /// Method and path below the API's path, escapes decoded, without a trailing slash.
+enum Action<'a> {
+    /// An API operation: its method, and its path below the API's path.
+    ///
+    /// Escapes in the path are decoded, and a trailing slash is removed.
     Api(Cow<'a, str>, Cow<'a, str>),
-    /// A socket below the API's path.
+    /// A socket, by its path below the API's path.
     Socket(&'a str),
-    /// Anything outside the API: pages, scripts, API descriptions.
+    /// Anything outside the API, such as pages and scripts, by its method.
     Ui(&'a str),
 }
 
 impl<'a> Operation<'a> {
-    /// What a request wants, as far as its head says.
+    /// Returns the operation that a request calls, according to its method and target.
     #[must_use]
     pub(crate) fn of(method: &'a str, place: &Place<'a>) -> Self {
         let method = if method == "HEAD" { "GET" } else { method };
-        let what = match place.area() {
+        let action = match place.area() {
             Area::Api(path) => {
-                What::Api(method.into(), path.strip_suffix('/').unwrap_or(path).into())
+                Action::Api(method.into(), path.strip_suffix('/').unwrap_or(path).into())
             }
-            Area::Ui(_) | Area::Elsewhere => What::Ui(method),
+            Area::Ui(_) | Area::Elsewhere => Action::Ui(method),
         };
-        Self { what, secrets: asked_by_query(place.query()), harmless: false }
+        Self { action, secrets: asked_by_query(place.query()), harmless: false }
     }
 
-    /// The same apart from its request, if its body can make it one that fewer rights are enough for, and
-    /// its path is spelled as Prefect's API description spells it: only such a path has a route of its own
-    /// in Envoy, by which its body is held.
+    /// Returns an owned copy of the operation if its body may allow more roles to call it.
+    ///
+    /// The path must be spelled as in Prefect's API description. Only such a path has a route of
+    /// its own in Envoy, which buffers the body.
     #[must_use]
     pub(crate) fn depends_on_body(&self, place: &Place<'_>) -> Option<Operation<'static>> {
-        let What::Api(method, path) = &self.what else { return None };
+        let Action::Api(method, path) = &self.action else { return None };
         self.by_body()?;
         place.as_described()?;
         let (method, path) = (method.clone().into_owned(), path.clone().into_owned());
-        let what = What::Api(method.into(), path.into());
-        Some(Operation { what, secrets: self.secrets, harmless: false })
+        let action = Action::Api(method.into(), path.into());
+        Some(Operation { action, secrets: self.secrets, harmless: false })
     }
 
-    /// With the best body that it could have.
+    /// Returns the operation with a body that satisfies its rule.
     #[must_use]
     pub(crate) fn at_best(&self) -> Self {
         Self { harmless: true, ..self.clone() }
     }
 
-    /// With its body, `None` for one that can't be read.
+    /// Returns the operation with its body. `body` is `None` if the body can't be read.
     #[must_use]
     pub(crate) fn with_body(&self, body: Option<&[u8]>) -> Self {
         let rule = self.by_body().map(|known| known.rule);
@@ -77,34 +83,37 @@ impl<'a> Operation<'a> {
         Self { harmless, ..self.clone() }
     }
 
-    /// Opening a socket at a path below the API's.
+    /// Returns the operation of opening a socket at a path below the API's path.
     #[must_use]
     pub(crate) const fn socket(path: &'a str) -> Self {
-        Self { what: What::Socket(path), secrets: false, harmless: false }
+        Self { action: Action::Socket(path), secrets: false, harmless: false }
     }
 
-    /// Whether it is this one of the API's; the method of a socket is `SOCKET`.
+    /// Returns whether the operation has this method and path template.
+    ///
+    /// The method of a socket is `SOCKET`.
     #[must_use]
     pub(crate) fn is(&self, method: &str, template: &str) -> bool {
-        match &self.what {
-            What::Api(m, path) => m == method && fits(template, path),
-            What::Socket(path) => method == "SOCKET" && fits(template, path),
-            What::Ui(_) => false,
+        match &self.action {
+            Action::Api(m, path) => m == method && fits(template, path),
+            Action::Socket(path) => method == "SOCKET" && fits(template, path),
+            Action::Ui(_) => false,
         }
     }
 
+    /// Returns the rule for the operation's body, if there is one.
     fn by_body(&self) -> Option<&'static ByBody> {
-        let What::Api(method, path) = &self.what else { return None };
+        let Action::Api(method, path) = &self.action else { return None };
         BODIES.iter().find(|known| known.method == *method && fits(known.template, path))
     }
 }
 
 impl fmt::Display for Operation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.what {
-            What::Api(method, path) => write!(f, "{method} {path}")?,
-            What::Socket(path) => write!(f, "socket {path}")?,
-            What::Ui(method) => write!(f, "{method} of the UI")?,
+        match &self.action {
+            Action::Api(method, path) => write!(f, "{method} {path}")?,
+            Action::Socket(path) => write!(f, "socket {path}")?,
+            Action::Ui(method) => write!(f, "{method} of the UI")?,
         }
         if self.secrets {
             f.write_str(" with secrets")?;
@@ -116,14 +125,14 @@ impl fmt::Display for Operation<'_> {
     }
 }
 
-/// The roles that may do it.
+/// Returns the roles that may call an operation.
 #[must_use]
 pub(crate) fn roles_for(operation: &Operation<'_>) -> RoleSet {
-    let roles = match &operation.what {
-        What::Ui("GET") => EVERYBODY,
-        What::Ui(_) => ADMIN,
-        What::Socket(path) => lookup(SOCKETS.iter().map(|(p, r)| (*p, *r)), path),
-        What::Api(method, path) => match operation.by_body().filter(|_| operation.harmless) {
+    let roles = match &operation.action {
+        Action::Ui("GET") => EVERYBODY,
+        Action::Ui(_) => ADMIN,
+        Action::Socket(path) => lookup(SOCKETS.iter().map(|(p, r)| (*p, *r)), path),
+        Action::Api(method, path) => match operation.by_body().filter(|_| operation.harmless) {
             Some(known) => known.roles,
             None => {
                 let of_method = beside(path).iter().filter(|(m, _, _)| m == method);
@@ -134,14 +143,15 @@ pub(crate) fn roles_for(operation: &Operation<'_>) -> RoleSet {
     if operation.secrets { roles.and(SECRETS) } else { roles }
 }
 
-/// Whether Prefect has a socket at a path below the API's.
+/// Returns whether Prefect has a socket at a path below the API's path.
 #[must_use]
 pub(crate) fn is_socket(path: &str) -> bool {
     SOCKETS.iter().any(|(template, _)| fits(template, path))
 }
 
-/// The operations whose first segment is that of a path: the table is sorted by it, and no template
-/// begins with a parameter.
+/// Returns the operations whose templates have the same first segment as a path.
+///
+/// The table is sorted by the first segment, and no template begins with a parameter.
 fn beside(path: &str) -> &'static [(&'static str, &'static str, RoleSet)] {
     let first = first_segment(path);
     let from = OPERATIONS.partition_point(|(_, template, _)| first_segment(template) < first);
@@ -154,11 +164,14 @@ fn first_segment(path: &str) -> &str {
     path.split('/').nth(1).unwrap_or_default()
 }
 
-/// The first template that fits; the table has literal segments before parameters.
+/// Returns the roles of the first template that fits a path, else [`ADMIN`].
+///
+/// The table has templates with literal segments before those with parameters.
 fn lookup(mut templates: impl Iterator<Item = (&'static str, RoleSet)>, path: &str) -> RoleSet {
     templates.find(|(template, _)| fits(template, path)).map_or(ADMIN, |(_, roles)| roles)
 }
 
+/// Returns whether a path fits a template, in which `{…}` fits any segment that is not empty.
 fn fits(template: &str, path: &str) -> bool {
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
     loop {
@@ -272,13 +285,16 @@ mod tests {
         }
     }
 
-    /// What Prefect's versions describe: method, template, and where it takes `include_secrets`.
+    /// The operations in the API descriptions of Prefect's versions.
+    ///
+    /// Each line has the method, the template, where the operation takes `include_secrets`, and
+    /// which sensitive content its response has.
     const DESCRIBED: [&str; 3] = [
         include_str!("../../tests/data/prefect-operations/3.4.13.txt"),
         include_str!("../../tests/data/prefect-operations/3.6.29.txt"),
         include_str!("../../tests/data/prefect-operations/3.8.8.txt"),
     ];
-    /// What Prefect has and does not describe.
+    /// Paths that Prefect serves without describing them.
     const UNDESCRIBED: [&str; 5] =
         ["/docs", "/docs/oauth2-redirect", "/openapi.json", "/redoc", "/static/{file}"];
 
@@ -293,7 +309,7 @@ mod tests {
         })
     }
 
-    /// Whose answers are masked for whoever reads them is found by what Prefect says that they hold.
+    /// Compares the masks with the response schemas in Prefect's API descriptions.
     #[test]
     fn every_answer_that_holds_data_of_blocks_is_masked() {
         let mut count = 0;
@@ -307,8 +323,8 @@ mod tests {
                 "Settings" => Mask::Settings,
                 other => panic!("{other}"),
             };
-            let what = What::Api(method.into(), template.into());
-            let operation = Operation { what, secrets: false, harmless: true };
+            let action = Action::Api(method.into(), template.into());
+            let operation = Operation { action, secrets: false, harmless: true };
             for role in [Role::Viewer, Role::Operator] {
                 let reads = roles_for(&operation).include(role);
                 let mask = Mask::of(&operation, Some(role));

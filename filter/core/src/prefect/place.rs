@@ -1,5 +1,7 @@
-//! What a target means to Prefect. A target is read once, here: roles, Prefect's credential, rewriting
-//! and response headers all use this reading, so they cannot disagree.
+//! The meaning of a request target to Prefect.
+//!
+//! Only this module interprets a target. Roles, Prefect's credential, rewriting and response
+//! headers all use its result, so that they can't disagree.
 
 use crate::config::Config;
 use crate::wire::http::target::Target;
@@ -9,28 +11,28 @@ use crate::wire::http::target::Target;
 pub(crate) struct Place<'a> {
     area: Area<'a>,
     content: Content,
-    /// The path is spelled without escapes.
+    /// Whether the path is spelled without escapes.
     unescaped: bool,
-    /// The path lies below the API's prefix before and after its escapes are decoded.
+    /// Whether the path lies below the API's prefix both before and after decoding its escapes.
     plainly_api: bool,
     query: &'a str,
 }
 
-/// Prefect's areas by path prefix. Escapes in the path are decoded, as Prefect's router does.
+/// An area of Prefect by path prefix. Escapes in the path are decoded, as in Prefect's router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Area<'a> {
     /// The API: the path below its prefix, empty or with a leading slash.
     Api(&'a str),
     /// The UI: the path below its prefix, without a leading slash.
     Ui(&'a str),
-    /// Neither.
+    /// A path outside both prefixes.
     Elsewhere,
 }
 
-/// What Prefect serves there, as far as response headers depend on it.
+/// The kind of content at a target, as far as response headers depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// A file with its hash in its name: the same for every client.
+    /// A file with its hash in its name, which is the same for every client.
     Asset,
     /// An interactive API description, whose page loads scripts from other sites.
     Description,
@@ -39,7 +41,7 @@ pub(crate) enum Content {
 }
 
 impl<'a> Place<'a> {
-    /// Reads a target by the configured prefixes.
+    /// Interprets a target according to the configured prefixes.
     #[must_use]
     pub(crate) fn of(target: &'a Target<'a>, config: &Config) -> Self {
         let path = target.decoded();
@@ -59,26 +61,25 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// The area.
     #[must_use]
     pub(crate) const fn area(&self) -> Area<'a> {
         self.area
     }
 
-    /// The content.
     #[must_use]
     pub(crate) const fn content(&self) -> Content {
         self.content
     }
 
-    /// The query, empty if there is none.
+    /// Returns the query, or an empty string without one.
     #[must_use]
     pub(crate) const fn query(&self) -> &'a str {
         self.query
     }
 
-    /// The path below the API's prefix, if it is spelled exactly as Prefect's API description spells
-    /// it: without escapes and without a trailing slash.
+    /// Returns the path below the API's prefix, if it is spelled as in Prefect's API description.
+    ///
+    /// Such a path has no escapes and no trailing slash.
     #[must_use]
     pub(crate) fn as_described(&self) -> Option<&'a str> {
         match self.area {
@@ -87,26 +88,29 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// Whether Prefect's credential goes there: to its API and nowhere else. A prefix that is spelled
-    /// with escapes does not get it; Prefect answers 401 then.
+    /// Returns whether a request for this place gets Prefect's credential.
+    ///
+    /// Only the API gets it. A prefix that is spelled with escapes does not get it, and Prefect
+    /// answers such a request with 401.
     #[must_use]
     pub(crate) const fn takes_credential(&self) -> bool {
         self.plainly_api
     }
 
-    /// Whether it is the UI's settings document.
+    /// Returns whether this is the UI's settings document.
     #[must_use]
     pub(crate) fn is_ui_settings(&self) -> bool {
         self.area == Area::Ui("ui-settings")
     }
 
-    /// Whether it may be a page of the UI.
+    /// Returns whether this may be a page of the UI.
     #[must_use]
     pub(crate) const fn may_be_page(&self) -> bool {
         matches!(self.area, Area::Ui(_))
     }
 }
 
+/// Returns whether a path lies below the API's prefix.
 fn below(path: &str, config: &Config) -> bool {
     path.strip_prefix(&config.prefect.api_path).is_some_and(|rest| rest.starts_with('/'))
 }
@@ -132,7 +136,7 @@ mod tests {
     use super::*;
     use crate::config::example::config;
 
-    /// Target, area, whether it takes Prefect's credential, whether a description spells it so.
+    /// Target, area, whether it gets Prefect's credential, and whether it is spelled as described.
     const TARGETS: &[(&str, Area<'static>, bool, bool)] = &[
         ("/api/flows/filter", Area::Api("/flows/filter"), true, true),
         ("/api/flows/filter?x=/ui-settings", Area::Api("/flows/filter"), true, true),

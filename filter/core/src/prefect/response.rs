@@ -1,12 +1,14 @@
-//! What an answer of Prefect's looks like to the client.
+//! Changes to the headers of Prefect's responses.
 
 use crate::config::Config;
 use crate::prefect::place::Content;
 use crate::wire::http::edit::HeaderEdit;
 use crate::wire::http::request::ResponseView;
 
-/// Headers by which Prefect would let other origins read (its default allows every origin), and the
-/// one by which it would ask for a password.
+/// Response headers that are removed.
+///
+/// With the CORS headers Prefect would let other origins read responses; its default allows every
+/// origin. With `www-authenticate` it would make browsers ask for a password.
 const REMOVED: [&str; 7] = [
     "access-control-allow-origin",
     "access-control-allow-credentials",
@@ -17,7 +19,10 @@ const REMOVED: [&str; 7] = [
     "www-authenticate",
 ];
 
-/// Hygiene for an answer to a session: not for shared caches, not for frames elsewhere.
+/// Returns the header changes for the response to a request with a session.
+///
+/// Shared caches must not store it, and other sites must not frame it. `cookie` says whether the
+/// response sets a cookie, so that no cache may store it at all.
 #[must_use]
 pub(crate) fn for_session(
     answer: ResponseView<'_>,
@@ -36,7 +41,8 @@ pub(crate) fn for_session(
         edit.add.push(("vary", b"Cookie, Authorization".to_vec()));
     }
     if content == Content::Description {
-        // Foreign scripts, from whom nobody vouches for, would act as the person who looks at it.
+        // API descriptions load scripts from other sites. Without the sandbox, these scripts could
+        // act as the person who views the page.
         edit.add.push(("content-security-policy", b"sandbox allow-scripts".to_vec()));
     }
     if !answer.header("content-security-policy").is_some_and(|csp| csp.contains("frame-ancestors"))
@@ -46,8 +52,10 @@ pub(crate) fn for_session(
     edit
 }
 
-/// Where Prefect sends the client: it makes absolute addresses of the host that it was asked by, and of
-/// `http` unless it believes whoever is in front of it.
+/// Returns the value for `location`, if Prefect redirects to one of our hosts by plain http.
+///
+/// Prefect builds absolute URLs from the request's host. Their scheme is `http` unless Prefect
+/// trusts the proxy in front of it.
 fn location(answer: ResponseView<'_>, config: &Config) -> Option<String> {
     if !config.public.https {
         return None;
@@ -55,11 +63,11 @@ fn location(answer: ResponseView<'_>, config: &Config) -> Option<String> {
     let rest = answer.header("location")?.strip_prefix("http://")?;
     let host = rest.split(['/', '?', '#']).next()?;
     let ours =
-        host == config.public.authority || config.machines.hosts.iter().any(|own| own == host);
+        host == config.public.authority || config.machines.hosts.iter().any(|known| known == host);
     ours.then(|| format!("https://{rest}"))
 }
 
-/// `public` and `s-maxage` are dropped; the rest stays.
+/// Returns a `cache-control` value as `private`, without `public` and `s-maxage`.
 fn private(caching: &str) -> String {
     if caching.is_empty() {
         return "private".to_owned();
@@ -72,10 +80,10 @@ fn private(caching: &str) -> String {
     directives.join(", ")
 }
 
-/// Hygiene for every forwarded answer.
+/// Returns the header changes for every forwarded response.
 #[must_use]
 pub(crate) fn for_machine(answer: ResponseView<'_>, config: &Config) -> HeaderEdit {
-    // Taking away what is not there costs a call of the host's for each name.
+    // Removing a header costs a host call, even if the response does not have it.
     let remove = REMOVED.into_iter().filter(|name| answer.has(name)).map(Into::into).collect();
     let mut edit = HeaderEdit { remove, ..HeaderEdit::default() };
     if let Some(location) = location(answer, config) {

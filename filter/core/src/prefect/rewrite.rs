@@ -1,4 +1,4 @@
-//! Which bodies of Prefect's are rewritten on their way to a browser.
+//! Rewriting of the bodies of Prefect's responses.
 
 use crate::config::Config;
 use crate::foundation::limits::{MASKED_BODY, REWRITTEN_BODY};
@@ -7,34 +7,36 @@ use crate::prefect::place::Place;
 use crate::prefect::{companion, ui_settings};
 use crate::wire::http::request::{RequestView, ResponseView};
 
-/// What is rewritten of an answer.
+/// How the body of a response is rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rewrite {
-    /// Nothing: it passes as it comes.
+    /// The body passes unchanged.
     Nothing,
-    /// The settings of the UI, as a whole.
+    /// The settings document of the UI is rewritten as a whole.
     Settings,
-    /// A page of the UI: its beginning.
+    /// The companion's script is added at the beginning of a page of the UI.
     Page,
-    /// An answer of the API that holds more than whoever asks may have.
+    /// The values that the client's role must not see are removed from an API response.
     Masked(Mask),
 }
 
-/// What becomes of what is held of a body.
+/// What to do with the held bytes of a body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Rewritten {
-    /// More is needed.
+    /// Hold them, since more bytes are needed.
     NotYet,
-    /// It goes on as it is, and so does all that follows.
+    /// Forward them and all later bytes unchanged.
     Same,
-    /// This goes on instead, and all that follows as it is.
+    /// Forward these bytes in their place, and all later bytes unchanged.
     Instead(Vec<u8>),
-    /// Nothing goes on.
+    /// Forward nothing.
     Nothing,
 }
 
 impl Rewrite {
-    /// What may be rewritten of the answer to a permitted request. `mask` is what the permit withholds.
+    /// Returns how the response to a permitted request may be rewritten.
+    ///
+    /// `mask` is the permit's mask.
     #[must_use]
     pub(crate) fn of(
         request: RequestView<'_>,
@@ -54,21 +56,24 @@ impl Rewrite {
         }
     }
 
-    /// What is rewritten of this answer.
+    /// Returns how a response is rewritten, given its headers.
     #[must_use]
     pub(crate) fn by_answer(self, answer: ResponseView<'_>) -> Self {
-        let readable = match self {
+        let applies = match self {
             Self::Nothing => false,
             Self::Settings => answer.status() == 200 && is_plain(answer),
             Self::Page => answer.status() == 200 && companion::is_page(answer) && is_plain(answer),
-            // Whatever it is: one that can't be read does not go on. Only of what is plainly no success
-            // nothing of the kind is expected.
+            // Even an unreadable response must not pass unmasked. Only redirects and errors pass,
+            // since they contain no such values.
             Self::Masked(_) => !(300..600).contains(&answer.status()),
         };
-        if readable { self } else { Self::Nothing }
+        if applies { self } else { Self::Nothing }
     }
 
-    /// How an answer may be kept that is rewritten: its length, its tag and its date are another's.
+    /// Returns the `cache-control` value of a rewritten response, or `None` for an unchanged one.
+    ///
+    /// Prefect's length, entity tag and date describe the original body, so caches must not rely on
+    /// them.
     #[must_use]
     pub(crate) const fn caching(self) -> Option<&'static str> {
         match self {
@@ -78,8 +83,11 @@ impl Rewrite {
         }
     }
 
-    /// Rewrites what is held of a body; `end` says whether that is all of it. What is larger than any
-    /// settings, or than the beginning of any page, goes on as it is rather than cut.
+    /// Rewrites the held bytes of a body. `end` says whether they are the whole body.
+    ///
+    /// A settings document or a beginning of a page above [`REWRITTEN_BODY`] bytes passes
+    /// unchanged, because Envoy would cut a longer held body. A masked response above
+    /// [`MASKED_BODY`] bytes is not forwarded.
     #[must_use]
     pub(crate) fn apply(self, held: &[u8], end: bool, config: &Config) -> Rewritten {
         if let Self::Masked(mask) = self {
@@ -95,7 +103,7 @@ impl Rewrite {
             Self::Settings if too_long => None,
             Self::Settings if !end => return Rewritten::NotYet,
             Self::Settings => ui_settings::rewrite(held, config),
-            // A long first piece may hold the head of the page all the same.
+            // A first piece above the limit may nevertheless contain the page's head.
             Self::Page => match companion::linked(held, config) {
                 None if !end && !too_long => return Rewritten::NotYet,
                 linked => linked,
@@ -105,7 +113,9 @@ impl Rewrite {
     }
 }
 
-/// Whether a body is not compressed. We ask for none that is; whoever sends one all the same is left alone.
+/// Returns whether a body is uncompressed.
+///
+/// Lictor requests uncompressed bodies. A server may send a compressed one nevertheless.
 fn is_plain(answer: ResponseView<'_>) -> bool {
     answer.header("content-encoding").map_or(!answer.has("content-encoding"), |coding| {
         coding.is_empty() || coding.eq_ignore_ascii_case("identity")
@@ -120,7 +130,7 @@ mod tests {
     use super::*;
     use crate::config::example::config;
 
-    /// In pieces of so many bytes: what comes out, whatever the pieces.
+    /// Returns what a rewrite makes of a body that arrives in pieces of this many bytes.
     fn through(rewrite: Rewrite, body: &[u8], piece: usize) -> Vec<u8> {
         let config = config();
         let (mut out, mut held, mut done) = (Vec::new(), Vec::new(), false);
@@ -148,10 +158,10 @@ mod tests {
     fn settings_are_rewritten_whole_or_not_at_all() {
         for piece in [1, 7, 1 << 20] {
             let good = br#"{"auth":"BASIC","api_url":"http://127.0.0.1:4200/api","flags":[1]}"#;
-            let told = through(Rewrite::Settings, good, piece);
-            let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
+            let rewritten = through(Rewrite::Settings, good, piece);
+            let rewritten: serde_json::Value = serde_json::from_slice(&rewritten).unwrap();
             let wanted = serde_json::json!({"auth": null, "api_url": "/api", "flags": [1]});
-            assert_eq!(told, wanted);
+            assert_eq!(rewritten, wanted);
             let large = [b"{\"a\":\"", "x".repeat(REWRITTEN_BODY).as_bytes(), b"\"}"].concat();
             for odd in [
                 b"".as_slice(),
@@ -220,7 +230,7 @@ mod tests {
         assert!(
             !by(Rewrite::Settings, &[ok, gzip]) && !by(Rewrite::Settings, &[(":status", "404")])
         );
-        // What must be masked is looked at, whatever it says of itself.
+        // A response that must be masked is rewritten regardless of its headers.
         for lines in [vec![ok], vec![ok, gzip], vec![(":status", "206"), html]] {
             assert!(by(Rewrite::Masked(Mask::BlockData), &lines), "{lines:?}");
         }

@@ -1,31 +1,32 @@
-//! Prefect's websockets. Only these are opened; any other upgrade is refused.
+//! Prefect's websockets. An upgrade request for any other path is refused.
 
 use crate::prefect::operations::{self, Operation};
 use crate::prefect::place::{Area, Place};
 use crate::refusal::Reason;
 
-/// A socket that Prefect is known to have.
+/// A websocket that Prefect is known to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KnownSocket {
     path: String,
 }
 
 impl KnownSocket {
-    /// The known socket at a place, if it is one.
+    /// Returns the known socket at a place, if there is one.
     #[must_use]
     pub(crate) fn at(place: &Place<'_>) -> Option<Self> {
         let Area::Api(path) = place.area() else { return None };
         operations::is_socket(path).then(|| Self { path: path.to_owned() })
     }
 
-    /// Whether it is the one that clients send events to.
+    /// Returns whether clients send events to this socket.
     #[must_use]
     pub(crate) fn is_events_in(&self) -> bool {
         self.path == "/events/in"
     }
 
-    /// What its client is told when it is closed. CacheBounds print it, so it is a sentence; the workers' one
-    /// knows words of its own.
+    /// Returns the reason in the close frame for its client.
+    ///
+    /// Clients print the reason, so it is a sentence. The worker channel defines words of its own.
     #[must_use]
     pub(crate) fn close_reason(&self, reason: Reason) -> &'static str {
         let meaning = reason.meaning();
@@ -40,7 +41,7 @@ impl KnownSocket {
         self.path.ends_with("/workers/connect")
     }
 
-    /// What opening it means for the policy.
+    /// Returns the operation of opening the socket, for which roles are checked.
     #[must_use]
     pub(crate) fn operation(&self) -> Operation<'_> {
         Operation::socket(&self.path)

@@ -1,25 +1,32 @@
-//! Every operation of Prefect 3.4.13 to 3.8.8, from the OpenAPI documents of both, with the roles
-//! that may call it; paths are below the API's path, without a trailing slash. An operation that
-//! is not here needs admin.
+//! The table of Prefect's operations with the roles that may call them.
+//!
+//! It is made from the OpenAPI documents of Prefect 3.4.13, 3.6.29 and 3.8.8. Paths are below the
+//! API's path and have no trailing slash. An operation that is missing here requires the role
+//! admin, which every set of roles includes.
 
 use crate::identity::role::Role;
 use crate::identity::role_set::RoleSet;
 use crate::prefect::bodies::BodyRule;
 
-/// Reading: everybody with a role.
+/// Roles for reading.
 const READ: RoleSet = RoleSet::of(&[Role::Viewer, Role::Operator, Role::Worker]);
-/// Reading what workers do not need.
+/// Roles for reading what workers do not need.
 const PEOPLE: RoleSet = RoleSet::of(&[Role::Viewer, Role::Operator]);
-/// Running what is there: people at the UI, and flows that start others.
+/// Roles for running existing deployments: people at the UI, and flows that start other flows.
 const RUN: RoleSet = RoleSet::of(&[Role::Operator, Role::Worker]);
-/// Operating what workers have no business with.
+/// Roles for operating what workers do not need.
 const OPERATE: RoleSet = RoleSet::of(&[Role::Operator]);
-/// What workers, runners, flow runs and task workers call, `serve()` and `deploy` included.
-/// Creating deployments and blocks is as much as running code, which workers do anyway.
+/// Roles for the calls of workers, runners, flow runs and task workers, with `serve()` and
+/// `deploy`.
+///
+/// Creating deployments and blocks amounts to running code, which workers do anyway.
 const WORK: RoleSet = RoleSet::of(&[Role::Worker]);
+/// Only the role admin.
 const ADMIN: RoleSet = RoleSet::of(&[]);
 
-/// Method, path template, roles; sorted by the template's first segment, which is never a parameter.
+/// The operations: method, path template and roles.
+///
+/// They are sorted by the first segment of the template, which is never a parameter.
 #[rustfmt::skip]
 pub(crate) const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("POST", "/admin/database/clear", ADMIN),
@@ -85,7 +92,7 @@ pub(crate) const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("POST", "/deployments/bulk_delete", ADMIN),
     ("POST", "/deployments/count", READ),
     ("POST", "/deployments/filter", READ),
-    // It marks deployments as ready.
+    // The operation marks deployments as ready.
     ("POST", "/deployments/get_scheduled_flow_runs", WORK),
     ("GET", "/deployments/name/{flow_name}/{deployment_name}", READ),
     ("POST", "/deployments/paginate", READ),
@@ -159,7 +166,7 @@ pub(crate) const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("POST", "/task_runs/filter", READ),
     ("POST", "/task_runs/history", READ),
     ("POST", "/task_runs/paginate", READ),
-    // Task workers give back what they could not begin.
+    // Task workers delete task runs that they could not start.
     ("DELETE", "/task_runs/{id}", WORK),
     ("GET", "/task_runs/{id}", READ),
     ("PATCH", "/task_runs/{id}", WORK),
@@ -170,7 +177,7 @@ pub(crate) const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("POST", "/ui/flow_runs/history", READ),
     ("POST", "/ui/flows/count-deployments", READ),
     ("POST", "/ui/flows/next-runs", READ),
-    // Prefect before 3.8 opens whatever address stands in the schema.
+    // Prefect before 3.8 fetches any URL in the schema.
     ("POST", "/ui/schemas/validate", OPERATE),
     ("POST", "/ui/task_runs/count", READ),
     ("POST", "/ui/task_runs/dashboard/counts", READ),
@@ -222,19 +229,18 @@ pub(crate) const OPERATIONS: &[(&str, &str, RoleSet)] = &[
     ("GET", "/work_queues/{id}/status", READ),
 ];
 
-/// An operation that more roles may call with a body of some kind.
+/// An operation that more roles may call if its body satisfies a rule.
 pub(crate) struct ByBody {
-    /// Its method,
     pub(crate) method: &'static str,
-    /// and path template.
+    /// Path template.
     pub(crate) template: &'static str,
-    /// What the body must be,
+    /// The rule for the body.
     pub(crate) rule: BodyRule,
-    /// and for whom that is enough.
+    /// The roles that may call the operation with such a body.
     pub(crate) roles: RoleSet,
 }
 
-/// All of them; with any other body [`OPERATIONS`] counts.
+/// The operations with a rule for their body. With any other body [`OPERATIONS`] applies.
 pub(crate) const BODIES: &[ByBody] = &[
     ByBody {
         method: "POST",
@@ -242,7 +248,8 @@ pub(crate) const BODIES: &[ByBody] = &[
         rule: BodyRule::AsksForNoSecrets,
         roles: READ,
     },
-    // Both UIs pause and resume deployments so; what else stands there is code.
+    // Both UIs pause and resume deployments in this way. Other members of the body decide which
+    // code runs.
     ByBody {
         method: "PATCH",
         template: "/deployments/{id}",
@@ -251,9 +258,9 @@ pub(crate) const BODIES: &[ByBody] = &[
     },
 ];
 
-/// Socket path template, roles.
+/// The sockets: path template and roles.
 pub(crate) const SOCKETS: &[(&str, RoleSet)] = &[
-    // An event can write task runs, and set off automations.
+    // An event can write task runs and trigger automations.
     ("/events/in", WORK),
     ("/events/out", READ),
     ("/logs/out", READ),

@@ -1,11 +1,15 @@
-//! Prefect's `/ui-settings`: with `auth` set, its UI would show a login page of its own, and its
-//! `api_url` names an address that only the server knows.
+//! Prefect's `/ui-settings` document.
+//!
+//! With `auth` set, Prefect's UI shows a login page of its own. `api_url` is an address that only
+//! the server can reach.
 
 use serde_json::Value;
 
 use crate::config::Config;
 
-/// The settings as browsers behind the gate need them; `None` leaves them as they are.
+/// Returns the document with the settings that browsers behind Lictor need.
+///
+/// Returns `None` if the body is not a JSON object, which then passes unchanged.
 #[must_use]
 pub(crate) fn rewrite(body: &[u8], config: &Config) -> Option<Vec<u8>> {
     let Ok(Value::Object(mut settings)) = crate::foundation::json::parse(body) else { return None };

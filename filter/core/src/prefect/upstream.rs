@@ -1,4 +1,7 @@
-//! What a forwarded request looks like to Prefect: strip first, then set (RFC 9700 §4.13).
+//! Changes to the headers of requests that are forwarded to Prefect.
+//!
+//! Headers that could carry an identity are removed first, then Lictor sets its own (RFC 9700
+//! §4.13).
 
 use crate::config::Config;
 use crate::identity::principal::Principal;
@@ -10,8 +13,10 @@ use crate::wire::http::cookies::{Cookies, Rest};
 use crate::wire::http::edit::HeaderEdit;
 use crate::wire::http::request::RequestView;
 
-/// Headers by which someone might pose as somebody at Prefect or behind it, or name another address
-/// or method than the one that is judged, in folded form (RFC 9700 §4.13).
+/// Request headers that are always removed, in folded form (RFC 9700 §4.13).
+///
+/// With them a client might claim an identity at Prefect or at a server behind it. It might also
+/// name another URL or method than the one that Lictor authorizes.
 const IDENTITY: [&str; 31] = [
     "authorization",
     "proxy-authorization",
@@ -42,13 +47,15 @@ const IDENTITY: [&str; 31] = [
     "x-original-url",
     "x-rewrite-url",
     "x-http-method-override",
-    // By these Prefect knows what its own automations do.
+    // Prefect recognizes requests of its own automations by these.
     "prefect-automation-id",
     "prefect-automation-name",
 ];
 
-/// Whether a client may never send this header on. Names are compared with `-`, `_` and `.`
-/// folded: servers behind us may read them as one (docs/threats.md T-S3).
+/// Returns whether a header must be removed from a client's request.
+///
+/// Names are compared with `_` and `.` folded to `-`, since servers behind Lictor may treat these
+/// characters as equal (docs/threats.md T-S3).
 fn is_identity(name: &str) -> bool {
     let name = name.as_bytes();
     let begins_with = |wanted: &str| {
@@ -69,28 +76,29 @@ const fn folded(byte: &u8) -> u8 {
 /// A permitted request on its way to Prefect.
 #[derive(Clone, Copy)]
 pub(crate) struct Forwarding<'a> {
-    /// The client's headers.
+    /// The client's request head.
     pub(crate) request: RequestView<'a>,
-    /// What its target means.
+    /// The meaning of the target.
     pub(crate) place: Place<'a>,
-    /// Its cookies.
     pub(crate) cookies: &'a Cookies<'a>,
     /// The configured host name that the client used.
     pub(crate) host: &'a str,
-    /// Who is proved, with which role; `None` for nobody.
+    /// The proved principal with its role; `None` for a public path or a pending handshake.
     pub(crate) identity: Option<(&'a Principal, Option<Role>)>,
-    /// What will be rewritten of the answer.
+    /// How the response may be rewritten.
     pub(crate) rewrite: Rewrite,
 }
 
 impl Forwarding<'_> {
-    /// Whether Prefect's credential goes along: with an identity, and to the API alone.
+    /// Returns whether the request gets Prefect's credential.
+    ///
+    /// This requires an identity and a target in the API.
     #[must_use]
     pub(crate) const fn carries_credential(&self) -> bool {
         self.identity.is_some() && self.place.takes_credential()
     }
 
-    /// The changes to its headers.
+    /// Returns the changes to the request's headers.
     #[must_use]
     pub(crate) fn edit(self, config: &Config) -> HeaderEdit {
         let mut edit = stripped(self.request);
@@ -104,11 +112,11 @@ impl Forwarding<'_> {
         }
         edit.set.push((":authority", self.host.as_bytes().to_vec()));
         if self.request.has("upgrade") {
-            // A compressed frame can't be judged or rewritten.
+            // Lictor can't read or rewrite compressed frames.
             edit.remove.push("sec-websocket-extensions".into());
         }
         if self.rewrite != Rewrite::Nothing {
-            // The whole answer, as it is now, in a form that can be read.
+            // Rewriting needs the complete, current and uncompressed response.
             for name in ["if-none-match", "if-modified-since", "range", "if-range"] {
                 edit.remove.push(name.into());
             }
@@ -119,14 +127,14 @@ impl Forwarding<'_> {
             edit.set.push(("authorization", credential.to_vec()));
         }
         if let Some((principal, role)) = self.identity.filter(|_| config.prefect.forward_identity) {
-            let told = identity_headers(principal, role);
-            edit.set.extend(told.into_iter().map(|(name, value)| (name, value.into_bytes())));
+            let headers = identity_headers(principal, role);
+            edit.set.extend(headers.into_iter().map(|(name, value)| (name, value.into_bytes())));
         }
         edit
     }
 }
 
-/// Without everything by which a client might pose as somebody.
+/// Returns the removal of all request headers by which a client might claim an identity.
 #[must_use]
 pub(crate) fn stripped(request: RequestView<'_>) -> HeaderEdit {
     let mut edit = HeaderEdit::default();
@@ -138,7 +146,7 @@ pub(crate) fn stripped(request: RequestView<'_>) -> HeaderEdit {
     edit
 }
 
-/// Who asks, as headers for whoever stands behind: oauth2-proxy's names.
+/// Returns the headers that tell an upstream the identity, with the names that oauth2-proxy uses.
 #[must_use]
 pub(crate) fn identity_headers(
     principal: &Principal,
@@ -155,7 +163,10 @@ pub(crate) fn identity_headers(
     headers
 }
 
-/// Bounded, and percent-encoded where it is not plain ASCII.
+/// Returns a text as a header value.
+///
+/// It has at most 256 characters of the text. Characters other than plain ASCII are
+/// percent-encoded.
 fn header_value(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'%' || byte == b' ';
     if text.len() <= 256 && text.bytes().all(plain) {

@@ -1,4 +1,4 @@
-//! Names and attributes of our cookies, and the session cookie's way in and out.
+//! Names and attributes of Lictor's cookies, and the session cookie that is read and written here.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -12,21 +12,23 @@ use crate::sealing::{Purpose, Sealer};
 use crate::session::model::Session;
 use crate::wire::http::cookies::Cookies;
 
-/// Names of our cookies. `__Host-` proves that no sibling domain set them; plain http on a
-/// loopback name can't have it.
+/// Names of Lictor's cookies.
+///
+/// The prefix `__Host-` proves that no sibling domain set the cookie. Browsers refuse the prefix
+/// over plain http, so a public URL with http on a loopback name does without it.
 pub(crate) struct Names {
-    /// The session's.
+    /// Name of the session cookie.
     pub(crate) session: &'static str,
-    /// Those of its further pieces, if it is too long for one cookie.
+    /// Names of the second to fourth piece of a session that is too long for one cookie.
     pub(crate) further: [&'static str; 3],
-    /// Where the names of login attempts begin.
+    /// Prefix of the names of login attempt cookies.
     pub(crate) login_prefix: &'static str,
-    /// The count of failed logins.
+    /// Name of the cookie that counts failed logins.
     pub(crate) failures: &'static str,
 }
 
 impl Names {
-    /// The names for a configuration.
+    /// Returns the names for the scheme of the configured public URL.
     #[must_use]
     pub(crate) const fn of(config: &Config) -> Self {
         if config.public.https {
@@ -46,7 +48,7 @@ impl Names {
         }
     }
 
-    /// Whether a cookie is ours, under either scheme's names.
+    /// Returns whether Lictor owns the cookie name, with or without the prefix `__Host-`.
     #[must_use]
     pub(crate) fn is_ours(name: &[u8]) -> bool {
         let name = name.strip_prefix(b"__Host-").unwrap_or(name);
@@ -54,20 +56,23 @@ impl Names {
     }
 }
 
-/// A `Set-Cookie` value. Deletion writes the same attributes, else browsers keep the cookie.
+/// Returns a `Set-Cookie` value; `max_age` is in seconds.
+///
+/// Deleting a cookie must use the same attributes, else browsers keep it.
 #[must_use]
 pub(crate) fn set(config: &Config, name: &str, value: &str, max_age: u64) -> String {
     let secure = if config.public.https { "; Secure" } else { "" };
     format!("{name}={value}; Path=/; Max-Age={max_age}{secure}; HttpOnly; SameSite=Lax")
 }
 
-/// A `Set-Cookie` value that deletes.
+/// Returns a `Set-Cookie` value that deletes a cookie.
 #[must_use]
 pub(crate) fn clear(config: &Config, name: &str) -> String {
     set(config, name, "", 0)
 }
 
-/// The `Set-Cookie` values that delete the session, with all pieces that the browser shows.
+/// Returns the `Set-Cookie` values that delete the session cookie and each further piece that the
+/// browser sent.
 #[must_use]
 pub(crate) fn clear_session(config: &Config, cookies: &Cookies<'_>) -> Vec<String> {
     let names = Names::of(config);
@@ -81,16 +86,16 @@ fn clear_further(
     names: &[&'static str],
     cookies: &Cookies<'_>,
 ) -> impl Iterator<Item = String> {
-    let shown = names.iter().filter(|name| cookies.named(name).next().is_some());
-    shown.map(|name| clear(config, name))
+    let sent = names.iter().filter(|name| cookies.named(name).next().is_some());
+    sent.map(|name| clear(config, name))
 }
 
-/// Why a session can't be put into a cookie.
+/// Why a session can't be stored in a cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoCookie {
-    /// No randomness to seal it.
+    /// The host provides no randomness for sealing.
     Entropy,
-    /// It would take more pieces than there may be; in bytes.
+    /// The sealed session of this many bytes does not fit into four cookies.
     TooLarge(usize),
 }
 
@@ -100,30 +105,30 @@ impl From<NoEntropy> for NoCookie {
     }
 }
 
-/// The session cookie.
+/// Seals sessions into cookies and opens them again.
 pub(crate) struct SessionCookie {
     sealer: Sealer,
-    /// Those that have opened.
+    /// Sessions that were opened before by sealed text, and whether the key was an older one.
     opened: RefCell<TextCache<(Rc<Session>, bool)>>,
 }
 
-/// What a request's session cookie is worth.
+/// The session that a request carries in its cookies.
 pub(crate) enum Found {
-    /// There is none.
+    /// The request has no session cookie.
     Absent,
-    /// There is one that does not open: it counts as absent and is cleared.
+    /// No session cookie opens. The caller treats the session as absent and clears the cookie.
     Unreadable,
-    /// It opens. `stale` wants sealing again.
+    /// A session cookie opens.
     Session {
-        /// The session; its times are not yet judged.
+        /// The session, whose time limits are not checked yet.
         session: Rc<Session>,
-        /// Sealed with an older key.
+        /// Whether an older key sealed the cookie, so that it should be sealed again.
         stale: bool,
     },
 }
 
 impl SessionCookie {
-    /// For a configuration.
+    /// Creates a session cookie with the configured keys.
     #[must_use]
     pub(crate) fn new(config: &Config) -> Self {
         Self {
@@ -132,8 +137,10 @@ impl SessionCookie {
         }
     }
 
-    /// Finds the session among the cookies. Of several cookies with the name the first that opens
-    /// counts: a planted one can't.
+    /// Finds the session among a request's cookies.
+    ///
+    /// Among several cookies of the same name, the first one that opens is used. A cookie planted
+    /// by an attacker does not open.
     #[must_use]
     pub(crate) fn find(&self, config: &Config, cookies: &Cookies<'_>) -> Found {
         let names = Names::of(config);
@@ -158,11 +165,12 @@ impl SessionCookie {
         Some((session, opened.stale))
     }
 
-    /// The `Set-Cookie` values for a session: one, or its pieces; those that the browser shows of a
-    /// longer one are deleted.
+    /// Returns the `Set-Cookie` values that store a session in one cookie or in several pieces.
+    ///
+    /// Pieces of an earlier, longer session that the browser sent are deleted.
     ///
     /// # Errors
-    /// When it does not fit or can't be sealed.
+    /// See [`NoCookie`].
     pub(crate) fn set(
         &self,
         config: &Config,
@@ -181,7 +189,7 @@ impl SessionCookie {
         let mut values: Vec<String> = all
             .zip(&pieces)
             .map(|(name, piece)| {
-                // Sealed text is ASCII, so every piece is text.
+                // Sealed text is ASCII, so every piece is valid UTF-8.
                 let piece = core::str::from_utf8(piece).unwrap_or_default();
                 if name == names.session && pieces.len() > 1 {
                     set(config, name, &format!("{}.{piece}", pieces.len()), age)
@@ -195,13 +203,14 @@ impl SessionCookie {
     }
 }
 
-/// The sealed text of a session whose first piece this is: `<pieces>.` stands before it when there
-/// are several, which no sealed text begins with. `None` when a piece is missing; pieces of different
-/// sessions do not open together.
+/// Joins the sealed text of a session from its first piece and the pieces in further cookies.
+///
+/// The first of several pieces has the prefix `<number of pieces>.`, with which no sealed text
+/// begins. Returns `None` if a piece is missing. Joined pieces of different sessions do not open.
 fn joined<'a>(first: &'a [u8], names: &Names, cookies: &Cookies<'a>) -> Option<Cow<'a, [u8]>> {
-    let [count @ b'2'..=b'4', b'.', begin @ ..] = first else { return Some(first.into()) };
+    let [pieces @ b'2'..=b'4', b'.', begin @ ..] = first else { return Some(first.into()) };
     let mut text = begin.to_vec();
-    for name in names.further.iter().take(usize::from(count.saturating_sub(b'1'))) {
+    for name in names.further.iter().take(usize::from(pieces.saturating_sub(b'1'))) {
         text.extend_from_slice(cookies.named(name).next()?);
     }
     Some(text.into())

@@ -1,4 +1,4 @@
-//! The browser's session: everything of it is in one sealed cookie.
+//! The browser session, stored entirely in a sealed cookie.
 
 pub(crate) mod cookie;
 pub(crate) mod model;

@@ -1,4 +1,4 @@
-//! What a session holds, and when it is over.
+//! The content of a session, its time limits and its binary form.
 
 use crate::config;
 use crate::foundation::codec::{Reader, Writer};
@@ -7,38 +7,40 @@ use crate::foundation::secret::Secret;
 use crate::foundation::time::UnixTime;
 use crate::identity::role::Role;
 
-/// A person's session. Neither access nor ID token is in it.
+/// A person's session. It holds neither the access token nor the ID token.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
-    /// Its own identity, new at every login (fixation, docs/threats.md T-S4).
+    /// The session's identifier, new at every login against session fixation (docs/threats.md
+    /// T-S4).
     pub(crate) id: SessionId,
-    /// `sub`.
+    /// The claim `sub` of the ID token.
     pub(crate) subject: String,
-    /// What a person calls the account.
+    /// The account name that is shown to people.
     pub(crate) name: String,
-    /// The e-mail address, if the provider says it is verified.
+    /// The e-mail address, if the provider says that it is verified.
     pub(crate) email: Option<String>,
-    /// The role at the last check.
+    /// The role at the provider's last confirmation.
     pub(crate) role: Option<Role>,
-    /// `sid`: the provider's session.
+    /// The claim `sid`, which identifies the provider's session.
     pub(crate) sid: Option<String>,
-    /// `auth_time`, seconds: must stay the same over refreshes (OpenID Connect Core §12.2).
+    /// The claim `auth_time` in seconds, which a refresh must not change (OpenID Connect Core
+    /// §12.2).
     pub(crate) auth_time: Option<u64>,
-    /// When the person logged in.
+    /// Time of the login.
     pub(crate) started: UnixTime,
-    /// Last use, as far as the cookie knows.
+    /// Time of the last use that the cookie records.
     pub(crate) used: UnixTime,
-    /// When the provider last confirmed it.
+    /// Time at which the provider last confirmed the session.
     pub(crate) checked: UnixTime,
-    /// To ask the provider again.
+    /// The refresh token with which the provider is asked to confirm the session.
     pub(crate) refresh_token: Option<Secret>,
 }
 
-/// Version of the binary form.
+/// Version of the binary form, its first byte.
 const VERSION: u8 = 1;
 
 impl Session {
-    /// Whether it is over, and why.
+    /// Returns why the session has ended, or `None` while it is valid.
     #[must_use]
     pub(crate) fn ended(&self, now: UnixTime, limits: &config::Session) -> Option<&'static str> {
         if limits.not_before.is_some_and(|limit| self.started < limit) {
@@ -53,25 +55,26 @@ impl Session {
         None
     }
 
-    /// Whether the provider must be asked before it counts.
+    /// Returns whether the provider must confirm the session before it is accepted again.
     #[must_use]
     pub(crate) fn is_due(&self, now: UnixTime, limits: &config::Session) -> bool {
         now.is_over(self.checked, limits.recheck)
     }
 
-    /// Whether it may go on unchecked while the provider is away.
+    /// Returns whether the session is still accepted while the provider is unreachable.
     #[must_use]
     pub(crate) fn is_in_grace(&self, now: UnixTime, limits: &config::Session) -> bool {
         !now.is_over(self.checked, limits.recheck.saturating_add(limits.grace))
     }
 
-    /// Whether the cookie's time of last use is so old that it wants renewing.
+    /// Returns whether the time of last use in the cookie is so old that the cookie must be
+    /// renewed.
     #[must_use]
     pub(crate) fn wants_renewal(&self, now: UnixTime, limits: &config::Session) -> bool {
         now.since(self.used) >= limits.recheck.min(limits.idle.checked_div(4).unwrap_or_default())
     }
 
-    /// The binary form.
+    /// Returns the binary form.
     #[must_use]
     pub(crate) fn encode(&self) -> Vec<u8> {
         let refresh_token = self.refresh_token.as_ref().map(Secret::expose_str);
@@ -91,7 +94,7 @@ impl Session {
             .finish()
     }
 
-    /// Reads the binary form; `None` for anything that [`Self::encode`] did not write.
+    /// Reads the binary form. Returns `None` for anything that [`Self::encode`] did not write.
     #[must_use]
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = Reader::new(bytes);

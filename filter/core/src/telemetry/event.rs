@@ -1,4 +1,4 @@
-//! The event of a decision: what metrics count and what the access log shows.
+//! Events: the records of decisions that metrics, the access log and the log lines show.
 
 use crate::identity::personal_token::PersonalToken;
 use crate::identity::principal::Method;
@@ -9,25 +9,25 @@ use crate::telemetry::metrics::Metric;
 
 const FORWARDED: &str = "forwarded";
 
-/// One decided request.
+/// The decision about one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// `forwarded`, `reported` (forwarded, though a role is missing), `refused` or `answered`.
+    /// `forwarded`, `reported` (forwarded although a role is missing), `refused` or `answered`.
     pub(crate) outcome: &'static str,
-    /// How the principal was proved.
+    /// Label of the authentication method, see [`Method::label`].
     pub(crate) method: &'static str,
-    /// The refusal's code, or what was answered; `ok` for what is forwarded.
+    /// Code of the refusal or of the local answer; `ok` for a forwarded request.
     pub(crate) reason: &'static str,
-    /// Who, `-` when nobody is proved.
+    /// Identifier of the principal, or `-` without an authenticated one.
     pub(crate) principal: String,
-    /// Role, `-` when there is none.
+    /// Name of the role, or `-` without one.
     pub(crate) role: &'static str,
-    /// A line for the operator: refusals have one.
+    /// The log line for the operator, which refused and reported requests have.
     pub line: Option<String>,
 }
 
 impl Event {
-    /// A forwarded request.
+    /// Creates the event of a forwarded request, which may be reported because of its role.
     #[must_use]
     pub(crate) fn forwarded(permit: &Permit) -> Self {
         let identity = permit.identity();
@@ -46,13 +46,15 @@ impl Event {
         }
     }
 
-    /// A request that goes on although its role is missing: roles are only reported.
+    /// Creates the event of a request that is forwarded although a role is missing.
+    ///
+    /// This happens with `roles.report_only`.
     #[must_use]
     pub(crate) fn reported(refusal: &Refusal) -> Self {
         Self::of("reported", refusal)
     }
 
-    /// A refused request.
+    /// Creates the event of a refused request.
     #[must_use]
     pub(crate) fn refused(refusal: &Refusal) -> Self {
         Self::of("refused", refusal)
@@ -79,7 +81,7 @@ impl Event {
         }
     }
 
-    /// With the request's id in the line.
+    /// Appends the request id to the log line.
     #[must_use]
     pub(crate) fn with_request(mut self, id: Option<&str>) -> Self {
         if let (Some(line), Some(id)) = (&mut self.line, id) {
@@ -89,7 +91,7 @@ impl Event {
         self
     }
 
-    /// An answer of our own that is no refusal.
+    /// Creates the event of a local answer that is not a refusal.
     #[must_use]
     pub(crate) fn answered(code: &'static str) -> Self {
         Self {
@@ -102,7 +104,7 @@ impl Event {
         }
     }
 
-    /// That it was for the person of a token.
+    /// Sets the principal, the role and the method to those of a personal token's owner.
     #[must_use]
     pub(crate) fn about(mut self, token: &PersonalToken) -> Self {
         self.principal = crate::foundation::log_text::shown(&format!("user:{}", token.subject));
@@ -111,8 +113,9 @@ impl Event {
         self
     }
 
-    /// What the access log shows, under Envoy's filter state. That a forwarded request has no reason
-    /// is left out: each field costs a call of the host's.
+    /// Returns the names and values that the access log shows, for Envoy's filter state.
+    ///
+    /// Each field costs a host call, so a forwarded request has no field for its reason `ok`.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let reason = Some(self.reason).filter(|_| self.outcome != FORWARDED);
         [
@@ -126,14 +129,14 @@ impl Event {
         .filter_map(|(name, value)| Some((name, value?)))
     }
 
-    /// The counter that it adds one to.
+    /// Returns the counter that the event increments by one.
     #[must_use]
     pub const fn metric(&self) -> Metric {
         Metric::Requests { outcome: self.outcome, method: self.method, reason: self.reason }
     }
 }
 
-/// Quotes inside a quoted field of a log line.
+/// Replaces quotes and backslashes, which must not end a quoted field of a log line.
 fn field(text: &str) -> String {
     text.replace(['"', '\\'], "'")
 }

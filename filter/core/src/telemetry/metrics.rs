@@ -1,25 +1,27 @@
-//! Every metric of Lictor, as Envoy's statistics show it (docs/operations.md lists them for operators).
+//! Lictor's metrics, as Envoy's statistics show them. docs/operations.md lists them for operators.
 //!
-//! The shell defines a metric at its first use, by [`Metric::name`]. Envoy keeps no labels for a module:
-//! they are part of the name, and `stats_tags` in the bootstrap configuration take them apart.
+//! The shell defines a metric by [`Metric::name`] at its first use. Envoy keeps no labels for a
+//! module, so labels are part of the name. `stats_tags` in the bootstrap configuration extract
+//! them.
 
-/// A metric with its labels. The values of labels come from fixed sets, so that the number of metrics is
-/// bounded.
+/// A metric with its labels.
+///
+/// Label values come from fixed sets, so that the number of metrics is bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Metric {
-    /// A counter of decided requests.
+    /// Counts the requests that Lictor decided about.
     Requests {
         /// `forwarded`, `reported`, `refused` or `answered`.
         outcome: &'static str,
-        /// The kind of credential.
+        /// Label of the authentication method.
         method: &'static str,
-        /// The code of the refusal or reply; `ok` for what is forwarded.
+        /// Code of the refusal or of the local answer; `ok` for a forwarded request.
         reason: &'static str,
     },
 }
 
 impl Metric {
-    /// The name with its labels.
+    /// Returns the metric's name, which includes its labels.
     #[must_use]
     pub fn name(self) -> String {
         match self {

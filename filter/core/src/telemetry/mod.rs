@@ -1,4 +1,4 @@
-//! What operators see: access log fields, counters, log lines.
+//! Telemetry for operators: access log fields, counters and log lines.
 
 pub(crate) mod event;
 pub(crate) mod metrics;

@@ -43,7 +43,7 @@ fn passes(world: &mut World, role: Role, method: &str, path: &str, body: &str) -
             assert!(named, "{method} {path}: {}", reply.status);
             if reply.status == 403 {
                 let body: Value = serde_json::from_slice(&reply.body).unwrap();
-                assert!(body["detail"].as_str().unwrap().contains("Needed: "), "{body}");
+                assert!(body["detail"].as_str().unwrap().contains("Required role: "), "{body}");
             }
             false
         }

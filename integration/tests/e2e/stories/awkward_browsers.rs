@@ -214,7 +214,7 @@ fn bookmark() {
 }
 
 fn login_loop() {
-    const HEADING: &str = "Signing in does not work";
+    const HEADING: &str = "Sign-in keeps failing";
     let callback = used_callback();
     let browser = Browser::open();
     let stopped = (0..4).any(|_| {

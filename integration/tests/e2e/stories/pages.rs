@@ -130,7 +130,7 @@ fn people() {
     picture(&browser, "dark", "signed-out");
     follow_a_link_to(&browser, &sign_out);
     assert_good(&browser, "Signed out");
-    assert!(browser.text().contains("may still know you"), "{}", browser.text());
+    assert!(browser.text().contains("may still be signed in"), "{}", browser.text());
 
     let carol = inside("carol");
     carol.goto(&format!("{origin}/api/block_documents/1?include_secrets=true"));
@@ -150,9 +150,9 @@ fn tokens() {
     picture(&browser, "light", "personal-token-asked");
     browser.click("button");
     assert_good(&browser, "Your personal token");
-    assert!(browser.text().contains("not shown again"), "{}", browser.text());
+    assert!(browser.text().contains("not be shown again"), "{}", browser.text());
     browser.goto(&format!("{page}?challenge={}", "A".repeat(43)));
-    assert_good(&browser, "Let a terminal work in your name?");
+    assert_good(&browser, "Allow a terminal to act on your behalf?");
     picture(&browser, "dark", "personal-token-terminal");
     browser.click("button");
     assert_good(&browser, "Code for your terminal");
@@ -208,7 +208,7 @@ fn logins() {
     let origin = gateway.gate.origin();
     browser.try_goto(&origin);
     browser.goto(&callback(&browser, &origin, ISSUER, "code=any"));
-    assert_good(&browser, "Sign-in did not work");
+    assert_good(&browser, "Sign-in failed");
 
     let mut plan = Plan::new("wrong-secret");
     plan.secrets.prefect_auth_string = "somebody:wrong".to_owned();
@@ -218,7 +218,7 @@ fn logins() {
     browser.goto(&format!("{origin}/api/admin/version"));
     browser.log_in("alice");
     browser.wait("back", |browser| browser.url().starts_with(&origin));
-    assert_good(&browser, "Something is wrong here");
+    assert_good(&browser, "Something went wrong");
 }
 
 fn waiting() {
@@ -232,7 +232,7 @@ fn waiting() {
     unready.wait_live();
     let browser = Browser::open();
     browser.goto(&unready.gate.origin());
-    assert_good(&browser, "One moment");
+    assert_good(&browser, "Please wait");
 
     // A login is begun as long as the provider has been heard of lately.
     let origin = away.gate.origin();
@@ -240,7 +240,7 @@ fn waiting() {
         browser.try_goto(&origin);
         browser.url().starts_with(&origin).then_some(())
     });
-    assert_good(&browser, "Sign-in is out of reach");
+    assert_good(&browser, "Sign-in is unavailable");
     picture(&browser, "light", "out-of-reach");
     for path in [METADATA, CERTS] {
         idp.behave(path, None);

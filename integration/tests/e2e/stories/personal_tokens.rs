@@ -206,7 +206,7 @@ fn by_hand() {
     let terminal = Terminal::new("by-hand");
     let mut alice = logged_in("alice");
     let path = terminal.page(None);
-    assert!(page(&mut alice, &path).text().contains("<dt>Mark</dt>"));
+    assert!(page(&mut alice, &path).text().contains("<dt>Verification code</dt>"));
     let code = copied(&press(&mut alice, &path).expect(200));
     let stolen = Terminal::new("another").trade(&code);
     assert_eq!(stolen.expect(400).json()["error"], "invalid_grant");

@@ -86,11 +86,8 @@ fn refusals() {
     let cases = [
         ("etl:lk_mistyped", "This API key is not known."),
         ("etl:no-key-at-all", "The identity provider does not accept these client credentials."),
-        (
-            "etl:eyJhbGciOiJub25lIn0.e30.AA",
-            "The token is not valid here. What does not fit: token.",
-        ),
-        (expired.as_str(), "Your account has no role in Prefect. Needed: "),
+        ("etl:eyJhbGciOiJub25lIn0.e30.AA", "The token is not valid here. Mismatch: token."),
+        (expired.as_str(), "Your account has no role in Prefect. Required role: "),
     ];
     for (number, (credential, sentence)) in cases.into_iter().enumerate() {
         let setup = newest().with(credential);
@@ -228,7 +225,7 @@ fn watched() {
     // The one asks for secrets without saying so, the other does not.
     let listed = operator.prefect(&["block", "ls"]);
     assert!(
-        !listed.succeeded && listed.text.contains("Needed: worker or admin"),
+        !listed.succeeded && listed.text.contains("Required role: worker or admin"),
         "{}",
         listed.text
     );

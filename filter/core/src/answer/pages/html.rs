@@ -1,12 +1,12 @@
-//! A page as HTML. Everything that is not ours is escaped.
+//! Renders pages as HTML, in which all dynamic text is escaped.
 
 use super::{Action, Mood, Page};
 
-/// The one style sheet; the content security policy names its hash.
+/// The style sheet of all pages, whose hash is in the content security policy.
 pub(crate) const STYLE: &str = include_str!("style.css");
 
 impl Page {
-    /// The page's HTML.
+    /// Returns the page's HTML document.
     #[must_use]
     pub(crate) fn html(&self) -> String {
         let (mood, drawing) = self.mood.drawing();
@@ -24,25 +24,30 @@ impl Page {
             main.extend(self.facts.iter().map(fact));
             main.push_str("</dl>");
         }
-        main.extend(self.copy.as_ref().map(|(what, text)| {
+        main.extend(self.copy.as_ref().map(|(label, text)| {
             let text = escape(text);
-            // What is selected in it by Ctrl+A is this text alone.
+            // In a textarea, Ctrl+A selects this text alone.
             format!(
-                "<p><label for=\"copy\">{what}</label></p>\
+                "<p><label for=\"copy\">{label}</label></p>\
                  <textarea id=\"copy\" readonly rows=\"6\" spellcheck=\"false\">{text}</textarea>"
             )
         }));
         main.extend(self.advice.map(|advice| format!("<p class=\"soft\">{advice}</p>")));
-        main.extend(self.again_after.map(|secs| {
-            format!("<p class=\"soft\">This page tries again every {secs} seconds.</p>")
-        }));
+        main.extend(
+            self.again_after.map(|secs| {
+                format!("<p class=\"soft\">This page retries every {secs} seconds.</p>")
+            }),
+        );
         if !self.actions.is_empty() {
             main.push_str("<nav aria-label=\"What you can do\">");
             main.extend(self.actions.iter().enumerate().map(|(at, action)| action.html(at == 0)));
             main.push_str("</nav>");
         }
         main.extend(self.request.as_ref().map(|id| {
-            format!("<footer>For your administrator: request <code>{}</code></footer>", escape(id))
+            format!(
+                "<footer>Request ID for your administrator: <code>{}</code></footer>",
+                escape(id)
+            )
         }));
         format!(
             "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -56,7 +61,7 @@ impl Page {
 }
 
 impl Mood {
-    /// Its class, and the mark inside the circle.
+    /// Returns the CSS class, and the path of the drawing inside the icon's circle.
     const fn drawing(self) -> (&'static str, &'static str) {
         match self {
             Self::Good => ("good", "m7.5 12.4 3 3 6-6.6"),

@@ -1,4 +1,4 @@
-//! Pages for people: plain, quick, dark and light, no scripts.
+//! HTML pages for people, in a dark and a light color scheme and without scripts.
 
 mod html;
 
@@ -13,11 +13,13 @@ use crate::identity::personal_token::PersonalToken;
 use crate::identity::role::Role;
 use crate::refusal::{Reason, Refusal};
 
-/// Seconds after which a page that waits for something is loaded again: long enough to be read
-/// aloud before it begins anew, and next to the link that does it at once.
+/// Seconds after which a page that waits for something is loaded again.
+///
+/// A screen reader can finish reading the page within this time. A link on the page reloads it
+/// immediately.
 const AGAIN: u32 = 10;
 
-/// One page: what happened, what is known about it, what the person can do.
+/// A page: what happened, the known facts, and what the person can do.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     mood: Mood,
@@ -25,17 +27,19 @@ pub(crate) struct Page {
     lines: Vec<String>,
     facts: Vec<(&'static str, String)>,
     advice: Option<&'static str>,
-    /// The first one is what most people will want.
+    /// Links and buttons, of which the first one is highlighted.
     actions: Vec<Action>,
+    /// Seconds after which the page is loaded again.
     again_after: Option<u32>,
-    /// Something to be copied, and what it is.
+    /// The label of a text to copy, and the text.
     copy: Option<(&'static str, String)>,
-    /// Where else a form's answer may lead.
+    /// A further origin to which the answer of a form may redirect.
     form_target: Option<String>,
+    /// The request id.
     request: Option<String>,
 }
 
-/// What a page is about, at a glance.
+/// The kind of a page, which decides about its icon and color.
 #[derive(Clone, Copy, Debug)]
 enum Mood {
     Good,
@@ -49,7 +53,7 @@ enum Mood {
 struct Action {
     label: &'static str,
     path: String,
-    /// A form that posts, instead of a link.
+    /// Whether the action is a form with a button instead of a link.
     post: bool,
 }
 
@@ -74,8 +78,10 @@ impl Page {
         self
     }
 
-    /// By way of a login, which asks nothing of somebody whom the provider knows: so a role that
-    /// has just been given counts.
+    /// Adds a link that starts a login.
+    ///
+    /// The provider does not prompt a person who has a session there. The login reads the role
+    /// again, so that a role that has just been granted applies.
     fn start(self, label: &'static str, asker: AnswerContext<'_>) -> Self {
         self.link(label, format!("{}/start", asker.endpoints))
     }
@@ -89,25 +95,29 @@ impl Page {
         self.form("Sign out", format!("{}/sign_out", asker.endpoints))
     }
 
-    /// After signing out. `everywhere` says whether the provider's session has ended too.
+    /// Creates the page after signing out.
+    ///
+    /// `everywhere` says whether the provider's session has ended as well.
     #[must_use]
     pub(crate) fn signed_out(asker: AnswerContext<'_>, everywhere: bool) -> Self {
         let line = if everywhere {
             "You are signed out of Prefect and of the identity provider."
         } else {
-            "You are signed out of Prefect. The identity provider may still know you."
+            "You are signed out of Prefect. You may still be signed in at the identity provider."
         };
         Self::new(Mood::Good, "Signed out", line).start("Sign in again", asker)
     }
 
-    /// Somebody came to sign out from elsewhere: ask.
+    /// Creates the page that asks for confirmation when a link on another site leads to sign-out.
     #[must_use]
     pub(crate) fn confirm_sign_out(asker: AnswerContext<'_>) -> Self {
         let line = "Do you want to sign out of Prefect?";
         Self::new(Mood::Ask, "Sign out?", line).sign_out(asker).link("Stay signed in", asker.home)
     }
 
-    /// Does the person want a personal token? `path` is where the answer is posted.
+    /// Creates the page that offers a personal token.
+    ///
+    /// `life` is the token's lifetime, and `path` is where the form is posted.
     #[must_use]
     pub(crate) fn ask_token(
         asker: AnswerContext<'_>,
@@ -120,67 +130,68 @@ impl Page {
         let (title, line, label) = match terminal {
             None => (
                 "Personal token",
-                "A personal token lets Prefect's command line work in your name. It is shown once, and \
-                 stored nowhere.",
-                "Make a token",
+                "A personal token lets the Prefect CLI act on your behalf. It is shown once and not \
+                 stored.",
+                "Create token",
             ),
             Some(_) => (
-                "Let a terminal work in your name?",
-                "A program asks for a personal token of yours. Go on only if you have started it yourself \
-                 just now, and if it shows the same mark.",
-                "Let it",
+                "Allow a terminal to act on your behalf?",
+                "A program requests a personal token for your account. Continue only if you just started \
+                 it and it shows the same verification code.",
+                "Allow",
             ),
         };
         let mut page = Self::new(Mood::Ask, title, line).form(label, path);
-        page.facts.extend(terminal.map(|terminal| ("Mark", terminal.verification_code())));
+        let code = terminal.map(NativeApp::verification_code);
+        page.facts.extend(code.map(|code| ("Verification code", code)));
         page.facts.push(("Signed in as", name.to_owned()));
-        page.facts.push(("Role of the token", role.name().to_owned()));
-        page.facts.push(("Ends in", spoken(life)));
+        page.facts.push(("Token role", role.name().to_owned()));
+        page.facts.push(("Expires in", spoken(life)));
         page.form_target = terminal.and_then(NativeApp::origin);
-        page.link("No, go to Prefect", asker.home)
+        page.link("Cancel", asker.home)
     }
 
-    /// The token, this once.
+    /// Creates the page that shows a new personal token.
     #[must_use]
     pub(crate) fn token_made(
         asker: AnswerContext<'_>,
         token: &PersonalToken,
         auth_string: &str,
     ) -> Self {
-        let line = "Copy it now: it is not shown again.";
+        let line = "Copy it now. It will not be shown again.";
         let mut page = Self::new(Mood::Good, "Your personal token", line);
         page.copy =
             Some(("In your terminal:", format!("export PREFECT_API_AUTH_STRING='{auth_string}'")));
         page.facts.push(("Role", token.role.name().to_owned()));
-        page.facts.push(("Ends in", spoken(token.expires.since(token.issued))));
-        page.facts.push(("Id, to revoke it", token.id_text()));
+        page.facts.push(("Expires in", spoken(token.expires.since(token.issued))));
+        page.facts.push(("Token ID (to revoke it)", token.id_text()));
         page.link("Go to Prefect", asker.home)
     }
 
-    /// The code that a person carries over to a terminal.
+    /// Creates the page with the code that a person copies into a terminal.
     #[must_use]
     pub(crate) fn token_code(asker: AnswerContext<'_>, code: &str) -> Self {
-        let line = "Copy this code into the terminal that asked for it, within 5 minutes. It works once, \
-                    and only there.";
+        let line = "Enter this code within 5 minutes in the terminal that requested it. It works only \
+                    once and only there.";
         let mut page = Self::new(Mood::Good, "Code for your terminal", line);
         page.copy = Some(("Code:", code.to_owned()));
         page.link("Go to Prefect", asker.home)
     }
 
-    /// A refusal as a person reads it.
+    /// Creates the page for a refusal.
     #[must_use]
     pub(crate) fn refusal(refusal: &Refusal, asker: AnswerContext<'_>) -> Self {
         let meaning = refusal.reason.meaning();
         let (mood, title) = heading(refusal.reason);
-        // A page that does so by itself says that instead.
+        // A page that reloads by itself states the interval instead.
         let text = meaning.text.trim_end_matches(" Try again in a moment.");
         let mut page = Self::new(mood, title, text);
         if let Some(principal) = &refusal.principal {
             page.facts.push(("Signed in as", principal.name.clone()));
-            page.facts.push(("Needed", refusal.wanted.clone()));
+            page.facts.push(("Required role", refusal.wanted.clone()));
         }
         if let (Reason::LoginLoop, Some(last)) = (refusal.reason, refusal.about) {
-            page.facts.push(("The last time", last.to_owned()));
+            page.facts.push(("Last error", last.to_owned()));
         }
         page.advice = advice(refusal.reason);
         page.again_after = meaning.retry_after.map(|_| AGAIN);
@@ -192,22 +203,22 @@ impl Page {
             Reason::AmbiguousTarget | Reason::NotFound | Reason::NotEnabled => {
                 page.link("Go to Prefect", asker.home)
             }
-            // The same address once more.
+            // An empty path is the address of the page itself.
             Reason::CookiesTooLarge | Reason::PrefectSecret => page.link("Try again", ""),
             _ if meaning.retry_after.is_some() => page.link("Try again now", ""),
-            // A login needs the right name.
+            // A login works only under a configured host name, so there is no link to one.
             Reason::Host => page,
             _ => page.start("Sign in again", asker),
         }
     }
 
-    /// Where else than here and to the provider a form's answer may lead.
+    /// Returns a further origin, beside ours and the provider's, to which a form may redirect.
     #[must_use]
     pub(crate) fn form_target(&self) -> Option<&str> {
         self.form_target.as_deref()
     }
 
-    /// Seconds after which the page is to be loaded again.
+    /// Returns the seconds after which the page is loaded again.
     #[must_use]
     pub(crate) const fn again_after(&self) -> Option<u32> {
         self.again_after
@@ -217,16 +228,16 @@ impl Page {
 const fn heading(reason: Reason) -> (Mood, &'static str) {
     match reason {
         Reason::NoRole | Reason::RoleMissing => (Mood::Stop, "Not allowed"),
-        Reason::ProviderUnreachable => (Mood::Wait, "Sign-in is out of reach"),
-        Reason::NotReady | Reason::Busy => (Mood::Wait, "One moment"),
-        Reason::Internal | Reason::PrefectSecret => (Mood::Fault, "Something is wrong here"),
+        Reason::ProviderUnreachable => (Mood::Wait, "Sign-in is unavailable"),
+        Reason::NotReady | Reason::Busy => (Mood::Wait, "Please wait"),
+        Reason::Internal | Reason::PrefectSecret => (Mood::Fault, "Something went wrong"),
         Reason::UnknownAttempt
         | Reason::Callback
         | Reason::ProviderAnswer
-        | Reason::SessionTooLarge => (Mood::Fault, "Sign-in did not work"),
-        Reason::LoginLoop => (Mood::Fault, "Signing in does not work"),
+        | Reason::SessionTooLarge => (Mood::Fault, "Sign-in failed"),
+        Reason::LoginLoop => (Mood::Fault, "Sign-in keeps failing"),
         Reason::ProviderRefused => (Mood::Stop, "Not signed in"),
-        Reason::SessionEnded => (Mood::Good, "Signed out"),
+        Reason::SessionEnded => (Mood::Good, "Session ended"),
         Reason::NotFound | Reason::NotEnabled => (Mood::Ask, "Not found"),
         _ => (Mood::Stop, "Request refused"),
     }
@@ -235,17 +246,23 @@ const fn heading(reason: Reason) -> (Mood, &'static str) {
 const fn advice(reason: Reason) -> Option<&'static str> {
     Some(match reason {
         Reason::NoRole => "Ask your administrator for one of these roles, then try again.",
-        Reason::RoleMissing => "Ask your administrator if you need it.",
-        Reason::Callback | Reason::UnknownAttempt => "Signing in again usually helps.",
-        Reason::ProviderRefused => "If you did not cancel it yourself, ask your administrator.",
+        Reason::RoleMissing => "If you need access, ask your administrator.",
+        Reason::Callback | Reason::UnknownAttempt => {
+            "Sign in again. This usually solves the problem."
+        }
+        Reason::ProviderRefused => {
+            "If you did not cancel the sign-in yourself, contact your administrator."
+        }
         Reason::ProviderAnswer | Reason::SessionTooLarge => {
-            "If it happens again, tell your administrator."
+            "If this happens again, contact your administrator."
         }
         _ => return None,
     })
 }
 
-/// No script, no foreign content, no framing; the style by its hash.
+/// Returns the content security policy of a page.
+///
+/// It allows no scripts, no external content and no framing, and the style sheet only by its hash.
 #[must_use]
 pub(crate) fn content_security_policy(provider: &HttpUrl, form_target: Option<&str>) -> String {
     let hash =
@@ -253,14 +270,15 @@ pub(crate) fn content_security_policy(provider: &HttpUrl, form_target: Option<&s
     format!(
         "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self' {}{}{}; base-uri 'none'; \
          frame-ancestors 'none'",
-        // The sign-out form's answer may be a redirect there, which browsers count as its target.
+        // The answer to the sign-out form may redirect to the provider, and browsers check the
+        // target of that redirect as well.
         provider.origin(),
         if form_target.is_some() { " " } else { "" },
         form_target.unwrap_or_default(),
     )
 }
 
-/// A span of time in words, rounded down to the unit that fits.
+/// Returns a time span in words, rounded down to a suitable unit.
 fn spoken(span: Duration) -> String {
     let seconds = span.as_secs();
     let (number, unit) = match seconds {
@@ -311,13 +329,13 @@ mod tests {
         let html = html(&refusal);
         assert!(!html.contains("<script"));
         assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;"));
-        assert!(html.contains("<dt>Needed</dt><dd>admin</dd>"));
+        assert!(html.contains("<dt>Required role</dt><dd>admin</dd>"));
     }
 
     #[test]
     fn pages_are_small_and_carry_no_script() {
         let html = html(&Refusal::new(Reason::ProviderUnreachable));
         assert!(html.len() < 10_000 && !html.contains("<script"));
-        assert!(html.contains("tries again every 10 seconds"));
+        assert!(html.contains("This page retries every 10 seconds."));
     }
 }

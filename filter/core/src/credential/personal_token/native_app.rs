@@ -1,19 +1,23 @@
-//! A terminal that wants a personal token for the person at the browser: what it asks with, and what it
-//! trades the code with (the shape of RFC 8252 and RFC 7636, for a token of ours).
+//! Requests of a terminal that obtains a personal token for the person at the browser.
+//!
+//! The terminal is a native app as in RFC 8252. The browser brings it a code, which it redeems with
+//! a PKCE verifier (RFC 7636).
 
 use crate::config::Config;
 use crate::foundation::crypto::{constant_time_eq, from_base64url, sha256, to_base64url};
 use crate::refusal::{Reason, Refusal};
 use crate::wire::http::query::{encode, only};
 
-/// What a terminal asks with, in the page's address.
+/// A terminal's request, in the query of the page for personal tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NativeApp {
-    /// `challenge`: SHA-256 of a verifier that only the terminal knows.
+    /// The parameter `challenge`: the SHA-256 of a verifier that only the terminal knows.
     pub(crate) challenge: [u8; 32],
-    /// `port`: where on this computer it waits for the code; without it the person carries the code over.
+    /// The parameter `port`: the loopback port where the terminal waits for the code.
+    ///
+    /// Without it the person copies the code into the terminal.
     pub(crate) port: Option<u16>,
-    /// `state`, given back to the terminal.
+    /// The parameter `state`, which is returned to the terminal.
     pub(crate) state: Option<String>,
 }
 
@@ -24,10 +28,10 @@ fn malformed(seen: &str) -> Refusal {
 }
 
 impl NativeApp {
-    /// Reads it; `None` when a person asks at the browser alone.
+    /// Reads the request from a query. Returns `None` if no terminal takes part.
     ///
     /// # Errors
-    /// When a parameter is malformed or stands twice.
+    /// When a parameter is malformed or repeated.
     pub(crate) fn read(query: Option<&str>) -> Result<Option<Self>, Refusal> {
         let query = query.unwrap_or_default();
         let one = |name| only(query, name).map_err(|_| malformed("a parameter twice"));
@@ -51,10 +55,12 @@ impl NativeApp {
         Ok(Some(Self { challenge, port: port.flatten(), state }))
     }
 
-    /// What both the terminal and the page show, so that a person sees that they belong together.
+    /// Returns the verification code, which the terminal and the page both show.
+    ///
+    /// By comparing them, the person sees that the page belongs to the terminal.
     #[must_use]
     pub(crate) fn verification_code(&self) -> String {
-        // No letters that look like digits.
+        // The letters I and O and the digits 0 and 1 are left out, since they look alike.
         const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
         let hash = sha256(&self.challenge);
         let letter = |byte: &u8| LETTERS.get(usize::from(byte % 32)).copied().map(char::from);
@@ -63,13 +69,15 @@ impl NativeApp {
         format!("{first}-{second}")
     }
 
-    /// Where the code goes: to this computer alone, never to a name (RFC 8252 §7.3, §8.3).
+    /// Returns the origin to which the browser sends the code.
+    ///
+    /// It is a loopback address, never a host name (RFC 8252 §7.3, §8.3).
     #[must_use]
     pub(crate) fn origin(&self) -> Option<String> {
         self.port.map(|port| format!("http://127.0.0.1:{port}"))
     }
 
-    /// That address with the code.
+    /// Returns the URL at the terminal's loopback port that carries the code and the state.
     #[must_use]
     pub(crate) fn address(&self, code: &str) -> Option<String> {
         let state = self.state.as_deref().map(|state| ("state", state));
@@ -78,20 +86,20 @@ impl NativeApp {
     }
 }
 
-/// What the page's answer brings back: that the person was asked.
+/// Returns the form token, by which a posted form proves that the person saw the page.
 #[must_use]
 pub(crate) fn form_token(query: Option<&str>) -> Option<String> {
     only(query?, "form_token").ok().flatten().map(|text| text.into_owned())
 }
 
-/// Where the page's answer is posted.
+/// Returns the path to which the page's form is posted, with the form token.
 #[must_use]
 pub(crate) fn form_action(page: &str, form_token: &str) -> String {
     let separator = if page.contains('?') { '&' } else { '?' };
     format!("{page}{separator}form_token={form_token}")
 }
 
-/// The page's path, for this terminal.
+/// Returns the path of the page for personal tokens, with a terminal's parameters.
 #[must_use]
 pub(crate) fn page_path(terminal: Option<&NativeApp>, config: &Config) -> String {
     let path = format!("{}/token", config.endpoints);
@@ -106,20 +114,20 @@ pub(crate) fn page_path(terminal: Option<&NativeApp>, config: &Config) -> String
     format!("{path}?{}", encode(pairs.into_iter().flatten()))
 }
 
-/// What a terminal trades for a token.
+/// A terminal's token request, which redeems a code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TokenRequest {
-    /// `code`.
+    /// The parameter `code`.
     pub(crate) code: String,
-    /// `code_verifier`.
+    /// The parameter `code_verifier`.
     verifier: String,
 }
 
 impl TokenRequest {
-    /// Reads the form of a trade.
+    /// Reads a token request from a form.
     ///
     /// # Errors
-    /// When it is another grant, or a parameter is missing or stands twice.
+    /// When `grant_type` is another one, or a parameter is missing or repeated.
     pub(crate) fn read(form: &str) -> Result<Self, Refusal> {
         let wanted = "a form with grant_type=authorization_code, code and code_verifier, once each";
         let refusal = |seen: &str| Refusal::new(Reason::TokenRequest).seen(seen).wanted(wanted);
@@ -133,7 +141,7 @@ impl TokenRequest {
         Ok(Self { code: one("code")?, verifier: one("code_verifier")? })
     }
 
-    /// Whether its verifier is that of a challenge (RFC 7636 §4.6).
+    /// Returns whether the request's verifier matches a code challenge (RFC 7636 §4.6).
     #[must_use]
     pub(crate) fn fits(&self, challenge: &[u8; 32]) -> bool {
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -180,13 +188,13 @@ mod tests {
 
     #[test]
     fn a_verifier_fits_its_challenge_alone() {
-        let trade =
+        let request =
             |verifier: &str| TokenRequest { code: String::new(), verifier: verifier.to_owned() };
         let good = "x".repeat(43);
-        assert!(trade(&good).fits(&sha256(good.as_bytes())));
+        assert!(request(&good).fits(&sha256(good.as_bytes())));
         for bad in ["x".repeat(42), "x".repeat(129), format!("{good} "), "é".repeat(43)] {
-            assert!(!trade(&bad).fits(&sha256(bad.as_bytes())), "{bad}");
+            assert!(!request(&bad).fits(&sha256(bad.as_bytes())), "{bad}");
         }
-        assert!(!trade(&good).fits(&sha256(b"another")));
+        assert!(!request(&good).fits(&sha256(b"another")));
     }
 }

@@ -64,7 +64,7 @@ fn a_code_can_be_carried_over_by_hand() {
     let page = page(None);
     let mut browser = person(&mut world, &page);
     let asked = text(&browser.load(&mut world, &page).reply());
-    assert!(asked.contains("<dt>Mark</dt>"));
+    assert!(asked.contains("<dt>Verification code</dt>"));
     let shown = text(&post(&mut world, &browser, &page).reply());
     let (_, rest) = shown.split_once("spellcheck=\"false\">").unwrap();
     let code = rest.split_once('<').unwrap().0;

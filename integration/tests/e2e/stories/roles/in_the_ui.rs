@@ -18,7 +18,7 @@ use crate::stories::{Story, story};
 use crate::traffic;
 use crate::world::{eventually, world};
 
-const TOLD: &str = "Your role does not allow this. Needed: ";
+const TOLD: &str = "Your role does not allow this. Required role: ";
 /// Longer than the first requests of a page take.
 const POLLS: Duration = Duration::from_secs(6);
 /// Every page of the menus.
