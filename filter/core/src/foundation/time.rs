@@ -48,9 +48,9 @@ impl UnixTime {
 
     /// Returns whether `lifetime` has passed since `start`.
     ///
-    /// It also returns `true` for a `start` more than [`LEEWAY`] seconds in the future. Such a start
-    /// means that the clock went back or that another host set it. Otherwise a clock that goes back
-    /// would lengthen the lifetime.
+    /// It also returns `true` for a `start` more than [`LEEWAY`] seconds in the future. Such a
+    /// start means that the clock went back, or that another host set it. Otherwise a clock that
+    /// goes back would lengthen the lifetime.
     ///
     /// [`LEEWAY`]: crate::foundation::limits::LEEWAY
     #[must_use]

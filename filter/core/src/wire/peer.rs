@@ -47,7 +47,7 @@ impl Certificate {
     /// Returns whether a token with this `x5t#S256` (RFC 8705 §3.1) is bound to this certificate.
     #[must_use]
     pub(crate) fn has_thumbprint(&self, thumbprint: &str) -> bool {
-        let own = self.sha256.as_deref().and_then(crate::foundation::hex::digest);
-        own.is_some_and(|own| crate::foundation::crypto::to_base64url(&own) == thumbprint)
+        let digest = self.sha256.as_deref().and_then(crate::foundation::hex::digest);
+        digest.is_some_and(|bytes| crate::foundation::crypto::to_base64url(&bytes) == thumbprint)
     }
 }

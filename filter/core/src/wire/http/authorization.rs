@@ -116,8 +116,8 @@ pub(crate) fn name_and_secret(pair: &[u8]) -> Result<Presented<'static>, Malform
     }
     let (user, password) = match text.split_once(':') {
         Some(pair) => pair,
-        // `PREFECT_API_AUTH_STRING="Bearer …"`, which Prefect wraps in Basic. `credential::verifier`
-        // handles this case.
+        // A header in `PREFECT_API_AUTH_STRING="Bearer …"`, which Prefect wraps in Basic. Module
+        // `credential::verifier` reads it.
         None if text.starts_with("Bearer ") || text.starts_with("Basic ") => (text, ""),
         None => return Err(Malformed::Syntax),
     };
