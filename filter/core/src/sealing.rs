@@ -105,7 +105,7 @@ impl Sealer {
             return None;
         }
         // Two keys may share a 4-byte id by chance, so every key with this id is tried.
-        self.keys.iter().enumerate().filter(|(_, (key_id, _))| key_id == id).find_map(|(at, (_, key))| {
+        self.keys.iter().enumerate().filter(|(_, (kid, _))| kid == id).find_map(|(at, (_, key))| {
             let plain = crypto::open(key, &self.associated(name), sealed)?;
             Some(Opened { plain, stale: at != 0 })
         })

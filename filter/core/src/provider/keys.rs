@@ -81,8 +81,9 @@ impl Keys {
 
     /// Returns the next issuer whose keys this worker must fetch.
     ///
-    /// It also takes over sets that other workers have fetched. `metadata` says whether the metadata
-    /// of the provider is loaded. Without it, the address of the provider's own keys is unknown.
+    /// It also takes over sets that other workers have fetched. `metadata` says whether the
+    /// metadata of the provider is loaded. Without it, the address of the provider's own keys is
+    /// unknown.
     pub(crate) fn poll(&mut self, metadata: bool, now: UnixTime) -> Option<IssuerId> {
         for (at, keys) in self.issuers.iter_mut().enumerate().skip(usize::from(!metadata)) {
             loop {
