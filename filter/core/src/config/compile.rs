@@ -83,7 +83,7 @@ fn compile_root(
     let companion = ui.flag("companion", true);
     ui.finish();
     let endpoints = root.section("endpoints");
-    let own = path(&endpoints, "prefix", "/oauth2");
+    let endpoints_path = path(&endpoints, "prefix", "/oauth2");
     endpoints.finish();
     let api = &prefect.api_path;
     let defaults = [format!("{api}/health"), format!("{api}/ready")];
@@ -107,7 +107,7 @@ fn compile_root(
         prefect,
         single_login,
         companion,
-        endpoints: format!("{prefix}{own}"),
+        endpoints: format!("{prefix}{endpoints_path}"),
         secrets: secrets?,
     })
 }

@@ -150,12 +150,12 @@ pub(crate) struct Session {
     pub(crate) idle: Duration,
     /// A session ends this long after the login.
     pub(crate) absolute: Duration,
-    /// How often a session is checked at the provider. A change there takes effect after at most
-    /// this long.
+    /// How often sessions and client credentials are checked at the provider. This is how long a
+    /// decision may outlive a change there.
     pub(crate) recheck: Duration,
-    /// How long a session remains valid after a due check while the provider gives no verdict.
+    /// How long both remain valid after a due check while the provider gives no verdict.
     pub(crate) grace: Duration,
-    /// Sessions and tokens that were issued before this time are not valid.
+    /// Sessions and personal tokens from before this time are not valid.
     pub(crate) not_before: Option<UnixTime>,
 }
 
@@ -197,7 +197,7 @@ impl ClientCredentials {
 /// The rules for personal tokens: the setting `machines.personal_tokens`.
 #[derive(Debug)]
 pub(crate) struct PersonalTokens {
-    /// The lifetime of a token.
+    /// The longest lifetime of a token.
     pub(crate) max: Duration,
     /// The highest role of a token.
     pub(crate) role: Role,

@@ -23,25 +23,25 @@ pub(crate) fn parse_nested(text: &[u8], depth: usize) -> Result<Value, String> {
     let text = core::str::from_utf8(text).map_err(|_| "not UTF-8".to_owned())?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value =
-        Strict { left: depth }.deserialize(&mut deserializer).map_err(|error| place(&error))?;
-    deserializer.end().map_err(|error| place(&error))?;
+        Strict { left: depth }.deserialize(&mut deserializer).map_err(|error| describe(&error))?;
+    deserializer.end().map_err(|error| describe(&error))?;
     Ok(value)
 }
 
 /// Describes an error by its kind and position. The messages of serde may quote values.
-fn place(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
+fn describe(error: &serde_json::Error) -> String {
+    let kind = match error.classify() {
         serde_json::error::Category::Eof => "the text ends early",
         serde_json::error::Category::Data => "a member name twice, or nested too deeply",
         _ => "not JSON",
     };
-    format!("{what} (line {}, column {})", error.line(), error.column())
+    format!("{kind} (line {}, column {})", error.line(), error.column())
 }
 
 /// A deserializer of JSON values that refuses duplicate member names and deep nesting.
 #[derive(Clone, Copy)]
 struct Strict {
-/// How many more levels of nesting are allowed.
+    /// How many more levels of nesting are allowed.
     left: usize,
 }
 

@@ -198,10 +198,10 @@ impl IssuerKeys {
             Some(source) => format!("{} {}", source.cluster, source.url),
             None => format!("{} {}", config.idp.cluster, config.idp.internal),
         };
-        let what = format!("keys of {} from {from}", issuer.issuer);
+        let description = format!("keys of {} from {from}", issuer.issuer);
         Self {
             issuer: issuer.issuer.clone(),
-            document: Document::new(&what, REFRESH, master, store),
+            document: Document::new(&description, REFRESH, master, store),
             set: None,
             loaded: UnixTime::default(),
             generation: 0,

@@ -128,7 +128,7 @@ pub(crate) enum NoTokens {
 /// # Errors
 /// [`NoTokens`] if there is no access token of type Bearer.
 pub(crate) fn read(reply: CalloutReply<'_>) -> Result<Tokens, NoTokens> {
-    let unavailable = |what: &str| Err(NoTokens::Unavailable(what.to_owned()));
+    let unavailable = |seen: &str| Err(NoTokens::Unavailable(seen.to_owned()));
     if !reply.reached() {
         let seen = reply.body(IDP_ANSWER).map(|(status, _)| format!("status {status}"));
         return Err(NoTokens::NoAnswer(seen.unwrap_or_else(|seen| seen)));

@@ -66,28 +66,32 @@ impl<'a> Cookies<'a> {
         found
     }
 
-    /// Returns the header without the cookies whose name `ours` accepts.
+    /// Returns the header without the cookies whose name `is_ours` accepts.
     ///
     /// The text of other cookies between two semicolons stays byte-exact: other applications may
     /// parse it by rules of their own.
     #[must_use]
-    pub(crate) fn without(&self, ours: impl Fn(&[u8]) -> bool) -> Rest {
-        let count = self.pairs.iter().filter(|(name, _)| ours(name)).count();
+    pub(crate) fn without(&self, is_ours: impl Fn(&[u8]) -> bool) -> Rest {
+        let count = self.pairs.iter().filter(|(name, _)| is_ours(name)).count();
         if count == 0 {
             return Rest::Same;
         }
         if count == self.pairs.len() {
             return Rest::Nothing;
         }
-        let mut kept = Vec::new();
+        let mut remaining = Vec::new();
         for line in &self.lines {
-            let others: Vec<&[u8]> = texts(line).filter(|text| !ours(pair(text).0)).collect();
+            let others: Vec<&[u8]> = texts(line).filter(|text| !is_ours(pair(text).0)).collect();
             let line = others.join(b";".as_slice()).trim_ascii_start().to_vec();
             if line.iter().any(|b| !b.is_ascii_whitespace() && *b != b';') {
-                kept.push(line);
+                remaining.push(line);
             }
         }
-        if kept.is_empty() { Rest::Nothing } else { Rest::Others(kept.join(b"; ".as_slice())) }
+        if remaining.is_empty() {
+            Rest::Nothing
+        } else {
+            Rest::Others(remaining.join(b"; ".as_slice()))
+        }
     }
 }
 

@@ -52,16 +52,17 @@ pub(crate) fn issuer(claims: &Map<String, Value>, wanted: &str) -> Result<(), Mi
 ///
 /// # Errors
 /// When it contains no accepted audience, is missing, or has another type.
-pub(crate) fn audience(claims: &Map<String, Value>, ours: &[String]) -> Result<(), Mismatch> {
-    let is_ours = |name: &str| ours.iter().any(|our| our == name);
+pub(crate) fn audience(claims: &Map<String, Value>, accepted: &[String]) -> Result<(), Mismatch> {
+    let is_accepted = |name: &str| accepted.iter().any(|audience| audience == name);
     let found = match claims.get("aud") {
-        Some(Value::String(one)) => is_ours(one),
+        Some(Value::String(one)) => is_accepted(one),
         Some(Value::Array(many)) => {
-            many.iter().all(Value::is_string) && many.iter().filter_map(Value::as_str).any(is_ours)
+            many.iter().all(Value::is_string)
+                && many.iter().filter_map(Value::as_str).any(is_accepted)
         }
         _ => false,
     };
-    if found { Ok(()) } else { Err(Mismatch::new("aud", claims.get("aud"), ours.join(" or "))) }
+    if found { Ok(()) } else { Err(Mismatch::new("aud", claims.get("aud"), accepted.join(" or "))) }
 }
 
 /// Returns a claim in whole seconds; `None` for a float, a negative number or a string.
