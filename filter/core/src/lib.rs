@@ -8,15 +8,18 @@
 //! 1. Create one [`Gate`] for each request, and one [`Site`] for each accepted configuration of a
 //!    VM. Call [`Gate::finish`] when the request is gone.
 //! 2. Each event of a request returns one [`Decision`], [`DataStep`] or [`ResponseStep`]. Apply it
-//!    completely before the next event. Until then [`Gate::refusing`] takes the gate's place.
+//!    completely before the next event. While an event is handled, [`Gate::refusing`] takes the
+//!    place of the gate, so a callback in between would be refused.
 //! 3. Give every [`Callout`] exactly one reply, unless its request is gone. A call that can't be
 //!    sent gets [`CalloutReply::NotSent`].
-//! 4. Carry out the work of the site: call [`Site::next_task`] until it returns `None`, then
-//!    [`Site::sockets_to_end`]. [`Site::next_poll`] says when to do so again.
+//! 4. Do the work of the site from the root context: call [`Site::next_task`] until it returns
+//!    `None`, then [`Site::sockets_to_end`]. [`Site::next_poll`] says when to do so again. The
+//!    calls of the site are not tied to a request; their replies go to [`Site::on_callout`].
 //! 5. Pass time and randomness in. `now` may repeat or go back; no request becomes more permitted
 //!    because of that.
 //! 6. Let a request reach Prefect only by [`Decision::Forward`] or [`Decision::ForwardWithBody`].
-//!    Both hold a [`Permit`], which only `policy::authorize` makes.
+//!    Both hold a [`Permit`], which only `policy::authorize` makes. [`Decision::ReadBody`] lets a
+//!    head continue, but only to a filter that holds it until the body is complete.
 //! 7. Expect no panic. Inputs are any bytes that the network sent.
 //!
 //! `docs/architecture.md` lists the invariants I1 to I13 and what shows each of them.
@@ -79,7 +82,7 @@ mod workers;
 
 /// The test support of this crate, for tests, benchmarks and fuzzers of other crates.
 ///
-/// It exists only with the feature `testing`, which the filter never enables.
+/// It exists only in unit tests and with the feature `testing`, which the filter never enables.
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
 #[path = "../tests/world/mod.rs"]

@@ -144,7 +144,7 @@ const fn token(code: &'static str, text: &'static str) -> Meaning {
     Meaning { challenge: Some("invalid_token"), ..plain(401, code, text) }
 }
 
-/// The rows of the table, one for each [`Reason`](super::Reason).
+/// The rows of the table, one for each [`Reason`].
 mod table {
     use super::{Meaning, later, plain, token};
 

@@ -39,8 +39,8 @@ pub(crate) const CALLOUT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const LOGINS_IN_FLIGHT: usize = 128;
 /// Largest number of requests that wait for one event in one worker.
 ///
-/// It applies separately to the keys of each issuer, to each refresh or client credentials grant,
-/// to the queues of both, and to an outage of the provider.
+/// These are limited separately: the keys of each issuer, each refresh or client credentials
+/// grant, their queues, and an outage of the provider.
 pub(crate) const WAITING_REQUESTS: usize = 1024;
 /// Largest number of session refreshes under way in one worker.
 pub(crate) const REFRESHES_IN_FLIGHT: usize = 64;
@@ -83,7 +83,8 @@ pub(crate) const COOKIE_PIECE: usize = 3800;
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 /// Largest payload of the first frame of a socket, in bytes.
 pub(crate) const FIRST_FRAME: usize = 4 * 1024;
-/// How long a socket may take to send its first frame.
+/// How long a socket may take to send its first frame. A socket without a place waits for one at
+/// most this long, too.
 pub(crate) const FIRST_FRAME_WAIT: Duration = Duration::from_secs(5);
 /// Bytes of ping frames that may pass before the first frame: four of the largest size.
 pub(crate) const PINGS: usize = 4 * (125 + 6);

@@ -4,7 +4,6 @@
 ///
 /// A principal with several roles gets the last one in this order. The order does not mean that
 /// each role includes the ones before it: a worker may not do all that an operator may.
-/// [`Role::includes`] says what a role includes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Reads everything except secrets.

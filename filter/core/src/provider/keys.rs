@@ -15,7 +15,8 @@ use crate::wire::jose::jwk::KeySet;
 use crate::workers::SharedStore;
 use crate::workers::document::{Document, FetchStep, Fresher, STALE};
 
-/// How often keys are fetched. A key that the issuer withdraws is accepted at most this long.
+/// How often keys are fetched. A key that the issuer withdraws is accepted at most this long, or
+/// for [`STALE`] if fetches fail.
 const REFRESH: Duration = Duration::from_secs(300);
 
 /// The last usable key set of every issuer in [`Config::issuers`].

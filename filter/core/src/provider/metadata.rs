@@ -48,8 +48,8 @@ impl Provider {
     /// Reads a metadata document.
     ///
     /// # Errors
-    /// When the issuer is not exactly the configured one (OpenID Connect Discovery §4.3), or when a
-    /// required endpoint is missing or on a host that is not configured.
+    /// When the issuer is not exactly the configured one (OpenID Connect Discovery §4.3). Also when
+    /// a required endpoint is missing, or on a host that is not configured.
     pub(crate) fn parse(config: &Config, body: &[u8]) -> Result<Self, BadMetadata> {
         let bad = |seen: &str, wanted: &str| BadMetadata {
             seen: crate::foundation::log_text::shown(seen),

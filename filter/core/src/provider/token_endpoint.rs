@@ -145,11 +145,11 @@ pub(crate) fn read(reply: CalloutReply<'_>) -> Result<Tokens, NoTokens> {
         let error = crate::foundation::log_text::shown(text("error").unwrap_or("no error code"));
         return Err(match error.as_str() {
             "invalid_grant" => NoTokens::InvalidGrant,
-            // Some providers send 401 with an error code of their own (next arm).
             "invalid_client"
             | "unauthorized_client"
             | "unsupported_grant_type"
             | "access_denied" => NoTokens::InvalidClient(format!("status {status}, {error}")),
+            // Some providers send 401 with an error code of their own.
             _ if status == 401 => NoTokens::InvalidClient(format!("status {status}, {error}")),
             _ => NoTokens::OurFault(format!("status {status}, {error}")),
         });

@@ -67,7 +67,7 @@ struct Entry<T> {
     id: [u8; 16],
     /// When the lease ends.
     leased: UnixTime,
-    /// The worker that holds the lease.
+    /// The worker that took the lease.
     by: [u8; 8],
     answer: Option<T>,
 }

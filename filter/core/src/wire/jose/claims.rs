@@ -70,7 +70,9 @@ fn seconds(claims: &Map<String, Value>, name: &str) -> Option<u64> {
     claims.get(name).and_then(Value::as_u64)
 }
 
-/// Checks `exp` (required), `nbf` and `iat` with [`LEEWAY`], and returns the time in `exp`.
+/// Checks `exp`, `nbf` and `iat` with [`LEEWAY`], and returns the time in `exp`.
+///
+/// `exp` is required, and so is `iat` if `iat_required` is set.
 ///
 /// # Errors
 /// When the token has expired or is not valid yet, or when a time is missing or not a whole

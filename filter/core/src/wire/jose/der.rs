@@ -1,7 +1,7 @@
 //! DER encoders for the host's verifier.
 //!
-//! The host takes public keys as SubjectPublicKeyInfo (RFC 5280 §4.1, RFC 3279 §2.3.1, RFC 5480
-//! §2) and ECDSA signatures as a sequence of two integers (RFC 3279 §2.2.3).
+//! Public keys are SubjectPublicKeyInfo structures (RFC 5280 §4.1, RFC 3279 §2.3.1, RFC 5480 §2).
+//! ECDSA signatures are sequences of two integers (RFC 3279 §2.2.3).
 
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;

@@ -31,7 +31,7 @@ pub(crate) struct Verifier<'a> {
     pub(crate) keys: &'a KeySet,
     /// The allow-list of algorithms (RFC 8725 §3.1).
     pub(crate) allowed: &'a [Algorithm],
-    /// The host's faster verification.
+    /// Verification by the host, where it offers that.
     pub(crate) host: &'a dyn HostVerifier,
 }
 
