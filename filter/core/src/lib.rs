@@ -1,16 +1,56 @@
-//! Lictor's decisions: who asks, and may they do that to Prefect?
+//! Lictor's decisions: who sends a request, and may they do this in Prefect?
 //!
-//! Rules of use, for the shell that owns the host's calls:
-//! 1. One [`Gate`] a request, one [`Site`] a VM. One event in, one [`decision::Decision`] out,
-//!    applied completely before the next event.
-//! 2. Every callout gets exactly one reply, or the request is dropped.
-//! 3. Time and randomness are passed in. `now` may stand still or go back: nothing becomes more
-//!    permitted by that.
-//! 4. Nothing is forwarded but by `Decision::Forward`, which holds a `Permit`, which only
-//!    `policy::authorize` makes.
-//! 5. There is no panic here: inputs are whatever the network sent.
+//! The crate has no host, no clock and no source of randomness. A shell (`filter/wasm`) turns the
+//! host's callbacks into events and applies what the core decides.
 //!
-//! The invariants I1 to I13 are listed in `docs/architecture.md`, each with its test.
+//! # Rules for the shell
+//!
+//! 1. Create one [`Gate`] for each request, and one [`Site`] for each accepted configuration of a
+//!    VM. Call [`Gate::finish`] when the request is gone.
+//! 2. Each event of a request returns one [`Decision`], [`DataStep`] or [`ResponseStep`]. Apply it
+//!    completely before the next event. While an event is handled, [`Gate::refusing`] takes the
+//!    place of the gate, so a callback in between would be refused.
+//! 3. Give every [`Callout`] exactly one reply, unless its request is gone. A call that can't be
+//!    sent gets [`CalloutReply::NotSent`].
+//! 4. Do the work of the site from the root context: call [`Site::next_task`] until it returns
+//!    `None`, then [`Site::sockets_to_end`]. [`Site::next_poll`] says when to do so again. The
+//!    calls of the site are not tied to a request; their replies go to [`Site::on_callout`].
+//! 5. Pass time and randomness in. `now` may repeat or go back; no request becomes more permitted
+//!    because of that.
+//! 6. Let a request reach Prefect only by [`Decision::Forward`] or [`Decision::ForwardWithBody`].
+//!    Both hold a [`Permit`], which only `policy::authorize` makes. [`Decision::ReadBody`] lets a
+//!    head continue, but only to a filter that holds it until the body is complete.
+//! 7. Expect no panic. Inputs are any bytes that the network sent.
+//!
+//! `docs/architecture.md` lists the invariants I1 to I13 and what shows each of them.
+//!
+//! # Layers
+//!
+//! A module imports only from the modules above it in this list (`filter/core/layers.txt`, checked
+//! by `make lint`):
+//!
+//! - `foundation`: cryptography, time, bounds, containers.
+//! - `wire`: formats of HTTP, JOSE and WebSocket frames, and the client's end of a connection.
+//! - `identity`: principals, roles, and what a credential proved.
+//! - `refusal`: every refusal, with its status and text.
+//! - `config`: settings, checked and compiled.
+//! - `sealing`: sealed texts, such as cookies and personal tokens.
+//! - `workers`: what the workers of one Envoy share.
+//! - `provider`: the OpenID provider's metadata, keys and endpoints.
+//! - `session`: the browser's session in its cookie.
+//! - `prefect`: Prefect's operations, sockets, credential and pages.
+//! - `policy`: who may do what, and the bound on handshakes.
+//! - `credential`: the credentials of machines, and their verification.
+//! - `telemetry`: decisions as access log fields, counters and log lines.
+//! - `answer`: the replies and pages that Lictor creates itself.
+//! - `login`: rules for login, refresh and back-channel logout.
+//! - `site`: state that the requests of one VM share, and its due work.
+//! - `gate`: one request, and the order of its decision.
+//!
+//! # Public names
+//!
+//! All modules are private. The public names are the re-exports at the end of this file. The
+//! feature `testing` opens more for tests, benchmarks and fuzzers; the filter never enables it.
 #![cfg_attr(
     test,
     allow(
@@ -40,8 +80,9 @@ mod telemetry;
 mod wire;
 mod workers;
 
-/// What this crate's tests stand on, for the tests, benchmarks and fuzzers of others: only with the feature
-/// `testing`, which the filter never has.
+/// The test support of this crate, for tests, benchmarks and fuzzers of other crates.
+///
+/// It exists only in unit tests and with the feature `testing`, which the filter never enables.
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
 #[path = "../tests/world/mod.rs"]

@@ -1,5 +1,6 @@
-//! Every refusal: whose fault, which status, what the client is told, how logs and metrics call
-//! it. One table; nothing else chooses a status.
+//! Every refusal: its HTTP status, its text for the client, and its name in logs and metrics.
+//!
+//! One table holds all of it; no other code chooses the status of a refusal.
 
 use std::rc::Rc;
 
@@ -9,110 +10,112 @@ use crate::identity::principal::Principal;
 /// Why a request is not forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
-    // The request.
-    /// A target that reads in two ways.
+    // The request is at fault.
+    /// The request target can be read in more than one way.
     AmbiguousTarget,
-    /// A method that Prefect does not have.
+    /// The method is not accepted, by Prefect or by this endpoint.
     Method,
-    /// An `Upgrade` other than a websocket, or not as Envoy would take it.
+    /// The `Upgrade` is not a WebSocket upgrade that Envoy accepts, or the endpoint takes none.
     Upgrade,
-    /// A host that is not configured.
+    /// The host is not configured.
     Host,
-    /// More cookies than Lictor reads.
+    /// The `Cookie` header lines are longer than Lictor reads.
     CookiesTooLarge,
-    /// More than one credential.
+    /// The request shows more than one credential.
     SeveralCredentials,
-    /// A page of another origin asks (CSRF).
+    /// A page of another origin sent the request (CSRF).
     CrossSite,
-    /// A CORS preflight.
+    /// The request is a CORS preflight.
     Preflight,
-    /// No such endpoint.
+    /// There is no such endpoint or socket.
     NotFound,
-    /// An endpoint that the settings leave off.
+    /// The settings do not enable this endpoint.
     NotEnabled,
-    // The credential.
-    /// None was shown.
+    // The credential is at fault.
+    /// The request shows no credential.
     NoCredential,
-    /// Neither Bearer nor Basic, or not of its form.
+    /// The credential is neither Bearer nor Basic, or is malformed.
     MalformedCredential,
-    /// A token that does not verify.
+    /// The token does not verify.
     InvalidToken,
-    /// Signed with a key that the issuer does not publish.
+    /// The token is signed with a key that the issuer does not publish.
     UnknownKey,
-    /// No such API key.
+    /// The API key is not configured.
     UnknownApiKey,
-    /// An API key that is over.
+    /// The API key has expired.
     ExpiredApiKey,
-    /// A kind of credential that the configuration does not accept.
+    /// The configuration does not accept this kind of credential.
     CredentialNotAccepted,
-    /// The provider does not accept a client's credentials.
+    /// The provider does not accept these client credentials.
     ClientCredentials,
-    /// A personal token that counts no more, or never did.
+    /// The personal token is not valid, or no longer valid.
     PersonalToken,
-    /// A terminal's request for a personal token that is not of its form.
+    /// A native app's request for a personal token is malformed.
     TokenRequest,
-    /// A code for a personal token that is used, late, or somebody else's.
+    /// The code for a personal token is used, too old, or does not match the PKCE verifier.
     TokenCode,
-    /// The session is over.
+    /// The session has ended.
     SessionEnded,
-    /// Sockets are not opened by cookie.
+    /// A session cookie can't open a WebSocket.
     SocketByCookie,
-    /// A first frame without a credential.
+    /// The first frame of a WebSocket contains no credential.
     FirstFrame,
-    /// A body that must be judged and is too large for that.
+    /// The body decides about the request, and is too large to be read.
     BodyTooLarge,
-    // The right.
-    /// A person without any role.
+    // A right is missing.
+    /// The principal has no role.
     NoRole,
-    /// Another role is needed.
+    /// The operation needs another role.
     RoleMissing,
-    /// Only a part of the answer is for the role.
+    /// The role may see only part of the response.
     Masked,
-    // The login.
-    /// A callback that belongs to no attempt of this browser.
+    // The login failed.
+    /// The callback belongs to no login attempt of this browser.
     UnknownAttempt,
-    /// A callback that is malformed.
+    /// The callback is malformed.
     Callback,
-    /// A logout token that does not verify.
+    /// The logout token does not verify.
     LogoutToken,
-    /// Logins of this browser fail again and again.
+    /// Several logins of this browser have failed in a row.
     LoginLoop,
     /// The provider refused the login.
     ProviderRefused,
-    /// The provider's answer does not verify.
+    /// The provider's response does not verify.
     ProviderAnswer,
-    /// A session that would not fit a cookie.
+    /// The session is too large for a cookie.
     SessionTooLarge,
-    // Ours.
-    /// The provider can't be reached.
+    // Lictor or the deployment is at fault.
+    /// The provider can't be reached, or gave no usable response.
     ProviderUnreachable,
-    /// No keys or endpoints yet.
+    /// The provider's keys or metadata are not loaded yet.
     NotReady,
-    /// A bound on waiting work is reached.
+    /// A limit on waiting work or open sockets is reached.
     Busy,
-    /// A fault inside.
+    /// Lictor itself failed.
     Internal,
-    /// Prefect refuses the shared secret.
+    /// Prefect does not accept the shared secret.
     PrefectSecret,
 }
 
-/// What a reason means to each reader.
+/// One row of the table: what a [`Reason`] means to each reader.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Meaning {
     /// HTTP status.
     pub(crate) status: u16,
-    /// Stable name in answers, logs and metrics.
+    /// Stable name in responses, logs and metrics.
     pub(crate) code: &'static str,
-    /// The sentence for the client. It holds nothing of the request.
+    /// The sentence for the client: a fixed text, without any part of the request.
     pub(crate) text: &'static str,
-    /// `error` of the `Bearer` challenge (RFC 6750 §3.1), where one is due.
+    /// `error` of the `Bearer` challenge (RFC 6750 §3.1), for refusals that have one.
     pub(crate) challenge: Option<&'static str>,
     /// `Retry-After`, in seconds.
     pub(crate) retry_after: Option<u32>,
-    /// `error` in the answer of an OAuth endpoint (RFC 6749 §5.2).
+    /// `error` in the response of an OAuth endpoint (RFC 6749 §5.2).
     pub(crate) oauth_error: &'static str,
-    /// Status in the answer to another proxy, which knows only two: 403 where the request itself or a right is
-    /// the matter, 401 for everything that another credential or another moment may mend.
+    /// Status in the response to another proxy that asks for a verdict: 401 or 403.
+    ///
+    /// Such a proxy understands only these two. 403 means that the request itself is refused or a
+    /// right is missing; 401 means that another credential or a later try may succeed.
     pub(crate) auth_request_status: u16,
 }
 
@@ -141,7 +144,7 @@ const fn token(code: &'static str, text: &'static str) -> Meaning {
     Meaning { challenge: Some("invalid_token"), ..plain(401, code, text) }
 }
 
-/// The table: one row for each reason.
+/// The rows of the table, one for each [`Reason`].
 mod table {
     use super::{Meaning, later, plain, token};
 
@@ -253,7 +256,7 @@ mod table {
 }
 
 impl Reason {
-    /// Its row of the table.
+    /// Returns the row of the table for this reason.
     #[must_use]
     pub(crate) const fn meaning(self) -> Meaning {
         match self {
@@ -301,50 +304,50 @@ impl Reason {
     }
 }
 
-/// A refusal with what the operator needs to see. Nothing secret goes in here.
+/// A refusal with the details that the operator needs. It must not contain secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// Why.
+    /// Why the request is refused.
     pub(crate) reason: Reason,
-    /// What was seen, for the log.
+    /// What Lictor saw, for the log.
     pub(crate) seen: String,
-    /// What was wanted, for the log.
+    /// What Lictor expected, for the log. Role refusals show it to the client, too.
     pub(crate) wanted: String,
-    /// What it is about, for the client: a fixed name, nothing of the request.
+    /// A fixed detail for the client, such as the claim that does not match.
     pub(crate) about: Option<&'static str>,
-    /// Who asked, if that is proved.
+    /// Who sent the request, if a credential has proved it.
     pub(crate) principal: Option<Rc<Principal>>,
 }
 
 impl Refusal {
-    /// A refusal without details.
+    /// Creates a refusal without details.
     #[must_use]
     pub(crate) fn new(reason: Reason) -> Self {
         Self { reason, seen: String::new(), wanted: String::new(), about: None, principal: None }
     }
 
-    /// What was seen; shortened and made printable.
+    /// Sets what Lictor saw, shortened and made printable.
     #[must_use]
     pub(crate) fn seen(mut self, seen: impl AsRef<str>) -> Self {
         self.seen = shown(seen.as_ref());
         self
     }
 
-    /// What was wanted.
+    /// Sets what Lictor expected, shortened and made printable.
     #[must_use]
     pub(crate) fn wanted(mut self, wanted: impl AsRef<str>) -> Self {
         self.wanted = shown(wanted.as_ref());
         self
     }
 
-    /// What it is about: the claim that does not fit, say.
+    /// Sets the detail for the client, such as the claim that does not match.
     #[must_use]
     pub(crate) const fn about(mut self, about: &'static str) -> Self {
         self.about = Some(about);
         self
     }
 
-    /// Who asked.
+    /// Sets who sent the request.
     #[must_use]
     pub(crate) fn by(mut self, principal: Rc<Principal>) -> Self {
         self.principal = Some(principal);

@@ -1,27 +1,29 @@
-//! Sealing of cookies: which key, bound to what (docs/threats.md T-S4, RFC 6265bis §8.6).
+//! Sealed texts, such as cookies and personal tokens: which key seals them, and what it binds.
+//!
+//! See docs/threats.md T-S4 and RFC 6265bis §8.6.
 
 use crate::config::Config;
 use crate::foundation::codec::Writer;
 use crate::foundation::crypto;
 use crate::foundation::crypto::{Entropy, Key, NoEntropy};
 
-/// Version of the sealed form; in the associated data, too.
+/// Version of the sealed format. It is part of the associated data, too.
 const VERSION: u8 = 1;
 
-/// What a sealed text is for. A text sealed for one purpose opens for no other.
+/// The purpose of a sealed text. A text sealed for one purpose does not open for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// The session cookie.
     Session,
-    /// A login attempt's cookie.
+    /// The cookie of a login attempt.
     Login,
-    /// The count of failed logins.
+    /// The cookie that counts failed logins.
     Failures,
     /// A personal token.
     PersonalToken,
-    /// That a person was asked for a personal token.
+    /// The proof that the page for personal tokens was shown to this session (CSRF token).
     PersonalTokenForm,
-    /// A code that a terminal trades for a personal token.
+    /// A code that a native app redeems for a personal token.
     PersonalTokenCode,
 }
 
@@ -38,23 +40,24 @@ impl Purpose {
     }
 }
 
-/// Seals and opens for one purpose.
+/// Seals and opens texts for one purpose.
 pub(crate) struct Sealer {
-    /// Key ids and derived keys; the first seals.
+    /// Key ids and derived keys. The first key seals; all keys open.
     keys: Vec<([u8; 4], Key)>,
+    /// Associated data of every text: version, purpose, issuer, client id and public URL.
     binding: Vec<u8>,
 }
 
-/// What opening gives.
+/// An opened text.
 pub(crate) struct Opened {
-    /// The bytes.
+    /// The plaintext.
     pub(crate) plain: Vec<u8>,
-    /// Sealed with an older key: to be sealed again.
+    /// Whether an older key sealed the text. The caller then seals it again.
     pub(crate) stale: bool,
 }
 
 impl Sealer {
-    /// Derives the purpose's keys.
+    /// Derives the keys of a purpose from the cookie keys of the configuration.
     #[must_use]
     pub(crate) fn new(purpose: Purpose, config: &Config) -> Self {
         let keys = config.secrets.cookie_keys.iter().map(|master| {
@@ -75,7 +78,9 @@ impl Sealer {
         Writer::default().raw(&self.binding).bytes(name.as_bytes()).finish()
     }
 
-    /// Seals for the cookie of that name: base64url of version, key id, nonce, ciphertext, tag.
+    /// Seals a plaintext under a name, which is the cookie name for cookies.
+    ///
+    /// The result is the base64url form of version, key id, nonce, ciphertext and tag.
     ///
     /// # Errors
     /// When the host has no randomness.
@@ -90,7 +95,7 @@ impl Sealer {
         Ok(crypto::to_base64url(&[&[VERSION], id.as_slice(), &sealed].concat()))
     }
 
-    /// Opens what [`Self::seal`] made for that name, under any of the keys.
+    /// Opens a text that [`Self::seal`] created for this name, with any of the keys.
     #[must_use]
     pub(crate) fn open(&self, name: &str, text: &[u8]) -> Option<Opened> {
         let bytes = crypto::from_base64url(text)?;
@@ -99,8 +104,8 @@ impl Sealer {
         if *version != VERSION {
             return None;
         }
-        // Two keys may share an id by chance: each of them is tried.
-        self.keys.iter().enumerate().filter(|(_, (own, _))| own == id).find_map(|(at, (_, key))| {
+        // Two keys may share a 4-byte id by chance, so every key with this id is tried.
+        self.keys.iter().enumerate().filter(|(_, (kid, _))| kid == id).find_map(|(at, (_, key))| {
             let plain = crypto::open(key, &self.associated(name), sealed)?;
             Some(Opened { plain, stale: at != 0 })
         })

@@ -1,7 +1,9 @@
-//! Paths into a token's claims.
+//! Paths to the claims of a token.
 
-/// The segments of a path: apart by dots, of which one behind a backslash belongs to the name
-/// (`kubernetes\.io.namespace`). A name that is a URL, as Auth0's are, is one segment.
+/// Splits a path at its dots into member names.
+///
+/// A dot after a backslash belongs to the name (`kubernetes\.io.namespace`). A path that is a
+/// URL, as in claims of Auth0, is a single name.
 pub(crate) fn parse(path: &str) -> Vec<String> {
     if path.contains("://") {
         return vec![path.to_owned()];

@@ -1,4 +1,4 @@
-//! From JSON and environment to [`Config`].
+//! Compiles JSON and environment variables to a [`Config`].
 
 use core::time::Duration;
 use std::cell::RefCell;
@@ -21,6 +21,7 @@ use crate::wire::jose::Algorithm;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// Compiles the configuration text. See [`Config::compile`].
 pub(crate) fn compile(
     text: &[u8],
     environment: &dyn Fn(&str) -> Option<String>,
@@ -44,7 +45,8 @@ fn read_text(text: &[u8]) -> Result<Value, Problem> {
     if text.is_empty() {
         return Err(problem("nothing".to_owned(), "the configuration as a JSON object"));
     }
-    // A Struct arrives as raw protobuf, whose first byte is the tag of its only field.
+    // A google.protobuf.Struct arrives as raw protobuf, whose first byte is the tag of its only
+    // field: a line feed.
     if text.first() == Some(&b'\n') && text.iter().any(|b| *b < b' ' && !b.is_ascii_whitespace()) {
         let wanted =
             "JSON in a google.protobuf.StringValue (this looks like a google.protobuf.Struct)";
@@ -54,7 +56,7 @@ fn read_text(text: &[u8]) -> Result<Value, Problem> {
         .map_err(|error| problem(error, "one JSON object, each member once"))
 }
 
-/// `None` only together with a reported problem.
+/// Compiles the root object. `None` means that at least one problem has been reported.
 fn compile_root(
     root: &Section<'_>,
     environment: &dyn Fn(&str) -> Option<String>,
@@ -81,7 +83,7 @@ fn compile_root(
     let companion = ui.flag("companion", true);
     ui.finish();
     let endpoints = root.section("endpoints");
-    let own = path(&endpoints, "prefix", "/oauth2");
+    let endpoints_path = path(&endpoints, "prefix", "/oauth2");
     endpoints.finish();
     let api = &prefect.api_path;
     let defaults = [format!("{api}/health"), format!("{api}/ready")];
@@ -105,7 +107,7 @@ fn compile_root(
         prefect,
         single_login,
         companion,
-        endpoints: format!("{prefix}{own}"),
+        endpoints: format!("{prefix}{endpoints_path}"),
         secrets: secrets?,
     })
 }
@@ -149,7 +151,7 @@ fn idp(root: &Section<'_>, issuer: Option<&HttpUrl>) -> Option<Idp> {
         }
         algorithm
     });
-    // Everything is read before anything is given up: all problems are told at once.
+    // Read all members before the first `?`, so that all problems are reported together.
     let algorithms = algorithms.collect();
     let extra_auth_params = extra_auth_params(&section);
     let cluster = section.text("cluster").unwrap_or("idp").to_owned();
@@ -159,7 +161,7 @@ fn idp(root: &Section<'_>, issuer: Option<&HttpUrl>) -> Option<Idp> {
     Some(Idp { cluster, internal, scopes, client_auth, extra_auth_params, userinfo, algorithms })
 }
 
-/// The login's own parameters: no setting may replace one of them.
+/// Parameters of the authorization request that Lictor sets. No setting may replace them.
 const OWN_AUTH_PARAMS: [&str; 9] = [
     "response_type",
     "client_id",
@@ -194,7 +196,7 @@ fn roles(root: &Section<'_>, client_id: &str) -> Roles {
     let sources = match section.texts("sources", &[]) {
         paths if paths.is_empty() => vec![
             vec!["realm_access".to_owned(), "roles".to_owned()],
-            // The client id may hold dots: it is one segment here.
+            // The client id may contain dots, so it is a segment of its own.
             vec!["resource_access".to_owned(), client_id.to_owned(), "roles".to_owned()],
             vec!["groups".to_owned()],
         ],

@@ -1,15 +1,15 @@
-//! What is wrong with a configuration: all of it at once.
+//! The problems of a configuration.
 
 use core::fmt;
 
-/// One problem: where, what was found, what is wanted. Never a secret's value.
+/// One problem of a configuration. It never contains the value of a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
-    /// JSON path (`$.session.idle`) or the name of an environment variable.
+    /// A JSON path such as `$.session.idle`, or the name of an environment variable.
     pub(crate) path: String,
-    /// What was found there.
+    /// What the configuration contains at this path.
     pub(crate) found: String,
-    /// What is wanted instead.
+    /// What Lictor expects instead.
     pub(crate) wanted: String,
 }
 
@@ -19,7 +19,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Every problem of a configuration; not empty.
+/// All problems of a configuration, at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigErrors(pub(crate) Vec<Problem>);
 

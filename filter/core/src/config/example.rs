@@ -2,7 +2,7 @@
 
 use super::Config;
 
-/// With the three settings and secrets that are enough.
+/// Returns a configuration with only the required settings and secrets.
 pub(crate) fn config() -> Config {
     let environment = |name: &str| {
         let value = match name {

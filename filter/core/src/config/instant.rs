@@ -1,8 +1,8 @@
-//! RFC 3339 in UTC, to the second: the one form that settings use.
+//! Times in settings: RFC 3339 in UTC, with whole seconds.
 
 use crate::foundation::time::UnixTime;
 
-/// Reads `YYYY-MM-DDTHH:MM:SSZ` (a date alone is its midnight).
+/// Reads `YYYY-MM-DDTHH:MM:SSZ`, or `YYYY-MM-DD` for midnight; `None` for any other form.
 #[must_use]
 pub(crate) fn parse(text: &str) -> Option<UnixTime> {
     let (date, clock) = match text.split_once('T') {
@@ -28,6 +28,7 @@ pub(crate) fn parse(text: &str) -> Option<UnixTime> {
     Some(UnixTime::from_secs(((days * 24 + hour) * 60 + minute) * 60 + second))
 }
 
+/// Reads three numbers with fixed numbers of digits.
 fn numbers(text: &str, separator: char, widths: [usize; 3]) -> Option<[u64; 3]> {
     let mut parts = text.split(separator);
     let mut numbers = [0; 3];
@@ -48,7 +49,7 @@ mod tests {
 
     #[test]
     fn known_instants() {
-        // `date -u -d … +%s`
+        // The expected values come from `date -u -d … +%s`.
         for (text, secs) in [
             ("1970-01-01", 0),
             ("2000-02-29T12:00:00Z", 951_825_600),

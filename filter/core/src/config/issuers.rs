@@ -1,4 +1,4 @@
-//! Whose access tokens count: the login's issuer, and `machines.issuers`.
+//! The issuers whose access tokens are accepted: the login's issuer, and `machines.issuers`.
 
 use super::claim_path;
 use super::reader::{Section, quote};
@@ -25,7 +25,7 @@ pub(crate) fn issuers(
         let further = further(&section, client_id);
         section.finish();
         let Some(further) = further else { continue };
-        // Which rules hold for a token must not depend on an order.
+        // With one entry for each issuer, the rules for a token do not depend on the order.
         if issuers.iter().any(|known| known.issuer == further.issuer) {
             section.problem("issuer", &quote(&further.issuer), "an issuer that is not listed yet");
         }
@@ -61,7 +61,7 @@ fn further(section: &Section<'_>, client_id: &str) -> Option<Issuer> {
     let role = section.text("role").and_then(|text| role(section, "role", text));
     let authorized_parties = section.texts("authorized_parties", &[]);
     if role.is_some() && claims.is_empty() && authorized_parties.is_empty() {
-        // Anybody can have a token of GitHub's with any audience.
+        // Anyone can get a token from GitHub with any audience.
         let wanted = "claims (or authorized_parties) that only tokens of yours have, since role is given to each";
         section.problem("claims", "none", wanted);
     }

@@ -1,4 +1,4 @@
-//! What machines may show: keys, certificates, and where they may show them.
+//! The setting `machines`: the credentials that machines may present, and on which hosts.
 
 use core::time::Duration;
 use std::collections::HashMap;

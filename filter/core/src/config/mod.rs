@@ -1,5 +1,6 @@
-//! Settings: a JSON text and three secrets become one compiled [`Config`], or a list of every
-//! problem (docs/configuration.md has the reference for users).
+//! The configuration: a JSON text and secrets from the environment, compiled to a [`Config`].
+//!
+//! docs/configuration.md is the reference of all settings.
 
 mod claim_path;
 mod compile;
@@ -31,186 +32,190 @@ use crate::wire::jose::Algorithm;
 use error::ConfigErrors;
 pub(crate) use url::HttpUrl;
 
-/// Everything that a deployment decides, checked and ready to use.
+/// The checked configuration of a deployment.
 #[derive(Debug)]
 pub struct Config {
-    /// What browsers use: sole source of redirects and of the expected `Origin`.
+    /// The URL that browsers use. Redirects and the expected `Origin` come only from it.
     pub(crate) public: HttpUrl,
-    /// The issuer, compared as text.
+    /// The provider's issuer, compared as text.
     pub(crate) issuer: String,
-    /// The issuer's parts, for the addresses of its endpoints.
+    /// The issuer as a parsed URL, for the addresses of its endpoints.
     pub(crate) issuer_url: HttpUrl,
-    /// The browser login's client.
+    /// The `client_id` of the browser login.
     pub(crate) client_id: String,
-    /// How the identity provider is reached.
+    /// How to reach and use the identity provider.
     pub(crate) idp: Idp,
-    /// Whose access tokens machines may show: at [`LOGIN`] the login's issuer, then
+    /// The issuers whose access tokens are accepted: at [`LOGIN`] the login's issuer, then those of
     /// `machines.issuers`.
     pub(crate) issuers: Vec<Issuer>,
-    /// How claims become roles.
+    /// How claims map to roles.
     pub(crate) roles: Roles,
-    /// Life of browser sessions.
+    /// Lifetimes of browser sessions.
     pub(crate) session: Session,
-    /// What machines may show.
+    /// The credentials that machines may present.
     pub(crate) machines: Machines,
-    /// Whether sockets without header credentials are judged by their first frame.
+    /// Whether a WebSocket without a header credential may authenticate with its first frame.
     pub(crate) first_frame: bool,
     /// Exact paths that are open to `GET` without a credential.
     pub(crate) public_paths: Vec<String>,
-    /// Where Prefect's parts are.
+    /// Paths and options of Prefect.
     pub(crate) prefect: Prefect,
-    /// Whether Prefect's own login page is kept away.
+    /// Whether Prefect's own login page is switched off.
     pub(crate) single_login: bool,
-    /// Whether our script is linked from the pages of Prefect's UI.
+    /// Whether the pages of Prefect's UI link Lictor's companion script.
     pub(crate) companion: bool,
-    /// Path of Lictor's own endpoints, the public URL's path included: `/oauth2`.
+    /// Path prefix of Lictor's own endpoints, such as `/oauth2`. It includes the path of the public
+    /// URL.
     pub(crate) endpoints: String,
-    /// From the environment.
+    /// The secrets from the environment.
     pub(crate) secrets: Secrets,
 }
 
-/// Place of the login's issuer in [`Config::issuers`].
+/// Index of the login's issuer in [`Config::issuers`].
 pub(crate) const LOGIN: IssuerId = IssuerId(0);
 
-/// See [`Config::issuers`].
+/// An issuer whose access tokens are accepted.
 #[derive(Debug)]
 pub(crate) struct Issuer {
     /// `iss`, compared as text.
     pub(crate) issuer: String,
-    /// Where its keys are; `None` for where its metadata say.
+    /// Where the keys of the issuer are; `None` if the provider's metadata says so.
     pub(crate) keys: Option<KeySource>,
-    /// What its access tokens look like.
+    /// How the issuer marks its access tokens.
     pub(crate) profile: Profile,
-    /// Accepted in `aud`.
+    /// Accepted values of `aud`.
     pub(crate) audiences: Vec<String>,
-    /// Accepted `azp`; empty means any.
+    /// Accepted values of `azp`; an empty list accepts any.
     pub(crate) authorized_parties: Vec<String>,
-    /// Claims that must be there: a path, and the values of which it must have one.
+    /// Required claims: for each path of member names, the accepted values.
     pub(crate) claims: Vec<(Vec<String>, Vec<String>)>,
-    /// What its tokens may do; `None` for what their claims say.
+    /// The role of all tokens of the issuer; `None` if their claims grant the role.
     pub(crate) role: Option<Role>,
 }
 
-/// See [`Issuer::keys`].
+/// Where the keys of an issuer are fetched.
 #[derive(Debug)]
 pub(crate) struct KeySource {
-    /// Envoy cluster.
+    /// The Envoy cluster to call.
     pub(crate) cluster: String,
-    /// The JWKS.
+    /// The URL of the JWKS.
     pub(crate) url: HttpUrl,
 }
 
-/// How an issuer marks its access tokens, and keeps them apart from its other tokens.
+/// How an issuer marks its access tokens, so that they can't be confused with its other tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Profile {
     /// `typ: Bearer` in the payload.
     Keycloak,
     /// `typ: at+jwt` in the header, and the claims of RFC 9068 §2.2.
     Rfc9068,
-    /// No mark: an audience of its own, and no claim that only ID tokens have.
+    /// No mark. Access tokens have an audience of their own, and no claim that only ID tokens have.
     Generic,
 }
 
-/// See [`Config::idp`].
+/// How to reach and use the identity provider: the setting `idp`.
 #[derive(Debug)]
 pub(crate) struct Idp {
-    /// Envoy cluster of all calls.
+    /// The Envoy cluster for all calls to the provider.
     pub(crate) cluster: String,
-    /// Where Envoy reaches the issuer.
+    /// The URL at which Envoy reaches the issuer.
     pub(crate) internal: HttpUrl,
-    /// `scope` of the login.
+    /// `scope` of the authorization request.
     pub(crate) scopes: String,
-    /// How the client authenticates at the token endpoint.
+    /// How the login's client authenticates at the token endpoint.
     pub(crate) client_auth: ClientAuth,
-    /// Further parameters of the authorization request.
+    /// Additional parameters of the authorization request, as names and values.
     pub(crate) extra_auth_params: Vec<(String, String)>,
-    /// Whether userinfo is asked for roles that no token has.
+    /// Whether roles may come from the userinfo endpoint, if no token contains any.
     pub(crate) userinfo: bool,
-    /// Allow-list of signature algorithms.
+    /// The allowed signature algorithms (RFC 8725 §3.1).
     pub(crate) algorithms: Vec<Algorithm>,
 }
 
-/// Client authentication (OpenID Connect Core §9).
+/// A method of client authentication (OpenID Connect Core §9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ClientAuth {
-    /// HTTP Basic.
+    /// `client_secret_basic`: HTTP Basic.
     Basic,
-    /// In the form.
+    /// `client_secret_post`: client id and secret in the form.
     Post,
-    /// Public client: PKCE alone.
+    /// `none`: a public client, with PKCE only.
     None,
 }
 
-/// See [`Config::session`].
+/// Lifetimes of browser sessions: the setting `session`.
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// Unused for so long: over.
+    /// A session ends when it is unused for this long.
     pub(crate) idle: Duration,
-    /// Over in any case.
+    /// A session ends this long after the login.
     pub(crate) absolute: Duration,
-    /// How long a decision may outlive a change at the identity provider.
+    /// How often sessions and client credentials are checked at the provider. This is how long a
+    /// decision may outlive a change there.
     pub(crate) recheck: Duration,
-    /// How long a session goes on while it cannot be rechecked.
+    /// How long both remain valid after a due check while the provider gives no verdict.
     pub(crate) grace: Duration,
-    /// Everything issued before is void.
+    /// Sessions and personal tokens from before this time are not valid.
     pub(crate) not_before: Option<UnixTime>,
 }
 
-/// See [`Config::machines`].
+/// The credentials that machines may present: the setting `machines`.
 #[derive(Debug)]
 pub(crate) struct Machines {
-    /// Further host names, for machines only.
+    /// Additional host names, for machines only.
     pub(crate) hosts: Vec<String>,
-    /// Whether access tokens of the issuer are accepted.
+    /// Whether access tokens of [`Config::issuers`] are accepted.
     pub(crate) bearer: bool,
-    /// Which clients' credentials are exchanged at the provider; `None` for nobody's.
+    /// The clients that may use a client credentials grant; `None` if it is switched off.
     pub(crate) client_credentials: Option<ClientCredentials>,
-    /// Tokens that people make for themselves; `None` for none.
+    /// The rules for personal tokens; `None` if they are switched off.
     pub(crate) personal_tokens: Option<PersonalTokens>,
-    /// API keys by the SHA-256 of their text: a look-up costs the same for any number of them.
+    /// API keys by the SHA-256 hash of their text, so that the cost of a look-up does not depend on
+    /// their number.
     pub(crate) api_keys: HashMap<[u8; 32], ApiKey>,
-    /// Client certificates that are a machine's.
+    /// The client certificates of machines.
     pub(crate) certificates: Vec<CertificateEntry>,
-    /// Whether Prefect's own shared secret is accepted from clients.
+    /// Whether clients may present Prefect's own shared secret.
     pub(crate) accept_auth_string: bool,
 }
 
-/// See [`Machines::client_credentials`].
+/// The clients that may use a client credentials grant.
 #[derive(Debug)]
 pub(crate) struct ClientCredentials {
-    /// Patterns of client ids.
+    /// Patterns of `client_id`.
     pub(crate) clients: Vec<Pattern>,
 }
 
 impl ClientCredentials {
-    /// Whether a client may try.
+    /// Returns whether a client may use the grant.
     #[must_use]
     pub(crate) fn may(&self, client: &str) -> bool {
         self.clients.iter().any(|pattern| pattern.fits(client))
     }
 }
 
-/// See [`Machines::personal_tokens`].
+/// The rules for personal tokens: the setting `machines.personal_tokens`.
 #[derive(Debug)]
 pub(crate) struct PersonalTokens {
-    /// How long one lives.
+    /// The longest lifetime of a token.
     pub(crate) max: Duration,
-    /// What it may do at most.
+    /// The highest role of a token.
     pub(crate) role: Role,
-    /// Those that count no more, by their identity.
+    /// The ids of revoked tokens.
     pub(crate) revoked: Vec<TokenId>,
 }
 
-/// A text in which one `*` may stand for any text.
+/// A text pattern, in which one `*` matches any text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pattern {
+    /// The text before the star, or the whole pattern.
     begin: String,
-    /// `None` without a star.
+    /// The text after the star; `None` if the pattern has no star.
     end: Option<String>,
 }
 
 impl Pattern {
-    /// Reads a pattern; `None` with more than one star.
+    /// Reads a pattern; `None` if it has more than one star.
     #[must_use]
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('*').map(str::to_owned);
@@ -218,7 +223,7 @@ impl Pattern {
         parts.next().is_none().then_some(pattern)
     }
 
-    /// Whether a text fits.
+    /// Returns whether a text matches the pattern.
     #[must_use]
     pub(crate) fn fits(&self, text: &str) -> bool {
         match &self.end {
@@ -228,64 +233,67 @@ impl Pattern {
     }
 }
 
-/// A client certificate, by what it shows.
+/// A configured client certificate, and the machine that it identifies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CertificateEntry {
-    /// Whom it proves.
+    /// The machine.
     pub(crate) principal: Rc<Principal>,
-    /// What it may do.
+    /// The role of the machine.
     pub(crate) role: Role,
-    /// What it shows.
+    /// The name in the certificate.
     pub(crate) shows: CertificateName,
 }
 
-/// One API key, its text unknown.
+/// A configured API key. The configuration contains only the hash of its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApiKey {
-    /// Whom it proves.
+    /// The machine.
     pub(crate) principal: Rc<Principal>,
-    /// What it may do.
+    /// The role of the machine.
     pub(crate) role: Role,
-    /// When it ends.
+    /// When the key expires; `None` if it never does.
     pub(crate) expires: Option<UnixTime>,
 }
 
-/// See [`Config::prefect`].
+/// Paths and options of Prefect: the setting `prefect`.
 #[derive(Debug)]
 pub(crate) struct Prefect {
-    /// Prefect's API, no trailing slash: `/api`.
+    /// Path of Prefect's API without a trailing slash, such as `/api`.
     pub(crate) api_path: String,
-    /// Prefect's UI, with a trailing slash: `/`.
+    /// Path of Prefect's UI with a trailing slash, such as `/`.
     pub(crate) ui_path: String,
-    /// Whether Prefect is told who asks.
+    /// Whether requests to Prefect contain headers with the identity of the user.
     pub(crate) forward_identity: bool,
-    /// Whether the operator says that Envoy's buffer filter stands behind Lictor where a body is judged.
+    /// Whether Envoy's buffer filter follows Lictor on routes where a body decides. The operator
+    /// states this; Lictor can't check it.
     pub(crate) buffered_routes: bool,
 }
 
-/// What comes from the environment, never from the configuration text.
+/// The secrets. They come from the environment, never from the configuration text.
 #[derive(Debug)]
 pub(crate) struct Secrets {
-    /// `LICTOR_CLIENT_SECRET`.
+    /// `LICTOR_CLIENT_SECRET`: the secret of the login's client.
     pub(crate) client: Option<Secret>,
-    /// `LICTOR_COOKIE_KEYS`: the first seals, all open.
+    /// `LICTOR_COOKIE_KEYS`: the first key seals, all keys open.
     pub(crate) cookie_keys: Vec<Key>,
-    /// `LICTOR_PREFECT_AUTH_STRING`.
+    /// `LICTOR_PREFECT_AUTH_STRING`: the secret that Prefect expects, `name:password`.
     pub(crate) prefect: Secret,
-    /// The same as Prefect's API wants it: `Basic …`.
+    /// The same secret as the `Authorization` value for Prefect's API: `Basic …`.
     pub(crate) prefect_credential: Secret,
-    /// `LICTOR_AUTH_REQUEST_SECRET`, if another proxy may say what it holds.
+    /// `LICTOR_AUTH_REQUEST_SECRET`: the secret of another proxy that asks for verdicts.
     pub(crate) auth_request: Option<Secret>,
 }
 
-/// The environment variable that is read only if another proxy asks for verdicts.
+/// The environment variable with the secret of another proxy that asks for verdicts.
 pub(crate) const AUTH_REQUEST_SECRET: &str = "LICTOR_AUTH_REQUEST_SECRET";
 
 impl Config {
     /// Compiles the configuration text and the environment.
     ///
+    /// `text` is JSON. `environment` returns the value of an environment variable.
+    ///
     /// # Errors
-    /// Every problem at once, each with its place.
+    /// All problems together, each with its path.
     pub fn compile(
         text: &[u8],
         environment: &dyn Fn(&str) -> Option<String>,
@@ -293,53 +301,57 @@ impl Config {
         compile::compile(text, environment)
     }
 
-    /// The address that the provider sends the browser back to. From the settings alone: nothing
-    /// of a request takes part (RFC 6749 §4.1.3, docs/threats.md T-I4).
+    /// Returns the `redirect_uri` of the login (RFC 6749 §4.1.3).
+    ///
+    /// It depends only on settings, never on a request (docs/threats.md T-I4).
     #[must_use]
     pub(crate) fn redirect_uri(&self) -> String {
         format!("{}{}/callback", self.public.origin(), self.endpoints)
     }
 
-    /// What access tokens are judged by, as a text: what was found out by other settings (of before an
-    /// update, or of another configuration in the same process) is not believed.
+    /// Returns a text of all settings that decide about access tokens.
+    ///
+    /// Results that workers share are bound to this text. So results under other settings are not
+    /// used, such as those from before an update or of another configuration in the process.
     #[must_use]
     pub(crate) fn judging(&self) -> String {
         let provider = (&self.idp.cluster, &self.idp.internal, &self.idp.algorithms);
         format!("{:?}", (&self.issuers, &self.roles, provider, self.session.not_before))
     }
 
-    /// The key behind what the workers of a process share.
+    /// Returns the master key for the data that the workers of a process share.
     #[must_use]
     pub(crate) fn shared_key(&self) -> Key {
         self.secrets.cookie_keys.first().copied().unwrap_or_default()
     }
 
-    /// An issuer of whose tokens some are accepted.
+    /// Returns an issuer by its id.
     #[must_use]
     pub(crate) fn issuer(&self, id: IssuerId) -> Option<&Issuer> {
         self.issuers.get(id.0)
     }
 
-    /// Audiences that we trust beside the login's client.
+    /// Returns the accepted audiences of the login's issuer.
     #[must_use]
     pub(crate) fn audiences(&self) -> &[String] {
         self.issuer(LOGIN).map(|issuer| issuer.audiences.as_slice()).unwrap_or_default()
     }
 
-    /// An absolute URL of ours for a path that has been checked.
+    /// Returns an absolute public URL for a path. The caller has checked the path.
     #[must_use]
     pub(crate) fn absolute(&self, path: &str) -> String {
         format!("{}{path}", self.public.origin())
     }
 
-    /// Whether browsers are told to use https only. Not on a loopback name: there it would bind
-    /// every port of a developer's machine.
+    /// Returns whether responses tell browsers to use https only (HSTS).
+    ///
+    /// Not on a loopback name: HSTS would apply to every port of a developer's machine.
     #[must_use]
     pub(crate) fn hsts(&self) -> bool {
         self.public.https && !self.public.is_loopback()
     }
 
-    /// Where a login without a return path ends: the start of Prefect's UI.
+    /// Returns the path at which a login without a return path ends: the start of Prefect's UI.
     #[must_use]
     pub(crate) fn home(&self) -> &str {
         &self.prefect.ui_path

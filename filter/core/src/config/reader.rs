@@ -1,5 +1,4 @@
-//! Reads a JSON object member by member and collects every problem with its path, where serde
-//! would stop at the first.
+//! A reader of JSON objects that collects all problems, where serde would stop at the first.
 
 use core::time::Duration;
 use std::cell::RefCell;
@@ -12,7 +11,9 @@ use super::error::Problem;
 
 type Problems = Rc<RefCell<Vec<Problem>>>;
 
-/// One object of the configuration; members that nobody asked for are reported when it is done.
+/// One object of the configuration.
+///
+/// It records which members are read. [`Section::finish`] reports all others as unknown.
 pub(crate) struct Section<'a> {
     path: String,
     members: Option<&'a Map<String, Value>>,
@@ -21,7 +22,7 @@ pub(crate) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// The whole configuration.
+    /// Creates the section of the whole configuration.
     pub(crate) fn root(value: &'a Value, problems: &Problems) -> Self {
         Self::new("$".to_owned(), Some(value), problems)
     }
@@ -46,22 +47,24 @@ impl<'a> Section<'a> {
         self.members?.get(name)
     }
 
-    /// Where a member stands.
+    /// Returns the JSON path of a member.
     pub(crate) fn path_of(&self, name: &str) -> String {
         format!("{}.{name}", self.path)
     }
 
-    /// Reports a member of this object.
+    /// Reports a problem with a member of this object.
     pub(crate) fn problem(&self, name: &str, found: &str, wanted: &str) {
         self.add(self.path_of(name), found, wanted);
     }
 
-    /// A member object; an absent one is empty.
+    /// Reads a member that is an object. If it is absent, the section is empty.
     pub(crate) fn section(&self, name: &'static str) -> Section<'a> {
         Section::new(self.path_of(name), self.value(name), &self.problems)
     }
 
-    /// A member object that `false` switches off, and `true` leaves as it is without settings.
+    /// Reads a member that is an object or a boolean.
+    ///
+    /// `None` for `false`. `true` and an absent member are an empty section.
     pub(crate) fn switch(&self, name: &'static str) -> Option<Section<'a>> {
         let path = self.path_of(name);
         match self.value(name) {
@@ -75,7 +78,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A member array of objects; an absent one is empty.
+    /// Reads a member that is an array of objects. If it is absent, the list is empty.
     pub(crate) fn sections(&self, name: &'static str) -> Vec<Section<'a>> {
         let Some(value) = self.value(name) else { return Vec::new() };
         let Some(items) = value.as_array() else {
@@ -88,7 +91,7 @@ impl<'a> Section<'a> {
         items.iter().enumerate().map(section).collect()
     }
 
-    /// A string; absent is `None`.
+    /// Reads a string that is not empty; `None` if it is absent.
     pub(crate) fn text(&self, name: &'static str) -> Option<&'a str> {
         let value = self.value(name)?;
         let text = value.as_str().filter(|text| !text.is_empty());
@@ -98,7 +101,7 @@ impl<'a> Section<'a> {
         text
     }
 
-    /// A string that must be there.
+    /// Reads a string that is required, and reports its absence.
     pub(crate) fn required(&self, name: &'static str) -> Option<&'a str> {
         if self.value(name).is_none() && self.members.is_some() {
             self.problem(name, "nothing", "a string (this setting is required)");
@@ -106,7 +109,7 @@ impl<'a> Section<'a> {
         self.text(name)
     }
 
-    /// A boolean with a default.
+    /// Reads a boolean with a default.
     pub(crate) fn flag(&self, name: &'static str, default: bool) -> bool {
         match self.value(name) {
             None => default,
@@ -118,7 +121,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// An array of strings with a default.
+    /// Reads an array of strings with a default.
     pub(crate) fn texts(&self, name: &'static str, default: &[&str]) -> Vec<String> {
         let Some(value) = self.value(name) else {
             return default.iter().map(|text| (*text).to_owned()).collect();
@@ -135,7 +138,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// An object of strings; absent is empty.
+    /// Reads an object whose members are strings. If it is absent, the list is empty.
     pub(crate) fn pairs(&self, name: &'static str) -> Vec<(String, String)> {
         let Some(value) = self.value(name) else { return Vec::new() };
         let Some(members) = value.as_object() else {
@@ -154,7 +157,8 @@ impl<'a> Section<'a> {
         pairs
     }
 
-    /// An object whose members are strings or arrays of strings; absent is empty.
+    /// Reads an object whose members are strings or arrays of strings. If it is absent, the list is
+    /// empty.
     pub(crate) fn members(&self, name: &'static str) -> Vec<(String, Vec<String>)> {
         let Some(value) = self.value(name) else { return Vec::new() };
         let Some(members) = value.as_object() else {
@@ -179,7 +183,7 @@ impl<'a> Section<'a> {
         read
     }
 
-    /// A duration such as `30m`, with a default.
+    /// Reads a duration such as `30m`, with a default.
     pub(crate) fn duration(&self, name: &'static str, default: Duration) -> Duration {
         let Some(value) = self.value(name) else { return default };
         match value.as_str().and_then(duration) {
@@ -193,7 +197,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A date and time in UTC, `2026-11-24T10:00:00Z` (RFC 3339).
+    /// Reads a time in UTC, such as `2026-11-24T10:00:00Z` (RFC 3339); `None` if it is absent.
     pub(crate) fn instant(&self, name: &'static str) -> Option<crate::foundation::time::UnixTime> {
         let value = self.value(name)?;
         let instant = value.as_str().and_then(super::instant::parse);
@@ -203,7 +207,7 @@ impl<'a> Section<'a> {
         instant
     }
 
-    /// Reports members that nobody asked for.
+    /// Reports all members that have not been read as unknown settings.
     pub(crate) fn finish(&self) {
         let known = self.known.borrow();
         for name in self.members.into_iter().flat_map(Map::keys) {
@@ -225,12 +229,12 @@ fn duration(text: &str) -> Option<Duration> {
         'd' => 86400,
         _ => return None,
     };
-    // A hundred years: beyond that it is a mistake, and sums stay far from overflow.
+    // At most a hundred years: more is a mistake, and sums stay far from overflow.
     let total = number.checked_mul(seconds).filter(|t| (1..=3_155_760_000).contains(t))?;
     Some(Duration::from_secs(total))
 }
 
-/// A value as a problem shows it: short, and without control characters.
+/// Describes a value for a problem: short, and without control characters.
 pub(crate) fn describe(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
@@ -241,7 +245,7 @@ pub(crate) fn describe(value: &Value) -> String {
     }
 }
 
-/// A text in quotes, cut and without control characters.
+/// Quotes a text for a problem: cut to 80 characters, and without control characters.
 pub(crate) fn quote(text: &str) -> String {
     let shown: String = text.chars().filter(|c| !c.is_control()).take(80).collect();
     let more = if shown.len() < text.len() { "…" } else { "" };

@@ -1,4 +1,4 @@
-//! The secrets, from the environment.
+//! The secrets from the environment.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use super::{AUTH_REQUEST_SECRET, ClientAuth, Secrets};
 use crate::foundation::crypto::{Key, from_base64url, to_base64};
 use crate::foundation::secret::Secret;
 
-/// Reads the environment, and reports what is missing or malformed.
+/// Reads environment variables, and reports missing and malformed ones.
 struct Environment<'a> {
     read: &'a dyn Fn(&str) -> Option<String>,
     problems: &'a Rc<RefCell<Vec<Problem>>>,
@@ -54,7 +54,7 @@ impl Environment<'_> {
         let text =
             self.required(NAME, "Prefect's PREFECT_SERVER_API_AUTH_STRING (name:password)")?;
         if !text.is_ascii() || !text.contains(':') {
-            // Prefect answers 500 to every request when its string is not ASCII.
+            // Prefect responds with 500 to every request if its auth string is not ASCII.
             self.report(NAME, "a text without a colon, or not ASCII", "name:password in ASCII");
         }
         Some(text)
@@ -69,7 +69,7 @@ impl Environment<'_> {
     }
 }
 
-/// The secrets, unless one that is required is missing.
+/// Reads all secrets; `None` if a required one is missing, which is reported.
 pub(super) fn secrets(
     read: &dyn Fn(&str) -> Option<String>,
     client_auth: ClientAuth,

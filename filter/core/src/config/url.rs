@@ -1,15 +1,17 @@
-//! The URLs that settings hold: an origin and a path, nothing that could be read in two ways.
+//! URLs in settings: an origin and a path, in a form that has only one meaning.
 
 use core::fmt;
 
-/// `scheme://host[:port][/path]`, normalised: lower-case, no default port, no trailing slash.
+/// A URL `scheme://host[:port][/path]`, normalized.
+///
+/// Scheme and host are in lower case. There is no default port and no trailing slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HttpUrl {
     /// Whether the scheme is https.
     pub(crate) https: bool,
-    /// Host and, unless it is the scheme's default, port.
+    /// The host, and the port unless it is the default of the scheme.
     pub(crate) authority: String,
-    /// Empty, or a path that begins with a slash and does not end with one.
+    /// The path: empty, or with a leading and without a trailing slash.
     pub(crate) path: String,
     origin: String,
 }
@@ -21,7 +23,7 @@ impl fmt::Display for HttpUrl {
 }
 
 impl HttpUrl {
-    /// Reads a URL; `None` when it is not of this plain form.
+    /// Reads a URL; `None` if it does not have this plain form.
     #[must_use]
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
@@ -47,13 +49,13 @@ impl HttpUrl {
         Some(Self { https, authority, path: path.to_owned(), origin })
     }
 
-    /// `scheme://authority`.
+    /// Returns the origin: `scheme://authority`.
     #[must_use]
     pub(crate) fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// The host without its port, IPv6 in brackets.
+    /// Returns the host without its port, an IPv6 address in brackets.
     #[must_use]
     pub(crate) fn host(&self) -> &str {
         match self.authority.rsplit_once(':') {
@@ -62,7 +64,7 @@ impl HttpUrl {
         }
     }
 
-    /// Whether the host names this machine itself.
+    /// Returns whether the host is a loopback name or address.
     #[must_use]
     pub(crate) fn is_loopback(&self) -> bool {
         let host = self.host();
@@ -73,7 +75,9 @@ impl HttpUrl {
     }
 }
 
-/// `host[:port]` in lower case, without the scheme's default port; `None` when malformed.
+/// Normalizes `host[:port]`: lower case, without the default port of the scheme.
+///
+/// `None` if the text is malformed.
 #[must_use]
 pub(crate) fn normal_authority(text: &str, https: bool) -> Option<String> {
     let text = text.to_ascii_lowercase();

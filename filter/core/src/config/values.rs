@@ -1,10 +1,10 @@
-//! Values that several sections hold.
+//! Readers of values that occur in several sections.
 
 use super::reader::{Section, quote};
 use super::url::HttpUrl;
 use crate::identity::role::Role;
 
-/// A URL of the plain form that Lictor takes; anything else is reported.
+/// Reads a URL in the plain form of [`HttpUrl`], and reports any other value.
 pub(crate) fn url(section: &Section<'_>, name: &'static str, text: &str) -> Option<HttpUrl> {
     let url = HttpUrl::parse(text);
     if url.is_none() {
@@ -14,7 +14,7 @@ pub(crate) fn url(section: &Section<'_>, name: &'static str, text: &str) -> Opti
     url
 }
 
-/// A role's name; anything else is reported.
+/// Reads the name of a role, and reports any other value.
 pub(crate) fn role(section: &Section<'_>, name: &'static str, text: &str) -> Option<Role> {
     let role = Role::named(text);
     if role.is_none() {

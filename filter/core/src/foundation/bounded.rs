@@ -1,33 +1,35 @@
-//! A map that holds so many entries and no more: the oldest go first.
+//! A map with a fixed capacity.
 
 use core::hash::Hash;
 use std::collections::{HashMap, VecDeque};
 
-/// See the module.
+/// A map with a fixed capacity that drops its oldest entry to make room for a new one.
+///
+/// Replacing or removing an entry takes time linear in the number of entries.
 pub(crate) struct Bounded<K, V> {
     entries: HashMap<K, V>,
-    /// Each key once, the oldest entry first.
+    /// Each key once, oldest entry first.
     order: VecDeque<K>,
     most: usize,
 }
 
 impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
-    /// Empty, for so many entries.
+    /// Creates an empty map for at most `most` entries.
     #[must_use]
     pub(crate) fn new(most: usize) -> Self {
         Self { entries: HashMap::new(), order: VecDeque::new(), most }
     }
 
-    /// The entry of a key.
+    /// Returns the entry for a key.
     #[must_use]
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
         self.entries.get(key)
     }
 
-    /// Sets an entry, which is the youngest then.
+    /// Sets an entry and makes it the newest. The oldest entry is dropped if the map is full.
     pub(crate) fn insert(&mut self, key: K, value: V) {
         if self.entries.insert(key, value).is_some() {
-            self.order.retain(|own| *own != key);
+            self.order.retain(|other| *other != key);
         }
         self.order.push_back(key);
         if self.order.len() > self.most
@@ -37,11 +39,11 @@ impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
         }
     }
 
-    /// Takes an entry away.
+    /// Removes an entry and returns it.
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         let removed = self.entries.remove(key);
         if removed.is_some() {
-            self.order.retain(|own| own != key);
+            self.order.retain(|other| other != key);
         }
         removed
     }

@@ -1,45 +1,52 @@
-//! What was found out about sealed or signed texts, so that the same bytes need not be opened or
-//! verified again. Compared whole, bounded in number and bytes, the oldest go first.
+//! A cache of results for sealed or signed texts, so that the same bytes are not opened or
+//! verified again.
 
 use std::collections::{HashMap, VecDeque};
 
-/// See the module.
+/// A cache from texts to results, bounded in entries and bytes. The oldest entries are dropped
+/// first.
+///
+/// A look-up compares the whole text, so a hit means that exactly these bytes were stored.
 pub(crate) struct TextCache<T> {
-    /// By the texts' ends. Those are of a signature or an authentication tag, which nobody chooses;
-    /// a whole text would have to be hashed at each look.
+    /// Texts and results by the last bytes of the text. These belong to a signature or an
+    /// authentication tag, which an attacker can't choose for a valid text. A key made of the whole
+    /// text would have to be hashed at each look-up.
     entries: HashMap<End, (Vec<u8>, T)>,
     order: VecDeque<End>,
     bytes: usize,
     most: CacheBounds,
 }
 
-/// How much is kept.
+/// The limits of a [`TextCache`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CacheBounds {
-    /// Texts.
+    /// Largest number of texts.
     pub(crate) entries: usize,
-    /// Their bytes together.
+    /// Largest sum of the lengths of all texts, in bytes.
     pub(crate) bytes: usize,
 }
 
+/// The last 16 bytes of a text.
 type End = [u8; 16];
 
 impl<T> TextCache<T> {
-    /// Remembers nothing yet.
+    /// Creates an empty cache.
     #[must_use]
     pub(crate) fn new(most: CacheBounds) -> Self {
         Self { entries: HashMap::new(), order: VecDeque::new(), bytes: 0, most }
     }
 
-    /// What was found out about exactly these bytes.
+    /// Returns the result that was stored for exactly these bytes.
     #[must_use]
     pub(crate) fn find(&self, text: &[u8]) -> Option<&T> {
         let (known, found) = self.entries.get(text.last_chunk()?)?;
         same(known, text).then_some(found)
     }
 
-    /// Keeps what was found out. Only what is good is to be kept: an outsider can make as many bad
-    /// texts as he likes.
+    /// Stores the result for a text. Texts shorter than 16 bytes are not stored.
+    ///
+    /// Callers store only valid texts: an attacker can create any number of invalid ones, which
+    /// would push the valid ones out.
     pub(crate) fn keep(&mut self, text: &[u8], found: T) {
         let Some(end) = text.last_chunk().copied() else { return };
         self.bytes = self.bytes.saturating_add(text.len());
@@ -56,8 +63,10 @@ impl<T> TextCache<T> {
     }
 }
 
-/// Whether two texts are the same; in words, since the comparison that wasm32 comes with goes byte by
-/// byte (`make bench`).
+/// Returns whether two texts are equal.
+///
+/// It compares words of 8 bytes: the built-in comparison of wasm32 goes byte by byte
+/// (`make bench`).
 fn same(known: &[u8], text: &[u8]) -> bool {
     let ((known, known_rest), (text, text_rest)) = (known.as_chunks::<8>(), text.as_chunks::<8>());
     known.len() == text.len()

@@ -1,24 +1,26 @@
-//! The binary form of what is sealed: lengths first, nothing left over.
+//! The binary encoding of sealed content: fields with fixed sizes or length prefixes.
 
-/// Appends fields.
+/// Writes fields one after the other. Numbers are big-endian.
 #[derive(Default)]
 pub(crate) struct Writer(Vec<u8>);
 
 impl Writer {
-    /// Fixed-size bytes.
+    /// Writes bytes without a length. The reader must know their number.
     #[must_use]
     pub(crate) fn raw(mut self, bytes: &[u8]) -> Self {
         self.0.extend_from_slice(bytes);
         self
     }
 
-    /// A number.
+    /// Writes a number in 8 bytes.
     #[must_use]
     pub(crate) fn number(self, number: u64) -> Self {
         self.raw(&number.to_be_bytes())
     }
 
-    /// Bytes with their length; longer ones than 64 KiB are cut, which no caller's limits allow.
+    /// Writes bytes after their length, which takes 2 bytes.
+    ///
+    /// Input above 65,535 bytes is cut. The limits of all callers are below that.
     #[must_use]
     pub(crate) fn bytes(self, bytes: &[u8]) -> Self {
         let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
@@ -26,7 +28,7 @@ impl Writer {
         self.raw(&length.to_be_bytes()).raw(cut)
     }
 
-    /// Text that may be absent.
+    /// Writes a text that may be absent: a byte 0 or 1, then the text if there is one.
     #[must_use]
     pub(crate) fn optional(self, text: Option<&str>) -> Self {
         match text {
@@ -35,36 +37,37 @@ impl Writer {
         }
     }
 
-    /// All of it.
+    /// Returns all fields.
     #[must_use]
     pub(crate) fn finish(self) -> Vec<u8> {
         self.0
     }
 }
 
-/// Reads fields back in their order.
+/// Reads the fields of a [`Writer`] in the same order. Each method returns `None` when the input
+/// is too short or malformed.
 pub(crate) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// From sealed bytes that have been opened.
+    /// Creates a reader over the content of a sealed text that has been opened.
     #[must_use]
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    /// Fixed-size bytes.
+    /// Reads `N` bytes.
     pub(crate) fn raw<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
         Some(*head)
     }
 
-    /// A number.
+    /// Reads a number of 8 bytes.
     pub(crate) fn number(&mut self) -> Option<u64> {
         self.raw().map(u64::from_be_bytes)
     }
 
-    /// Bytes with their length.
+    /// Reads bytes after their length.
     pub(crate) fn bytes(&mut self) -> Option<&'a [u8]> {
         let length = usize::from(u16::from_be_bytes(self.raw()?));
         let (head, rest) = self.0.split_at_checked(length)?;
@@ -72,12 +75,12 @@ impl<'a> Reader<'a> {
         Some(head)
     }
 
-    /// Text.
+    /// Reads a UTF-8 text after its length.
     pub(crate) fn text(&mut self) -> Option<String> {
         core::str::from_utf8(self.bytes()?).ok().map(str::to_owned)
     }
 
-    /// Text that may be absent.
+    /// Reads a text that may be absent. The outer `None` means malformed input.
     #[allow(clippy::option_option, reason = "the outer one is a malformed input")]
     pub(crate) fn optional(&mut self) -> Option<Option<String>> {
         match self.raw()? {
@@ -87,13 +90,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// All that is left, whatever its length.
+    /// Returns all bytes that have not been read.
     #[must_use]
     pub(crate) const fn rest(&self) -> &'a [u8] {
         self.0
     }
 
-    /// Nothing may be left.
+    /// Returns whether all bytes have been read.
     #[must_use]
     pub(crate) const fn is_done(&self) -> bool {
         self.0.is_empty()

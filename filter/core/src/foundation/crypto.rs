@@ -1,5 +1,7 @@
-//! The only place that names the cryptographic crates (besides `jose::verify`, which names the
-//! signature verifier): hashing, key derivation, one AEAD, base64url.
+//! Hashing, key derivation, authenticated encryption, base64 and base64url.
+//!
+//! No other module imports a cryptographic crate, except `wire::jose::signature` for the
+//! verification of signatures and `foundation::secret` for wiping memory.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -9,42 +11,40 @@ use hkdf::Hkdf;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq as _;
 
-/// Length of an XChaCha20-Poly1305 nonce: long enough to be drawn at random for ever.
+/// Length of an XChaCha20-Poly1305 nonce in bytes. Random nonces of this length do not collide in
+/// practice.
 pub(crate) const NONCE: usize = 24;
 
-/// A symmetric key.
+/// A symmetric key of 256 bits.
 pub(crate) type Key = [u8; 32];
 
-/// Where randomness comes from: the host, or a test's generator.
+/// A source of randomness: the host, or the generator of a test.
 pub trait Entropy {
     /// Fills the buffer with unpredictable bytes.
     ///
     /// # Errors
-    /// When the host has none; nothing may be sealed then.
+    /// When the host has no randomness. Callers must not seal anything then.
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), NoEntropy>;
 }
 
-/// The host gave no randomness.
+/// The error of a host without randomness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoEntropy;
 
-/// `N` fresh random bytes.
-///
-/// # Errors
-/// When the host has no randomness.
+/// Returns `N` new random bytes.
 pub(crate) fn random<const N: usize>(entropy: &mut dyn Entropy) -> Result<[u8; N], NoEntropy> {
     let mut bytes = [0; N];
     entropy.fill(&mut bytes)?;
     Ok(bytes)
 }
 
-/// SHA-256 (FIPS 180-4).
+/// Returns the SHA-256 hash of bytes (FIPS 180-4).
 #[must_use]
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// A hash function of SHA-2.
+/// A hash function of the SHA-2 family (FIPS 180-4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hash {
     /// SHA-256.
@@ -56,7 +56,7 @@ pub enum Hash {
 }
 
 impl Hash {
-    /// The hash of some bytes.
+    /// Returns the hash of bytes: 32, 48 or 64 bytes long.
     #[must_use]
     pub(crate) fn digest(self, bytes: &[u8]) -> Vec<u8> {
         match self {
@@ -67,26 +67,29 @@ impl Hash {
     }
 }
 
-/// A key for one purpose, derived from a master key (HKDF-SHA256, RFC 5869).
+/// Derives a key for one purpose from a master key (HKDF-SHA256, RFC 5869).
 #[must_use]
 pub(crate) fn derive(master: &Key, purpose: &str) -> Key {
     let mut key = Key::default();
-    // Expanding fails only beyond 255 blocks; this is one.
+    // Expansion fails only above 255 blocks; a key is one block.
     let _ = Hkdf::<Sha256>::new(Some(b"lictor v1"), master).expand(purpose.as_bytes(), &mut key);
     key
 }
 
-/// An authentication code over named content: HMAC-SHA256, which is what HKDF extracts with
-/// (RFC 5869 §2.2).
+/// Returns an authentication code over a name and content: HMAC-SHA256.
+///
+/// HKDF's extract step is exactly this function (RFC 5869 §2.2).
 #[must_use]
 pub(crate) fn mac(key: &Key, name: &str, content: &[u8]) -> [u8; 32] {
-    // The name's length keeps name and content apart.
+    // The length of the name separates it from the content.
     let length = u64::try_from(name.len()).unwrap_or(u64::MAX).to_be_bytes();
     let message = [length.as_slice(), name.as_bytes(), content].concat();
     Hkdf::<Sha256>::extract(Some(key), &message).0.into()
 }
 
-/// Seals with XChaCha20-Poly1305: nonce, ciphertext, tag.
+/// Encrypts and authenticates with XChaCha20-Poly1305. Returns nonce, ciphertext and tag.
+///
+/// `associated` is authenticated only: [`open`] needs the same bytes.
 ///
 /// # Errors
 /// When there is no randomness for the nonce.
@@ -103,7 +106,9 @@ pub(crate) fn seal(
     Ok([nonce.as_slice(), &sealed].concat())
 }
 
-/// Opens what [`seal`] made. Nothing tells why a text does not open.
+/// Opens bytes that [`seal`] created with the same key and associated data.
+///
+/// `None` does not say why they do not open.
 #[must_use]
 pub(crate) fn open(key: &Key, associated: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
     let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE>()?;
@@ -112,31 +117,31 @@ pub(crate) fn open(key: &Key, associated: &[u8], sealed: &[u8]) -> Option<Vec<u8
         .ok()
 }
 
-/// Compares in a time that depends on the lengths alone.
+/// Compares two texts in a time that depends only on their lengths.
 #[must_use]
 pub(crate) fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
 
-/// base64url without padding (RFC 4648 §5, as RFC 7515 §2 uses it).
+/// Encodes bytes as base64url without padding (RFC 4648 §5, as in RFC 7515 §2).
 #[must_use]
 pub(crate) fn to_base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Strict base64url: no padding, no stray trailing bits, no other alphabet.
+/// Decodes base64url strictly: no padding, no stray trailing bits, no other alphabet.
 #[must_use]
 pub(crate) fn from_base64url(text: &[u8]) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
-/// base64 with padding (RFC 4648 §4, as RFC 7617 uses it).
+/// Encodes bytes as base64 with padding (RFC 4648 §4, as in RFC 7617).
 #[must_use]
 pub(crate) fn to_base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// Strict base64 with padding.
+/// Decodes base64 strictly: padding is required, stray trailing bits are refused.
 #[must_use]
 pub(crate) fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()

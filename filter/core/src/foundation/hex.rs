@@ -1,6 +1,6 @@
-//! Digests as people write them.
+//! Hexadecimal digests.
 
-/// 32 octets from 64 hexadecimal digits.
+/// Reads 32 bytes from 64 hexadecimal digits; `None` for any other text.
 #[must_use]
 pub(crate) fn digest(text: &str) -> Option<[u8; 32]> {
     let digits: Option<Vec<u32>> = text.chars().map(|c| c.to_digit(16)).collect();

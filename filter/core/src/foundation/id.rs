@@ -1,12 +1,12 @@
-//! Identifiers of 16 bytes. Each kind has its own type, so that one is never taken for another.
+//! Identifiers. Each kind has its own type, so that the compiler keeps them apart.
 
 use core::hash::Hash;
 
-/// What all identifiers have in common: 16 bytes, random or a keyed hash.
+/// An identifier of 16 bytes: random, or a hash.
 pub(crate) trait Id: Copy + Eq + Hash {
-    /// From its bytes.
+    /// Creates an identifier from its bytes.
     fn from_bytes(bytes: [u8; 16]) -> Self;
-    /// Its bytes.
+    /// Returns the bytes of the identifier.
     fn bytes(self) -> [u8; 16];
 }
 
@@ -29,22 +29,23 @@ macro_rules! id {
 }
 
 id! {
-    /// A browser session: random, new at every login.
+    /// The identifier of a browser session: random, new at every login.
     SessionId
 }
 id! {
-    /// A client's credentials: a keyed hash of its name and secret.
+    /// The identifier of client credentials: a keyed hash of client id and secret.
     CredentialId
 }
 id! {
-    /// A personal token: random.
+    /// The identifier of a personal token: random.
     TokenId
 }
 id! {
-    /// Something that the workers have marked, such as a used state: a hash, or another identifier's bytes.
+    /// The identifier of something that the workers have marked, such as a used `state`: a hash, or
+    /// the bytes of another identifier.
     TombstoneId
 }
 
-/// An issuer, by its place in the configuration.
+/// An issuer, by its index in [`Config::issuers`](crate::config::Config::issuers).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct IssuerId(pub(crate) usize);

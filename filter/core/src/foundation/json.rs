@@ -1,4 +1,4 @@
-//! Strict JSON: RFC 8259 in UTF-8, no member name twice (RFC 7515 §4), bounded nesting.
+//! A strict JSON reader: RFC 8259 in UTF-8, unique member names (RFC 7515 §4), bounded nesting.
 
 use core::fmt;
 
@@ -7,40 +7,41 @@ use serde_json::{Map, Number, Value};
 
 use crate::foundation::limits::JSON_DEPTH;
 
-/// Reads one JSON text, nested as deeply as anything that we read of strangers ([`JSON_DEPTH`]).
+/// Reads one JSON text, nested at most [`JSON_DEPTH`] levels deep.
 ///
 /// # Errors
-/// A sentence about what is wrong and where; it never quotes a value.
+/// A text that says what is wrong and where. It never quotes a value.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
     parse_nested(text, JSON_DEPTH)
 }
 
-/// Reads one JSON text, nested as deeply as that; serde itself stops at 127.
+/// Reads one JSON text, nested at most `depth` levels deep. serde itself stops at 127 levels.
 ///
 /// # Errors
-/// As [`parse`].
+/// A text that says what is wrong and where. It never quotes a value.
 pub(crate) fn parse_nested(text: &[u8], depth: usize) -> Result<Value, String> {
     let text = core::str::from_utf8(text).map_err(|_| "not UTF-8".to_owned())?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value =
-        Strict { left: depth }.deserialize(&mut deserializer).map_err(|error| place(&error))?;
-    deserializer.end().map_err(|error| place(&error))?;
+        Strict { left: depth }.deserialize(&mut deserializer).map_err(|error| describe(&error))?;
+    deserializer.end().map_err(|error| describe(&error))?;
     Ok(value)
 }
 
-/// serde's messages may quote values; the kind and the place are enough.
-fn place(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
+/// Describes an error by its kind and position. The messages of serde may quote values.
+fn describe(error: &serde_json::Error) -> String {
+    let kind = match error.classify() {
         serde_json::error::Category::Eof => "the text ends early",
         serde_json::error::Category::Data => "a member name twice, or nested too deeply",
         _ => "not JSON",
     };
-    format!("{what} (line {}, column {})", error.line(), error.column())
+    format!("{kind} (line {}, column {})", error.line(), error.column())
 }
 
+/// A deserializer of JSON values that refuses duplicate member names and deep nesting.
 #[derive(Clone, Copy)]
 struct Strict {
-    /// So many levels more.
+    /// How many more levels of nesting are allowed.
     left: usize,
 }
 

@@ -1,102 +1,124 @@
-//! Every number that bounds what an outsider can make Lictor hold or do (docs/threats.md, T-D3, T-D4).
+//! Limits on what an outsider can make Lictor store or do (docs/threats.md, T-D3, T-D4).
+//!
+//! A few limits are beside the code that they belong to, such as those of the records that workers
+//! share (`workers::answers`, `workers::tombstones`).
 
 use core::time::Duration;
 
 use crate::foundation::cache::CacheBounds;
 
-/// So many at once, and one more each time.
+/// A rate limit in the form of a token bucket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rate {
-    /// How many at once.
+    /// How many attempts are possible in a row.
     pub(crate) burst: u32,
-    /// How long until there is one more.
+    /// How long it takes until one more attempt is possible.
     pub(crate) each: Duration,
 }
 
-/// All `Cookie` lines of a request together, in bytes.
+/// Largest sum of all `Cookie` lines of a request, in bytes.
 pub(crate) const COOKIE_HEADER: usize = 32 * 1024;
-/// One token or password, in bytes.
+/// Largest token or credential header, in bytes.
 pub(crate) const TOKEN: usize = 16 * 1024;
-/// A JWKS answer, in bytes.
+/// Largest JWKS response, in bytes.
 pub(crate) const JWKS_BYTES: usize = 256 * 1024;
-/// Keys taken from one JWKS.
+/// Largest number of keys in one JWKS.
 pub(crate) const JWKS_KEYS: usize = 64;
-/// Any other answer of the identity provider, in bytes.
+/// Largest response of the identity provider, in bytes. A JWKS has its own limit,
+/// [`JWKS_BYTES`].
 pub(crate) const IDP_ANSWER: usize = 1024 * 1024;
 /// Smallest and largest RSA modulus, in bits.
 pub(crate) const RSA_BITS: core::ops::RangeInclusive<usize> = 2048..=4096;
-/// Nesting of any JSON text that is read.
+/// Deepest nesting of a JSON text, except for Prefect's masked responses ([`MASKED_DEPTH`]).
 pub(crate) const JSON_DEPTH: usize = 32;
-/// Clock leeway for token times, in seconds.
+/// Clock leeway for the times in tokens, in seconds.
 pub(crate) const LEEWAY: u64 = 60;
-/// How long one call to the identity provider may take.
+/// Timeout of one call to the identity provider.
 pub(crate) const CALLOUT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Code exchanges under way in one worker.
+/// Largest number of logins and sign-outs that wait for the provider in one worker.
 pub(crate) const LOGINS_IN_FLIGHT: usize = 128;
-/// Requests that wait for keys or for a refreshed session in one worker.
+/// Largest number of requests that wait for one event in one worker.
+///
+/// These are limited separately: the keys of each issuer, each refresh or client credentials
+/// grant, their queues, and an outage of the provider.
 pub(crate) const WAITING_REQUESTS: usize = 1024;
-/// Refreshes under way in one worker.
+/// Largest number of session refreshes under way in one worker.
 pub(crate) const REFRESHES_IN_FLIGHT: usize = 64;
-/// Exchanges of client credentials under way in one worker, and as many again of those that were good
-/// before.
+/// Largest number of client credentials grants under way in one worker.
+///
+/// It applies separately to credentials that were valid before and to unknown ones.
 pub(crate) const CLIENT_GRANTS_IN_FLIGHT: usize = 32;
-/// Credentials whose exchange is remembered in one worker, and as many refused ones.
+/// Largest number of client credentials grants that one worker remembers.
+///
+/// It applies separately to granted and to failed ones.
 pub(crate) const CLIENT_GRANTS: usize = 1024;
-/// A client's name, in bytes,
+/// Largest `client_id`, in bytes.
 pub(crate) const CLIENT_ID: usize = 255;
-/// and its secret, which goes to the provider in a header.
+/// Largest `client_secret`, in bytes. It is sent to the provider in a header.
 pub(crate) const CLIENT_SECRET: usize = 1024;
-/// How often credentials that nobody knows may be tried with one client's name from one network,
+/// How often unknown credentials with the same `client_id` may be tried from one network.
 pub(crate) const ATTEMPTS_PER_CLIENT: Rate = Rate { burst: 8, each: Duration::from_secs(4) };
-/// with any name from one network,
+/// How often unknown credentials with any `client_id` may be tried from one network.
 pub(crate) const ATTEMPTS_PER_NETWORK: Rate = Rate { burst: 64, each: Duration::from_millis(125) };
-/// and how many names and networks are counted.
+/// Largest number of networks, and of pairs of network and `client_id`, whose attempts are
+/// counted.
 pub(crate) const NETWORKS: usize = 4096;
-/// How long a login attempt may take.
+/// Largest duration of a login attempt.
 pub(crate) const LOGIN_ATTEMPT: Duration = Duration::from_secs(30 * 60);
-/// How long ago a person must have logged in to make a personal token,
+/// Largest age of a login that may create a personal token.
 pub(crate) const FRESH_LOGIN: Duration = Duration::from_secs(300);
-/// and how long a terminal may take to trade its code for one.
+/// Lifetime of the code that a native app redeems for a personal token.
 pub(crate) const CODE: Duration = Duration::from_secs(300);
-/// Access tokens that are remembered as verified in one worker.
+/// Bounds of the cache of verified access tokens in one worker.
 pub(crate) const VERIFIED: CacheBounds = CacheBounds { entries: 1024, bytes: 4 * 1024 * 1024 };
-/// Session cookies that are remembered as opened in one worker.
+/// Bounds of the cache of opened session cookies in one worker.
 pub(crate) const OPENED: CacheBounds = CacheBounds { entries: 1024, bytes: 4 * 1024 * 1024 };
-/// Login attempts that one browser may have open.
+/// Largest number of open login attempts of one browser.
 pub(crate) const LOGIN_ATTEMPTS: usize = 5;
-/// One piece of a session cookie, in bytes (browsers drop cookies beyond 4096 octets, name included);
-/// there are at most four.
+/// Largest piece of a session cookie, in bytes. A session has at most four pieces.
+///
+/// Browsers drop cookies above 4096 bytes, name included.
 pub(crate) const COOKIE_PIECE: usize = 3800;
-/// A request's body that is judged, in bytes.
+/// Largest request body that is read for authorization, in bytes.
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
-/// The first frame of a socket, in bytes, and how long it may take.
+/// Largest payload of the first frame of a socket, in bytes.
 pub(crate) const FIRST_FRAME: usize = 4 * 1024;
-/// See [`FIRST_FRAME`].
+/// How long a socket may take to send its first frame. A socket without a place waits for one at
+/// most this long, too.
 pub(crate) const FIRST_FRAME_WAIT: Duration = Duration::from_secs(5);
-/// Bytes of pings that may pass before the first frame: a few of any allowed size.
+/// Bytes of ping frames that may pass before the first frame: four of the largest size.
 pub(crate) const PINGS: usize = 4 * (125 + 6);
-/// Bytes that are held while the provider is being asked about a first frame, pings before it included.
+/// Bytes of a socket that are held while its first frame waits for a verdict, earlier ping frames
+/// included.
 pub(crate) const HELD: usize = FIRST_FRAME + PINGS + 64;
-/// Sockets that wait for their first frame, in one worker.
+/// Largest number of sockets without a verdict on their first frame, in one worker.
 pub(crate) const PENDING_SOCKETS: usize = 32;
-/// The same, for one client address.
+/// Largest number of sockets without a verdict on their first frame, for one client network in
+/// one worker.
 pub(crate) const PENDING_SOCKETS_PER_ADDRESS: usize = 16;
-/// Sockets that one principal may have open at one worker: a flow run has one or two, a worker three.
+/// Largest number of open sockets of one principal in one Envoy worker. A flow run opens one or
+/// two, a Prefect worker three.
 pub(crate) const SOCKETS_OF_PRINCIPAL: usize = 512;
-/// Sockets that stand in line for such a place, in one worker,
+/// Largest number of sockets that wait for one of the [`PENDING_SOCKETS`] places, in one worker.
 pub(crate) const QUEUED_SOCKETS: usize = 256;
-/// and of one client address.
+/// Largest number of sockets that wait for one of the [`PENDING_SOCKETS`] places, for one client
+/// network in one worker.
 pub(crate) const QUEUED_SOCKETS_PER_ADDRESS: usize = 128;
-/// A body of Prefect's that is rewritten (its UI settings), in bytes; below Envoy Gateway's
-/// default buffer limit of 32 KiB, since a longer held body would be cut.
+/// Largest part of a response body of Prefect that is held to be rewritten, in bytes: the UI
+/// settings, or the beginning of a page.
+///
+/// It is below Envoy Gateway's default buffer limit of 32 KiB, above which a held body would be
+/// cut.
 pub(crate) const REWRITTEN_BODY: usize = 24 * 1024;
-/// An answer of Prefect's that is masked, in bytes; what is longer nobody gets unmasked.
+/// Largest response body of Prefect that is masked, in bytes. A longer one is refused, never sent
+/// unmasked.
 pub(crate) const MASKED_BODY: usize = 1_000_000;
-/// Nesting of an answer of Prefect's that is masked.
+/// Deepest nesting of a response of Prefect that is masked.
 pub(crate) const MASKED_DEPTH: usize = 100;
-/// A message by which a client says which events it wants, where some are not for it.
+/// Largest message with an event filter, in bytes. It is read from clients that may not see all
+/// events.
 pub(crate) const EVENT_FILTER: usize = 16 * 1024;
-/// A return path, in bytes: it travels in the login cookie.
+/// Largest return path of a login, in bytes. It is stored in the login cookie.
 pub(crate) const RETURN_PATH: usize = 2048;
-/// Text of a token or header that is shown in a log line, in characters.
+/// Largest part of a token or header that a log line shows, in characters.
 pub(crate) const LOGGED_TEXT: usize = 120;

@@ -1,7 +1,11 @@
-//! Text of others in log lines.
+//! Untrusted text in log lines.
 
-/// Foreign text as a log line may carry it: printable ASCII, short, without quotes or backslashes
-/// that could forge a field.
+/// Returns an untrusted text as a log line may contain it.
+///
+/// Characters that are not printable ASCII become `?`, and the text is cut after [`LOGGED_TEXT`]
+/// characters. Quotes and backslashes stay; `telemetry::event` replaces them in a log line.
+///
+/// [`LOGGED_TEXT`]: crate::foundation::limits::LOGGED_TEXT
 #[must_use]
 pub(crate) fn shown(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_graphic() || byte == b' ';

@@ -1,5 +1,6 @@
-//! What everything else stands on: cryptography, time, bounds, and containers. It knows nothing of
-//! HTTP, of OpenID Connect, or of Prefect.
+//! The lowest layer: cryptography, time, bounds and containers.
+//!
+//! Nothing here depends on HTTP, OpenID Connect or Prefect.
 
 pub(crate) mod bounded;
 pub(crate) mod cache;

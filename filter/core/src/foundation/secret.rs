@@ -1,33 +1,33 @@
-//! Bytes that must not be shown.
+//! Secret bytes that must never appear in logs or pages.
 
 use core::fmt;
 
 use zeroize::Zeroize;
 
-/// A secret value: wiped when dropped, never printed, compared in constant time.
+/// An owned secret: wiped when dropped, never printed, compared in constant time.
 #[derive(Clone)]
 pub(crate) struct Secret(Vec<u8>);
 
 impl Secret {
-    /// Takes the bytes over.
+    /// Creates a secret from bytes.
     #[must_use]
     pub(crate) fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self(bytes.into())
     }
 
-    /// The bytes, for the one place that needs them. Never to be logged or shown.
+    /// Returns the bytes. The caller must not log or show them.
     #[must_use]
     pub(crate) fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// The text, empty if it is none.
+    /// Returns the secret as text, or an empty text if it is not UTF-8.
     #[must_use]
     pub(crate) fn expose_str(&self) -> &str {
         core::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// Compares in a time that depends on the lengths alone.
+    /// Compares the secret with bytes, in a time that depends only on the lengths.
     #[must_use]
     pub(crate) fn equals(&self, other: &[u8]) -> bool {
         crate::foundation::crypto::constant_time_eq(&self.0, other)
@@ -35,25 +35,25 @@ impl Secret {
 }
 
 impl Secret {
-    /// The same bytes, lent.
+    /// Borrows the secret.
     #[must_use]
     pub(crate) fn lent(&self) -> SecretRef<'_> {
         SecretRef(&self.0)
     }
 }
 
-/// Secret bytes that somebody else holds (a request's header, say): never printed.
+/// A borrowed secret, such as the value of a request header: never printed.
 #[derive(Clone, Copy)]
 pub(crate) struct SecretRef<'a>(&'a [u8]);
 
 impl<'a> SecretRef<'a> {
-    /// Lends the bytes.
+    /// Creates a borrowed secret from bytes.
     #[must_use]
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    /// As [`Secret::expose`].
+    /// Returns the bytes. The caller must not log or show them.
     #[must_use]
     pub(crate) const fn expose(self) -> &'a [u8] {
         self.0

@@ -1,5 +1,5 @@
-//! How the host names a request.
+//! The identifier that the host gives to a request.
 
-/// The host's number for a request: the context id of proxy-wasm.
+/// The identifier of a request at the host: the context id of proxy-wasm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StreamId(pub u32);

@@ -1,52 +1,58 @@
-//! Time as it is passed in: milliseconds since 1970, saturating, never read from a clock here.
+//! Points in time. They are passed in; the core never reads a clock.
 
 use core::time::Duration;
 
-/// A point in time. It may stand still or go back between two events; nothing may become *more*
-/// permitted by that (design invariant on `now`).
+/// A point in time, in milliseconds since 1970-01-01T00:00:00Z. Arithmetic saturates.
+///
+/// The clock may repeat a time or go back between two events. No request may become *more*
+/// permitted because of that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(u64);
 
 impl UnixTime {
-    /// From whole seconds, as token claims have them.
+    /// Creates a time from whole seconds since 1970, as in the claims of tokens.
     #[must_use]
     pub(crate) const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(1000))
     }
 
-    /// From milliseconds.
+    /// Creates a time from milliseconds since 1970.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// Whole seconds, rounded down.
+    /// Returns whole seconds since 1970, rounded down.
     #[must_use]
     pub const fn secs(self) -> u64 {
         self.0 / 1000
     }
 
-    /// Milliseconds.
+    /// Returns milliseconds since 1970.
     #[must_use]
     pub(crate) const fn millis(self) -> u64 {
         self.0
     }
 
-    /// The later time, or the end of time.
+    /// Returns the time that is later by a duration, or the largest time there is.
     #[must_use]
     pub(crate) fn plus(self, by: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// What has passed since `earlier`; zero if that lies in the future.
+    /// Returns the duration since `earlier`, or zero if `earlier` is in the future.
     #[must_use]
     pub(crate) const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// Whether `lifetime` after `start` has passed. A `start` in the future (the clock went back,
-    /// or the value is not ours) is over as well, but for the leeway between two hosts' clocks:
-    /// otherwise a clock that goes back would lengthen what it guards.
+    /// Returns whether `lifetime` has passed since `start`.
+    ///
+    /// It also returns `true` for a `start` more than [`LEEWAY`] seconds in the future. Such a
+    /// start means that the clock went back, or that another host set it. Otherwise a clock that
+    /// goes back would lengthen the lifetime.
+    ///
+    /// [`LEEWAY`]: crate::foundation::limits::LEEWAY
     #[must_use]
     pub(crate) fn is_over(self, start: Self, lifetime: Duration) -> bool {
         let skew = Duration::from_secs(crate::foundation::limits::LEEWAY);

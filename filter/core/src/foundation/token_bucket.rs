@@ -1,28 +1,28 @@
-//! Token buckets: what is left of a rate.
+//! Token buckets for rate limits.
 
 use crate::foundation::limits::Rate;
 use crate::foundation::time::UnixTime;
 
-/// What is left of a rate.
+/// A token bucket: how much of a [`Rate`] is left.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {
-    /// How many.
+    /// Tokens that are left.
     pub(crate) left: u32,
-    /// Up to when it has been filled.
+    /// The time up to which tokens have been added.
     filled: UnixTime,
 }
 
 impl Rate {
-    /// A full bucket.
+    /// Returns a full bucket.
     #[must_use]
     pub(crate) const fn full(self, now: UnixTime) -> Bucket {
         Bucket { left: self.burst, filled: now }
     }
 
-    /// A bucket as it is now.
+    /// Returns a bucket with the tokens that have become available until `now`.
     #[must_use]
     pub(crate) fn filled_up(self, bucket: Bucket, now: UnixTime) -> Bucket {
-        // A time in the future is of a clock that went back: it is full then, as after a long time.
+        // A time in the future means that the clock went back. The bucket is full then.
         if bucket.filled > now {
             return self.full(now);
         }

@@ -27,11 +27,16 @@ impl Gate {
         };
         let config = cx.site.config();
         let status = response.status();
+        if status == 0 {
+            // The host always gives a status. Without it nothing is known about the response.
+            return ResponseStep::Replace(Reply::unavailable());
+        }
         if let Some(socket) = &mut forwarded.socket {
             if status == 101 {
                 socket.opened();
                 return ResponseStep::Edit(HeaderEdit::default());
             }
+            socket.refused();
             cx.site.pending.release(self.stream);
             cx.site.sockets.release(self.stream);
         }

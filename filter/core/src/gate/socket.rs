@@ -89,6 +89,12 @@ impl Socket {
         self.open = true;
     }
 
+    /// Records that Prefect refused the upgrade. Its response passes. Bytes of the client do not: behind a
+    /// refused upgrade they could become a request of their own.
+    pub(crate) fn refused(&mut self) {
+        self.stage = Stage::Closed;
+    }
+
     /// Returns whether the credential that opened the socket is no longer valid.
     ///
     /// A socket that the site does not know has ended as well.

@@ -1,23 +1,25 @@
-//! From a verified token's claims to a role. A claim of another type grants nothing.
+//! Mapping from the claims of a verified token to a role.
 
 use serde_json::{Map, Value};
 
 use crate::identity::role::Role;
 
-/// How claims become roles: the setting `roles`.
+/// How claims map to roles: the setting `roles`.
 #[derive(Debug)]
 pub(crate) struct Roles {
-    /// Names in the token that grant each role.
+    /// For each role, the names in claims that grant it.
     pub(crate) names: Vec<(Role, Vec<String>)>,
-    /// Claim paths, their segments apart.
+    /// Paths of the claims that contain names, each as a list of member names.
     pub(crate) sources: Vec<Vec<String>>,
-    /// Role of a logged-in person with none of them.
+    /// Role of a logged-in person to whom the claims grant no role.
     pub(crate) default: Option<Role>,
-    /// Whether a role that is missing is only reported.
+    /// Whether a missing role is only reported, and the request forwarded.
     pub(crate) report_only: bool,
 }
 
-/// The highest role that the claims grant, by the configured claim paths.
+/// Returns the highest role that the claims grant.
+///
+/// Only strings and arrays of strings grant a role. A claim of any other type grants nothing.
 #[must_use]
 pub(crate) fn role_of(claims: &Map<String, Value>, roles: &Roles) -> Option<Role> {
     roles
@@ -33,17 +35,17 @@ pub(crate) fn role_of(claims: &Map<String, Value>, roles: &Roles) -> Option<Role
         .max()
 }
 
-/// The value at a path of member names.
+/// Returns the value at a path of member names.
 #[must_use]
 pub(crate) fn at<'a>(claims: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> {
-    // Only objects have members: an index into an array is none.
+    // Only objects have members. A segment is never an index into an array.
     let (first, rest) = path.split_first()?;
     rest.iter().try_fold(claims.get(first)?, |value, segment| value.as_object()?.get(segment))
 }
 
-/// The highest role that one name grants.
+/// Returns the highest role that one name grants.
 fn granted(name: &str, roles: &Roles) -> Option<Role> {
-    let grants = |names: &[String]| names.iter().any(|own| own == name);
+    let grants = |names: &[String]| names.iter().any(|known| known == name);
     roles.names.iter().filter(|(_, names)| grants(names)).map(|(role, _)| *role).max()
 }
 

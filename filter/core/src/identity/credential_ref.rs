@@ -1,5 +1,7 @@
-//! What a proof hangs on beside its time. Requests are over in a moment; a socket must end when what it
-//! was opened with is good no more.
+//! References to the credentials that prove identities.
+//!
+//! A request is finished in a moment. A WebSocket stays open, and must end when the credential
+//! that opened it is no longer valid.
 
 use std::rc::Rc;
 
@@ -7,32 +9,32 @@ use crate::foundation::id::CredentialId;
 use crate::identity::personal_token::PersonalToken;
 use crate::identity::role::Role;
 
-/// See the module.
+/// A reference to a credential, with which an open socket checks that it is still valid.
 #[derive(Clone, Debug)]
 pub(crate) enum CredentialRef {
-    /// Nothing that could open a socket: a session.
+    /// A browser session, which can't open a socket.
     Session,
-    /// A token of this issuer, with the role that it gave.
+    /// An access token: its issuer, and the role that it granted.
     Issuer(Rc<str>, Option<Role>),
-    /// An API key, by its digest.
+    /// An API key, by its SHA-256 hash.
     ApiKey([u8; 32]),
-    /// Client credentials, by their keyed hash.
+    /// Client credentials, by a keyed hash.
     ClientCredentials(CredentialId),
     /// A personal token.
     PersonalToken(Rc<PersonalToken>),
-    /// A client certificate, by what it shows.
+    /// A client certificate, by the name that is configured.
     Certificate(CertificateName),
-    /// Prefect's own string.
+    /// Prefect's own shared secret.
     AuthString,
 }
 
-/// A name in a certificate, compared whole.
+/// A name in a client certificate. Names are compared as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CertificateName {
-    /// The first URI among its alternative names (a SPIFFE id, say).
+    /// The first URI among the subject alternative names, such as a SPIFFE ID.
     Uri(String),
-    /// The first DNS name among them.
+    /// The first DNS name among the subject alternative names.
     Dns(String),
-    /// Its subject.
+    /// The subject, in the string form of RFC 2253.
     Subject(String),
 }

@@ -1,4 +1,4 @@
-//! Principals, their roles, and the credential that proved them. Data only.
+//! Principals, their roles, and references to the credentials that proved them. Data only.
 
 pub(crate) mod claims_to_role;
 pub(crate) mod credential_ref;

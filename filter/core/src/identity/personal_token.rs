@@ -1,4 +1,4 @@
-//! What a personal token holds, and its binary form.
+//! The content of a personal token, and its binary form.
 
 use crate::foundation::codec::{Reader, Writer};
 use crate::foundation::crypto::{from_base64url, to_base64url};
@@ -6,35 +6,37 @@ use crate::foundation::id::{Id, TokenId};
 use crate::foundation::time::UnixTime;
 use crate::identity::role::Role;
 
-/// What a person shows at the command line. It is sealed, never stored.
+/// A personal token: a credential of a person for the command line.
+///
+/// Its text is the sealed content. The server does not store it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PersonalToken {
-    /// Its own identity: what `machines.personal_tokens.revoked` lists.
+    /// The id of the token. `machines.personal_tokens.revoked` lists such ids.
     pub(crate) id: TokenId,
-    /// `sub`.
+    /// The person's `sub` at the provider.
     pub(crate) subject: String,
-    /// What a person calls the account.
+    /// The display name of the account.
     pub(crate) name: String,
-    /// The e-mail address, if the provider said it is verified.
+    /// The e-mail address, if the provider has verified it.
     pub(crate) email: Option<String>,
-    /// What it may do at most.
+    /// The highest role that the token grants.
     pub(crate) role: Role,
-    /// `sid`: the provider's session in which it was made.
+    /// `sid`: the session at the provider in which the token was created.
     pub(crate) sid: Option<String>,
-    /// When it was made.
+    /// When the token was created.
     pub(crate) issued: UnixTime,
-    /// When it ends.
+    /// When the token expires.
     pub(crate) expires: UnixTime,
 }
 
 impl PersonalToken {
-    /// Its identity as logs, pages and settings write it.
+    /// Returns the id as text, as in logs, pages and settings: 22 characters of base64url.
     #[must_use]
     pub(crate) fn id_text(&self) -> String {
         to_base64url(&self.id.bytes())
     }
 
-    /// The binary form.
+    /// Returns the binary form.
     #[must_use]
     pub(crate) fn encode(&self) -> Vec<u8> {
         Writer::default()
@@ -49,7 +51,7 @@ impl PersonalToken {
             .finish()
     }
 
-    /// Reads the binary form; `None` for anything that [`Self::encode`] did not write.
+    /// Reads the binary form of [`Self::encode`]; `None` if it is malformed.
     #[must_use]
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = Reader::new(bytes);
@@ -67,7 +69,7 @@ impl PersonalToken {
     }
 }
 
-/// Reads an identity as [`PersonalToken::id_text`] writes it.
+/// Reads an id in the text form of [`PersonalToken::id_text`].
 #[must_use]
 pub(crate) fn id(text: &str) -> Option<TokenId> {
     from_base64url(text.as_bytes())?.try_into().ok().map(TokenId::from_bytes)

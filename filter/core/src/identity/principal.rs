@@ -1,4 +1,4 @@
-//! Who asks.
+//! The principal of a request.
 
 use std::rc::Rc;
 
@@ -6,16 +6,16 @@ use crate::foundation::time::UnixTime;
 use crate::identity::credential_ref::CredentialRef;
 use crate::identity::role::Role;
 
-/// A kind of credential, as logs and metrics name it.
+/// How a principal was authenticated, for logs and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
-    /// None: a public path.
+    /// No credential: a public path.
     Anonymous,
-    /// The browser session.
+    /// A browser session.
     Session,
-    /// An access token.
+    /// An access token (JWT) of an issuer.
     Bearer,
-    /// A client's own credentials, exchanged at the provider.
+    /// Client id and secret, verified by a client credentials grant at the provider.
     ClientCredentials,
     /// A personal token.
     PersonalToken,
@@ -28,7 +28,7 @@ pub(crate) enum Method {
 }
 
 impl Method {
-    /// The label in logs and metrics.
+    /// Returns the label in logs and metrics.
     #[must_use]
     pub(crate) const fn label(self) -> &'static str {
         match self {
@@ -44,37 +44,38 @@ impl Method {
     }
 }
 
-/// Who a credential proves.
+/// The person or machine that a credential proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Principal {
-    /// `user:…`, `client:…`, `key:…` or `cert:…`: kinds are kept apart, so that a client id can never be
-    /// taken for a subject (RFC 9700 §4.15).
+    /// The id with its kind: `user:…`, `client:…`, `key:…` or `cert:…`.
+    ///
+    /// The kind prevents that a client id is mistaken for a subject (RFC 9700 §4.15).
     pub(crate) id: String,
-    /// What a person calls it.
+    /// The display name.
     pub(crate) name: String,
     /// The e-mail address, if one is known.
     pub(crate) email: Option<String>,
-    /// How it was proved.
+    /// How the principal was authenticated.
     pub(crate) method: Method,
 }
 
 impl Principal {
-    /// A machine that the configuration names.
+    /// Creates the principal of a machine that is named in the configuration.
     #[must_use]
     pub(crate) fn machine(kind: &str, name: &str, method: Method) -> Self {
         Self { id: format!("{kind}:{name}"), name: name.to_owned(), email: None, method }
     }
 }
 
-/// An identity that has been proved, before anybody asked what it may do.
+/// An authenticated identity, before authorization.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
-    /// Who.
+    /// The principal.
     pub(crate) principal: Rc<Principal>,
-    /// With which role; none is a person without rights.
+    /// The role; `None` for a principal without any rights.
     pub(crate) role: Option<Role>,
-    /// When the proof ends, or must be looked at again.
+    /// When the identity must be authenticated again; `None` for no limit in time.
     pub(crate) until: Option<UnixTime>,
-    /// What it hangs on.
+    /// The credential that proves the identity.
     pub(crate) hold: CredentialRef,
 }

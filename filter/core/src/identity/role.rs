@@ -1,24 +1,26 @@
-//! The four roles.
+//! The four roles in Prefect.
 
-/// What a principal may do in Prefect (docs/roles.md). The order is from least to most only
-/// among people: a worker is no subset of an operator.
+/// What a principal may do in Prefect (docs/roles.md).
+///
+/// A principal with several roles gets the last one in this order. The order does not mean that
+/// each role includes the ones before it: a worker may not do all that an operator may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Reads everything but secrets.
+    /// Reads everything except secrets.
     Viewer,
-    /// Reads, and runs what is there.
+    /// Reads, and operates existing deployments and runs.
     Operator,
-    /// What Prefect's workers and flow runs call.
+    /// Does what Prefect's workers and flow runs need.
     Worker,
-    /// Everything.
+    /// Does everything.
     Admin,
 }
 
 impl Role {
-    /// All roles. Where a principal has several, the last one counts.
+    /// All roles, in ascending order.
     pub const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Worker, Self::Admin];
 
-    /// The name in settings, logs and answers.
+    /// Returns the name of the role in settings, logs and responses.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -29,7 +31,7 @@ impl Role {
         }
     }
 
-    /// Whether this role may all that another one may.
+    /// Returns whether this role may do everything that another role may do.
     #[must_use]
     pub(crate) const fn includes(self, other: Self) -> bool {
         matches!(
@@ -41,7 +43,7 @@ impl Role {
         )
     }
 
-    /// The role of that name.
+    /// Returns the role with this name.
     #[must_use]
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)

@@ -2,12 +2,12 @@
 
 use crate::identity::role::Role;
 
-/// A set of roles.
+/// A set of roles, as bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RoleSet(u8);
 
 impl RoleSet {
-    /// Roles of the list, and admin, who may do everything.
+    /// Creates a set from a list. It always includes admin, who may do everything.
     #[must_use]
     pub(crate) const fn of(roles: &[Role]) -> Self {
         let mut bits = bit(Role::Admin);
@@ -19,19 +19,19 @@ impl RoleSet {
         Self(bits)
     }
 
-    /// Whether a role is in it.
+    /// Returns whether the set contains a role.
     #[must_use]
     pub(crate) const fn include(self, role: Role) -> bool {
         self.0 & bit(role) != 0
     }
 
-    /// Roles in both.
+    /// Returns the roles that are in both sets.
     #[must_use]
     pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// `viewer, operator or admin`.
+    /// Returns the names as text, such as `viewer, operator or admin`.
     #[must_use]
     pub(crate) fn names(self) -> String {
         let names: Vec<&str> =

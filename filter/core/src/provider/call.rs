@@ -1,15 +1,17 @@
-//! A call to the provider.
+//! Construction of HTTP calls to the provider.
 
 use crate::config::{Config, HttpUrl, KeySource};
 use crate::foundation::limits::CALLOUT_TIMEOUT;
 use crate::provider::callout::Callout;
 
-/// A call to the provider as Envoy makes it.
+/// Creates a call to the provider through the cluster of the setting `idp`.
+///
+/// A body, if there is one, is a form.
 pub(crate) fn call(config: &Config, method: &'static str, path: String, body: Vec<u8>) -> Callout {
     call_at(&config.idp.cluster, &config.idp.internal, method, path, body)
 }
 
-/// The call that fetches keys from where a setting says.
+/// Creates the call that fetches the keys of an issuer in `machines.issuers`.
 pub(crate) fn keys(source: &KeySource) -> Callout {
     call_at(&source.cluster, &source.url, "GET", source.url.path.clone(), Vec::new())
 }
@@ -28,7 +30,7 @@ fn call_at(
         (":authority", inside.authority.clone()),
         (":path", path),
         ("accept", "application/json".to_owned()),
-        // A compressed answer could be a bomb (docs/threats.md T-D6).
+        // A compressed response could be a decompression bomb (docs/threats.md T-D6).
         ("accept-encoding", "identity".to_owned()),
     ];
     if !body.is_empty() {

@@ -1,39 +1,41 @@
-//! One call to the provider, and its reply: data for the host to carry out.
+//! A call to an identity provider and its reply, as data. The host makes the call.
 
 use core::time::Duration;
 
-/// One call to the identity provider.
+/// One HTTP call to an identity provider, for the host to make.
 #[derive(Clone, Debug)]
 pub struct Callout {
-    /// Envoy cluster.
+    /// The Envoy cluster to call.
     pub cluster: String,
-    /// Pseudo headers and headers.
+    /// Pseudo headers and headers of the request.
     pub headers: Vec<(&'static str, String)>,
-    /// The body, empty for `GET`.
+    /// Body of the request; empty for `GET`.
     pub body: Vec<u8>,
-    /// How long it may take.
+    /// Timeout of the call.
     pub timeout: Duration,
 }
 
-/// What came back from a [`Callout`].
+/// The reply to a [`Callout`].
 #[derive(Clone, Copy, Debug)]
 pub enum CalloutReply<'a> {
-    /// An answer. Envoy makes refused connections a 503 and time-outs a 504.
+    /// A response. Envoy reports a refused connection as 503 and a timeout as 504.
     Answer {
         /// HTTP status.
         status: u16,
-        /// `content-encoding`, which Lictor never asks for.
+        /// Whether the body has a `content-encoding`, which Lictor never requests.
         encoded: bool,
-        /// The body.
+        /// Body of the response.
         body: &'a [u8],
     },
-    /// The call could not even be made (no such cluster, no host in it).
+    /// The call could not be sent, because the cluster does not exist or has no host.
     NotSent,
 }
 
 impl<'a> CalloutReply<'a> {
-    /// Whether the provider has answered, with whatever status. Envoy makes refused connections a 503 and
-    /// time-outs a 504, and a proxy in front of the provider says 502: these three are silence.
+    /// Returns whether the provider itself has responded.
+    ///
+    /// Status 502, 503 and 504 mean that it has not. Envoy reports a refused connection as 503 and
+    /// a timeout as 504, and a proxy in front of the provider sends 502.
     pub(crate) const fn reached(self) -> bool {
         match self {
             Self::NotSent => false,
@@ -41,10 +43,10 @@ impl<'a> CalloutReply<'a> {
         }
     }
 
-    /// The body of an answer, of at most `most` bytes, with its status.
+    /// Returns status and body of a response with a body of at most `most` bytes.
     ///
     /// # Errors
-    /// What was seen instead.
+    /// A text that says what came instead.
     pub(crate) fn body(self, most: usize) -> Result<(u16, &'a [u8]), String> {
         match self {
             Self::NotSent => {
@@ -58,10 +60,10 @@ impl<'a> CalloutReply<'a> {
         }
     }
 
-    /// The body of a 200 answer, of at most `most` bytes.
+    /// Returns the body of a response with status 200 and at most `most` bytes.
     ///
     /// # Errors
-    /// What was seen instead.
+    /// A text that says what came instead.
     pub(crate) fn ok_body(self, most: usize) -> Result<&'a [u8], String> {
         match self {
             Self::Answer { status, .. } if status != 200 => Err(format!("status {status}")),

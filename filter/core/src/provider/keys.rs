@@ -1,5 +1,6 @@
-//! The keys of every issuer: the last good set of each, and who waits for a fresher one
-//! (docs/threats.md T-D1). When they are fetched is `shared::document`'s matter.
+//! The keys of all issuers, and the requests that wait for newer ones (docs/threats.md T-D1).
+//!
+//! `workers::document` decides when keys are fetched, and by which worker.
 
 use core::time::Duration;
 use std::rc::Rc;
@@ -14,41 +15,43 @@ use crate::wire::jose::jwk::KeySet;
 use crate::workers::SharedStore;
 use crate::workers::document::{Document, FetchStep, Fresher, STALE};
 
-/// A key gone from the set stops counting after at most this long.
+/// How often keys are fetched. A key that the issuer withdraws is accepted at most this long, or
+/// for [`STALE`] if fetches fail.
 const REFRESH: Duration = Duration::from_secs(300);
 
-/// See the module; issuers are named by their place in [`Config::issuers`].
+/// The last usable key set of every issuer in [`Config::issuers`].
 pub(crate) struct Keys {
     issuers: Vec<IssuerKeys>,
     woken: Vec<StreamId>,
     notices: Vec<String>,
 }
 
+/// The key set of one issuer.
 struct IssuerKeys {
     issuer: String,
     document: Document,
     set: Option<KeySet>,
-    /// When that set was fetched.
+    /// When the set was fetched.
     loaded: UnixTime,
-    /// Changes with the set: what an earlier one verified is verified anew.
+    /// Changes when the set changes. Tokens that an earlier set verified are verified again then.
     generation: u64,
     body: Vec<u8>,
     waiting: Vec<StreamId>,
 }
 
-/// Whether a request waits for keys.
+/// The result of [`Keys::wait`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Awaited {
-    /// It will be woken.
+    /// The request will be woken.
     Yes,
-    /// The last fetch is too recent for another one.
+    /// The last fetch is too recent for another one, so the request does not wait.
     TooSoon,
-    /// Too many wait already.
+    /// Too many requests wait already.
     Busy,
 }
 
 impl Keys {
-    /// For all issuers of a configuration.
+    /// Creates the key store for all issuers of a configuration, without any keys.
     #[must_use]
     pub(crate) fn new(config: &Config, store: &Rc<dyn SharedStore>) -> Self {
         let master = config.shared_key();
@@ -57,27 +60,31 @@ impl Keys {
         Self { issuers, woken: Vec::new(), notices: Vec::new() }
     }
 
-    /// An issuer's keys, unless there are none yet or they are too old to be believed.
+    /// Returns the keys of an issuer; `None` before the first fetch, or if the last usable set is
+    /// older than [`STALE`].
     #[must_use]
     pub(crate) fn current(&self, issuer: IssuerId, now: UnixTime) -> Option<&KeySet> {
         self.issuers.get(issuer.0)?.current(now)
     }
 
-    /// Which set of an issuer's keys stands, while it may be believed.
+    /// Returns the generation of [`Self::current`]. It changes when the keys change.
     #[must_use]
     pub(crate) fn generation(&self, issuer: IssuerId, now: UnixTime) -> Option<u64> {
         let keys = self.issuers.get(issuer.0)?;
         keys.current(now).map(|_| keys.generation)
     }
 
-    /// Whether an issuer's set has been fetched at or after a time.
+    /// Returns whether the keys of an issuer were fetched at or after a time.
     #[must_use]
     pub(crate) fn loaded_since(&self, issuer: IssuerId, since: UnixTime) -> bool {
         self.issuers.get(issuer.0).is_some_and(|keys| keys.set.is_some() && keys.loaded >= since)
     }
 
-    /// The next issuer whose keys are to be fetched by this worker; sets that another worker has
-    /// fetched are taken over on the way. Without metadata nobody knows where the login's are.
+    /// Returns the next issuer whose keys this worker must fetch.
+    ///
+    /// It also takes over sets that other workers have fetched. `metadata` says whether the
+    /// metadata of the provider is loaded. Without it, the address of the provider's own keys is
+    /// unknown.
     pub(crate) fn poll(&mut self, metadata: bool, now: UnixTime) -> Option<IssuerId> {
         for (at, keys) in self.issuers.iter_mut().enumerate().skip(usize::from(!metadata)) {
             loop {
@@ -85,7 +92,7 @@ impl Keys {
                     FetchStep::Rest => break,
                     FetchStep::Fetch => return Some(IssuerId(at)),
                     FetchStep::Failed => self.woken.append(&mut keys.waiting),
-                    // Taken, it may be due for a refresh at once.
+                    // A set that was taken over may already be due for a refresh.
                     FetchStep::Take(body) => {
                         self.notices.extend(keys.take_over(&body, now).err());
                         self.woken.append(&mut keys.waiting);
@@ -96,7 +103,7 @@ impl Keys {
         None
     }
 
-    /// Takes over the sets that other workers have fetched, where there is none here yet.
+    /// Takes over key sets from other workers, for issuers without a current set here.
     pub(crate) fn catch_up(&mut self, now: UnixTime) {
         for keys in self.issuers.iter_mut().filter(|keys| keys.current(now).is_none()) {
             if let Some(body) = keys.document.take(now) {
@@ -106,7 +113,7 @@ impl Keys {
         }
     }
 
-    /// How long there is nothing to do.
+    /// Returns how long there is nothing to fetch. `metadata` is as in [`Self::poll`].
     #[must_use]
     pub(crate) fn rest(&self, metadata: bool, now: UnixTime) -> Duration {
         let issuers = self.issuers.iter().skip(usize::from(!metadata));
@@ -114,7 +121,9 @@ impl Keys {
         due.unwrap_or(REFRESH)
     }
 
-    /// A fetch has ended. A failed one, or one without a usable key, leaves the last good set.
+    /// Ends a fetch with the body of the response, or with the text of an error.
+    ///
+    /// After a failure, or if the body has no usable key, the last usable set stays.
     pub(crate) fn finish(&mut self, issuer: IssuerId, body: Result<&[u8], String>, now: UnixTime) {
         let Some(keys) = self.issuers.get_mut(issuer.0) else { return };
         let first = keys.current(now).is_none();
@@ -142,7 +151,8 @@ impl Keys {
         self.woken.append(&mut keys.waiting);
     }
 
-    /// A request wants to be woken after the next fetch of keys, which an unknown `kid` causes.
+    /// Lets a request wait for the next fetch of keys, because it has an unknown `kid` or because
+    /// there are no keys.
     pub(crate) fn wait(&mut self, issuer: IssuerId, stream: StreamId, now: UnixTime) -> Awaited {
         let Some(keys) = self.issuers.get_mut(issuer.0) else { return Awaited::TooSoon };
         if keys.waiting.len() >= WAITING_REQUESTS {
@@ -157,24 +167,24 @@ impl Keys {
         }
     }
 
-    /// An unknown `kid` was seen and nobody waits: the fetch is for the next try.
+    /// Requests a fetch for an unknown `kid` without waiting. The next request benefits from it.
     pub(crate) fn want_fresher(&mut self, issuer: IssuerId, now: UnixTime) {
         if let Some(keys) = self.issuers.get_mut(issuer.0) {
             let _ = keys.document.want_fresher(now);
         }
     }
 
-    /// Requests whose keys are there, or will not come for now.
+    /// Returns and forgets the requests to wake: a fetch has ended, with keys or without.
     pub(crate) fn take_woken(&mut self) -> Vec<StreamId> {
         core::mem::take(&mut self.woken)
     }
 
-    /// Lines for the operator.
+    /// Returns and forgets lines for the operator's log.
     pub(crate) fn take_notices(&mut self) -> Vec<String> {
         core::mem::take(&mut self.notices)
     }
 
-    /// A request has ended.
+    /// Forgets a request that has ended.
     pub(crate) fn forget(&mut self, stream: StreamId) {
         for keys in &mut self.issuers {
             keys.waiting.retain(|waiting| *waiting != stream);
@@ -189,10 +199,10 @@ impl IssuerKeys {
             Some(source) => format!("{} {}", source.cluster, source.url),
             None => format!("{} {}", config.idp.cluster, config.idp.internal),
         };
-        let what = format!("keys of {} from {from}", issuer.issuer);
+        let description = format!("keys of {} from {from}", issuer.issuer);
         Self {
             issuer: issuer.issuer.clone(),
-            document: Document::new(&what, REFRESH, master, store),
+            document: Document::new(&description, REFRESH, master, store),
             set: None,
             loaded: UnixTime::default(),
             generation: 0,
@@ -205,13 +215,13 @@ impl IssuerKeys {
         self.set.as_ref().filter(|_| !now.is_over(self.loaded, STALE))
     }
 
-    /// A set that another worker has fetched; what is of no use here is fetched anew.
+    /// Takes over a set from another worker. If it can't be used here, this worker fetches its own.
     fn take_over(&mut self, body: &[u8], now: UnixTime) -> Result<(), String> {
         let loaded = self.load(body, self.document.loaded());
         loaded.map(|_| ()).inspect_err(|_| self.document.reject(now))
     }
 
-    /// Takes over a set that was fetched at a time; gives the reasons for keys that were left out.
+    /// Loads a set that was fetched at `at`. Returns why some of its keys were left out.
     fn load(&mut self, body: &[u8], at: UnixTime) -> Result<Vec<&'static str>, String> {
         let set = KeySet::parse(body);
         let mut set =

@@ -1,5 +1,6 @@
-//! The provider's metadata (OpenID Connect Discovery §3, §4; RFC 8414), and the two addresses
-//! that an endpoint may have: the browser's and Envoy's.
+//! The provider's metadata (OpenID Connect Discovery §3, §4; RFC 8414).
+//!
+//! An endpoint may have two addresses: one for browsers, and one for Envoy.
 
 use serde_json::Value;
 
@@ -8,35 +9,35 @@ use crate::foundation::limits::IDP_ANSWER;
 use crate::provider::call::call;
 use crate::provider::callout::Callout;
 
-/// The endpoints that Lictor uses.
+/// The endpoints of the provider that Lictor uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Provider {
-    /// Where browsers go.
+    /// URL of the authorization endpoint, for browsers.
     pub(crate) authorization: String,
-    /// Path of the token endpoint as Envoy calls it.
+    /// Path of the token endpoint, for Envoy.
     pub(crate) token_path: String,
-    /// Path of the keys as Envoy calls it.
+    /// Path of the JWKS, for Envoy.
     pub(crate) jwks_path: String,
-    /// Path of userinfo as Envoy calls it, if it is to be asked.
+    /// Path of the userinfo endpoint, for Envoy; `None` unless the setting `idp.userinfo` is on.
     pub(crate) userinfo_path: Option<String>,
-    /// Where browsers go to log out at the provider.
+    /// URL of the end session endpoint, for browsers.
     pub(crate) end_session: Option<String>,
-    /// Path of Keycloak's logout by refresh token, as Envoy calls it: no question is asked there.
+    /// Path of Keycloak's logout by refresh token, for Envoy. It needs no confirmation by the user.
     pub(crate) logout_path: Option<String>,
     /// Whether callbacks carry `iss` (RFC 9207 §3).
     pub(crate) iss_in_callback: bool,
 }
 
-/// What is wrong with a metadata document: seen and wanted, for the log.
+/// What is wrong with a metadata document, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BadMetadata {
-    /// What was seen.
+    /// What the document contains.
     pub(crate) seen: String,
-    /// What was wanted.
+    /// What Lictor expects.
     pub(crate) wanted: String,
 }
 
-/// The call that fetches the metadata.
+/// Creates the call that fetches the metadata.
 #[must_use]
 pub(crate) fn request(config: &Config) -> Callout {
     let path = format!("{}/.well-known/openid-configuration", config.idp.internal.path);
@@ -47,8 +48,8 @@ impl Provider {
     /// Reads a metadata document.
     ///
     /// # Errors
-    /// When the issuer is not exactly the configured one (OpenID Connect Discovery §4.3), or an
-    /// endpoint is missing or on a host that the cluster does not reach.
+    /// When the issuer is not exactly the configured one (OpenID Connect Discovery §4.3). Also when
+    /// a required endpoint is missing, or on a host that is not configured.
     pub(crate) fn parse(config: &Config, body: &[u8]) -> Result<Self, BadMetadata> {
         let bad = |seen: &str, wanted: &str| BadMetadata {
             seen: crate::foundation::log_text::shown(seen),
@@ -97,9 +98,10 @@ impl Provider {
     }
 }
 
-/// The path at which Envoy reaches an endpoint through the cluster of the provider. The metadata
-/// may name the outside address (Keycloak with a fixed host name) or the inside one; any other
-/// host is none that the operator configured, so nothing is sent there.
+/// Returns the path at which Envoy reaches an endpoint through the cluster of the provider.
+///
+/// The metadata may contain the outside address (Keycloak with a fixed host name) or the inside
+/// one. `None` for any other host: the operator has not configured it, so nothing is sent there.
 fn inside_path(config: &Config, url: &str) -> Option<String> {
     let (inside, outside) = (&config.idp.internal, &config.issuer_url);
     let url = HttpUrl::parse(url)?;

@@ -1,4 +1,4 @@
-//! The OpenID provider: its metadata, its keys, and the calls to its endpoints.
+//! The OpenID provider: its metadata, its keys, and calls to its endpoints.
 
 mod call;
 pub(crate) mod callout;

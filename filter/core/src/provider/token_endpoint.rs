@@ -1,5 +1,5 @@
-//! The token endpoint: requests with client authentication, and what the answers mean
-//! (RFC 6749 §2.3.1, §3.2, §4.1.3, §5, §6).
+//! The token endpoint: authenticated requests, and the meaning of responses (RFC 6749 §2.3.1, §3.2,
+//! §4.1.3, §5, §6).
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use crate::provider::callout::{Callout, CalloutReply};
 use crate::provider::metadata::Provider;
 use crate::wire::http::query::{encode, encode_value};
 
-/// A form that the client sends in its own name.
+/// Creates a form request with the credentials of the login's client.
 fn client_call<'a>(config: &'a Config, path: &str, mut form: Vec<(&'a str, &'a str)>) -> Callout {
     let secret = config.secrets.client.as_ref().map(Secret::expose_str).unwrap_or_default();
     let mut authorization = None;
@@ -30,13 +30,14 @@ fn client_call<'a>(config: &'a Config, path: &str, mut form: Vec<(&'a str, &'a s
     callout
 }
 
-/// Name and secret are form-encoded before they are joined (RFC 6749 §2.3.1).
+/// Returns the Basic credentials of a client. Name and secret are form-encoded before they are
+/// joined (RFC 6749 §2.3.1).
 fn basic(client: &str, secret: &str) -> String {
     let pair = format!("{}:{}", encode_value(client), encode_value(secret));
     format!("Basic {}", to_base64(pair.as_bytes()))
 }
 
-/// Redeems an authorization code.
+/// Creates the request that redeems an authorization code (RFC 6749 §4.1.3).
 #[must_use]
 pub(crate) fn redeem(config: &Config, provider: &Provider, code: &str, verifier: &str) -> Callout {
     let redirect_uri = config.redirect_uri();
@@ -49,23 +50,23 @@ pub(crate) fn redeem(config: &Config, provider: &Provider, code: &str, verifier:
     client_call(config, &provider.token_path, form)
 }
 
-/// Asks again with a refresh token.
+/// Creates the request for new tokens with a refresh token (RFC 6749 §6).
 #[must_use]
 pub(crate) fn refresh(config: &Config, provider: &Provider, token: &Secret) -> Callout {
     let form = vec![("grant_type", "refresh_token"), ("refresh_token", token.expose_str())];
     client_call(config, &provider.token_path, form)
 }
 
-/// A client's own, other than the login's.
+/// The credentials of a machine's client, which is not the login's client.
 #[derive(Clone, Debug)]
 pub(crate) struct Credentials {
-    /// `client_id`: a name, no secret.
+    /// `client_id`: a name, not a secret.
     pub(crate) client: String,
     /// `client_secret`.
     pub(crate) secret: Secret,
 }
 
-/// Asks for a client's own token with the client's own credentials (RFC 6749 §4.4.2).
+/// Creates the request of a client credentials grant (RFC 6749 §4.4.2).
 #[must_use]
 pub(crate) fn client_credentials(
     config: &Config,
@@ -77,7 +78,7 @@ pub(crate) fn client_credentials(
     let mut authorization = None;
     match config.idp.client_auth {
         ClientAuth::Post => form.extend([("client_id", client), ("client_secret", secret)]),
-        // That the login's client is public says nothing of this one.
+        // `None` means that the login's client is public. This client has a secret all the same.
         ClientAuth::Basic | ClientAuth::None => authorization = Some(basic(client, secret)),
     }
     let path = provider.token_path.clone();
@@ -86,45 +87,48 @@ pub(crate) fn client_credentials(
     callout
 }
 
-/// Ends the provider's session (Keycloak's logout by refresh token).
+/// Creates the request that ends the session at the provider (Keycloak's logout by refresh
+/// token).
 #[must_use]
 pub(crate) fn end_session(config: &Config, path: &str, token: &Secret) -> Callout {
     client_call(config, path, vec![("refresh_token", token.expose_str())])
 }
 
-/// The tokens of a successful answer.
+/// The tokens of a successful response.
 #[derive(Clone, Debug)]
 pub(crate) struct Tokens {
-    /// ID token.
+    /// The ID token.
     pub(crate) id: Option<Secret>,
-    /// Access token.
+    /// The access token.
     pub(crate) access: Secret,
-    /// Refresh token.
+    /// The refresh token.
     pub(crate) refresh: Option<Secret>,
 }
 
-/// Why there are no tokens.
+/// Why the token endpoint gave no tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NoTokens {
-    /// The code or refresh token is not (or no longer) good: `invalid_grant`.
+    /// The code or refresh token is not valid, or no longer valid: `invalid_grant`.
     InvalidGrant,
-    /// The client that asks is not known, its secret is wrong, or it may not ask this. Says what it
-    /// answered.
+    /// The client is unknown, its secret is wrong, or it may not use this grant. The text is the
+    /// provider's error.
     InvalidClient(String),
-    /// The provider refuses what we ask: the operator must act. Says what it answered.
+    /// The provider refuses the request of Lictor, and the operator must act. The text is the
+    /// provider's error.
     OurFault(String),
-    /// An answer that is of no use: try again later. Says what was seen.
+    /// The response can't be used; a later try may succeed. The text says what came.
     Unavailable(String),
-    /// The provider did not answer at all: nobody else need ask for a moment. Says what was seen.
+    /// The provider did not respond, so other requests need not try for a moment. The text says
+    /// what came.
     NoAnswer(String),
 }
 
-/// Reads the token endpoint's answer.
+/// Reads a response of the token endpoint.
 ///
 /// # Errors
-/// See [`NoTokens`].
+/// [`NoTokens`] if there is no access token of type Bearer.
 pub(crate) fn read(reply: CalloutReply<'_>) -> Result<Tokens, NoTokens> {
-    let unavailable = |what: &str| Err(NoTokens::Unavailable(what.to_owned()));
+    let unavailable = |seen: &str| Err(NoTokens::Unavailable(seen.to_owned()));
     if !reply.reached() {
         let seen = reply.body(IDP_ANSWER).map(|(status, _)| format!("status {status}"));
         return Err(NoTokens::NoAnswer(seen.unwrap_or_else(|seen| seen)));
@@ -141,11 +145,11 @@ pub(crate) fn read(reply: CalloutReply<'_>) -> Result<Tokens, NoTokens> {
         let error = crate::foundation::log_text::shown(text("error").unwrap_or("no error code"));
         return Err(match error.as_str() {
             "invalid_grant" => NoTokens::InvalidGrant,
-            // Some providers answer 401 with a code of their own.
             "invalid_client"
             | "unauthorized_client"
             | "unsupported_grant_type"
             | "access_denied" => NoTokens::InvalidClient(format!("status {status}, {error}")),
+            // Some providers send 401 with an error code of their own.
             _ if status == 401 => NoTokens::InvalidClient(format!("status {status}, {error}")),
             _ => NoTokens::OurFault(format!("status {status}, {error}")),
         });

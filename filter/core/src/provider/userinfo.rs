@@ -1,4 +1,4 @@
-//! The userinfo endpoint (OpenID Connect Core §5.3): asked for roles when no token has them.
+//! The userinfo endpoint (OpenID Connect Core §5.3), for roles that no token contains.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::foundation::secret::Secret;
 use crate::provider::call::call;
 use crate::provider::callout::{Callout, CalloutReply};
 
-/// Asks about the person whose access token this is.
+/// Creates the request for the claims of the person with this access token.
 #[must_use]
 pub(crate) fn request(config: &Config, path: &str, access: &Secret) -> Callout {
     let mut callout = call(config, "GET", path.to_owned(), Vec::new());
@@ -16,11 +16,13 @@ pub(crate) fn request(config: &Config, path: &str, access: &Secret) -> Callout {
     callout
 }
 
-/// The claims of an answer, if they are about this subject: an answer about somebody else is
-/// dropped (§5.3.2, §5.3.4), and so are signed or encrypted ones, which nobody asked for.
+/// Reads the claims of a response; `None` if they are not about this subject.
+///
+/// A response about another subject is dropped (OpenID Connect Core §5.3.2, §5.3.4). So are
+/// signed and encrypted responses, which Lictor never requests.
 ///
 /// # Errors
-/// What was seen instead of an answer.
+/// A text that says what came instead of a response with status 200.
 pub(crate) fn read(reply: CalloutReply<'_>, subject: &str) -> Result<Option<Value>, String> {
     let body = reply.ok_body(IDP_ANSWER).map_err(|seen| format!("userinfo: {seen}"))?;
     let Ok(claims @ Value::Object(_)) = crate::foundation::json::parse(body) else {

@@ -1,4 +1,4 @@
-//! The formats on the wire: HTTP, JOSE, WebSocket frames, and the client's end of a connection.
+//! Wire formats: HTTP, JOSE and WebSocket frames, and the client's end of a connection.
 
 pub(crate) mod http;
 pub(crate) mod jose;

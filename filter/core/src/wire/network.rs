@@ -1,6 +1,9 @@
-//! The network that a client address belongs to.
+//! The network of a client address, for limits that apply to each client.
 
-/// What counts as one client: an IPv4 address, an IPv6 /64 (which is one subscriber's).
+/// Returns the network that a limit treats as one client: an IPv4 address or an IPv6 /64.
+///
+/// One IPv6 subscriber usually has a whole /64. An IPv4-mapped IPv6 address is its IPv4 address.
+/// Input that is not an IPv6 address is returned unchanged.
 #[must_use]
 pub(crate) fn network(address: &[u8]) -> Vec<u8> {
     let text = core::str::from_utf8(address).unwrap_or_default();

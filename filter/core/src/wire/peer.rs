@@ -1,30 +1,31 @@
-//! The client's end of a connection: its address and its certificate, as Envoy knows them.
+//! The client's end of a connection: its address and its certificate, as reported by Envoy.
 
-/// What Envoy says of the certificate that it has verified on this connection.
+/// The client certificate of a connection, as verified by Envoy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Certificate {
-    /// The first URI among its alternative names.
+    /// The first URI among the subject alternative names.
     pub uri: Option<String>,
-    /// The first DNS name among them.
+    /// The first DNS name among the subject alternative names.
     pub dns: Option<String>,
-    /// Its subject, as RFC 2253 writes it.
+    /// The subject, in the string form of RFC 2253.
     pub subject: Option<String>,
-    /// SHA-256 of its DER, 64 hexadecimal digits.
+    /// The SHA-256 hash of the DER form, as 64 hexadecimal digits.
     pub sha256: Option<String>,
 }
 
-/// The other end of a request's connection; asked only when it matters, since each question is a call
-/// of the host's.
+/// The client's end of a request's connection.
+///
+/// Each method calls the host, so it is called only when the result matters.
 pub trait Peer {
-    /// Its certificate, if it has shown one that Envoy verified.
+    /// Returns the client certificate, if the client has shown one that Envoy verified.
     fn certificate(&self) -> Option<Certificate>;
-    /// Its address without the port, as Envoy determined it; empty when unknown.
+    /// Returns the client address without port, as determined by Envoy; empty if unknown.
     fn address(&self) -> Vec<u8>;
-    /// Whether the request came by HTTP/2.
+    /// Returns whether the request came over HTTP/2.
     fn is_http2(&self) -> bool;
 }
 
-/// Nobody: no certificate, no address.
+/// A peer without a certificate and without an address.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct NoPeer;
 
@@ -43,11 +44,10 @@ impl Peer for NoPeer {
 }
 
 impl Certificate {
-    /// Whether a token that is bound to a certificate by `x5t#S256` (RFC 8705 §3.1) is bound to
-    /// this one.
+    /// Returns whether a token with this `x5t#S256` (RFC 8705 §3.1) is bound to this certificate.
     #[must_use]
     pub(crate) fn has_thumbprint(&self, thumbprint: &str) -> bool {
-        let own = self.sha256.as_deref().and_then(crate::foundation::hex::digest);
-        own.is_some_and(|own| crate::foundation::crypto::to_base64url(&own) == thumbprint)
+        let digest = self.sha256.as_deref().and_then(crate::foundation::hex::digest);
+        digest.is_some_and(|bytes| crate::foundation::crypto::to_base64url(&bytes) == thumbprint)
     }
 }

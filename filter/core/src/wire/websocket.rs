@@ -1,4 +1,4 @@
-//! One client frame (RFC 6455 §5.2): read as far as it has come, written masked.
+//! WebSocket frames of a client (RFC 6455 §5.2): reading one, and writing one masked.
 
 /// Opcode of a text frame.
 pub(crate) const TEXT: u8 = 1;
@@ -7,34 +7,36 @@ pub(crate) const CLOSE: u8 = 8;
 /// Opcodes of ping and pong.
 pub(crate) const PING_PONG: [u8; 2] = [9, 10];
 
-/// What the bytes so far are.
+/// The result of reading a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Read {
-    /// The beginning of a frame.
+    /// The bytes are the beginning of a frame.
     Incomplete,
-    /// A whole frame.
+    /// The bytes begin with a whole frame.
     Frame(Frame),
-    /// Nothing that a client may send here.
+    /// The bytes are not a frame that a client may send here. The text says why.
     Invalid(&'static str),
 }
 
-/// A whole frame, unmasked.
+/// A whole frame of a client.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
-    /// Opcode.
+    /// Opcode (RFC 6455 §5.2).
     pub(crate) opcode: u8,
-    /// Whether the message ends with it.
+    /// Whether this is the last frame of its message.
     pub(crate) fin: bool,
-    /// The payload.
+    /// The payload, unmasked.
     pub(crate) payload: Vec<u8>,
-    /// The mask it came with.
+    /// The masking key of the frame.
     pub(crate) mask: [u8; 4],
-    /// How many bytes it took.
+    /// Length of the whole frame on the wire, in bytes.
     pub(crate) length: usize,
 }
 
-/// Reads the first frame of what a client sent. Payloads above `limit` are refused before they
-/// are awaited.
+/// Reads the first frame of the bytes from a client.
+///
+/// A payload above `limit` bytes is invalid as soon as its length is known: the filter never
+/// waits for it.
 #[must_use]
 pub(crate) fn read(bytes: &[u8], limit: usize) -> Read {
     let Some((&[first, second], rest)) = bytes.split_first_chunk::<2>() else {
@@ -71,7 +73,7 @@ pub(crate) fn read(bytes: &[u8], limit: usize) -> Read {
     })
 }
 
-/// Writes a whole masked frame, as a client must.
+/// Writes a masked frame that is a whole message (RFC 6455 §5.3: clients must mask).
 #[must_use]
 pub(crate) fn write(opcode: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
     let mut bytes = vec![0x80 | opcode];
@@ -91,7 +93,7 @@ pub(crate) fn write(opcode: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
     bytes
 }
 
-/// A close frame with a status code (RFC 6455 §7.4) and a short reason.
+/// Writes a close frame with a status code (RFC 6455 §7.4) and a reason of at most 123 bytes.
 #[must_use]
 pub(crate) fn close(code: u16, reason: &str, mask: [u8; 4]) -> Vec<u8> {
     let reason = reason.as_bytes();

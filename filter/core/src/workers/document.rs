@@ -1,5 +1,4 @@
-//! A document of a provider's (metadata, keys) that every worker needs and one of them fetches: a
-//! record in the shared store holds the last good one and says who is fetching.
+//! Documents of a provider (metadata, keys) that all workers need and one of them fetches.
 
 use core::time::Duration;
 use std::rc::Rc;
@@ -11,73 +10,87 @@ use crate::foundation::time::UnixTime;
 use crate::workers::record::{Look, Record, Seal};
 use crate::workers::{READ_LATER, SharedStore, Written};
 
-/// A document that is older counts no more, whoever has it (invariant I8).
+/// Age at which no worker uses a document any longer (invariant I8).
 pub(crate) const STALE: Duration = Duration::from_secs(24 * 3600);
-/// Pause after a failed fetch, for all workers together.
+/// Pause of all workers after a failed fetch.
 const RETRY: Duration = Duration::from_secs(1);
-/// A request for a fresher document causes at most one fetch in this time.
+/// Requests for a fresher document cause at most one fetch within this time.
 const FORCED: Duration = Duration::from_secs(10);
-/// How soon to look again at what another worker is fetching.
+/// How often to check for the result of another worker's fetch.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// How long one worker may keep the others from fetching.
+/// How long a fetch by one worker keeps the others from fetching.
 const LEASE: Duration = CALLOUT_TIMEOUT.saturating_add(RETRY);
 
-/// See the module.
+/// A document that all workers share.
+///
+/// A record in the shared store holds the last usable document, and a lease of the worker that is
+/// fetching it.
 pub(crate) struct Document {
     record: Record,
     refresh: Duration,
-    /// The record as this worker saw it last; the record itself when the host has no store.
+    /// The content of the record as this worker last read or wrote it. Without a store, this is the
+    /// record itself.
     seen: State,
-    /// Which version of it that was.
+    /// The version of the record when it was read; `None` after a write.
     version: Option<u32>,
+    /// When the document that this worker uses was fetched.
     loaded: UnixTime,
-    /// The last failure, of whatever worker, that this one knows of.
+    /// The last failed fetch, by any worker, that this worker has handled.
     failed: UnixTime,
+    /// When this worker must act next.
     due: UnixTime,
     fetching: bool,
 }
 
-/// What is to be done.
+/// The next step for a document.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FetchStep {
-    /// Nothing yet.
+    /// There is nothing to do yet.
     Rest,
-    /// Fetch it, then say [`Document::finish`].
+    /// Fetch the document, then call [`Document::finish`].
     Fetch,
-    /// Another worker has fetched this.
+    /// Use this document, which another worker has fetched.
     Take(Vec<u8>),
-    /// Another worker has tried and failed: whoever waits has waited for that.
+    /// Another worker's fetch has failed. Wake the requests that waited for it.
     Failed,
 }
 
-/// What a request for a fresher document leads to.
+/// The result of a request for a fresher document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fresher {
-    /// A fetch is on its way (or now due): wait for it.
+    /// A fetch is under way or now due. Wait for it.
     Wait,
-    /// The last one is too recent for another one.
+    /// The last fetch is too recent for another one.
     TooSoon,
 }
 
+/// The content of the record. A time of zero means never.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct State {
+    /// When `body` was fetched.
     loaded: UnixTime,
+    /// When a fetch last failed.
     failed: UnixTime,
+    /// When a fresher document was last requested.
     forced: UnixTime,
+    /// When the lease of the fetching worker, or the pause after a failure, ends.
     leased: UnixTime,
+    /// The last usable document.
     body: Vec<u8>,
 }
 
 impl Document {
-    /// A document by what it is and where it comes from, refreshed after a while. `master` is the
-    /// key that all workers have.
+    /// Creates the document for a description of its kind and origin.
+    ///
+    /// Documents with the same description share a record. `refresh` is the time between two
+    /// fetches, `master` the master key of all workers.
     pub(crate) fn new(
-        what: &str,
+        description: &str,
         refresh: Duration,
         master: &Key,
         store: Rc<dyn SharedStore>,
     ) -> Self {
-        let name = format!("lictor.document.{}", to_base64url(&sha256(what.as_bytes())));
+        let name = format!("lictor.document.{}", to_base64url(&sha256(description.as_bytes())));
         let key = derive(master, "shared documents");
         Self {
             record: Record::new(name, key, store, Seal::Readable),
@@ -91,7 +104,7 @@ impl Document {
         }
     }
 
-    /// How long there is nothing to do.
+    /// Returns how long there is nothing to do.
     #[must_use]
     pub(crate) fn rest(&self, now: UnixTime) -> Duration {
         if self.fetching {
@@ -100,18 +113,18 @@ impl Document {
         if self.is_due(now) { Duration::ZERO } else { self.due.since(now) }
     }
 
-    /// When the document that was last fetched or taken was fetched.
+    /// Returns when the document that this worker uses was fetched.
     #[must_use]
     pub(crate) const fn loaded(&self) -> UnixTime {
         self.loaded
     }
 
     fn is_due(&self, now: UnixTime) -> bool {
-        // A due time far in the future means that the clock went back.
+        // A due time that is too far in the future means that the clock went back.
         !self.fetching && (now >= self.due || self.due.since(now) > self.refresh)
     }
 
-    /// What is to be done now.
+    /// Returns what to do now. After [`FetchStep::Fetch`], this worker holds the lease.
     pub(crate) fn poll(&mut self, now: UnixTime) -> FetchStep {
         if !self.is_due(now) {
             return FetchStep::Rest;
@@ -135,7 +148,7 @@ impl Document {
         FetchStep::Fetch
     }
 
-    /// What another worker has fetched since, whether or not it is time to look.
+    /// Takes over a newer document that another worker has fetched, even before it is due.
     pub(crate) fn take(&mut self, now: UnixTime) -> Option<Vec<u8>> {
         self.look();
         if !self.is_newer(now) || now.is_over(self.seen.loaded, STALE) {
@@ -146,7 +159,7 @@ impl Document {
         Some(self.seen.body.clone())
     }
 
-    /// A fetch has ended, with a good document or without; the last good one is kept.
+    /// Ends a fetch, with a usable document or without one. The last usable document stays then.
     pub(crate) fn finish(&mut self, body: Option<&[u8]>, now: UnixTime) {
         self.fetching = false;
         self.look();
@@ -163,48 +176,50 @@ impl Document {
                 State { failed: now, leased: now.plus(RETRY), ..state }
             }
         };
-        // Whoever was faster has a record that is as good.
+        // On a conflict, the record of the faster worker is as good as this one.
         let _ = self.put(state);
     }
 
-    /// What was taken can't be used here: this worker fetches for itself.
+    /// Rejects a document that was taken over. This worker fetches its own then.
     pub(crate) const fn reject(&mut self, now: UnixTime) {
         self.due = now;
     }
 
-    /// Somebody needs what is not in this document.
+    /// Requests a fresher document, because a request needs something that this one lacks.
     pub(crate) fn want_fresher(&mut self, now: UnixTime) -> Fresher {
         if self.fetching {
             return Fresher::Wait;
         }
         self.look();
-        // What failed before was not for whoever asks now.
+        // An earlier failure must not end the wait of this request.
         self.failed = self.seen.failed;
         let forced = self.seen.forced;
         let recent = forced != UnixTime::default() && !now.is_over(forced, FORCED);
-        // Somebody has asked a moment ago, and the fetch has not even begun.
-        let asked = recent && forced > self.seen.loaded.max(self.seen.failed);
-        if asked || self.is_newer(now) || is_leased(&self.seen, now) {
+        // Another request came a moment ago, and its fetch has not finished.
+        let requested = recent && forced > self.seen.loaded.max(self.seen.failed);
+        if requested || self.is_newer(now) || is_leased(&self.seen, now) {
             self.due = now;
             return Fresher::Wait;
         }
         if recent {
             return Fresher::TooSoon;
         }
-        // On a conflict another worker has just asked for the same.
+        // On a conflict, another worker has just requested the same.
         let _ = self.put(State { forced: now, ..self.seen.clone() });
         self.due = now;
         Fresher::Wait
     }
 
-    /// Whether the record holds a later document than this worker has. What it fetched while its
-    /// clock was ahead is the older one, whatever it says.
+    /// Returns whether the record holds a newer document than this worker uses.
+    ///
+    /// A document of this worker from the future was fetched while the clock was ahead. Any other
+    /// document in the record is treated as newer.
     fn is_newer(&self, now: UnixTime) -> bool {
         let ahead = self.loaded > now.plus(Duration::from_secs(LEEWAY));
         self.seen.loaded > self.loaded || (ahead && self.seen.loaded != self.loaded)
     }
 
-    /// Reads the record, if it has changed.
+    /// Reads the record if it has changed.
     fn look(&mut self) {
         if let Look::Changed(read) = self.record.look(self.version) {
             self.seen = read.content.and_then(|content| decode(&content)).unwrap_or_default();
@@ -217,7 +232,7 @@ impl Document {
         if written != Written::Conflict {
             self.seen = state;
         }
-        // Whatever the store made of it, its version is another one now.
+        // The version is unknown after a write, so the next look reads the record.
         self.version = None;
         written
     }
@@ -236,9 +251,8 @@ fn decode(content: &[u8]) -> Option<State> {
     Some(State { loaded, failed, forced, leased, body: fields.rest().to_vec() })
 }
 
-/// Whether another worker is fetching. A lease that ends later than any can is none: the clock went
-/// back.
+/// Returns whether a worker is fetching, or pauses after a failed fetch.
 fn is_leased(state: &State, now: UnixTime) -> bool {
-    // A lease that ends later than any could means that the clock went back.
+    // A lease that ends later than any possible one means that the clock went back.
     now < state.leased && state.leased <= now.plus(LEASE.saturating_add(READ_LATER))
 }

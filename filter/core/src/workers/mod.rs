@@ -1,5 +1,7 @@
-//! What the workers of one Envoy share. Anybody in the same process may write there, so nothing that
-//! comes out of it is believed before its seal opens (invariant I13).
+//! Data that the workers of one Envoy share.
+//!
+//! Any module in the same process may write to the shared store. So a value is used only after its
+//! seal has been opened (invariant I13).
 
 pub(crate) mod answers;
 pub(crate) mod document;
@@ -8,34 +10,36 @@ pub(crate) mod tombstones;
 
 use core::time::Duration;
 
-/// How much later another worker may have read the clock than one that is still at its event.
+/// How much later than `now` a time in a shared record may be.
+///
+/// A worker reads the clock when an event begins. Another worker may have read it a moment later.
 pub(crate) const READ_LATER: Duration = Duration::from_secs(5);
 
-/// The host's store: named values with a version each.
+/// The store of the host: named values, each with a version.
 pub trait SharedStore {
-    /// A value and its version; `None` when there is none.
+    /// Reads a value and its version; `None` if it does not exist.
     fn read(&self, name: &str) -> Option<Stored>;
-    /// Writes a value; with a version only if that is still the value's.
+    /// Writes a value. With `version`, only if the value still has this version.
     fn write(&self, name: &str, value: &[u8], version: Option<u32>) -> Written;
 }
 
-/// What was read.
+/// A value that was read from the store.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// The bytes, whoever wrote them.
+    /// The bytes. Any module in the process may have written them.
     pub value: Vec<u8>,
-    /// Their version.
+    /// The version of the value, if the host reports one.
     pub version: Option<u32>,
 }
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// It is there.
+    /// The value has been written.
     Done,
-    /// Somebody else was faster.
+    /// The value has another version: another writer was faster.
     Conflict,
-    /// This host has no store: each worker is on its own.
+    /// Nothing was written, because the host has no store. Each worker works alone then.
     NoStore,
 }
 

@@ -1,5 +1,7 @@
-//! One record in the store that the workers of an Envoy share. A record is sealed with a key that only the
-//! workers have, and written by compare-and-swap: of several writers one wins, the others try again.
+//! Records in the store that the workers of one Envoy share.
+//!
+//! A record is sealed with a key that only the workers have. It is written by compare-and-swap: one
+//! of several writers wins, and the others try again.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -7,10 +9,12 @@ use std::rc::Rc;
 use crate::foundation::crypto::{self, Entropy, Key, constant_time_eq, mac};
 use crate::workers::{SharedStore, Written};
 
-/// How often an update is tried again that met another one.
+/// How often an update is tried before it fails because of other writers.
 const TRIES: usize = 16;
 
-/// A named record. Its name is bound into its seal, so a record that is copied to another name does not open.
+/// A named record in the shared store.
+///
+/// The seal covers the name, so a record that is copied to another name does not open.
 pub(crate) struct Record {
     name: String,
     key: Key,
@@ -18,24 +22,25 @@ pub(crate) struct Record {
     seal: Seal,
 }
 
-/// How the content is protected. Nobody without the key can make a record that opens.
+/// How the content of a record is protected. Only holders of the key can create a record that
+/// opens.
 #[derive(Clone)]
 pub(crate) enum Seal {
-    /// Authenticated, readable by everybody in the process: content that is no secret.
+    /// The content is authenticated, but readable in the process. For content that is not secret.
     Readable,
-    /// Encrypted with fresh randomness: content with tokens or personal data.
+    /// The content is encrypted. For tokens and personal data.
     Secret(Rc<RefCell<dyn Entropy>>),
 }
 
-/// What was read of a record.
+/// The result of reading a record.
 pub(crate) struct Read {
-    /// The content; `None` when there is no record, or it does not open.
+    /// The content; `None` if the record does not exist or does not open.
     pub(crate) content: Option<Vec<u8>>,
-    /// The version that a write must name to win.
+    /// The version that was read, for a conditional write.
     pub(crate) version: Option<u32>,
 }
 
-/// What a look at a record that was seen before gives.
+/// A record compared with the version that a worker has seen before.
 pub(crate) enum Look {
     /// Its version is still the one that was seen.
     Unchanged,
@@ -45,30 +50,33 @@ pub(crate) enum Look {
     Changed(Read),
 }
 
-/// What became of an update.
+/// The result of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Updated {
-    /// The new content is there, or the host has no store and each worker is on its own.
+    /// The new content has been written, or the host has no store and each worker works alone.
     Done,
-    /// The change itself declined.
+    /// The change returned `None`, so nothing was written.
     Declined,
-    /// Others were faster each time, or there was no randomness for the seal: nothing was written.
+    /// Nothing was written: other writers were faster each time, or there was no randomness.
     Failed,
 }
 
 impl Record {
-    /// A record of this name. It is created empty if it is not there: from then on it has a version, and only
-    /// one of several writes wins. The first configuration of a process is read before there is any worker.
+    /// Creates a handle for a record, and the record itself if it does not exist.
+    ///
+    /// A write can be conditional only if there is a version. The record is written here once
+    /// without one. No other worker competes then: a process reads its first configuration before
+    /// it starts workers.
     pub(crate) fn new(name: String, key: Key, store: Rc<dyn SharedStore>, seal: Seal) -> Self {
         let record = Self { name, key, store, seal };
         if record.store.read(&record.name).is_none() {
-            // What does not open is an empty record.
+            // The placeholder does not open, so the record reads as empty.
             let _ = record.store.write(&record.name, b"0", None);
         }
         record
     }
 
-    /// Reads the record, unless its version is still `seen`.
+    /// Reads the record if its version is no longer `seen`.
     pub(crate) fn look(&self, seen: Option<u32>) -> Look {
         match self.store.read(&self.name) {
             None => Look::Absent,
@@ -79,7 +87,7 @@ impl Record {
         }
     }
 
-    /// Reads the record.
+    /// Reads the record, whatever its version.
     pub(crate) fn read(&self) -> Read {
         match self.look(None) {
             Look::Changed(read) => read,
@@ -87,7 +95,9 @@ impl Record {
         }
     }
 
-    /// Writes the record if `version` is still its version.
+    /// Writes the record if `version` is still its version; in any case if `version` is `None`.
+    ///
+    /// Without randomness for the seal, the result is [`Written::NoStore`].
     pub(crate) fn write(&self, content: &[u8], version: Option<u32>) -> Written {
         match self.sealed(content) {
             Some(sealed) => self.store.write(&self.name, &sealed, version),
@@ -95,8 +105,10 @@ impl Record {
         }
     }
 
-    /// Reads, changes and writes the record until no other writer comes between. `change` gets the content
-    /// and gives the new one, or `None` to leave it as it is; it may be called several times.
+    /// Reads, changes and writes the record, again if another writer comes between.
+    ///
+    /// `change` takes the content and returns the new content, or `None` to leave the record
+    /// unchanged. It may be called several times.
     pub(crate) fn update(
         &self,
         mut change: impl FnMut(Option<Vec<u8>>) -> Option<Vec<u8>>,
@@ -156,9 +168,9 @@ mod tests {
     fn only_its_own_name_and_key_open_a_record() {
         for secret in [false, true] {
             let store = Rc::new(MemoryStore::default());
-            let own = record(&store, "a", 1, secret);
-            assert_eq!(own.update(|_| Some(b"content".to_vec())), Updated::Done);
-            assert_eq!(own.read().content.as_deref(), Some(b"content".as_slice()));
+            let opened = record(&store, "a", 1, secret);
+            assert_eq!(opened.update(|_| Some(b"content".to_vec())), Updated::Done);
+            assert_eq!(opened.read().content.as_deref(), Some(b"content".as_slice()));
             assert_eq!(record(&store, "a", 2, secret).read().content, None, "another key");
             let sealed = store.read("a").unwrap().value;
             let _ = store.write("b", &sealed, None);
@@ -167,7 +179,7 @@ mod tests {
                 let mut other = sealed.clone();
                 other[at] ^= 1;
                 let _ = store.write("a", &other, None);
-                assert_eq!(own.read().content, None, "byte {at}");
+                assert_eq!(opened.read().content, None, "byte {at}");
             }
         }
     }
@@ -178,7 +190,7 @@ mod tests {
         let (first, second) = (record(&store, "a", 1, false), record(&store, "a", 1, false));
         let mut between = true;
         let done = first.update(|content| {
-            // Another worker writes between this one's read and write, once.
+            // Another worker writes between this read and write, but only the first time.
             if core::mem::take(&mut between) {
                 assert_eq!(second.update(|_| Some(b"second".to_vec())), Updated::Done);
             }

@@ -1,5 +1,5 @@
-//! Tombstones that all workers of a process see: used states, signed-out sessions. Bounded in number and
-//! in time, the oldest go first.
+//! Tombstones that all workers of a process share, such as used login states and signed-out
+//! sessions.
 
 use core::time::Duration;
 use std::rc::Rc;
@@ -11,62 +11,67 @@ use crate::foundation::time::UnixTime;
 use crate::workers::SharedStore;
 use crate::workers::record::{Look, Record, Seal, Updated};
 
-/// Tombstones are spread over so many records, so that workers seldom meet in one.
+/// Number of records over which tombstones are spread, so that workers rarely write the same one.
 const RECORDS: usize = 16;
-/// Tombstones in one record.
+/// Largest number of tombstones in one record.
 const MOST: usize = 256;
 
-/// See the module.
+/// Tombstones of one purpose. Their number and lifetime are bounded; the oldest are dropped first.
 pub(crate) struct Tombstones {
+    /// The lifetime of a tombstone.
     life: Duration,
     shards: Vec<Shard>,
-    /// A record whose version changes with every mark: as long as it stays nothing else is read.
+    /// A record whose version changes with every tombstone. While it stays the same, no other
+    /// record is read.
     changes: Record,
-    /// Which version that was when this worker last looked.
+    /// The version of `changes` when this worker last read it.
     seen: Option<u32>,
 }
 
-/// One record, and what this worker knows of it.
+/// One record, and the tombstones in it that this worker knows.
 struct Shard {
     record: Record,
     version: Option<u32>,
     known: Known,
 }
 
-/// The marks of a record.
+/// The tombstones of one record.
 #[derive(Clone, Default)]
 struct Known {
-    /// When the last mark was dropped that was still alive.
+    /// The time of the newest tombstone that was dropped to make room.
     lost: Option<UnixTime>,
-    /// Oldest first.
+    /// The tombstones, oldest first.
     marks: Vec<Mark>,
 }
 
+/// A tombstone: what it marks, and when.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Mark {
-    what: TombstoneId,
+    id: TombstoneId,
     at: UnixTime,
 }
 
-/// The identifier of something that has none of its own.
+/// Returns the tombstone id of an item that has no id: a hash of its bytes.
 #[must_use]
 pub(crate) fn tombstone_of(item: &[u8]) -> TombstoneId {
     TombstoneId::from_bytes(sha256(item).first_chunk().copied().unwrap_or_default())
 }
 
-/// What became of a mark.
+/// The result of adding a tombstone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Added {
-    /// It is there, and was not before: only one of several workers hears this.
+    /// The tombstone is new. Only one of several workers gets this result.
     New,
-    /// It was there already.
+    /// The tombstone exists already.
     Known,
-    /// Too many wanted to write at once: nobody knows.
+    /// The tombstone could not be written, because too many workers wrote at the same time.
     Busy,
 }
 
 impl Tombstones {
-    /// Tombstones of a purpose that live for a while. `master` is the key that all workers have.
+    /// Creates the handle for the tombstones of one purpose.
+    ///
+    /// `life` is their lifetime, `master` the master key of all workers.
     #[must_use]
     pub(crate) fn new(
         purpose: &str,
@@ -75,7 +80,7 @@ impl Tombstones {
         store: Rc<dyn SharedStore>,
     ) -> Self {
         let key = derive(master, purpose);
-        // The name says nothing, and another key's marks stand elsewhere.
+        // The name reveals nothing about the key, and records of another key have other names.
         let name = to_base64url(&sha256(&key));
         let record = |part: &str| {
             let name = format!("lictor.marks.{name}.{part}");
@@ -89,23 +94,23 @@ impl Tombstones {
         Self { life, shards, changes: record("changes"), seen: None }
     }
 
-    /// Tombstones something, unless it is marked already.
-    pub(crate) fn add(&mut self, what: TombstoneId, now: UnixTime) -> Added {
-        self.put(what, now, false)
+    /// Adds a tombstone unless it exists already.
+    pub(crate) fn add(&mut self, id: TombstoneId, now: UnixTime) -> Added {
+        self.put(id, now, false)
     }
 
-    /// Tombstones something as of now, even if it is marked already.
-    pub(crate) fn renew(&mut self, what: TombstoneId, now: UnixTime) -> Added {
-        self.put(what, now, true)
+    /// Adds a tombstone with the current time, even if it exists already.
+    pub(crate) fn renew(&mut self, id: TombstoneId, now: UnixTime) -> Added {
+        self.put(id, now, true)
     }
 
-    fn put(&mut self, what: TombstoneId, now: UnixTime, renew: bool) -> Added {
+    fn put(&mut self, id: TombstoneId, now: UnixTime, renew: bool) -> Added {
         let life = self.life;
-        let Some(shard) = self.shards.get_mut(place(what)) else { return Added::Busy };
+        let Some(shard) = self.shards.get_mut(place(id)) else { return Added::Busy };
         let (known, mut next) = (&mut shard.known, None);
         let updated = shard.record.update(|content| {
             known.merge(content.as_deref());
-            let with = known.with(what, life, renew, now)?;
+            let with = known.with(id, life, renew, now)?;
             let content = with.encode();
             next = Some(with);
             Some(content)
@@ -115,7 +120,7 @@ impl Tombstones {
             (Updated::Done, Some(next)) => {
                 shard.known = next;
                 shard.version = None;
-                // After the mark: whoever sees the change finds it.
+                // Written after the tombstone, so that a worker that sees the change finds it.
                 let _ = self.changes.write(b"1", None);
                 Added::New
             }
@@ -123,8 +128,9 @@ impl Tombstones {
         }
     }
 
-    /// Takes over what other workers have marked since the last look: one look at the number of
-    /// changes, and the records only if there was one.
+    /// Takes over the tombstones that other workers have added since the last call.
+    ///
+    /// It reads one record, and the others only if there was a change.
     pub(crate) fn look(&mut self) {
         self.seen = match self.changes.look(self.seen) {
             Look::Unchanged => return,
@@ -140,21 +146,22 @@ impl Tombstones {
         }
     }
 
-    /// When something was marked, if it is, as far as this worker knows.
+    /// Returns when a tombstone was added, if this worker knows it and it has not expired.
     #[must_use]
-    pub(crate) fn at(&self, what: TombstoneId, now: UnixTime) -> Option<UnixTime> {
-        let marks = &self.shards.get(place(what))?.known.marks;
-        let mark = marks.iter().find(|mark| mark.what == what)?;
+    pub(crate) fn at(&self, id: TombstoneId, now: UnixTime) -> Option<UnixTime> {
+        let marks = &self.shards.get(place(id))?.known.marks;
+        let mark = marks.iter().find(|mark| mark.id == id)?;
         mark.is_alive(self.life, now).then_some(mark.at)
     }
 
-    /// Until when marks have been lost, in the record where this one would be.
+    /// Returns the time up to which tombstones may have been dropped, in the record where this one
+    /// would be.
     #[must_use]
-    pub(crate) fn lost(&self, what: TombstoneId) -> Option<UnixTime> {
-        self.shards.get(place(what))?.known.lost
+    pub(crate) fn lost(&self, id: TombstoneId) -> Option<UnixTime> {
+        self.shards.get(place(id))?.known.lost
     }
 
-    /// Whether nothing is marked and nothing was lost.
+    /// Returns whether there are no tombstones and none were dropped.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.shards.iter().all(|Shard { known, .. }| known.marks.is_empty() && known.lost.is_none())
@@ -162,20 +169,23 @@ impl Tombstones {
 }
 
 impl Mark {
-    /// A mark in the future is alive: a clock that went back revives nothing.
+    /// Returns whether the tombstone has not expired. One from the future has not: a clock that
+    /// goes back must not revive what it marks.
     fn is_alive(&self, life: Duration, now: UnixTime) -> bool {
         now.since(self.at) < life
     }
 }
 
 impl Known {
-    /// Takes over what is in a record. What this worker knows stays: older bytes of ours, written back by
-    /// somebody else, make nobody forget. What does not open says nothing.
+    /// Adds the tombstones in the content of a record to the known ones.
+    ///
+    /// Known tombstones stay: an attacker in the process may write an older version of a record
+    /// back. Content that does not open is ignored.
     fn merge(&mut self, content: Option<&[u8]>) {
         let Some(Self { lost, marks }) = content.and_then(Self::decode) else { return };
         self.lost = self.lost.max(lost);
         for mark in marks {
-            match self.marks.iter_mut().find(|known| known.what == mark.what) {
+            match self.marks.iter_mut().find(|known| known.id == mark.id) {
                 Some(known) => known.at = known.at.max(mark.at),
                 None => self.marks.push(mark),
             }
@@ -187,17 +197,19 @@ impl Known {
         }
     }
 
-    /// With one mark more; `None` when it is there already and is not to be renewed. The oldest goes when
+    /// Returns a copy with one more tombstone, without expired ones, and without the oldest if
     /// there is no room.
-    fn with(&self, what: TombstoneId, life: Duration, renew: bool, now: UnixTime) -> Option<Self> {
+    ///
+    /// `None` if the tombstone exists already and `renew` is `false`.
+    fn with(&self, id: TombstoneId, life: Duration, renew: bool, now: UnixTime) -> Option<Self> {
         let alive = self.marks.iter().filter(|mark| mark.is_alive(life, now));
         let (mut lost, mut marks) = (self.lost, alive.copied().collect::<Vec<_>>());
-        let mut mark = Mark { what, at: now };
-        if let Some(known) = marks.iter().position(|mark| mark.what == what) {
+        let mut mark = Mark { id, at: now };
+        if let Some(known) = marks.iter().position(|mark| mark.id == id) {
             if !renew {
                 return None;
             }
-            // A clock that went back takes nothing of it back.
+            // A clock that went back must not make the tombstone older.
             mark.at = marks.remove(known).at.max(now);
         }
         if marks.len() >= MOST {
@@ -209,7 +221,7 @@ impl Known {
 
     fn encode(&self) -> Vec<u8> {
         let lost = self.lost.unwrap_or_default().millis();
-        let add = |text: Writer, mark: &Mark| text.raw(&mark.what.bytes()).number(mark.at.millis());
+        let add = |text: Writer, mark: &Mark| text.raw(&mark.id.bytes()).number(mark.at.millis());
         self.marks.iter().fold(Writer::default().number(lost), add).finish()
     }
 
@@ -219,7 +231,7 @@ impl Known {
         let mut marks = Vec::new();
         while !fields.is_done() {
             marks.push(Mark {
-                what: TombstoneId::from_bytes(fields.raw()?),
+                id: TombstoneId::from_bytes(fields.raw()?),
                 at: UnixTime::from_millis(fields.number()?),
             });
         }
@@ -227,8 +239,8 @@ impl Known {
     }
 }
 
-/// In which record a mark stands.
-fn place(what: TombstoneId) -> usize {
-    let [.., last] = what.bytes();
+/// Returns the index of the record for a tombstone.
+fn place(id: TombstoneId) -> usize {
+    let [.., last] = id.bytes();
     usize::from(last) % RECORDS
 }

@@ -1,43 +1,44 @@
-//! `Authorization` and `X-Api-Key`: which credential a machine shows (RFC 9110 §11, 6750, 7617).
+//! The credential headers of machines: `Authorization` (RFC 9110 §11, RFC 6750, RFC 7617) and
+//! `X-Api-Key`.
 
 use crate::foundation::crypto::from_base64;
 use crate::foundation::limits::TOKEN;
 use crate::foundation::secret::{Secret, SecretRef};
 use crate::wire::http::request::RequestView;
 
-/// What a request shows as its credential.
+/// The credential that a request presents.
 #[derive(Clone, Debug)]
 pub(crate) enum Presented<'a> {
     /// `Authorization: Bearer …`.
     Bearer(SecretRef<'a>),
     /// `Authorization: Basic …`, split at the first colon (RFC 7617 §2).
     Basic {
-        /// Before the colon: a name, not a secret.
+        /// The text before the colon: a name, not a secret.
         user: String,
-        /// After the colon.
+        /// The text after the colon.
         password: Secret,
     },
     /// `X-Api-Key: …`.
     ApiKey(SecretRef<'a>),
 }
 
-/// Why no credential could be read. Fixed texts: nothing of the header is repeated.
+/// Why a credential can't be read. It contains no part of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Malformed {
-    /// More than one credential line (RFC 6750 §2).
+    /// There is more than one credential (RFC 6750 §2).
     Several,
-    /// Longer than [`TOKEN`].
+    /// The header value is longer than [`TOKEN`].
     TooLong,
-    /// Neither Bearer nor Basic.
+    /// The scheme is neither Bearer nor Basic.
     Scheme,
-    /// The scheme is known, what follows is not of its form.
+    /// The scheme is known, but the credential does not have its syntax.
     Syntax,
 }
 
-/// Reads the credential of a request; `None` when it shows none.
+/// Reads the credential of a request; `None` if the request has no such header.
 ///
 /// # Errors
-/// When there are several, or one that is malformed.
+/// When there are several credentials, or the only one is malformed.
 pub(crate) fn read(request: RequestView<'_>) -> Result<Option<Presented<'_>>, Malformed> {
     let mut lines =
         request.headers.iter().filter(|(name, _)| name == "authorization" || name == "x-api-key");
@@ -48,7 +49,7 @@ pub(crate) fn read(request: RequestView<'_>) -> Result<Option<Presented<'_>>, Ma
     if value.len() > TOKEN {
         return Err(Malformed::TooLong);
     }
-    // Envoy joins lines of this name with a comma, which no credential of ours holds.
+    // Envoy joins lines with the same name by a comma. No accepted credential contains a comma.
     if memchr::memchr(b',', value).is_some() {
         return Err(Malformed::Several);
     }
@@ -78,10 +79,10 @@ fn scheme(value: &[u8]) -> Result<Presented<'_>, Malformed> {
     }
 }
 
-/// A bearer token: the b64token syntax of RFC 6750 §2.1.
+/// Reads a bearer token, in the `b64token` syntax of RFC 6750 §2.1.
 ///
 /// # Errors
-/// When a byte does not belong there.
+/// When it is empty or contains a byte that the syntax does not allow.
 pub(crate) fn bearer(token: &[u8]) -> Result<Presented<'_>, Malformed> {
     let body = token.trim_ascii_end();
     let fits = |byte: &u8| {
@@ -94,20 +95,20 @@ pub(crate) fn bearer(token: &[u8]) -> Result<Presented<'_>, Malformed> {
     Ok(Presented::Bearer(SecretRef::new(body)))
 }
 
-/// Basic credentials: base64 of `user:password` in UTF-8 (RFC 7617 §2).
+/// Reads Basic credentials: the base64 form of `user:password` in UTF-8 (RFC 7617 §2).
 ///
 /// # Errors
-/// When it is no base64, not UTF-8, holds a control character, or has no colon.
+/// When it is not base64 or not UTF-8, contains a control character, or has no colon.
 pub(crate) fn basic(token: &[u8]) -> Result<Presented<'static>, Malformed> {
     let pair = from_base64(token).ok_or(Malformed::Syntax)?;
     let pair = Secret::new(pair);
     name_and_secret(pair.expose())
 }
 
-/// `user:password` as Prefect's settings and socket frames write it.
+/// Reads `user:password` in plain text, as in Prefect's settings and first socket frames.
 ///
 /// # Errors
-/// As [`basic`].
+/// When it is not UTF-8, contains a control character, or has no colon.
 pub(crate) fn name_and_secret(pair: &[u8]) -> Result<Presented<'static>, Malformed> {
     let text = core::str::from_utf8(pair).map_err(|_| Malformed::Syntax)?;
     if text.chars().any(char::is_control) {
@@ -115,7 +116,8 @@ pub(crate) fn name_and_secret(pair: &[u8]) -> Result<Presented<'static>, Malform
     }
     let (user, password) = match text.split_once(':') {
         Some(pair) => pair,
-        // `PREFECT_API_AUTH_STRING="Bearer …"`, which Prefect wraps in Basic: see `machine::judge`.
+        // A header in `PREFECT_API_AUTH_STRING="Bearer …"`, which Prefect wraps in Basic. Module
+        // `credential::verifier` reads it.
         None if text.starts_with("Bearer ") || text.starts_with("Basic ") => (text, ""),
         None => return Err(Malformed::Syntax),
     };
@@ -131,7 +133,7 @@ mod tests {
 
     fn read_lines(lines: &[(&str, &[u8])]) -> Result<Option<Presented<'static>>, Malformed> {
         let headers: Vec<_> = lines.iter().map(|(n, v)| ((*n).to_owned(), v.to_vec())).collect();
-        // What is lent must outlive this function; a test may leak it.
+        // The result borrows the headers. A test may leak them.
         read(RequestView { headers: headers.leak() })
     }
 
@@ -144,7 +146,7 @@ mod tests {
             panic!("not a bearer token")
         };
         assert_eq!(t.expose(), b"a.b-c");
-        // "etl:a:b" - the first colon splits.
+        // "etl:a:b": the first colon separates user and password.
         let Some(Presented::Basic { user, password }) =
             read_lines(&[("authorization", b"Basic ZXRsOmE6Yg==")]).unwrap()
         else {

@@ -1,22 +1,22 @@
-//! Which kind of client asks, and whether a browser's request is ours (Fetch Metadata).
+//! The kind of client, and whether a browser's request is same-origin (Fetch Metadata).
 
 use crate::wire::http::request::RequestView;
 
-/// Who reads the answer, hence which form it takes.
+/// The kind of client that reads the response. It determines the form of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ClientKind {
-    /// A browser that loads a page.
+    /// A browser that loads a page at top level.
     Navigation,
-    /// A page's script, image, frame or prefetch.
+    /// A browser on behalf of a page: a script, image, frame or prefetch.
     Fetch,
-    /// Worker, CLI, CI job, script.
+    /// A worker, CLI, CI job or script.
     Machine,
-    /// A websocket upgrade.
+    /// A client that requests an upgrade, such as a WebSocket.
     Socket,
 }
 
 impl ClientKind {
-    /// Reads it off a request.
+    /// Determines the kind of client from the headers of a request.
     #[must_use]
     pub(crate) fn of(request: RequestView<'_>) -> Self {
         if request.has("upgrade") {
@@ -35,7 +35,7 @@ impl ClientKind {
     }
 }
 
-/// A page load at top level: not a frame, not a prefetch.
+/// Returns whether a request loads a page at top level: not a frame, not a prefetch.
 fn is_navigation(request: RequestView<'_>) -> bool {
     if request.method() != "GET" || request.has("sec-purpose") || request.has("purpose") {
         return false;
@@ -48,15 +48,17 @@ fn is_navigation(request: RequestView<'_>) -> bool {
     }
 }
 
-/// Whether a browser sent it: machines send neither `Origin` nor Fetch Metadata.
+/// Returns whether a browser sent the request: machines send neither `Origin` nor Fetch Metadata.
 #[must_use]
 pub(crate) fn is_from_a_browser(request: RequestView<'_>) -> bool {
     request.headers.iter().any(|(name, _)| name == "origin" || name.starts_with("sec-fetch-"))
 }
 
-/// Whether a credential that a browser sends by itself (a cookie, a client certificate) may count
-/// for this request: it must come from our own pages, from the person's own hand, or be the load
-/// of a page. `origin` is that of the configured public URL.
+/// Returns whether a credential that browsers attach by themselves may authenticate this request.
+///
+/// Such credentials are cookies and client certificates. The request must come from a same-origin
+/// page or directly from the user, or load a page at top level. Without Fetch Metadata and
+/// `Origin`, only `GET` and `HEAD` are accepted. `origin` is the origin of the public URL.
 #[must_use]
 pub(crate) fn is_ours(request: RequestView<'_>, origin: &str) -> bool {
     let safe = matches!(request.method(), "GET" | "HEAD");
@@ -76,7 +78,8 @@ pub(crate) fn is_ours(request: RequestView<'_>, origin: &str) -> bool {
     safe
 }
 
-/// Whether a browser says that a request comes from our own pages or from the person's own hand.
+/// Returns whether a browser states that the request comes from a same-origin page or directly
+/// from the user.
 #[must_use]
 pub(crate) fn is_from_our_page(request: RequestView<'_>, origin: &str) -> bool {
     if request.has("sec-fetch-site") {
@@ -85,8 +88,10 @@ pub(crate) fn is_from_our_page(request: RequestView<'_>, origin: &str) -> bool {
     request.text("origin") == Some(origin)
 }
 
-/// Whether a page load may act (sign out): from our own page or the person's own hand, never
-/// from a link elsewhere, an image or a frame.
+/// Returns whether a page load may have an effect, such as a sign-out.
+///
+/// It must come from a same-origin page or directly from the user, never from a link on another
+/// site, an image or a frame.
 #[must_use]
 pub(crate) fn is_deliberate_navigation(request: RequestView<'_>) -> bool {
     is_navigation(request) && matches!(request.text("sec-fetch-site"), Some("same-origin" | "none"))

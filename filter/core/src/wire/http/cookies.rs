@@ -1,35 +1,36 @@
-//! The `Cookie` request header (RFC 6265bis §5.8): finding ours, leaving the others byte-exact.
+//! The `Cookie` request header (RFC 6265bis §5.8): finding Lictor's cookies, and removing them
+//! without changing the others.
 
 use crate::foundation::limits::COOKIE_HEADER;
 use crate::wire::http::request::RequestView;
 
-/// The cookies are more than Lictor reads.
+/// The error of `Cookie` lines that are longer than [`COOKIE_HEADER`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooLarge;
 
-/// All cookie pairs of a request, in order, over all its lines.
+/// All cookies of a request, in order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cookies<'a> {
     pairs: Vec<(&'a [u8], &'a [u8])>,
     lines: Vec<&'a [u8]>,
 }
 
-/// What is left of the header without our cookies.
+/// The `Cookie` header without some of its cookies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Rest {
-    /// None was ours: the header stays as it is.
+    /// No cookie was removed: the header stays as it is.
     Same,
-    /// The other cookies, each as it came.
+    /// The remaining cookies, as one header line.
     Others(Vec<u8>),
-    /// Nothing.
+    /// No cookie remains.
     Nothing,
 }
 
 impl<'a> Cookies<'a> {
-    /// Reads every `Cookie` line.
+    /// Reads all `Cookie` lines.
     ///
     /// # Errors
-    /// When they are longer than [`COOKIE_HEADER`].
+    /// When all lines together are longer than [`COOKIE_HEADER`].
     pub(crate) fn parse(request: RequestView<'a>) -> Result<Self, TooLarge> {
         if request.all("cookie").map(<[u8]>::len).sum::<usize>() > COOKIE_HEADER {
             return Err(TooLarge);
@@ -40,14 +41,16 @@ impl<'a> Cookies<'a> {
         Ok(Self { pairs, lines })
     }
 
-    /// The values of the cookies with exactly this name. Two of one name are possible: a sibling
-    /// domain may have planted one (docs/threats.md, T-S4).
+    /// Returns the values of all cookies with exactly this name.
+    ///
+    /// There may be several: a sibling domain may have planted one (docs/threats.md, T-S4).
     pub(crate) fn named<'b>(&'b self, name: &'b str) -> impl Iterator<Item = &'a [u8]> + 'b {
         self.pairs.iter().filter(move |(n, _)| *n == name.as_bytes()).map(|(_, value)| *value)
     }
 
-    /// The first value of each name that begins so, for the first `most` names: a sibling domain
-    /// may plant hundreds, and each costs an attempt to open it.
+    /// Returns names with a prefix, each with its first value, for the first `most` names.
+    ///
+    /// A sibling domain may plant hundreds of cookies, and each costs an attempt to open it.
     #[must_use]
     pub(crate) fn with_prefix(&self, prefix: &str, most: usize) -> Vec<(&'a str, &'a [u8])> {
         let mut found: Vec<(&str, &[u8])> = Vec::new();
@@ -63,30 +66,36 @@ impl<'a> Cookies<'a> {
         found
     }
 
-    /// The header without the cookies that `ours` names. What is between two semicolons goes on
-    /// byte by byte: other applications may read it in ways of their own.
+    /// Returns the header without the cookies whose name `is_ours` accepts.
+    ///
+    /// The text of other cookies between two semicolons stays byte-exact: other applications may
+    /// parse it by rules of their own.
     #[must_use]
-    pub(crate) fn without(&self, ours: impl Fn(&[u8]) -> bool) -> Rest {
-        let count = self.pairs.iter().filter(|(name, _)| ours(name)).count();
+    pub(crate) fn without(&self, is_ours: impl Fn(&[u8]) -> bool) -> Rest {
+        let count = self.pairs.iter().filter(|(name, _)| is_ours(name)).count();
         if count == 0 {
             return Rest::Same;
         }
         if count == self.pairs.len() {
             return Rest::Nothing;
         }
-        let mut kept = Vec::new();
+        let mut remaining = Vec::new();
         for line in &self.lines {
-            let others: Vec<&[u8]> = texts(line).filter(|text| !ours(pair(text).0)).collect();
+            let others: Vec<&[u8]> = texts(line).filter(|text| !is_ours(pair(text).0)).collect();
             let line = others.join(b";".as_slice()).trim_ascii_start().to_vec();
             if line.iter().any(|b| !b.is_ascii_whitespace() && *b != b';') {
-                kept.push(line);
+                remaining.push(line);
             }
         }
-        if kept.is_empty() { Rest::Nothing } else { Rest::Others(kept.join(b"; ".as_slice())) }
+        if remaining.is_empty() {
+            Rest::Nothing
+        } else {
+            Rest::Others(remaining.join(b"; ".as_slice()))
+        }
     }
 }
 
-/// What stands between the semicolons of a line.
+/// Returns the texts between the semicolons of a line.
 fn texts(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let ends = memchr::memchr_iter(b';', line).chain(core::iter::once(line.len()));
     let mut from = 0;
@@ -97,6 +106,7 @@ fn texts(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// Splits a cookie into name and value. The name is empty without an equals sign.
 fn pair(text: &[u8]) -> (&[u8], &[u8]) {
     let text = text.trim_ascii();
     match memchr::memchr(b'=', text) {

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-/// Changes to headers, to be applied in the order of the fields.
+/// Changes to headers. They are applied in the order of the fields: remove, set, add.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct HeaderEdit {
-    /// Headers to remove, every line of them.
+    /// Names of headers to remove, with all their lines.
     pub remove: Vec<Cow<'static, str>>,
-    /// Headers to set to one line.
+    /// Headers to set to a single line.
     pub set: Vec<(&'static str, Vec<u8>)>,
-    /// Lines to add beside others of that name.
+    /// Header lines to add, beside existing lines of the same name.
     pub add: Vec<(&'static str, Vec<u8>)>,
 }

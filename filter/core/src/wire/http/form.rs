@@ -1,6 +1,6 @@
-//! Bodies that are forms (`application/x-www-form-urlencoded`).
+//! Form bodies (`application/x-www-form-urlencoded`).
 
-/// The text of a form, if that is what a body says it is.
+/// Returns the text of a body whose `Content-Type` is a form; `None` for any other body.
 #[must_use]
 pub(crate) fn text<'a>(content_type: Option<&str>, body: &'a [u8]) -> Option<&'a str> {
     let media_type = content_type?.split(';').next()?.trim();

@@ -1,4 +1,4 @@
-//! Bytes in, meaning out: what a request says, before anybody decides anything.
+//! HTTP: parsers for what a request contains. Nothing here decides whether it is allowed.
 
 pub(crate) mod authorization;
 pub(crate) mod client;

@@ -1,15 +1,15 @@
-//! Query strings and form bodies: names decoded, duplicates seen.
+//! Parameters of query strings and form bodies.
 
 use std::borrow::Cow;
 
-/// A parameter that stands more than once (RFC 6749 §3.1 forbids it).
+/// The error of a parameter that occurs more than once (RFC 6749 §3.1 forbids it).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Duplicate;
 
-/// The value of a parameter that may stand at most once.
+/// Returns the value of a parameter that may occur at most once.
 ///
 /// # Errors
-/// When it stands twice, in whatever spelling.
+/// When the parameter occurs more than once, in any percent-encoding of its name.
 pub(crate) fn only<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, str>>, Duplicate> {
     let mut found = None;
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -20,13 +20,13 @@ pub(crate) fn only<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, str>
     Ok(found)
 }
 
-/// `application/x-www-form-urlencoded` text of the pairs.
+/// Encodes pairs as `application/x-www-form-urlencoded`.
 #[must_use]
 pub(crate) fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
-/// One value, encoded as in a form.
+/// Encodes one value as in `application/x-www-form-urlencoded`.
 #[must_use]
 pub(crate) fn encode_value(value: &str) -> String {
     form_urlencoded::byte_serialize(value.as_bytes()).collect()

@@ -1,9 +1,11 @@
-//! The canonical request target. What two parsers could read in two ways is refused, so that what
-//! is judged here is what Prefect acts on (docs/threats.md, T-E1).
+//! The canonical request target.
+//!
+//! A target that two parsers could read in different ways is refused. So the path that Lictor
+//! authorizes is the path that Prefect acts on (docs/threats.md, T-E1).
 
 use std::borrow::Cow;
 
-/// A target in origin form whose path has one meaning.
+/// A request target in origin form (RFC 9112 §3.2.1) whose path has only one meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target<'a> {
     raw: &'a str,
@@ -11,15 +13,15 @@ pub(crate) struct Target<'a> {
     decoded: Cow<'a, str>,
 }
 
-/// Why a target is refused: a fixed text for the log.
+/// Why a target is ambiguous: a fixed text for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ambiguous(pub(crate) &'static str);
 
 impl<'a> Target<'a> {
-    /// Reads `:path`.
+    /// Reads the value of `:path`.
     ///
     /// # Errors
-    /// When the target could be read in more than one way, or is no path at all.
+    /// When the target could be read in more than one way, or is not a path.
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Ambiguous> {
         let raw = core::str::from_utf8(bytes).map_err(|_| Ambiguous("bytes that are not ASCII"))?;
         if !bytes.iter().all(u8::is_ascii_graphic) {
@@ -50,25 +52,25 @@ impl<'a> Target<'a> {
         Ok(Self { raw, path_len, decoded })
     }
 
-    /// Path and query as they came.
+    /// Returns path and query, not decoded.
     #[must_use]
     pub(crate) const fn raw(&self) -> &'a str {
         self.raw
     }
 
-    /// The path as it came, without the query: what exact matches compare.
+    /// Returns the path, not decoded and without the query. Exact matches use this form.
     #[must_use]
     pub(crate) fn path(&self) -> &'a str {
         self.raw.get(..self.path_len).unwrap_or_default()
     }
 
-    /// The path with its escapes decoded once, as Prefect's router sees it.
+    /// Returns the path with percent-escapes decoded once, as Prefect's router sees it.
     #[must_use]
     pub(crate) fn decoded(&self) -> &str {
         &self.decoded
     }
 
-    /// The query without its question mark.
+    /// Returns the query without its question mark; `None` if there is no question mark.
     #[must_use]
     pub(crate) fn query(&self) -> Option<&'a str> {
         self.raw.get(self.path_len.saturating_add(1)..).filter(|_| self.raw.len() > self.path_len)

@@ -1,23 +1,23 @@
-//! What a verified token says, by kind of token (RFC 7519 §4, OpenID Connect Core §2, §3.1.3.7).
+//! Checks for the claims of a verified token (RFC 7519 §4, OpenID Connect Core §2, §3.1.3.7).
 
 use serde_json::{Map, Value};
 
 use crate::foundation::limits::LEEWAY;
 use crate::foundation::time::UnixTime;
 
-/// Why claims are refused: which one, what was seen and what was wanted, fit for a log line.
+/// Why claims are refused. All texts are fit for a log line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mismatch {
-    /// The claim.
+    /// The name of the claim, or of another part of the token.
     pub(crate) claim: &'static str,
-    /// What it says, shortened; empty when it is missing.
+    /// The value of the claim, shortened; empty if it is missing or must not be shown.
     pub(crate) seen: String,
-    /// What it should say.
+    /// The expected value.
     pub(crate) wanted: String,
 }
 
 impl Mismatch {
-    /// A mismatch of a claim that may be shown.
+    /// Creates a mismatch. `seen` is the value of the claim, if log lines may show it.
     #[must_use]
     pub(crate) fn new(
         claim: &'static str,
@@ -31,16 +31,16 @@ impl Mismatch {
     }
 }
 
-/// A string claim.
+/// Returns the value of a string claim; `None` if it is missing or not a string.
 #[must_use]
 pub(crate) fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     claims.get(name).and_then(Value::as_str)
 }
 
-/// `iss`: compared as text, without any leniency.
+/// Checks that `iss` equals an issuer, byte by byte.
 ///
 /// # Errors
-/// When it is another one, missing, or no string.
+/// When `iss` names another issuer, is missing, or is not a string.
 pub(crate) fn issuer(claims: &Map<String, Value>, wanted: &str) -> Result<(), Mismatch> {
     if text(claims, "iss") == Some(wanted) {
         return Ok(());
@@ -48,31 +48,35 @@ pub(crate) fn issuer(claims: &Map<String, Value>, wanted: &str) -> Result<(), Mi
     Err(Mismatch::new("iss", claims.get("iss"), wanted))
 }
 
-/// `aud`: a string or an array of strings, of which one must be ours.
+/// Checks that `aud`, a string or an array of strings, contains one of the accepted audiences.
 ///
 /// # Errors
-/// When none is, or it is missing or of another type.
-pub(crate) fn audience(claims: &Map<String, Value>, ours: &[String]) -> Result<(), Mismatch> {
-    let is_ours = |name: &str| ours.iter().any(|our| our == name);
+/// When it contains no accepted audience, is missing, or has another type.
+pub(crate) fn audience(claims: &Map<String, Value>, accepted: &[String]) -> Result<(), Mismatch> {
+    let is_accepted = |name: &str| accepted.iter().any(|audience| audience == name);
     let found = match claims.get("aud") {
-        Some(Value::String(one)) => is_ours(one),
+        Some(Value::String(one)) => is_accepted(one),
         Some(Value::Array(many)) => {
-            many.iter().all(Value::is_string) && many.iter().filter_map(Value::as_str).any(is_ours)
+            many.iter().all(Value::is_string)
+                && many.iter().filter_map(Value::as_str).any(is_accepted)
         }
         _ => false,
     };
-    if found { Ok(()) } else { Err(Mismatch::new("aud", claims.get("aud"), ours.join(" or "))) }
+    if found { Ok(()) } else { Err(Mismatch::new("aud", claims.get("aud"), accepted.join(" or "))) }
 }
 
-/// Whole seconds; a float, a negative number or a string is none.
+/// Returns a claim in whole seconds; `None` for a float, a negative number or a string.
 fn seconds(claims: &Map<String, Value>, name: &str) -> Option<u64> {
     claims.get(name).and_then(Value::as_u64)
 }
 
-/// `exp` (required), `nbf` and `iat` with the leeway of [`LEEWAY`]; gives the end.
+/// Checks `exp`, `nbf` and `iat` with [`LEEWAY`], and returns the time in `exp`.
+///
+/// `exp` is required, and so is `iat` if `iat_required` is set.
 ///
 /// # Errors
-/// When the token is over, not yet valid, or a time is missing or no whole number of seconds.
+/// When the token has expired or is not valid yet, or when a time is missing or not a whole
+/// number of seconds.
 pub(crate) fn times(
     claims: &Map<String, Value>,
     now: UnixTime,
@@ -93,8 +97,10 @@ pub(crate) fn times(
     Ok(UnixTime::from_secs(exp))
 }
 
-/// Logout tokens (OpenID Connect Back-Channel Logout §2.4) and other security events (RFC 8417 §2.2)
-/// say that something happened, not who somebody is.
+/// Checks that a token is not a security event.
+///
+/// Logout tokens (OpenID Connect Back-Channel Logout §2.4) and other security events (RFC 8417
+/// §2.2) state that something happened. They do not authenticate anyone.
 ///
 /// # Errors
 /// When there is a claim `events`.
@@ -105,17 +111,17 @@ pub(crate) fn not_an_event(claims: &Map<String, Value>) -> Result<(), Mismatch> 
     Ok(())
 }
 
-/// The later of `nbf` and `iat`, for claims whose times have been checked.
+/// Returns the later of `nbf` and `iat`. Call it after [`times`] has checked both.
 #[must_use]
 pub(crate) fn not_before(claims: &Map<String, Value>) -> UnixTime {
     let at = |name| seconds(claims, name).unwrap_or(0);
     UnixTime::from_secs(at("nbf").max(at("iat")))
 }
 
-/// `sub`: 1 to 255 ASCII characters (OpenID Connect Core §2).
+/// Returns `sub`: 1 to 255 ASCII characters (OpenID Connect Core §2).
 ///
 /// # Errors
-/// When it is missing, empty, too long or no such string.
+/// When `sub` is missing, empty, too long, or not an ASCII string.
 pub(crate) fn subject(claims: &Map<String, Value>) -> Result<&str, Mismatch> {
     text(claims, "sub")
         .filter(|sub| (1..=255).contains(&sub.len()) && sub.is_ascii())

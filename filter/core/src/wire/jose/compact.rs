@@ -1,4 +1,4 @@
-//! The compact serialisation (RFC 7515 §3.1, §7.1), read before anything is believed.
+//! The compact serialization of a JWS (RFC 7515 §3.1, §7.1). Nothing is verified here.
 
 use serde_json::{Map, Value};
 
@@ -6,42 +6,43 @@ use crate::foundation::crypto::from_base64url;
 use crate::foundation::limits::TOKEN;
 use crate::wire::jose::Algorithm;
 
-/// A signed text taken apart; nothing in it is verified.
+/// The parts of a signed text. Nothing in it is verified.
 #[derive(Debug)]
 pub(crate) struct Jws<'a> {
-    /// What was signed: header, dot, payload (RFC 7515 §5.2 step 8).
+    /// The signing input: header, dot, payload (RFC 7515 §5.2 step 8).
     pub(crate) signed: &'a str,
-    /// The signature over it.
+    /// The signature, decoded.
     pub(crate) signature: Vec<u8>,
-    /// `alg`, one of those that Lictor knows.
+    /// `alg`, one of the algorithms that Lictor supports.
     pub(crate) algorithm: Algorithm,
-    /// `kid`, a name without meaning of its own (RFC 8725 §3.10).
+    /// `kid`. It only selects a key; it is never used as a path or query (RFC 8725 §3.10).
     pub(crate) key_id: Option<String>,
-    /// `typ`, lower-case, without `application/`.
+    /// `typ`, in lower case and without `application/`.
     pub(crate) token_type: Option<String>,
-    /// The payload, whatever it is.
+    /// The payload, decoded: any bytes.
     pub(crate) payload: Vec<u8>,
 }
 
-/// A token taken apart: a signed text whose payload is an object of claims.
+/// The parts of a token: a signed text whose payload is a JSON object of claims.
 #[derive(Debug)]
 pub(crate) struct Compact<'a> {
     /// The signed text.
     pub(crate) jws: Jws<'a>,
-    /// The payload's members.
+    /// The claims: the members of the payload.
     pub(crate) claims: Map<String, Value>,
 }
 
-/// Why a text is no token that Lictor reads. Fixed texts.
+/// Why a text can't be read as a token: a fixed text for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unreadable(pub(crate) &'static str);
 
 impl<'a> Jws<'a> {
-    /// Takes a signed text apart (RFC 7515 §5.2, steps 1 to 7).
+    /// Parses a signed text (RFC 7515 §5.2, steps 1 to 7).
     ///
     /// # Errors
-    /// When it is not three base64url parts with a strict JSON object in front, names an algorithm
-    /// that can't be listed, or holds critical extensions.
+    /// When it is longer than [`TOKEN`], is not three base64url parts, or its header is not a
+    /// strict JSON object. Also when the header names an unsupported algorithm, a critical
+    /// extension, compression or encryption.
     pub(crate) fn parse(token: &'a [u8]) -> Result<Self, Unreadable> {
         if token.len() > TOKEN {
             return Err(Unreadable("longer than 16 KiB"));
@@ -60,8 +61,8 @@ impl<'a> Jws<'a> {
         let mut header = from_base64url(header.as_bytes())
             .and_then(|bytes| object(&bytes))
             .ok_or(Unreadable("a header that is no JSON object"))?;
-        // RFC 7515 §4.1.11: what is critical must be understood; Lictor understands none.
-        // RFC 7797: an unencoded payload is announced there, too.
+        // A recipient must understand every critical extension (RFC 7515 §4.1.11); Lictor
+        // supports none. `b64` announces an unencoded payload (RFC 7797).
         if header.contains_key("crit") || header.contains_key("b64") {
             return Err(Unreadable("a critical extension"));
         }
@@ -85,10 +86,10 @@ impl<'a> Jws<'a> {
 }
 
 impl<'a> Compact<'a> {
-    /// Takes a token apart (RFC 7519 §7.2, steps 1 to 10, but for the signature).
+    /// Parses a token (RFC 7519 §7.2, steps 1 to 10, without the check of the signature).
     ///
     /// # Errors
-    /// As [`Jws::parse`], and when the payload is no strict JSON object.
+    /// When [`Jws::parse`] fails, or the payload is not a strict JSON object.
     pub(crate) fn parse(token: &'a [u8]) -> Result<Self, Unreadable> {
         let jws = Jws::parse(token)?;
         let claims = object(&jws.payload).ok_or(Unreadable("a payload that is no JSON object"))?;
@@ -96,7 +97,7 @@ impl<'a> Compact<'a> {
     }
 }
 
-/// RFC 7515 §4.1.9: `application/` may be left out; media types are case-insensitive.
+/// Normalizes `typ`: `application/` may be omitted and case does not matter (RFC 7515 §4.1.9).
 fn media_type(typ: &str) -> String {
     let typ = typ.to_ascii_lowercase();
     typ.strip_prefix("application/").map_or(typ.clone(), str::to_owned)
@@ -109,7 +110,7 @@ fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
-/// Whether a text has the shape of a compact token: used to tell a token from a password.
+/// Returns whether a text has the shape of a compact token, to tell tokens from passwords.
 #[must_use]
 pub(crate) fn looks_like_token(text: &[u8]) -> bool {
     text.starts_with(b"ey") && text.iter().filter(|b| **b == b'.').count() == 2

@@ -1,5 +1,7 @@
-//! The few DER structures that a host's verifier wants: public keys as SubjectPublicKeyInfo
-//! (RFC 5280 §4.1, RFC 3279 §2.3.1, RFC 5480 §2) and ECDSA signatures (RFC 3279 §2.2.3).
+//! DER encoders for the host's verifier.
+//!
+//! Public keys are SubjectPublicKeyInfo structures (RFC 5280 §4.1, RFC 3279 §2.3.1, RFC 5480 §2).
+//! ECDSA signatures are sequences of two integers (RFC 3279 §2.2.3).
 
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
@@ -7,22 +9,22 @@ const NULL: u8 = 0x05;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const SEQUENCE: u8 = 0x30;
 
-/// rsaEncryption, 1.2.840.113549.1.1.1.
+/// Object identifier rsaEncryption, 1.2.840.113549.1.1.1.
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
-/// id-ecPublicKey, 1.2.840.10045.2.1.
+/// Object identifier id-ecPublicKey, 1.2.840.10045.2.1.
 const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
-/// secp256r1, 1.2.840.10045.3.1.7.
+/// Object identifier of the curve secp256r1 (P-256), 1.2.840.10045.3.1.7.
 pub(crate) const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-/// secp384r1, 1.3.132.0.34.
+/// Object identifier of the curve secp384r1 (P-384), 1.3.132.0.34.
 pub(crate) const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
 
-/// A point in SEC 1's uncompressed form (§2.3.3).
+/// Encodes a point in the uncompressed form of SEC 1 §2.3.3.
 #[must_use]
 pub(crate) fn uncompressed_point(x: &[u8], y: &[u8]) -> Vec<u8> {
     [&[4], x, y].concat()
 }
 
-/// An RSA key's SubjectPublicKeyInfo.
+/// Encodes an RSA key, big-endian modulus and exponent, as SubjectPublicKeyInfo.
 #[must_use]
 pub(crate) fn rsa_spki(n: &[u8], e: &[u8]) -> Vec<u8> {
     let algorithm = [value(OBJECT_IDENTIFIER, RSA), value(NULL, &[])].concat();
@@ -30,7 +32,7 @@ pub(crate) fn rsa_spki(n: &[u8], e: &[u8]) -> Vec<u8> {
     spki(&algorithm, &key)
 }
 
-/// An EC key's SubjectPublicKeyInfo, for a curve named above and an uncompressed point.
+/// Encodes an EC key as SubjectPublicKeyInfo, from [`P256`] or [`P384`] and an uncompressed point.
 #[must_use]
 pub(crate) fn ec_spki(curve: &[u8], point: &[u8]) -> Vec<u8> {
     let algorithm = [value(OBJECT_IDENTIFIER, EC), value(OBJECT_IDENTIFIER, curve)].concat();
@@ -38,35 +40,39 @@ pub(crate) fn ec_spki(curve: &[u8], point: &[u8]) -> Vec<u8> {
 }
 
 fn spki(algorithm: &[u8], key: &[u8]) -> Vec<u8> {
-    // No bit of the last octet is unused.
+    // The leading zero says that no bit of the last octet is unused.
     let key = value(BIT_STRING, &[&[0], key].concat());
     value(SEQUENCE, &[value(SEQUENCE, algorithm), key].concat())
 }
 
-/// A signature as RFC 7518 §3.4 writes it, r and s in `length` octets each, in DER; `None` when it
-/// is of another length.
+/// Encodes an ECDSA signature in DER.
+///
+/// `raw` is the form of RFC 7518 §3.4: r and s in `length` bytes each. `None` if it has another
+/// length.
 #[must_use]
 pub(crate) fn ecdsa_signature(raw: &[u8], length: usize) -> Option<Vec<u8>> {
     let (r, s) = raw.split_at_checked(length).filter(|(_, s)| s.len() == length)?;
     Some(value(SEQUENCE, &[unsigned(r), unsigned(s)].concat()))
 }
 
-/// An INTEGER that is not negative, from big-endian octets: as short as it can be (X.690 §8.3.2).
+/// Encodes big-endian bytes as an INTEGER that is not negative, in its shortest form (X.690
+/// §8.3.2).
 fn unsigned(bytes: &[u8]) -> Vec<u8> {
     let from = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
     let digits = bytes.get(from..).unwrap_or_default();
-    // A first octet above 0x7f would make it negative; zero is one octet.
+    // A first octet above 0x7f would make the number negative, and zero needs one octet.
     if digits.first().is_none_or(|first| *first > 0x7f) {
         return value(INTEGER, &[&[0], digits].concat());
     }
     value(INTEGER, digits)
 }
 
+/// Encodes a value: tag, length, content.
 fn value(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len().to_be_bytes();
     let from = length.iter().position(|byte| *byte != 0).unwrap_or(length.len());
     let digits = length.get(from..).unwrap_or_default();
-    // Up to 127 the length is one octet; above, the number of its octets comes first.
+    // A length up to 127 is one octet. A longer one follows the number of its octets.
     let count = u8::try_from(digits.len()).unwrap_or(u8::MAX);
     match digits {
         [] => [&[tag, 0], content].concat(),
@@ -127,7 +133,7 @@ mod tests {
         use super::super::*;
 
         proptest! {
-            /// The library that reads it back is not ours.
+            /// An independent library encodes the same signature.
             #[test]
             fn ecdsa_signatures_say_the_same_in_der(raw in proptest::collection::vec(any::<u8>(), 64), zeros in 0..31_usize) {
                 let mut raw = raw;

@@ -1,5 +1,5 @@
-//! JSON Web Keys (RFC 7517, 7518 §6, 8037): public signature keys, each for exactly the
-//! algorithms that its type allows.
+//! JSON Web Keys (RFC 7517, RFC 7518 §6, RFC 8037): public keys for signatures, each only for the
+//! algorithms of its type.
 
 use serde_json::{Map, Value};
 
@@ -12,14 +12,14 @@ use crate::wire::jose::signature::{HostVerifier, Material};
 
 /// A usable public key.
 pub(crate) struct PublicKey {
-    /// `kid`, if it has one.
+    /// `kid`, if the key has one.
     pub(crate) id: Option<String>,
     /// `alg`, if the key is bound to one.
     algorithm: Option<Algorithm>,
     material: Material,
 }
 
-/// Why a key can't be used. Fixed texts.
+/// Why a key or a key set can't be used: a fixed text for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unusable(pub(crate) &'static str);
 
@@ -27,7 +27,7 @@ impl PublicKey {
     /// Reads one JWK.
     ///
     /// # Errors
-    /// When it is not a public signature key of a kind and size that Lictor takes.
+    /// When it is not a public signature key, or Lictor does not support its type or size.
     pub(crate) fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, Unusable> {
         match jwk.get("use") {
             None => {}
@@ -63,11 +63,11 @@ impl PublicKey {
     }
 
     fn fits(&self, algorithm: Algorithm) -> bool {
-        self.material.fits(algorithm) && self.algorithm.is_none_or(|own| own == algorithm)
+        self.material.fits(algorithm) && self.algorithm.is_none_or(|bound| bound == algorithm)
     }
 
-    /// Whether a signed text is of this key; never when its algorithm is not the key's
-    /// (RFC 8725 §3.1).
+    /// Returns whether this key has signed a text. It is `false` for an algorithm that the key is
+    /// not for (RFC 8725 §3.1).
     #[must_use]
     pub(crate) fn has_signed(&self, jws: &Jws<'_>, host: &dyn HostVerifier) -> bool {
         self.fits(jws.algorithm)
@@ -78,7 +78,7 @@ impl PublicKey {
 fn material(jwk: &Map<String, Value>) -> Result<Material, Unusable> {
     let text = |name: &str| jwk.get(name).and_then(Value::as_str);
     let bytes = |name: &str| text(name).and_then(|text| from_base64url(text.as_bytes()));
-    // RFC 7518 §6.2.1.2 asks for full-length coordinates.
+    // Coordinates must have their full length (RFC 7518 §6.2.1.2).
     let coordinates = |length: usize| {
         let (x, y) = (bytes("x")?, bytes("y")?);
         (x.len() == length && y.len() == length).then_some((x, y))
@@ -108,7 +108,7 @@ fn rsa(n: &[u8], e: &[u8]) -> Result<Material, Unusable> {
     if leading == 8 || !RSA_BITS.contains(&bits) {
         return Err(Unusable("an RSA modulus outside 2048 to 4096 bits"));
     }
-    // Every provider's exponent; another one is weak (1, 3) or makes each verification slow.
+    // Providers use 65537. Other exponents are weak (1, 3) or make each verification slow.
     if e != [1, 0, 1] {
         return Err(Unusable("an RSA exponent other than 65537"));
     }
@@ -118,20 +118,20 @@ fn rsa(n: &[u8], e: &[u8]) -> Result<Material, Unusable> {
     Material::rsa(n, e).ok_or(Unusable("an RSA key that the verifier refuses"))
 }
 
-/// A set's usable keys, and why the others were left out.
+/// The usable keys of a JWKS.
 #[derive(Default)]
 pub(crate) struct KeySet {
-    /// In their order.
+    /// The usable keys, in the order of the set.
     pub(crate) keys: Vec<PublicKey>,
-    /// Reasons, for one log line.
+    /// Why each of the other keys was left out, for the log.
     pub(crate) skipped: Vec<&'static str>,
 }
 
 impl KeySet {
-    /// Reads a JWKS answer. Encryption keys, unknown kinds and broken entries are left out.
+    /// Reads a JWKS. Encryption keys, unknown types and malformed entries are left out.
     ///
     /// # Errors
-    /// When it is no JWKS, or no key in it is usable.
+    /// When it is not a JWKS, exceeds [`JWKS_BYTES`] or [`JWKS_KEYS`], or has no usable key.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Unusable> {
         if body.len() > JWKS_BYTES {
             return Err(Unusable("longer than 256 KiB"));
@@ -152,14 +152,16 @@ impl KeySet {
         if set.keys.is_empty() { Err(Unusable("no usable signature key")) } else { Ok(set) }
     }
 
-    /// Whether a key has that `kid`.
+    /// Returns whether a usable key has this `kid`.
     #[must_use]
     pub(crate) fn has(&self, key_id: &str) -> bool {
         self.keys.iter().any(|key| key.id.as_deref() == Some(key_id))
     }
 
-    /// The key that may have signed a text. Without a `kid` only a set with one fitting key
-    /// answers: trying several would let a token choose (OpenID Connect Core §10.1).
+    /// Returns the only key for a `kid` and an algorithm.
+    ///
+    /// Without a `kid` there must be exactly one key for the algorithm: trying several would let
+    /// the token choose its key (OpenID Connect Core §10.1).
     #[must_use]
     pub(crate) fn select(&self, key_id: Option<&str>, algorithm: Algorithm) -> Option<&PublicKey> {
         let mut fitting = self

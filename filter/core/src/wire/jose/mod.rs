@@ -1,5 +1,6 @@
-//! JSON Web Signature, strictly: compact form only, asymmetric algorithms only, one algorithm per
-//! key (RFC 7515, 7517, 7518, 7519, 8037, 8725).
+//! Strict JSON Web Signatures (RFC 7515, 7517, 7518, 7519, 8037, 8725).
+//!
+//! Only the compact form and asymmetric algorithms are accepted.
 
 pub(crate) mod claims;
 pub(crate) mod compact;
@@ -11,7 +12,9 @@ pub(crate) mod verify;
 
 use crate::foundation::crypto::Hash;
 
-/// Signature algorithms that may be listed; `none` and `HS*` have no name here.
+/// A signature algorithm that the setting `idp.algorithms` may list.
+///
+/// `none` and the symmetric `HS*` do not exist here, so no token can select them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -35,7 +38,7 @@ pub(crate) enum Algorithm {
 }
 
 impl Algorithm {
-    /// All of them, as they are allowed by default.
+    /// All algorithms. They are allowed by default.
     pub(crate) const ALL: [Self; 9] = [
         Self::Rs256,
         Self::Rs384,
@@ -48,7 +51,7 @@ impl Algorithm {
         Self::EdDsa,
     ];
 
-    /// The `alg` value (RFC 7518 §3.1, RFC 8037 §3.1).
+    /// Returns the `alg` value (RFC 7518 §3.1, RFC 8037 §3.1).
     #[must_use]
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -64,13 +67,13 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of that exact name.
+    /// Returns the algorithm with exactly this `alg` value.
     #[must_use]
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
-    /// The hash that it signs (RFC 7518 §3, RFC 8032 §5.1).
+    /// Returns the hash function that the signature uses (RFC 7518 §3, RFC 8032 §5.1).
     #[must_use]
     pub(crate) const fn hash(self) -> Hash {
         match self {
@@ -80,7 +83,7 @@ impl Algorithm {
         }
     }
 
-    /// Whether it is an RSA algorithm.
+    /// Returns whether this is an RSA algorithm.
     #[must_use]
     pub(crate) const fn is_rsa(self) -> bool {
         matches!(

@@ -1,17 +1,21 @@
-//! RSA moduli of the generator of CVE-2017-15361 ("ROCA", Nemec et al., CCS 2017): their primes are
-//! powers of 65537 modulo many small primes, so the modulus is one as well, and can be factored.
+//! Detection of weak RSA keys (CVE-2017-15361, "ROCA", Nemec et al., CCS 2017).
+//!
+//! The vulnerable generator draws primes that are powers of 65537 modulo many small primes. The
+//! modulus is then a power of 65537 modulo these primes as well, and can be factored.
 
-/// The small primes whose residues give the generator away.
+/// The small primes whose residues identify the generator.
 const PRIMES: [u32; 20] =
     [3, 5, 7, 11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
 
-/// Whether a big-endian modulus has the generator's mark; another one has it by chance once in
-/// about 2^27.
+/// Returns whether a big-endian modulus seems to come from the vulnerable generator.
+///
+/// Any other modulus is suspect by chance about once in 2^27.
 #[must_use]
 pub(crate) fn is_suspect(modulus: &[u8]) -> bool {
     PRIMES.iter().all(|prime| is_power_of_65537(residue(modulus, *prime), *prime))
 }
 
+/// Returns a big-endian modulus modulo a prime.
 fn residue(modulus: &[u8], prime: u32) -> u32 {
     modulus.iter().fold(0, |rest: u32, byte| {
         rest.wrapping_mul(256).wrapping_add(u32::from(*byte)).checked_rem(prime).unwrap_or(0)

@@ -1,5 +1,6 @@
-//! The mathematics of a signature: by the host where it offers that, in Rust elsewhere. Both give
-//! the same verdict (`make conformance` compares them on every Wycheproof vector).
+//! Verification of signatures, by the host where it offers that, otherwise in Rust.
+//!
+//! Both return the same verdict: `make conformance` compares them on every Wycheproof vector.
 
 use ed25519_compact::Signature as EdSignature;
 use jwt_simple::algorithms::{Edwards25519PublicKey, P256PublicKey, P384PublicKey, RSAPublicKey};
@@ -13,14 +14,16 @@ use superboring::sign::Verifier;
 use crate::foundation::crypto::Hash;
 use crate::wire::jose::{Algorithm, der};
 
-/// What the host of the module may do faster than the module itself: RSASSA-PKCS1-v1_5 and ECDSA.
+/// The host's verification of RSASSA-PKCS1-v1_5 and ECDSA signatures, faster than the module's.
 pub trait HostVerifier {
-    /// Whether `signature` (ECDSA: in DER) over `text` is of the key (DER SubjectPublicKeyInfo);
-    /// `None` when the host can't tell.
+    /// Returns whether a key has signed `text`; `None` if the host can't verify it.
+    ///
+    /// `spki` is the public key as SubjectPublicKeyInfo in DER. An ECDSA `signature` is in DER,
+    /// too.
     fn verify(&self, hash: Hash, spki: &[u8], signature: &[u8], text: &[u8]) -> Option<bool>;
 }
 
-/// A host that offers nothing: everything is done in Rust.
+/// A host without verification, so that all signatures are verified in Rust.
 #[cfg(any(test, feature = "testing"))]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct InRust;
@@ -35,7 +38,7 @@ impl HostVerifier for InRust {
 /// A public key whose parameters have been checked (RFC 8725 §3.4).
 pub(crate) struct Material {
     key: Key,
-    /// For the host; empty for keys that it does not take.
+    /// SubjectPublicKeyInfo in DER for the host; empty for keys that the host does not support.
     spki: Vec<u8>,
 }
 
@@ -47,7 +50,7 @@ enum Key {
 }
 
 impl Material {
-    /// An RSA key from big-endian modulus and exponent without leading zeros.
+    /// Creates an RSA key from modulus and exponent, big-endian without leading zeros.
     #[must_use]
     pub(crate) fn rsa(n: &[u8], e: &[u8]) -> Option<Self> {
         let key = RSAPublicKey::from_components(n, e).ok()?;
@@ -55,7 +58,7 @@ impl Material {
         Some(Self { key: Key::Rsa(Box::new(key)), spki: der::rsa_spki(n, e) })
     }
 
-    /// A point of P-256, its coordinates in 32 octets each.
+    /// Creates a P-256 key from coordinates of 32 bytes each; `None` if they are not on the curve.
     #[must_use]
     pub(crate) fn p256(x: &[u8], y: &[u8]) -> Option<Self> {
         let point = der::uncompressed_point(x, y);
@@ -63,7 +66,7 @@ impl Material {
         Some(Self { key: Key::P256(key), spki: der::ec_spki(der::P256, &point) })
     }
 
-    /// A point of P-384, its coordinates in 48 octets each.
+    /// Creates a P-384 key from coordinates of 48 bytes each; `None` if they are not on the curve.
     #[must_use]
     pub(crate) fn p384(x: &[u8], y: &[u8]) -> Option<Self> {
         let point = der::uncompressed_point(x, y);
@@ -71,14 +74,14 @@ impl Material {
         Some(Self { key: Key::P384(key), spki: der::ec_spki(der::P384, &point) })
     }
 
-    /// A point of Ed25519 (RFC 8032 §5.1.5).
+    /// Creates an Ed25519 key from its 32 bytes (RFC 8032 §5.1.5).
     #[must_use]
     pub(crate) fn ed25519(x: &[u8]) -> Option<Self> {
         let key = Edwards25519PublicKey::from_bytes(x).ok()?;
         Some(Self { key: Key::Ed25519(key), spki: Vec::new() })
     }
 
-    /// Whether an algorithm is for keys of this kind.
+    /// Returns whether an algorithm is for keys of this kind.
     #[must_use]
     pub(crate) const fn fits(&self, algorithm: Algorithm) -> bool {
         match self.key {
@@ -89,7 +92,8 @@ impl Material {
         }
     }
 
-    /// Whether `signature`, as RFC 7518 §3 and RFC 8037 §3.1 write it, is over `text`.
+    /// Returns whether this key has signed `text`. `signature` is in the form of RFC 7518 §3 or
+    /// RFC 8037 §3.1.
     #[must_use]
     pub(crate) fn verify(
         &self,
@@ -103,12 +107,12 @@ impl Material {
                 host.verify(algorithm.hash(), &self.spki, signature, text)
             }
             Algorithm::Es256 | Algorithm::Es384 => {
-                // Each of these curves is as wide as its hash.
+                // The coordinates of each curve are as long as its hash.
                 let width = if algorithm == Algorithm::Es256 { 32 } else { 48 };
                 let Some(signature) = der::ecdsa_signature(signature, width) else { return false };
                 host.verify(algorithm.hash(), &self.spki, &signature, text)
             }
-            // The host has neither RSASSA-PSS nor Ed25519.
+            // The host supports neither RSASSA-PSS nor Ed25519.
             Algorithm::Ps256 | Algorithm::Ps384 | Algorithm::Ps512 | Algorithm::EdDsa => None,
         };
         by_host.unwrap_or_else(|| self.verify_in_rust(algorithm, text, signature))
@@ -140,7 +144,7 @@ fn rsa(
     };
     let pss = matches!(algorithm, Algorithm::Ps256 | Algorithm::Ps384 | Algorithm::Ps512);
     let mut verifier = Verifier::new(digest, key)?;
-    // RFC 7518 §3.5: the salt is as long as the hash, which is the library's default.
+    // The salt must be as long as the hash (RFC 7518 §3.5). That is the library's default.
     verifier.set_rsa_padding(if pss { Padding::PKCS1_PSS } else { Padding::PKCS1 })?;
     verifier.update(text)?;
     verifier.verify(signature)

@@ -1,6 +1,7 @@
-//! Whether a token is signed by the issuer: which key, which algorithm, and why not. What may be
-//! checked with what is decided by `jwk`, the mathematics are in `signature`, and what the claims
-//! mean is decided after, in `claims`.
+//! Verification of a token's signature with the keys of its issuer.
+//!
+//! `jwk` decides which key is for which algorithm, and `signature` checks signatures. `claims`
+//! checks the content of a token afterwards.
 
 use crate::wire::jose::Algorithm;
 use crate::wire::jose::claims::Mismatch;
@@ -8,12 +9,12 @@ use crate::wire::jose::compact::Jws;
 use crate::wire::jose::jwk::KeySet;
 use crate::wire::jose::signature::HostVerifier;
 
-/// Why a token is not verified.
+/// Why the signature of a token is not verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unverified {
-    /// No key of that `kid` is known: fetch the keys and look again.
+    /// No key with this `kid` is known. A fresh key set may contain it.
     UnknownKey(String),
-    /// It is refused.
+    /// The token is refused.
     Mismatch(Mismatch),
 }
 
@@ -23,23 +24,23 @@ impl From<Mismatch> for Unverified {
     }
 }
 
-/// What one issuer's signatures are checked with.
+/// Keys and rules for the signatures of one issuer.
 #[derive(Clone, Copy)]
 pub(crate) struct Verifier<'a> {
     /// The issuer's keys.
     pub(crate) keys: &'a KeySet,
     /// The allow-list of algorithms (RFC 8725 §3.1).
     pub(crate) allowed: &'a [Algorithm],
-    /// Who does the mathematics.
+    /// Verification by the host, where it offers that.
     pub(crate) host: &'a dyn HostVerifier,
 }
 
 impl Verifier<'_> {
-    /// Verifies a signature.
+    /// Verifies the signature of a signed text.
     ///
     /// # Errors
-    /// See [`Unverified`]. Only a `kid` that nobody has leads to a fetch of keys: a token without
-    /// one, or with an algorithm that its key is not for, is refused at once.
+    /// [`Unverified::UnknownKey`] for an unknown `kid`, after which keys may be fetched. Any other
+    /// failure is a [`Mismatch`]: no fetch can mend a missing `kid` or a wrong algorithm.
     pub(crate) fn check(self, jws: &Jws<'_>) -> Result<(), Unverified> {
         let Self { keys, allowed, host } = self;
         let alg = serde_json::Value::from(jws.algorithm.name());
