@@ -358,6 +358,29 @@ impl Gate {
     }
 }
 
+#[cfg(test)]
+impl Gate {
+    /// Names the state, for the table of states and events in `tests/gate/states.rs`.
+    pub(crate) const fn state_name(&self) -> &'static str {
+        match &self.state {
+            State::New => "New",
+            State::Waiting => "Waiting",
+            State::Login(login::LoginStep::Redeeming(_)) => "Login, code redeemed",
+            State::Login(login::LoginStep::AwaitingKey(..)) => "Login, awaiting a key",
+            State::Login(login::LoginStep::AskingUserinfo(..)) => "Login, asking userinfo",
+            State::SignOut(sign_out::SignOutStep::AtProvider) => "SignOut, at the provider",
+            State::SignOut(sign_out::SignOutStep::AskingForHint(_)) => "SignOut, asking for a hint",
+            State::LogoutToken(_) => "LogoutToken",
+            State::EndpointBody(_) => "EndpointBody",
+            State::AwaitingBody(_) => "AwaitingBody",
+            State::Forwarded(Forwarded { socket: Some(socket), .. }) => socket.stage_name(),
+            State::Forwarded(_) => "Forwarded",
+            State::Delayed => "Delayed",
+            State::Over => "Over",
+        }
+    }
+}
+
 fn asker<'a>(request: RequestView<'a>, config: &'a Rc<Config>) -> AnswerContext<'a> {
     let request_id = request_id(request.text("x-request-id"));
     AnswerContext { request_id, ..asker_of(ClientKind::of(request), config) }

@@ -6,3 +6,4 @@ mod companion;
 mod cross_site;
 mod ladder;
 mod responses;
+mod states;

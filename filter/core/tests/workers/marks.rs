@@ -5,8 +5,8 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use std::rc::Rc;
 
+use crate::foundation::id::TombstoneId;
 use crate::foundation::id::{Id as _, SessionId};
-use crate::foundation::id::{Id as _, TombstoneId};
 use crate::foundation::time::UnixTime;
 use crate::testing::World;
 use crate::testing::browser::SCRIPT;
