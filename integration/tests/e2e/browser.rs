@@ -27,8 +27,8 @@ use crate::world::{checkout, eventually, new_layout, password, say};
 
 /// As a person has chosen it: continue where you left off.
 const RESTORE: &str = "--restore-last-session";
-/// Longer than a page takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(45);
+/// Longer than a page takes on a machine that is busy with three times what it can do.
+const PATIENCE: Duration = Duration::from_secs(150);
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 static DRIVER: OnceLock<Driver> = OnceLock::new();

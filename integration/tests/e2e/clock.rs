@@ -35,25 +35,35 @@ pub fn parts() -> Parts {
 
 /// Counts as the start of a part.
 pub fn starting<T>(work: impl FnOnce() -> T) -> T {
-    measure(work, |parts, took| parts.start += took)
+    let _measured = Measurement::begin(|parts, took| parts.start += took);
+    work()
 }
 
 /// Sleeps; counts as waiting.
 pub fn pause(duration: Duration) {
-    measure(|| thread::sleep(duration), |parts, took| parts.wait += took);
+    let _measured = Measurement::begin(|parts, took| parts.wait += took);
+    thread::sleep(duration);
 }
 
-fn measure<T>(work: impl FnOnce() -> T, add: impl FnOnce(&mut Parts, Duration)) -> T {
-    if MEASURING.replace(true) {
-        return work();
+/// Counts until it is dropped, by a panic as well.
+struct Measurement {
+    begun: Instant,
+    add: fn(&mut Parts, Duration),
+}
+
+impl Measurement {
+    fn begin(add: fn(&mut Parts, Duration)) -> Option<Self> {
+        (!MEASURING.replace(true)).then(|| Self { begun: Instant::now(), add })
     }
-    let begun = Instant::now();
-    let result = work();
-    let mut parts = PARTS.get();
-    add(&mut parts, begun.elapsed());
-    PARTS.set(parts);
-    MEASURING.set(false);
-    result
+}
+
+impl Drop for Measurement {
+    fn drop(&mut self) {
+        let mut parts = PARTS.get();
+        (self.add)(&mut parts, self.begun.elapsed());
+        PARTS.set(parts);
+        MEASURING.set(false);
+    }
 }
 
 /// The processor time of this process and of all that it has started: those that run, those that have ended

@@ -234,15 +234,16 @@ impl State {
     /// The first that bears all that run now, and does not overtake one of its group.
     fn next(&self) -> Option<usize> {
         let mut groups = Vec::new();
-        let taken: usize = self.running.iter().map(|(_, needs)| needs.places).sum();
-        self.pending.iter().position(|job| {
+        let at = self.pending.iter().position(|job| {
             let needs = job.story.needs;
             let overtakes = needs.group.is_some_and(|group| groups.contains(&group));
             groups.extend(needs.group);
-            !overtakes
-                && (taken == 0 || taken + needs.places <= at_once())
-                && self.running.iter().all(|(_, other)| needs.bears(*other))
-        })
+            !overtakes && self.running.iter().all(|(_, other)| needs.bears(*other))
+        })?;
+        // A heavy one waits for its places, and lighter ones behind it with it: else it would be the last.
+        let taken: usize = self.running.iter().map(|(_, needs)| needs.places).sum();
+        let fits = taken == 0 || taken + self.pending[at].story.needs.places <= at_once();
+        fits.then_some(at)
     }
 }
 

@@ -173,7 +173,7 @@ fn rolled(production: &mut Production) {
         .collect();
     assert!(failed.is_empty(), "{failed:#?}");
     for worker in &production.workers {
-        assert_connected(&worker.log());
+        assert_connected(&without_race_of_prefect(&worker.log()));
     }
     say(&format!(
         "{rolls} times an Envoy was rolled over in {:.0?}: {} flow runs, {pages} requests of a person, \
@@ -181,6 +181,26 @@ fn rolled(production: &mut Production) {
         begun.elapsed(),
         ROUNDS * deployments.len()
     ));
+}
+
+/// A flow run that ends just while its observer of events connects anew takes the connection away under its
+/// feet: Prefect's client logs an exception of its own. It has nothing to tell by then.
+fn without_race_of_prefect(log: &str) -> String {
+    const BEGIN: &str =
+        "prefect.FlowRunSuspendingObserver - Consumer task exited with exception\nTraceback";
+    const END: &str = "AttributeError: 'NoneType' object has no attribute 'send'\n";
+    let mut parts = log.split(BEGIN);
+    let mut rest = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(END) {
+            // Only that exception: its last line comes before any other line of the log's.
+            Some((trace, after)) if trace.lines().skip(1).all(|line| line.starts_with("  ")) => {
+                rest += after;
+            }
+            _ => rest.extend([BEGIN, part]),
+        }
+    }
+    rest
 }
 
 struct Ending<'a>(&'a AtomicBool);

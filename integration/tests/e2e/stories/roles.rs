@@ -21,7 +21,7 @@ const ABOUT: &str = "roles";
 pub fn stories() -> Vec<Story> {
     let apart = [operations::stories(), bodies::stories(), events::stories()];
     let apart = apart.into_iter().flatten().map(Story::apart);
-    apart.chain(in_the_ui::stories()).collect()
+    apart.chain(in_the_ui::stories().into_iter().map(Story::heavy)).collect()
 }
 
 /// A gate that knows a key of each role, before an upstream that writes down what reaches it.
