@@ -74,6 +74,7 @@ mod prefect;
 mod provider;
 mod refusal;
 mod sealing;
+#[warn(clippy::arithmetic_side_effects)]
 mod session;
 mod site;
 mod telemetry;

@@ -315,8 +315,27 @@ impl Config {
     /// used, such as those from before an update or of another configuration in the process.
     #[must_use]
     pub(crate) fn judging(&self) -> String {
-        let provider = (&self.idp.cluster, &self.idp.internal, &self.idp.algorithms);
-        format!("{:?}", (&self.issuers, &self.roles, provider, self.session.not_before))
+        // Every field is named, so that a new one needs a decision here.
+        let Self {
+            issuer,
+            client_id,
+            idp,
+            issuers,
+            roles,
+            session,
+            // The rest decides nothing about the result of a token.
+            public: _,
+            issuer_url: _,
+            machines: _,
+            first_frame: _,
+            public_paths: _,
+            prefect: _,
+            single_login: _,
+            companion: _,
+            endpoints: _,
+            secrets: _,
+        } = self;
+        format!("{:?}", (issuer, client_id, idp, issuers, roles, session))
     }
 
     /// Returns the master key for the data that the workers of a process share.

@@ -3,6 +3,7 @@
 use super::reader::{Section, quote};
 use super::url::HttpUrl;
 use crate::identity::role::Role;
+use crate::identity::role_set::RoleSet;
 
 /// Reads a URL in the plain form of [`HttpUrl`], and reports any other value.
 pub(crate) fn url(section: &Section<'_>, name: &'static str, text: &str) -> Option<HttpUrl> {
@@ -18,7 +19,7 @@ pub(crate) fn url(section: &Section<'_>, name: &'static str, text: &str) -> Opti
 pub(crate) fn role(section: &Section<'_>, name: &'static str, text: &str) -> Option<Role> {
     let role = Role::named(text);
     if role.is_none() {
-        section.problem(name, &quote(text), "viewer, operator, worker or admin");
+        section.problem(name, &quote(text), &RoleSet::of(&Role::ALL).names());
     }
     role
 }

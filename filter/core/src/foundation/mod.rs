@@ -13,5 +13,6 @@ pub(crate) mod limits;
 pub(crate) mod log_text;
 pub(crate) mod secret;
 pub(crate) mod stream;
+#[warn(clippy::arithmetic_side_effects)]
 pub(crate) mod time;
 pub(crate) mod token_bucket;

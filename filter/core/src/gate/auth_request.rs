@@ -71,8 +71,8 @@ impl Gate {
         let identity = match proof {
             Proof::Identified(identity) => identity,
             Proof::Wait => return Ok(self.wait(WaitFor::Verdict, cx.now)),
-            Proof::Nobody { session_ended: true } => {
-                return Err(Refusal::new(Reason::SessionEnded));
+            Proof::Nobody { session_ended: Some(why) } => {
+                return Err(Refusal::new(Reason::SessionEnded).seen(why).wanted("a new login"));
             }
             Proof::Nobody { .. } => return Err(Refusal::new(Reason::NoCredential)),
         };

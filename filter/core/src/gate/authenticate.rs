@@ -32,8 +32,8 @@ pub(crate) enum Proof {
     Wait,
     /// The request proves no identity.
     Nobody {
-        /// Whether the request had a session that has ended.
-        session_ended: bool,
+        /// Why the session of the request has ended, if it had one.
+        session_ended: Option<&'static str>,
     },
 }
 
@@ -59,7 +59,7 @@ impl Gate {
         }
         // Prefect's UI may still send a password from its local storage beside Lictor's cookie.
         match self.authenticate_session(request, cookies, cx)? {
-            Proof::Nobody { session_ended: false } => self.authenticate_machine(request, cx),
+            Proof::Nobody { session_ended: None } => self.authenticate_machine(request, cx),
             proof => Ok(proof),
         }
     }
@@ -115,15 +115,17 @@ impl Gate {
     ) -> Result<Proof, Refusal> {
         let config = cx.site.config();
         let (session, stale) = match cx.site.session_cookie.find(&config, cookies) {
-            Found::Absent => return Ok(Proof::Nobody { session_ended: false }),
+            Found::Absent => return Ok(Proof::Nobody { session_ended: None }),
             Found::Unreadable => {
                 self.set_cookies = clear_session(&config, cookies);
-                return Ok(Proof::Nobody { session_ended: false });
+                return Ok(Proof::Nobody { session_ended: None });
             }
             Found::Session { session, stale } => (session, stale),
         };
-        if cx.site.is_ended(&session, cx.now) || session.ended(cx.now, &config.session).is_some() {
-            return Ok(self.session_ended_proof(&config, cookies));
+        let revoked = cx.site.is_ended(&session, cx.now);
+        let revoked = revoked.then_some("it was signed out, or ended by the provider");
+        if let Some(why) = revoked.or_else(|| session.ended(cx.now, &config.session)) {
+            return Ok(self.session_ended_proof(why, &config, cookies));
         }
         if !is_ours(request, config.public.origin()) {
             let wanted = "Sec-Fetch-Site same-origin or none, or Origin of public_url";
@@ -137,7 +139,10 @@ impl Gate {
         }
         match cx.site.recheck(&session, self.stream, cx.now) {
             Recheck::Confirmed(fresh) => self.accept_session(fresh.into(), true, cookies, cx),
-            Recheck::Ended => Ok(self.session_ended_proof(&config, cookies)),
+            Recheck::Ended => {
+                let why = "the provider did not confirm it";
+                Ok(self.session_ended_proof(why, &config, cookies))
+            }
             Recheck::Busy => {
                 Err(Refusal::new(Reason::Busy).seen("too many requests wait for a recheck"))
             }
@@ -172,9 +177,14 @@ impl Gate {
         self.accept_session(Rc::new(newest), renew, cookies, cx)
     }
 
-    fn session_ended_proof(&mut self, config: &Config, cookies: &Cookies<'_>) -> Proof {
+    fn session_ended_proof(
+        &mut self,
+        why: &'static str,
+        config: &Config,
+        cookies: &Cookies<'_>,
+    ) -> Proof {
         self.set_cookies = clear_session(config, cookies);
-        Proof::Nobody { session_ended: true }
+        Proof::Nobody { session_ended: Some(why) }
     }
 
     fn accept_session(
@@ -210,7 +220,7 @@ fn by_certificate(
         [] => None,
         _ => peer.certificate().and_then(|shown| certificate::identify(&shown, config)),
     };
-    let Some(identity) = mapped else { return Ok(Proof::Nobody { session_ended: false }) };
+    let Some(identity) = mapped else { return Ok(Proof::Nobody { session_ended: None }) };
     if !is_from_a_browser(request) || is_ours(request, config.public.origin()) {
         return Ok(Proof::Identified(identity));
     }

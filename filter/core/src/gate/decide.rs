@@ -156,14 +156,19 @@ impl Gate {
     fn unauthenticated(
         &mut self,
         host: ConfiguredHost<'_>,
-        session_ended: bool,
+        session_ended: Option<&'static str>,
         route: Route<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         if host.is_public() && route.incoming.is_page_load() {
+            if let Some(why) = session_ended {
+                cx.site.notice(format!("a session has ended: {why}"));
+            }
             return self.begin_login(Some(route.incoming.target.raw()), route.cookies, cx);
         }
-        let reason = if session_ended { Reason::SessionEnded } else { Reason::NoCredential };
-        Err(Refusal::new(reason))
+        Err(match session_ended {
+            Some(why) => Refusal::new(Reason::SessionEnded).seen(why).wanted("a new login"),
+            None => Refusal::new(Reason::NoCredential),
+        })
     }
 }

@@ -189,7 +189,9 @@ impl Gate {
         let host = incoming.host.known()?;
         match self.authenticate(host, incoming.view, incoming.cookies()?, cx)? {
             Proof::Wait => Ok(self.wait(WaitFor::Verdict, cx.now)),
-            Proof::Nobody { session_ended: true } => Err(Refusal::new(Reason::SessionEnded)),
+            Proof::Nobody { session_ended: Some(why) } => {
+                Err(Refusal::new(Reason::SessionEnded).seen(why).wanted("a new login"))
+            }
             Proof::Nobody { .. } => Err(Refusal::new(Reason::NoCredential)),
             Proof::Identified(identity) => {
                 let principal = &identity.principal;

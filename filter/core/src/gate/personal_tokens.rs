@@ -20,6 +20,7 @@ use crate::gate::decision::Decision;
 use crate::identity::personal_token::PersonalToken;
 use crate::identity::principal::Identity;
 use crate::identity::role::Role;
+use crate::identity::role_set::RoleSet;
 use crate::login::id_token::is_fresh;
 use crate::login::ticket::LoginOptions;
 use crate::refusal::{Reason, Refusal};
@@ -181,7 +182,10 @@ fn role(identity: &Identity, settings: &Settings) -> Result<Role, Refusal> {
     let held = identity.role;
     let refused = |reason, seen: String| {
         let principal = Rc::clone(&identity.principal);
-        Refusal::new(reason).seen(seen).wanted("viewer, operator or admin").by(principal)
+        Refusal::new(reason)
+            .seen(seen)
+            .wanted(RoleSet::of(&[Role::Viewer, Role::Operator]).names())
+            .by(principal)
     };
     let held = held.ok_or_else(|| refused(Reason::NoRole, "no role".to_owned()))?;
     personal_token::role(held, settings).ok_or_else(|| {

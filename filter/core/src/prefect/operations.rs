@@ -10,14 +10,10 @@ use crate::identity::role::Role;
 use crate::identity::role_set::RoleSet;
 use crate::prefect::bodies::asked_by_query;
 use crate::prefect::place::{Area, Place};
-use crate::prefect::table::{BODIES, ByBody, OPERATIONS, SOCKETS};
+use crate::prefect::table::{ADMIN, BODIES, ByBody, OPERATIONS, READ, SOCKETS};
 
 /// The roles, beside admin, that may read secrets of blocks.
 pub(super) const SECRETS: RoleSet = RoleSet::of(&[Role::Worker]);
-/// All roles.
-const EVERYBODY: RoleSet = RoleSet::of(&[Role::Viewer, Role::Operator, Role::Worker]);
-/// Only the role admin, which every set includes.
-const ADMIN: RoleSet = RoleSet::of(&[]);
 
 /// An operation of Prefect that a request calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +125,7 @@ impl fmt::Display for Operation<'_> {
 #[must_use]
 pub(crate) fn roles_for(operation: &Operation<'_>) -> RoleSet {
     let roles = match &operation.action {
-        Action::Ui("GET") => EVERYBODY,
+        Action::Ui("GET") => READ,
         Action::Ui(_) => ADMIN,
         Action::Socket(path) => lookup(SOCKETS.iter().map(|(p, r)| (*p, *r)), path),
         Action::Api(method, path) => match operation.by_body().filter(|_| operation.harmless) {
@@ -379,7 +375,7 @@ mod tests {
 
     #[test]
     fn names_read_as_a_sentence() {
-        assert_eq!(EVERYBODY.names(), "viewer, operator, worker or admin");
+        assert_eq!(READ.names(), "viewer, operator, worker or admin");
         assert_eq!(ADMIN.names(), "admin");
     }
 }

@@ -9,7 +9,7 @@ use crate::identity::role_set::RoleSet;
 use crate::prefect::bodies::BodyRule;
 
 /// Roles for reading.
-const READ: RoleSet = RoleSet::of(&[Role::Viewer, Role::Operator, Role::Worker]);
+pub(super) const READ: RoleSet = RoleSet::of(&[Role::Viewer, Role::Operator, Role::Worker]);
 /// Roles for reading what workers do not need.
 const PEOPLE: RoleSet = RoleSet::of(&[Role::Viewer, Role::Operator]);
 /// Roles for running existing deployments: people at the UI, and flows that start other flows.
@@ -22,7 +22,7 @@ const OPERATE: RoleSet = RoleSet::of(&[Role::Operator]);
 /// Creating deployments and blocks amounts to running code, which workers do anyway.
 const WORK: RoleSet = RoleSet::of(&[Role::Worker]);
 /// Only the role admin.
-const ADMIN: RoleSet = RoleSet::of(&[]);
+pub(super) const ADMIN: RoleSet = RoleSet::of(&[]);
 
 /// The operations: method, path template and roles.
 ///

@@ -4,4 +4,5 @@ pub(crate) mod http;
 pub(crate) mod jose;
 pub(crate) mod network;
 pub(crate) mod peer;
+#[warn(clippy::arithmetic_side_effects)]
 pub(crate) mod websocket;

@@ -42,8 +42,7 @@ fn settings() -> Value {
 }
 
 fn world() -> World {
-    let world = World::with(&settings());
-    world
+    World::with(&settings())
 }
 
 /// What GitHub's documentation shows, with our audience.

@@ -19,8 +19,7 @@ use serde_json::json;
 const PATH: &str = "/api/block_documents/filter";
 
 fn world() -> World {
-    let world = World::with(&settings());
-    world
+    World::with(&settings())
 }
 
 /// The head of such a request: it hangs on the body.

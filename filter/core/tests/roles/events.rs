@@ -25,8 +25,7 @@ fn auth(role: Role) -> Vec<u8> {
 }
 
 fn world(settings: &Value) -> World {
-    let world = World::with(settings);
-    world
+    World::with(settings)
 }
 
 /// A socket to `/events/out` that Prefect has accepted, with or without a credential in its head.

@@ -19,8 +19,7 @@ fn rows(list: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
 }
 
 fn world() -> World {
-    let world = World::with(&settings());
-    world
+    World::with(&settings())
 }
 
 fn asks(role: Role, method: &str, path: &str) -> Headers {

@@ -15,8 +15,7 @@ use serde_json::{Value, json};
 const DOCUMENT: &str = "/api/block_documents/1";
 
 fn world() -> World {
-    let world = World::with(&settings());
-    world
+    World::with(&settings())
 }
 
 /// What somebody gets of an answer; `None` for nothing.

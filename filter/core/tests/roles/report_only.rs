@@ -12,8 +12,8 @@ use serde_json::json;
 fn world() -> World {
     let mut settings = settings();
     settings["roles"] = json!({ "report_only": true });
-    let world = World::with(&settings);
-    world
+
+    World::with(&settings)
 }
 
 #[test]

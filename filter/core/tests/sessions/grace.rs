@@ -97,8 +97,8 @@ fn ten_minutes_without_the_provider_fail_no_request_of_ten_people() {
         .map(|_| {
             world.pass(37);
             world.work();
-            let browser = world.log_in();
-            browser
+
+            world.log_in()
         })
         .collect();
     for mood in [Mood::Away, Mood::NoCluster, Mood::ClientRefused] {

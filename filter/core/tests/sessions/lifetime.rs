@@ -6,10 +6,11 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use std::rc::Rc;
 
 use crate::foundation::time::UnixTime;
-use crate::testing::World;
 use crate::testing::browser::Browser;
 use crate::testing::idp::Mood;
 use crate::testing::store::MemoryStore;
+use crate::testing::{World, configuration};
+use serde_json::json;
 
 #[test]
 fn a_session_ends_at_idle_and_absolute() {
@@ -85,4 +86,29 @@ fn a_clock_that_goes_back_does_not_keep_a_session_from_being_asked_for() {
         })
         .collect();
     assert_eq!(statuses.last(), Some(&401), "{statuses:?}");
+}
+
+/// An operator reads in the log why a session has ended.
+#[test]
+fn the_log_says_why_a_session_has_ended() {
+    for (settings, seconds, why) in [
+        (json!({"idle": "10m"}), 601, "unused for session.idle"),
+        (json!({"absolute": "30m", "idle": "30m"}), 1801, "older than session.absolute"),
+        (json!({"not_before": "2027-01-15T08:10:00Z"}), 1, "session.not_before"),
+    ] {
+        let mut all = configuration();
+        all["session"] = settings;
+        let mut world = World::with(&all);
+        let browser = match why {
+            // Nobody can log in before that time: the cookie is of another configuration.
+            "session.not_before" => World::new().log_in(),
+            _ => world.log_in(),
+        };
+        world.pass(seconds);
+        world.work();
+        let reply = world.request(&browser.asks()).1.reply();
+        assert_eq!(reply.status, 401, "{why}");
+        let logged = world.log.iter().any(|line| line.contains(why));
+        assert!(logged, "{why}: {:?}", world.log);
+    }
 }

@@ -19,7 +19,7 @@ fn a_first_frame_is_held_until_the_provider_has_spoken() {
     for end in 1..held.len() {
         let step = gate.on_request_data(&held[..end], false, &mut world.cx());
         assert_eq!(step, DataStep::Hold);
-        assert!(!gate.waits_with_data().is_some());
+        assert!(gate.waits_with_data().is_none());
     }
     assert_eq!(gate.on_request_data(&held, false, &mut world.cx()), DataStep::Hold);
     assert!(gate.waits_with_data().is_some());

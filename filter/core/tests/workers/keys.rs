@@ -43,7 +43,7 @@ fn a_key_that_one_has_fetched_serves_the_others() {
         world.pass(1);
     }
     for world in &mut workers {
-        let headers = version_by(&world);
+        let headers = version_by(world);
         assert_eq!(world.request(&headers).1.status(), 200);
     }
     assert_eq!(fetched(&workers).1, 2, "the first set, and the one with the new key");

@@ -5,6 +5,7 @@
     dead_code,
     missing_docs,
     clippy::missing_panics_doc,
+    clippy::new_without_default,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
