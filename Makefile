@@ -7,7 +7,7 @@ PREFECT ?=
 RUNNER := cargo build --locked -p lictor-integration --bin lictor-stack
 STACK := cargo run --quiet --locked -p lictor-integration --bin lictor-stack --
 
-.PHONY: help up down status logs wasm test test-fast test-core test-wasm test-e2e test-long test-fresh lint fmt samples compose-test setup screenshots conformance bench soak fuzz
+.PHONY: help up down status logs wasm test test-fast test-core test-wasm test-shell test-e2e test-long test-fresh lint fmt samples compose-test setup screenshots conformance bench soak fuzz
 
 help: ## List every target
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ wasm: ## Build the module, print its size and imports
 	@cargo build --quiet --locked --release -p lictor-filter --target wasm32-wasip1
 	@scripts/module-report
 
-test: setup test-core test-wasm wasm test-e2e ## All tests, on the real parts
+test: setup test-core test-wasm wasm test-shell test-e2e ## All tests, on the real parts
 
 test-fast: cargo ## The inner loop: the core on the host
 	@cargo test --quiet --locked -p lictor-core
@@ -43,7 +43,10 @@ test-core: cargo ## Unit, scenario and property tests on the host
 test-wasm: ## The core's tests on wasm32, by wasm-bindgen-test
 	@scripts/toolchain wasm32-unknown-unknown
 	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER="$$(scripts/wasm-test-runner)" \
-	    cargo test --locked -p lictor-core --target wasm32-unknown-unknown --lib --tests
+	    cargo test --locked -p lictor-core --target wasm32-unknown-unknown --lib
+
+test-shell: wasm ## The built module in a host whose calls fail, each in turn
+	cargo test --locked -p lictor-host
 
 test-e2e: wasm ## The built module in the real Envoy with Keycloak, Prefect and Chromium
 	cargo test --locked -p lictor-integration --test e2e

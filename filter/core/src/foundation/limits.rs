@@ -86,6 +86,8 @@ pub(crate) const FIRST_FRAME: usize = 4 * 1024;
 /// How long a socket may take to send its first frame. A socket without a place waits for one at
 /// most this long, too.
 pub(crate) const FIRST_FRAME_WAIT: Duration = Duration::from_secs(5);
+/// How long a handshake without a credential may wait for Prefect to accept the upgrade.
+pub(crate) const UPGRADE_WAIT: Duration = Duration::from_secs(15);
 /// Bytes of ping frames that may pass before the first frame: four of the largest size.
 pub(crate) const PINGS: usize = 4 * (125 + 6);
 /// Bytes of a socket that are held while its first frame waits for a verdict, earlier ping frames

@@ -34,6 +34,7 @@ impl Gate {
         if let Some(socket) = &mut forwarded.socket {
             if status == 101 {
                 socket.opened();
+                cx.site.pending.upgrade_accepted(self.stream, cx.now);
                 return ResponseStep::Edit(HeaderEdit::default());
             }
             socket.refused();

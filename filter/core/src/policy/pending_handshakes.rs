@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use crate::foundation::limits::{
     FIRST_FRAME_WAIT, PENDING_SOCKETS, PENDING_SOCKETS_PER_ADDRESS, QUEUED_SOCKETS,
-    QUEUED_SOCKETS_PER_ADDRESS,
+    QUEUED_SOCKETS_PER_ADDRESS, UPGRADE_WAIT,
 };
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
@@ -31,6 +31,8 @@ struct Waiting {
     address: Vec<u8>,
     /// When the handshake got its slot or joined the queue, or when its first frame arrived.
     since: UnixTime,
+    /// Prefect has accepted the upgrade.
+    accepted: bool,
 }
 
 /// A slot for a pending handshake. Only [`PendingHandshakes::take`] hands out slots.
@@ -64,7 +66,7 @@ impl PendingHandshakes {
             let placed = self.placed.iter().any(|waiting| waiting.stream == stream);
             return if placed { Admission::Admitted(Slot(())) } else { Admission::Refused };
         }
-        let socket = Waiting { stream, address: network(address), since: now };
+        let socket = Waiting { stream, address: network(address), since: now, accepted: false };
         let of_address = |waiting: &&Waiting| waiting.address == socket.address;
         let queued = self.queue.iter().filter(of_address).count();
         if queued == 0 && self.has_room(&socket.address) {
@@ -110,12 +112,24 @@ impl PendingHandshakes {
         self.queue.iter().any(|waiting| self.has_room(&waiting.address))
     }
 
+    /// Starts the time limit of the first frame: Prefect has accepted the upgrade.
+    ///
+    /// A client can't send its first frame before.
+    pub(crate) fn upgrade_accepted(&mut self, stream: StreamId, now: UnixTime) {
+        self.restart(stream, now);
+    }
+
     /// Restarts the time limit of a handshake whose first frame has arrived.
     ///
     /// The provider is then asked about the credential in the frame, which takes time of its own.
     pub(crate) fn first_frame_arrived(&mut self, stream: StreamId, now: UnixTime) {
+        self.restart(stream, now);
+    }
+
+    fn restart(&mut self, stream: StreamId, now: UnixTime) {
         for waiting in self.placed.iter_mut().filter(|waiting| waiting.stream == stream) {
             waiting.since = now;
+            waiting.accepted = true;
         }
     }
 
@@ -129,7 +143,10 @@ impl PendingHandshakes {
     /// Releases the slots of handshakes that have stayed silent too long, and returns their
     /// streams.
     pub(crate) fn expire(&mut self, now: UnixTime) -> Vec<StreamId> {
-        let silent = |waiting: &mut Waiting| now.is_over(waiting.since, FIRST_FRAME_WAIT);
+        let silent = |waiting: &mut Waiting| {
+            let limit = if waiting.accepted { FIRST_FRAME_WAIT } else { UPGRADE_WAIT };
+            now.is_over(waiting.since, limit)
+        };
         self.placed.extract_if(.., silent).map(|waiting| waiting.stream).collect()
     }
 
@@ -148,7 +165,23 @@ mod tests {
     use super::*;
 
     fn takes(pending: &mut PendingHandshakes, stream: u32, address: &[u8], now: UnixTime) -> bool {
-        matches!(pending.take(StreamId(stream), address, false, now), Admission::Admitted(_))
+        let admission = pending.take(StreamId(stream), address, false, now);
+        pending.upgrade_accepted(StreamId(stream), now);
+        matches!(admission, Admission::Admitted(_))
+    }
+
+    #[test]
+    fn the_first_frame_has_five_seconds_from_the_accepted_upgrade_on() {
+        let mut pending = PendingHandshakes::default();
+        let t0 = UnixTime::from_secs(100);
+        for stream in [1, 2] {
+            let _ = pending.take(StreamId(stream), b"a", false, t0);
+        }
+        assert!(pending.expire(UnixTime::from_millis(114_999)).is_empty(), "Prefect is slow");
+        pending.upgrade_accepted(StreamId(1), UnixTime::from_secs(114));
+        assert_eq!(pending.expire(UnixTime::from_secs(115)), [StreamId(2)], "15 s without a 101");
+        assert!(pending.expire(UnixTime::from_millis(118_999)).is_empty());
+        assert_eq!(pending.expire(UnixTime::from_secs(119)), [StreamId(1)]);
     }
 
     #[test]
