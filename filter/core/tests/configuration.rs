@@ -163,3 +163,74 @@ fn cookie_keys_are_counted_and_measured() {
         assert!(keys(bad).is_err(), "{bad}");
     }
 }
+
+/// The sections of the configuration, each as a text with one unknown member in it.
+const SECTIONS: &[(&str, &str)] = &[
+    ("", r#"{"x?": 1}"#),
+    ("idp", r#"{"idp": {"x?": 1}}"#),
+    ("roles", r#"{"roles": {"x?": 1}}"#),
+    ("session", r#"{"session": {"x?": 1}}"#),
+    ("machines", r#"{"machines": {"x?": 1}}"#),
+    ("machines.client_credentials", r#"{"machines": {"client_credentials": {"x?": 1}}}"#),
+    ("machines.personal_tokens", r#"{"machines": {"personal_tokens": {"x?": 1}}}"#),
+    ("machines.issuers[]", r#"{"machines": {"issuers": [{"x?": 1}]}}"#),
+    ("machines.api_keys[]", r#"{"machines": {"api_keys": [{"x?": 1}]}}"#),
+    ("machines.certificates[]", r#"{"machines": {"certificates": [{"x?": 1}]}}"#),
+    ("websockets", r#"{"websockets": {"x?": 1}}"#),
+    ("prefect", r#"{"prefect": {"x?": 1}}"#),
+    ("ui", r#"{"ui": {"x?": 1}}"#),
+    ("endpoints", r#"{"endpoints": {"x?": 1}}"#),
+];
+
+/// The names that the reader knows in a section, as its own message lists them.
+fn known(text: &str) -> Vec<String> {
+    let errors = Config::compile(text.as_bytes(), &environment).unwrap_err().to_string();
+    let line = errors.lines().find(|line| line.contains("x?")).expect("an unknown setting");
+    let (_, names) = line.split_once("one of: ").expect("the known ones");
+    names.trim_end_matches('"').split(", ").map(str::to_owned).collect()
+}
+
+/// docs/configuration.md against the reader, in both directions.
+#[test]
+fn every_setting_is_documented_and_every_documented_one_is_read() {
+    let page = include_str!("../../../docs/configuration.md");
+    let issuers = include_str!("../../../docs/machines.md");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let sections: Vec<&str> = SECTIONS.iter().map(|(section, _)| *section).collect();
+    let mut documented = 0;
+    for (section, text) in SECTIONS {
+        for name in known(text) {
+            let path = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
+            let is_section = sections.iter().any(|own| own.trim_end_matches("[]") == path);
+            let described = rows.iter().any(|row| {
+                let own = row.contains(&format!("`{path}`"));
+                // `session.idle`, `.absolute`; the members of a list or object stand in its row.
+                let beside = row.starts_with(&format!("| `{section}"))
+                    && [format!("`.{name}`"), format!("`{name}`"), format!("\"{name}\"")]
+                        .iter()
+                        .any(|text| row.contains(text));
+                own || beside
+            });
+            // Issuers have a table of their own.
+            let described = described
+                || *section == "machines.issuers[]"
+                    && issuers.lines().any(|line| {
+                        line.starts_with("| `")
+                            && line.split('|').nth(1).unwrap().contains(&format!("`{name}`"))
+                    });
+            assert!(described || is_section, "{path} is not in docs/configuration.md");
+            documented += usize::from(described);
+        }
+    }
+    assert!(documented > 50, "{documented}");
+    for row in rows {
+        let cell = row.split('|').nth(1).unwrap();
+        let Some(name) = cell.split('`').nth(1).filter(|name| !name.starts_with("LICTOR_")) else {
+            continue;
+        };
+        let name = name.trim_end_matches("[]");
+        let (section, member) = name.rsplit_once('.').unwrap_or(("", name));
+        let (_, text) = SECTIONS.iter().find(|(own, _)| *own == section).expect(section);
+        assert!(known(text).iter().any(|own| own == member), "{name} is not read");
+    }
+}
