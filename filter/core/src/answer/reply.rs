@@ -69,13 +69,13 @@ impl Reply {
         status: u16,
         code: &'static str,
         page: &pages::Page,
-        asker: AnswerContext<'_>,
+        context: AnswerContext<'_>,
     ) -> Self {
         let mut reply =
             Self::new(status, code, page.html().into_bytes(), "text/html; charset=utf-8");
         reply.push(
             "content-security-policy",
-            pages::content_security_policy(asker.provider, page.form_target()),
+            pages::content_security_policy(context.provider, page.form_target()),
         );
         reply.push("x-frame-options", "DENY");
         // Prefect's pages have the same origin, and their scripts must not get a handle on this
@@ -84,7 +84,7 @@ impl Reply {
         if let Some(seconds) = page.again_after() {
             reply.push("refresh", seconds.to_string());
         }
-        if asker.hsts {
+        if context.hsts {
             reply.push("strict-transport-security", "max-age=31536000");
         }
         reply
@@ -140,13 +140,13 @@ impl Reply {
     /// The status is 403 if the request itself or a missing right is the reason. It is 401 if
     /// another credential or a later attempt may help.
     #[must_use]
-    pub(crate) fn verdict(refusal: &Refusal, asker: AnswerContext<'_>) -> Self {
+    pub(crate) fn verdict(refusal: &Refusal, context: AnswerContext<'_>) -> Self {
         let meaning = refusal.reason.meaning();
-        let asker = AnswerContext { kind: ClientKind::Machine, ..asker };
+        let context = AnswerContext { kind: ClientKind::Machine, ..context };
         Self::json_refusal(
             refusal,
             Meaning { status: meaning.auth_request_status, ..meaning },
-            asker,
+            context,
         )
     }
 
@@ -165,12 +165,17 @@ impl Reply {
 
     /// Creates the answer to a refusal: a page for a browser's navigation, else JSON.
     #[must_use]
-    pub(crate) fn refusal(refusal: &Refusal, asker: AnswerContext<'_>) -> Self {
+    pub(crate) fn refusal(refusal: &Refusal, context: AnswerContext<'_>) -> Self {
         let meaning = refusal.reason.meaning();
-        let mut reply = if asker.kind == ClientKind::Navigation {
-            Self::page(meaning.status, meaning.code, &pages::Page::refusal(refusal, asker), asker)
+        let mut reply = if context.kind == ClientKind::Navigation {
+            Self::page(
+                meaning.status,
+                meaning.code,
+                &pages::Page::refusal(refusal, context),
+                context,
+            )
         } else {
-            Self::json_refusal(refusal, meaning, asker)
+            Self::json_refusal(refusal, meaning, context)
         };
         if let Some(seconds) = meaning.retry_after {
             reply.push("retry-after", seconds.to_string());
@@ -181,7 +186,7 @@ impl Reply {
         reply
     }
 
-    fn json_refusal(refusal: &Refusal, meaning: Meaning, asker: AnswerContext<'_>) -> Self {
+    fn json_refusal(refusal: &Refusal, meaning: Meaning, context: AnswerContext<'_>) -> Self {
         let mut text = meaning.text.to_owned();
         if let Some(about) = refusal.about {
             text = format!("{text} Mismatch: {about}.");
@@ -195,14 +200,14 @@ impl Reply {
             "exception_message": text,
             "code": meaning.code,
         });
-        if let (Some(id), Some(members)) = (asker.request_id, body.as_object_mut()) {
+        if let (Some(id), Some(members)) = (context.request_id, body.as_object_mut()) {
             members.insert("request_id".to_owned(), id.into());
         }
         let mut reply = Self::json(meaning.status, meaning.code, &body);
         match (meaning.status, meaning.challenge) {
-            (401, Some(error)) => reply.challenge(Some((error, meaning.text)), asker.kind),
-            (401, None) => reply.challenge(None, asker.kind),
-            (403, _) if asker.kind == ClientKind::Machine && refusal.principal.is_some() => {
+            (401, Some(error)) => reply.challenge(Some((error, meaning.text)), context.kind),
+            (401, None) => reply.challenge(None, context.kind),
+            (403, _) if context.kind == ClientKind::Machine && refusal.principal.is_some() => {
                 reply.challenge(Some(("insufficient_scope", meaning.text)), ClientKind::Fetch);
             }
             _ => {}

@@ -49,6 +49,6 @@ pub(crate) fn by_digest(
             .seen(format!("key {}, expired", principal.name))
             .wanted("a key in time"));
     }
-    let hold = CredentialRef::ApiKey(*digest);
-    Ok(Identity { principal, role: Some(entry.role), until: entry.expires, hold })
+    let credential = CredentialRef::ApiKey(*digest);
+    Ok(Identity { principal, role: Some(entry.role), until: entry.expires, credential })
 }

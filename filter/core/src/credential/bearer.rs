@@ -105,9 +105,14 @@ impl Claimed<'_> {
         required(claims, issuer)?;
         let principal = principal(claims, issuer, self.issuer == LOGIN)?;
         let role = issuer.role.or_else(|| role_of(claims, &config.roles));
-        let hold = CredentialRef::Issuer(Rc::from(issuer.issuer.as_str()), role);
+        let credential = CredentialRef::Issuer(Rc::from(issuer.issuer.as_str()), role);
         Ok(VerifiedToken {
-            identity: Identity { principal: Rc::new(principal), role, until: Some(until), hold },
+            identity: Identity {
+                principal: Rc::new(principal),
+                role,
+                until: Some(until),
+                credential,
+            },
             from: claims::not_before(claims),
             bound: claims.contains_key("cnf"),
         })

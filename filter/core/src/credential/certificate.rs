@@ -30,6 +30,6 @@ pub(crate) fn identify(certificate: &Certificate, config: &Config) -> Option<Ide
 pub(crate) fn by_name(name: &CertificateName, config: &Config) -> Option<Identity> {
     let mapped = config.machines.certificates.iter().find(|entry| entry.shows == *name)?;
     let principal = Rc::clone(&mapped.principal);
-    let hold = CredentialRef::Certificate(name.clone());
-    Some(Identity { principal, role: Some(mapped.role), until: None, hold })
+    let credential = CredentialRef::Certificate(name.clone());
+    Some(Identity { principal, role: Some(mapped.role), until: None, credential })
 }

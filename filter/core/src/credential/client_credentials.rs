@@ -80,8 +80,8 @@ impl Grant {
     pub(crate) fn identity(&self, id: CredentialId, recheck: Duration) -> Identity {
         let principal = Principal::machine("client", &self.client, Method::ClientCredentials);
         let until = self.end.min(self.at.plus(recheck));
-        let hold = CredentialRef::ClientCredentials(id);
-        Identity { principal: Rc::new(principal), role: self.role, until: Some(until), hold }
+        let credential = CredentialRef::ClientCredentials(id);
+        Identity { principal: Rc::new(principal), role: self.role, until: Some(until), credential }
     }
 }
 

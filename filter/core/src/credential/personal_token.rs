@@ -113,7 +113,7 @@ pub(crate) fn verify(
         principal: Rc::new(principal),
         role: Some(role),
         until: Some(token.expires.min(token.issued.plus(settings.max))),
-        hold: CredentialRef::PersonalToken(Rc::clone(token)),
+        credential: CredentialRef::PersonalToken(Rc::clone(token)),
     })
 }
 

@@ -222,7 +222,7 @@ pub(crate) fn auth_string() -> Identity {
         principal: Rc::new(principal),
         role: Some(Role::Admin),
         until: None,
-        hold: CredentialRef::AuthString,
+        credential: CredentialRef::AuthString,
     }
 }
 

@@ -242,7 +242,7 @@ pub(crate) fn identity_of(session: &Session, absolute: Duration) -> Identity {
         }),
         role: session.role,
         until: Some(until),
-        hold: CredentialRef::Session,
+        credential: CredentialRef::Session,
     }
 }
 

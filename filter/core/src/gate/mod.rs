@@ -274,9 +274,9 @@ impl Gate {
     ) -> Decision {
         self.state = State::Over;
         let config = cx.site.config();
-        let asker = asker(request, &config);
-        self.event = Some(Event::refused(refusal).with_request(asker.request_id));
-        let reply = reply(refusal, asker);
+        let context = answer_context(request, &config);
+        self.event = Some(Event::refused(refusal).with_request(context.request_id));
+        let reply = reply(refusal, context);
         Decision::Reply(self.with_pending_cookies(reply))
     }
 
@@ -381,12 +381,12 @@ impl Gate {
     }
 }
 
-fn asker<'a>(request: RequestView<'a>, config: &'a Rc<Config>) -> AnswerContext<'a> {
+fn answer_context<'a>(request: RequestView<'a>, config: &'a Rc<Config>) -> AnswerContext<'a> {
     let request_id = request_id(request.text("x-request-id"));
-    AnswerContext { request_id, ..asker_of(ClientKind::of(request), config) }
+    AnswerContext { request_id, ..answer_context_of(ClientKind::of(request), config) }
 }
 
-fn asker_of(kind: ClientKind, config: &Config) -> AnswerContext<'_> {
+fn answer_context_of(kind: ClientKind, config: &Config) -> AnswerContext<'_> {
     let (endpoints, provider) = (config.endpoints.as_str(), &config.issuer_url);
     AnswerContext {
         kind,

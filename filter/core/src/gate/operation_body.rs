@@ -5,7 +5,7 @@
 //! meanwhile.
 
 use super::forwarded::Forwarded;
-use super::{Cx, Gate, State, asker_of};
+use super::{Cx, Gate, State, answer_context_of};
 use crate::answer::context::AnswerContext;
 use crate::answer::reply::Reply;
 use crate::config::Config;
@@ -100,8 +100,9 @@ impl Gate {
             Err(refusal) => {
                 let refusal = Refusal { reason, ..refusal };
                 self.event = Some(Event::refused(&refusal).with_request(request_id));
-                let asker = AnswerContext { request_id, ..asker_of(forwarded.client, &config) };
-                DataStep::Answer(self.with_pending_cookies(Reply::refusal(&refusal, asker)))
+                let context =
+                    AnswerContext { request_id, ..answer_context_of(forwarded.client, &config) };
+                DataStep::Answer(self.with_pending_cookies(Reply::refusal(&refusal, context)))
             }
         }
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::authenticate::Proof;
 use super::endpoint_body::BodyEndpoint;
 use super::incoming::Incoming;
-use super::{Cx, Gate, WaitFor, asker};
+use super::{Cx, Gate, WaitFor, answer_context};
 use crate::answer::pages::Page;
 use crate::answer::reply::Reply;
 use crate::config::PersonalTokens as Settings;
@@ -83,13 +83,13 @@ impl Gate {
             let reply = Reply::redirect(&config.absolute(&page), "personal_token_asked");
             return Ok(self.reply(reply));
         }
-        let asker = asker(request, &config);
+        let context = answer_context(request, &config);
         let form_token =
             cx.site.personal_tokens.seal_form_token(&session, &page, cx.now, cx.entropy)?;
         let answer = native_app::form_action(&page, &form_token);
         let page =
-            Page::ask_token(asker, &session.name, role, settings.max, terminal.as_ref(), answer);
-        let reply = Reply::page(200, "personal_token_asked", &page, asker);
+            Page::ask_token(context, &session.name, role, settings.max, terminal.as_ref(), answer);
+        let reply = Reply::page(200, "personal_token_asked", &page, context);
         Ok(self.reply(reply))
     }
 
@@ -115,12 +115,13 @@ impl Gate {
             return Err(Refusal::new(Reason::Internal).seen("no settings of personal tokens"));
         };
         let token = personal_token::make(session, role, settings, cx.now, cx.entropy)?;
-        let asker = asker(request, &config);
+        let context = answer_context(request, &config);
         let (reply, code) = match terminal {
             None => {
                 let text = cx.site.personal_tokens.seal(&token, cx.entropy)?;
-                let page = Page::token_made(asker, &token, &auth_string(&token, text.expose_str()));
-                (Reply::page(200, "personal_token", &page, asker), "personal_token")
+                let page =
+                    Page::token_made(context, &token, &auth_string(&token, text.expose_str()));
+                (Reply::page(200, "personal_token", &page, context), "personal_token")
             }
             Some(terminal) => {
                 let code = Code { challenge: terminal.challenge, token: token.clone() };
@@ -128,8 +129,8 @@ impl Gate {
                 let reply = match terminal.address(code.expose_str()) {
                     Some(address) => Reply::redirect(&address, "personal_token_code"),
                     None => {
-                        let page = Page::token_code(asker, code.expose_str());
-                        Reply::page(200, "personal_token_code", &page, asker)
+                        let page = Page::token_code(context, code.expose_str());
+                        Reply::page(200, "personal_token_code", &page, context)
                     }
                 };
                 (reply, "personal_token_code")

@@ -1,7 +1,7 @@
 //! Prefect's response: header edits for browsers, faults of Lictor's settings, rewritten bodies.
 
 use super::forwarded::Forwarded;
-use super::{Cx, Gate, Interest, State, asker_of};
+use super::{Cx, Gate, Interest, State, answer_context_of};
 use crate::answer::context::AnswerContext;
 use crate::answer::reply::Reply;
 use crate::gate::decision::{DataStep, ResponseStep};
@@ -47,8 +47,9 @@ impl Gate {
             );
             self.event = Some(Event::refused(&refusal));
             let request_id = forwarded.request_id.as_deref();
-            let asker = AnswerContext { request_id, ..asker_of(forwarded.client, &config) };
-            return ResponseStep::Replace(Reply::refusal(&refusal, asker));
+            let context =
+                AnswerContext { request_id, ..answer_context_of(forwarded.client, &config) };
+            return ResponseStep::Replace(Reply::refusal(&refusal, context));
         }
         forwarded.rewrite = forwarded.rewrite.by_answer(response);
         // The user may have signed out while Prefect was answering. Then no cookie may renew the

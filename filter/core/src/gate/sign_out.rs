@@ -2,7 +2,7 @@
 
 use super::authenticate::shows_session;
 use super::incoming::Incoming;
-use super::{Cx, Gate, State, asker};
+use super::{Cx, Gate, State, answer_context};
 use crate::answer::pages::Page;
 use crate::answer::reply::Reply;
 use crate::config::Config;
@@ -42,13 +42,13 @@ impl Gate {
             if !incoming.is_page_load() {
                 return Err(Refusal::new(Reason::CrossSite).seen("a sign-out that is no page load"));
             }
-            let asker = asker(request, &config);
+            let context = answer_context(request, &config);
             let page = if shows_session(cookies, &config) {
-                Page::confirm_sign_out(asker)
+                Page::confirm_sign_out(context)
             } else {
-                Page::signed_out(asker, false)
+                Page::signed_out(context, false)
             };
-            return Ok(self.reply(Reply::page(200, "sign_out_asked", &page, asker)));
+            return Ok(self.reply(Reply::page(200, "sign_out_asked", &page, context)));
         }
         Ok(self.end_session(request, cookies, cx))
     }
@@ -133,9 +133,9 @@ impl Gate {
 
     fn signed_out(&mut self, everywhere: bool, request: RequestView<'_>, cx: &Cx<'_>) -> Decision {
         let config = cx.site.config();
-        let asker = asker(request, &config);
-        let page = Page::signed_out(asker, everywhere);
-        self.reply(Reply::page(200, "signed_out", &page, asker))
+        let context = answer_context(request, &config);
+        let page = Page::signed_out(context, everywhere);
+        self.reply(Reply::page(200, "signed_out", &page, context))
     }
 }
 

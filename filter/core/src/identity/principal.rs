@@ -77,5 +77,5 @@ pub(crate) struct Identity {
     /// When the identity must be authenticated again; `None` for no limit in time.
     pub(crate) until: Option<UnixTime>,
     /// The credential that proves the identity.
-    pub(crate) hold: CredentialRef,
+    pub(crate) credential: CredentialRef,
 }

@@ -33,7 +33,7 @@ enum Grant {
         principal: Rc<Principal>,
         role: Option<Role>,
         until: Option<UnixTime>,
-        hold: CredentialRef,
+        credential: CredentialRef,
         mask: Option<Mask>,
     },
 }
@@ -65,7 +65,7 @@ impl Permit {
     #[must_use]
     pub(crate) const fn socket_owner(&self) -> Option<(&Rc<Principal>, &CredentialRef)> {
         match &self.grant {
-            Grant::Identity { principal, hold, .. } => Some((principal, hold)),
+            Grant::Identity { principal, credential, .. } => Some((principal, credential)),
             Grant::Public | Grant::Handshake => None,
         }
     }
@@ -149,8 +149,8 @@ pub(crate) fn identity(
         Err(refusal) => return Err(refusal),
     };
     let mask = mask.filter(|_| !roles.report_only);
-    let Identity { principal, role, until, hold } = identity;
-    let grant = Grant::Identity { principal, role, until, hold, mask };
+    let Identity { principal, role, until, credential } = identity;
+    let grant = Grant::Identity { principal, role, until, credential, mask };
     Ok(Permit { grant, reported: reported.map(Box::new) })
 }
 

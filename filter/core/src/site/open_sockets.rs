@@ -23,7 +23,7 @@ pub(crate) struct OpenSocket {
     /// The principal that opened it.
     pub(crate) principal: Rc<Principal>,
     /// The credential that it depends on.
-    pub(crate) hold: CredentialRef,
+    pub(crate) credential: CredentialRef,
     /// When the credential must be checked again. `None` means that no time is set.
     pub(crate) until: Option<UnixTime>,
     /// Whether some of its events are withheld from its client.
@@ -34,15 +34,15 @@ impl OpenSockets {
     /// Takes a place for a permitted socket. Returns `false` if its principal has too many.
     #[must_use]
     pub(crate) fn take(&mut self, stream: StreamId, known: &KnownSocket, permit: &Permit) -> bool {
-        let Some((principal, hold)) = permit.socket_owner() else { return false };
+        let Some((principal, credential)) = permit.socket_owner() else { return false };
         let count = self.0.values().filter(|open| open.principal.id == principal.id).count();
         if count >= SOCKETS_OF_PRINCIPAL {
             return false;
         }
-        let (principal, hold) = (Rc::clone(principal), hold.clone());
+        let (principal, credential) = (Rc::clone(principal), credential.clone());
         let (known, until) = (known.clone(), permit.until());
         let filtered = permit.mask().is_some();
-        self.0.insert(stream, OpenSocket { known, principal, hold, until, filtered });
+        self.0.insert(stream, OpenSocket { known, principal, credential, until, filtered });
         true
     }
 
@@ -77,7 +77,7 @@ impl OpenSocket {
     /// Returns whether the socket may end at any moment, because the provider can revoke a personal
     /// token.
     const fn is_watched(&self) -> bool {
-        matches!(self.hold, CredentialRef::PersonalToken(_))
+        matches!(self.credential, CredentialRef::PersonalToken(_))
     }
 
     /// Returns whether the credential must be checked now.

@@ -74,7 +74,7 @@ impl Site {
     /// Returns the identity that the socket's credential proves now.
     fn still(&mut self, open: &OpenSocket, now: UnixTime) -> Option<Identity> {
         let config = self.config();
-        match &open.hold {
+        match &open.credential {
             CredentialRef::Session => None,
             CredentialRef::Issuer(issuer, role) => {
                 let known = config.issuers.iter().any(|configured| configured.issuer == **issuer);
@@ -82,7 +82,7 @@ impl Site {
                     principal: open.principal.clone(),
                     role: *role,
                     until: open.until,
-                    hold: open.hold.clone(),
+                    credential: open.credential.clone(),
                 };
                 (config.machines.bearer && known).then_some(identity)
             }

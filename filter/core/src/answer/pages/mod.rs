@@ -82,8 +82,8 @@ impl Page {
     ///
     /// The provider does not prompt a person who has a session there. The login reads the role
     /// again, so that a role that has just been granted applies.
-    fn start(self, label: &'static str, asker: AnswerContext<'_>) -> Self {
-        self.link(label, format!("{}/start", asker.endpoints))
+    fn start(self, label: &'static str, context: AnswerContext<'_>) -> Self {
+        self.link(label, format!("{}/start", context.endpoints))
     }
 
     fn form(mut self, label: &'static str, path: String) -> Self {
@@ -91,28 +91,30 @@ impl Page {
         self
     }
 
-    fn sign_out(self, asker: AnswerContext<'_>) -> Self {
-        self.form("Sign out", format!("{}/sign_out", asker.endpoints))
+    fn sign_out(self, context: AnswerContext<'_>) -> Self {
+        self.form("Sign out", format!("{}/sign_out", context.endpoints))
     }
 
     /// Creates the page after signing out.
     ///
     /// `everywhere` says whether the provider's session has ended as well.
     #[must_use]
-    pub(crate) fn signed_out(asker: AnswerContext<'_>, everywhere: bool) -> Self {
+    pub(crate) fn signed_out(context: AnswerContext<'_>, everywhere: bool) -> Self {
         let line = if everywhere {
             "You are signed out of Prefect and of the identity provider."
         } else {
             "You are signed out of Prefect. You may still be signed in at the identity provider."
         };
-        Self::new(Mood::Good, "Signed out", line).start("Sign in again", asker)
+        Self::new(Mood::Good, "Signed out", line).start("Sign in again", context)
     }
 
     /// Creates the page that asks for confirmation when a link on another site leads to sign-out.
     #[must_use]
-    pub(crate) fn confirm_sign_out(asker: AnswerContext<'_>) -> Self {
+    pub(crate) fn confirm_sign_out(context: AnswerContext<'_>) -> Self {
         let line = "Do you want to sign out of Prefect?";
-        Self::new(Mood::Ask, "Sign out?", line).sign_out(asker).link("Stay signed in", asker.home)
+        Self::new(Mood::Ask, "Sign out?", line)
+            .sign_out(context)
+            .link("Stay signed in", context.home)
     }
 
     /// Creates the page that offers a personal token.
@@ -120,7 +122,7 @@ impl Page {
     /// `life` is the token's lifetime, and `path` is where the form is posted.
     #[must_use]
     pub(crate) fn ask_token(
-        asker: AnswerContext<'_>,
+        context: AnswerContext<'_>,
         name: &str,
         role: Role,
         life: Duration,
@@ -148,13 +150,13 @@ impl Page {
         page.facts.push(("Token role", role.name().to_owned()));
         page.facts.push(("Expires in", spoken(life)));
         page.form_target = terminal.and_then(NativeApp::origin);
-        page.link("Cancel", asker.home)
+        page.link("Cancel", context.home)
     }
 
     /// Creates the page that shows a new personal token.
     #[must_use]
     pub(crate) fn token_made(
-        asker: AnswerContext<'_>,
+        context: AnswerContext<'_>,
         token: &PersonalToken,
         auth_string: &str,
     ) -> Self {
@@ -165,22 +167,22 @@ impl Page {
         page.facts.push(("Role", token.role.name().to_owned()));
         page.facts.push(("Expires in", spoken(token.expires.since(token.issued))));
         page.facts.push(("Token ID (to revoke it)", token.id_text()));
-        page.link("Go to Prefect", asker.home)
+        page.link("Go to Prefect", context.home)
     }
 
     /// Creates the page with the code that a person copies into a terminal.
     #[must_use]
-    pub(crate) fn token_code(asker: AnswerContext<'_>, code: &str) -> Self {
+    pub(crate) fn token_code(context: AnswerContext<'_>, code: &str) -> Self {
         let line = "Enter this code within 5 minutes in the terminal that requested it. It works only \
                     once and only there.";
         let mut page = Self::new(Mood::Good, "Code for your terminal", line);
         page.copy = Some(("Code:", code.to_owned()));
-        page.link("Go to Prefect", asker.home)
+        page.link("Go to Prefect", context.home)
     }
 
     /// Creates the page for a refusal.
     #[must_use]
-    pub(crate) fn refusal(refusal: &Refusal, asker: AnswerContext<'_>) -> Self {
+    pub(crate) fn refusal(refusal: &Refusal, context: AnswerContext<'_>) -> Self {
         let meaning = refusal.reason.meaning();
         let (mood, title) = heading(refusal.reason);
         // A page that reloads by itself states the interval instead.
@@ -195,20 +197,20 @@ impl Page {
         }
         page.advice = advice(refusal.reason);
         page.again_after = meaning.retry_after.map(|_| AGAIN);
-        page.request = asker.request_id.map(ToOwned::to_owned);
+        page.request = context.request_id.map(ToOwned::to_owned);
         match refusal.reason {
-            Reason::NoRole => page.sign_out(asker).start("Try again", asker),
-            Reason::RoleMissing => page.link("Back to Prefect", asker.home).sign_out(asker),
-            Reason::SessionEnded => page.start("Sign in", asker),
+            Reason::NoRole => page.sign_out(context).start("Try again", context),
+            Reason::RoleMissing => page.link("Back to Prefect", context.home).sign_out(context),
+            Reason::SessionEnded => page.start("Sign in", context),
             Reason::AmbiguousTarget | Reason::NotFound | Reason::NotEnabled => {
-                page.link("Go to Prefect", asker.home)
+                page.link("Go to Prefect", context.home)
             }
             // An empty path is the address of the page itself.
             Reason::CookiesTooLarge | Reason::PrefectSecret => page.link("Try again", ""),
             _ if meaning.retry_after.is_some() => page.link("Try again now", ""),
             // A login works only under a configured host name, so there is no link to one.
             Reason::Host => page,
-            _ => page.start("Sign in again", asker),
+            _ => page.start("Sign in again", context),
         }
     }
 
@@ -302,7 +304,7 @@ mod tests {
     use crate::identity::principal::{Method, Principal};
     use crate::wire::http::client::ClientKind;
 
-    fn asker(provider: &HttpUrl) -> AnswerContext<'_> {
+    fn answer_context(provider: &HttpUrl) -> AnswerContext<'_> {
         AnswerContext {
             kind: ClientKind::Navigation,
             request_id: Some("1-2"),
@@ -314,7 +316,8 @@ mod tests {
     }
 
     fn html(refusal: &Refusal) -> String {
-        Page::refusal(refusal, asker(&HttpUrl::parse("https://sso.example").unwrap())).html()
+        Page::refusal(refusal, answer_context(&HttpUrl::parse("https://sso.example").unwrap()))
+            .html()
     }
 
     #[test]
