@@ -268,8 +268,9 @@ fn plan(name: &'static str, prefects: &Prefects, gate: &Gate) -> Plan {
         )
 }
 
-const BEFORE_ROUTES: &str = "              # Sockets live for hours";
-const BEFORE_CLUSTERS: &str = "\n  # What Lictor asks";
+const BEFORE_ROUTES: &str =
+    "              - match:\n                  prefix: /\n                  headers:";
+const BEFORE_CLUSTERS: &str = "\n  - name: idp\n";
 
 /// Runs of tasks are queued in one replica's memory: all that is about them goes to the same one.
 const TASK_ROUTES: &str = "              - match:

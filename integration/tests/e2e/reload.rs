@@ -11,7 +11,7 @@ use crate::gateway::{Gateway, lay_over};
 use crate::world::world;
 
 const BEGIN: &str = "          - name: lictor\n            typed_config:\n";
-const END: &str = "          # Only on the routes that ask for it.\n";
+const END: &str = "          - name: envoy.filters.http.buffer\n";
 
 fn file(layout: &Layout) -> PathBuf {
     layout.state.join("lictor-ecds.yaml")
