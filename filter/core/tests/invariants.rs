@@ -1,14 +1,16 @@
 //! The invariants of docs/architecture.md, tried on generated requests.
 
+use crate::gate::decision::DataStep;
 use crate::session::cookie::{Found, SessionCookie};
 use crate::testing::browser::{Browser, SCRIPT};
 use crate::testing::{
-    API_KEY, AUTH_STRING, CLIENT_SECRET, COOKIE_KEY, Headers, Outcome, World, basic, replaced,
-    request,
+    API_KEY, AUTH_STRING, CLIENT_SECRET, COOKIE_KEY, Headers, Outcome, World, auth_frame, basic,
+    configuration, replaced, request,
 };
 use crate::wire::http::cookies::Cookies;
 use crate::wire::http::request::{RequestView, ResponseView};
 use proptest::prelude::*;
+use serde_json::json;
 
 /// Header names and values that mean something to some part of the filter.
 fn header_lines() -> impl Strategy<Value = Headers> {
@@ -246,6 +248,69 @@ fn no_secret_is_ever_shown() {
     for text in shown.iter().chain([&log]) {
         for secret in ["planted", API_KEY, AUTH_STRING, CLIENT_SECRET, COOKIE_KEY, &token, "eyJ"] {
             assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+}
+
+/// I7: a refused machine's credential is not shown, wherever it stands and whatever is set.
+#[test]
+fn no_machine_credential_is_ever_shown() {
+    let key = API_KEY.replace("worker", "planted");
+    let values = [
+        format!("etl:{key}"),
+        format!("etl:{}", API_KEY.replace("lk_", "planted_")),
+        "etl-worker:planted-password".to_owned(),
+        "admin:planted-password".to_owned(),
+        AUTH_STRING.to_owned(),
+        format!("{key}:planted-password"),
+        "Bearer planted:planted-password".to_owned(),
+    ];
+    let set = [
+        json!({}),
+        json!({ "client_credentials": { "clients": ["etl-*"] } }),
+        json!({ "client_credentials": false, "accept_auth_string": true }),
+        json!({ "api_keys": [] }),
+    ];
+    for machines in set {
+        let mut settings = configuration();
+        for (name, value) in machines.as_object().unwrap() {
+            settings["machines"][name] = value.clone();
+        }
+        for value in &values {
+            let mut world = World::with(&settings);
+            let mut shown = Vec::new();
+            let places = [
+                ("authorization", basic(value)),
+                ("authorization", format!("Bearer {value}")),
+                ("x-api-key", value.clone()),
+            ];
+            for (name, line) in &places {
+                let outcome =
+                    world.request(&request("POST", "/api/flows/filter", &[(name, line)])).1;
+                if let Outcome::Reply(reply) = outcome {
+                    let lines = reply.headers.iter().map(|(_, line)| line.clone());
+                    shown.extend(lines.chain([String::from_utf8_lossy(&reply.body).into_owned()]));
+                }
+            }
+            let mut gate = world.unproved_socket();
+            let held = auth_frame(value);
+            let mut step = gate.on_request_data(&held, false, &mut world.cx());
+            if gate.waits_with_data().is_some() {
+                world.work();
+                step = gate.on_data_wake(&held, &mut world.cx());
+            }
+            let DataStep::Replace(sent) = step else { panic!("{step:?}") };
+            // Prefect's own string goes to Prefect, from whoever may use it.
+            if value != AUTH_STRING {
+                shown.push(String::from_utf8_lossy(&sent).into_owned());
+            }
+            let log = world.log.join("\n");
+            assert!(!log.is_empty() && !shown.is_empty(), "nothing was refused");
+            for text in shown.iter().chain([&log]) {
+                for secret in ["planted", AUTH_STRING] {
+                    assert!(!text.contains(secret), "{secret} in {text}");
+                }
+            }
         }
     }
 }

@@ -82,7 +82,11 @@ fn what_others_wrote_into_the_store_is_not_believed() {
     };
     let mut changed = one.clone();
     *changed.last_mut().unwrap() ^= 1;
-    let forgeries = [two, changed, one[..40].to_vec(), Vec::new(), b"{\"keys\":[]}".to_vec()];
+    // The content is good, but its code is not: nobody but a worker can have written the content.
+    let mut unproved = one.clone();
+    unproved[0] ^= 1;
+    let forgeries =
+        [two, changed, unproved, one[..40].to_vec(), Vec::new(), b"{\"keys\":[]}".to_vec()];
     for forgery in forgeries {
         store.0.borrow_mut().insert(names[0].clone(), (forgery, 99));
         let mut world = World::starting_worker(&store);
