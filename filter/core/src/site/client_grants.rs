@@ -58,7 +58,7 @@ pub(crate) struct Presenter<'a> {
 }
 
 /// Credentials that are queued or in flight to the provider.
-struct Pair {
+pub(super) struct Pair {
     credentials: Credentials,
     /// The time of the grant that the next answer replaces, if there is one.
     before: Option<UnixTime>,
@@ -94,7 +94,8 @@ impl Failed {
 /// The client credentials grants of one worker.
 pub(crate) struct ClientGrants {
     key: Key,
-    flights: SingleFlight<Pair>,
+    /// The questions that wait or are asked. The site asks it when to send and whom to forget.
+    pub(super) flights: SingleFlight<Pair>,
     good: Bounded<CredentialId, Grant>,
     failed: Bounded<CredentialId, Failed>,
     attempts: AttemptLimits,
@@ -329,22 +330,5 @@ impl ClientGrants {
             }
         }
         woken
-    }
-
-    /// Returns whether credentials can be sent now.
-    #[must_use]
-    pub(crate) fn can_send(&self) -> bool {
-        self.flights.can_send()
-    }
-
-    /// Returns whether another worker's answer is awaited.
-    #[must_use]
-    pub(crate) fn is_following(&self) -> bool {
-        self.flights.is_following()
-    }
-
-    /// Forgets a request that has ended.
-    pub(crate) fn forget(&mut self, stream: StreamId) {
-        self.flights.forget(stream);
     }
 }

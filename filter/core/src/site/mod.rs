@@ -335,13 +335,14 @@ impl Site {
     /// Returns how long the shell may rest before it polls again.
     #[must_use]
     pub fn next_poll(&self, now: UnixTime) -> Duration {
-        let queued = self.refreshes.can_send()
-            || self.client_grants.can_send()
+        let queued = self.refreshes.flights.can_send()
+            || self.client_grants.flights.can_send()
             || !self.roles_wanted.is_empty();
         if (queued && self.provider.is_some()) || self.pending.can_admit() {
             return SOON;
         }
-        let following = self.refreshes.is_following() || self.client_grants.is_following();
+        let following =
+            self.refreshes.flights.is_following() || self.client_grants.flights.is_following();
         let follow = if following { FOLLOW } else { IDLE };
         let follow =
             if self.delayed.is_empty() { follow } else { follow.min(delayed_replies::WAIT) };
@@ -467,8 +468,8 @@ impl Site {
         self.keys.forget(stream);
         self.waiting_for_provider.retain(|waiting| *waiting != stream);
         self.woken.retain(|woken| *woken != stream);
-        self.refreshes.forget(stream);
-        self.client_grants.forget(stream);
+        self.refreshes.flights.forget(stream);
+        self.client_grants.flights.forget(stream);
     }
 
     /// Queues a line for the operator's log. Lines are dropped while 64 are queued.

@@ -21,7 +21,7 @@ use crate::workers::answers::{Answers, Known};
 const KEPT: usize = 4096;
 
 /// A session that must be refreshed, and the refresh token to use.
-struct Refresh {
+pub(super) struct Refresh {
     session: Box<Session>,
     token: Secret,
 }
@@ -67,7 +67,8 @@ pub(crate) struct Due<'a> {
 
 /// The session refreshes of one worker.
 pub(crate) struct Refreshes {
-    flights: SingleFlight<Refresh>,
+    /// The questions that wait or are asked. The site asks it when to send and whom to forget.
+    pub(super) flights: SingleFlight<Refresh>,
     /// The last results, from which the next refreshes start.
     results: Bounded<SessionId, RefreshResult>,
 }
@@ -215,22 +216,5 @@ impl Refreshes {
     /// Forgets the result of a session. Requests that wait for it are still woken.
     pub(crate) fn drop_session(&mut self, id: SessionId) {
         self.results.remove(&id);
-    }
-
-    /// Returns whether a refresh can be sent now.
-    #[must_use]
-    pub(crate) fn can_send(&self) -> bool {
-        self.flights.can_send()
-    }
-
-    /// Returns whether another worker's result is awaited.
-    #[must_use]
-    pub(crate) fn is_following(&self) -> bool {
-        self.flights.is_following()
-    }
-
-    /// Forgets a request that has ended.
-    pub(crate) fn forget(&mut self, stream: StreamId) {
-        self.flights.forget(stream);
     }
 }
