@@ -111,6 +111,26 @@ fn text<'a>(headers: &'a Headers, name: &str) -> &'a [u8] {
     headers.iter().find(|(n, _)| n == name).map_or(b"", |(_, value)| value)
 }
 
+/// The headers that an answer of Lictor's own may carry.
+const LISTED: [&str; 16] = [
+    "allow",
+    "cache-control",
+    "content-security-policy",
+    "content-type",
+    "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
+    "location",
+    "referrer-policy",
+    "refresh",
+    "retry-after",
+    "set-cookie",
+    "strict-transport-security",
+    "vary",
+    "www-authenticate",
+    "x-content-type-options",
+    "x-frame-options",
+];
+
 proptest! {
     // A hundred sites, each asked forty times.
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
@@ -127,6 +147,31 @@ proptest! {
             }
             gate.finish(&mut world.site);
         }
+    }
+
+    /// I6: an answer of Lictor's own carries no header but those that are listed.
+    #[test]
+    fn answers_carry_listed_headers_only(requests in prop::collection::vec(any_request(), 40)) {
+        let (mut world, mut browser) = (World::new(), Browser::default());
+        let callback = browser.start_login(&mut world, "/");
+        let mut answered = vec![browser.load(&mut world, &callback)];
+        answered.push(browser.load(&mut world, &callback));
+        answered.push(browser.load(&mut world, "/oauth2/sign_out"));
+        answered.push(browser.load(&mut world, "/oauth2/token"));
+        for headers in requests {
+            let (mut gate, outcome) = world.request(&headers);
+            answered.push(outcome);
+            gate.finish(&mut world.site);
+        }
+        let mut seen = 0;
+        for outcome in answered {
+            let Outcome::Reply(reply) = outcome else { continue };
+            seen += 1;
+            for (name, _) in reply.headers() {
+                prop_assert!(LISTED.contains(name), "{} in an answer {}", name, reply.status);
+            }
+        }
+        prop_assert!(seen > 3, "nothing was answered");
     }
 
     /// I12: equal inputs, equal decisions.
@@ -211,7 +256,9 @@ fn no_secret_is_ever_shown() {
     let mut look = |outcome: Outcome| {
         if let Outcome::Reply(reply) = outcome {
             let cookies = |name: &str| name == "set-cookie" || name == "location";
-            shown.extend(reply.headers.iter().filter(|(n, _)| !cookies(n)).map(|(_, v)| v.clone()));
+            shown.extend(
+                reply.headers().iter().filter(|(n, _)| !cookies(n)).map(|(_, v)| v.clone()),
+            );
             shown.push(String::from_utf8_lossy(&reply.body).into_owned());
         }
     };
@@ -288,7 +335,7 @@ fn no_machine_credential_is_ever_shown() {
                 let outcome =
                     world.request(&request("POST", "/api/flows/filter", &[(name, line)])).1;
                 if let Outcome::Reply(reply) = outcome {
-                    let lines = reply.headers.iter().map(|(_, line)| line.clone());
+                    let lines = reply.headers().iter().map(|(_, line)| line.clone());
                     shown.extend(lines.chain([String::from_utf8_lossy(&reply.body).into_owned()]));
                 }
             }

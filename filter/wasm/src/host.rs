@@ -123,7 +123,7 @@ pub fn dispatch(callout: &Callout) -> Result<u32, Status> {
 
 /// Answers the request of the effective context.
 pub fn answer(reply: &Reply) {
-    let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let headers = reply.headers().iter().map(|(name, value)| (*name, value.as_str())).collect();
     let sent = hostcalls::send_http_response(u32::from(reply.status), headers, Some(&reply.body));
     if let Err(status) = sent {
         log::error!("an answer could not be sent ({status:?}): the request stays paused");

@@ -15,8 +15,7 @@ use crate::wire::http::client::ClientKind;
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// The headers, with names in lower case.
-    pub headers: Vec<(&'static str, String)>,
+    headers: Vec<(&'static str, String)>,
     /// The body, which may be empty.
     pub body: Vec<u8>,
     /// Short name of the answer, for Envoy's response code details.
@@ -32,6 +31,12 @@ impl Reply {
         reply.push("x-content-type-options", "nosniff");
         reply.push("referrer-policy", "no-referrer");
         reply
+    }
+
+    /// Returns the headers, with names in lower case.
+    #[must_use]
+    pub fn headers(&self) -> &[(&'static str, String)] {
+        &self.headers
     }
 
     fn push(&mut self, name: &'static str, value: impl Into<String>) {

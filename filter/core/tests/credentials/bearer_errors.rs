@@ -15,7 +15,7 @@ fn ask(world: &mut World, lines: &[(&str, &str)]) -> Reply {
 }
 
 fn challenges(reply: &Reply) -> Vec<&str> {
-    let all = reply.headers.iter().filter(|(name, _)| *name == "www-authenticate");
+    let all = reply.headers().iter().filter(|(name, _)| *name == "www-authenticate");
     all.map(|(_, value)| value.as_str()).collect()
 }
 
@@ -113,7 +113,7 @@ fn be_7_nothing_of_the_request_is_in_an_error() {
         let reply = ask(&mut world, &[("authorization", &line), ("x-request-id", planted)]);
         let said = String::from_utf8(reply.body.clone()).unwrap();
         assert!(!said.contains("planted"), "{said}");
-        assert!(reply.headers.iter().all(|(_, value)| !value.contains("planted")));
+        assert!(reply.headers().iter().all(|(_, value)| !value.contains("planted")));
     }
 }
 

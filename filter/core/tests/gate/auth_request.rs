@@ -15,7 +15,7 @@ const SECRET: (&str, &str) = ("x-lictor-auth-request-secret", AUTH_REQUEST_SECRE
 fn ask(world: &mut World, path: &str, lines: &[(&str, &str)]) -> crate::answer::reply::Reply {
     let reply = world.request(&request("GET", path, lines)).1.reply();
     assert!(matches!(reply.status, 202 | 401 | 403), "{path} {lines:?}: {}", reply.status);
-    let cookies = reply.headers.iter().filter(|(name, _)| *name == "set-cookie").count();
+    let cookies = reply.headers().iter().filter(|(name, _)| *name == "set-cookie").count();
     assert!(cookies <= 1, "nginx passes on the first cookie only");
     reply
 }
@@ -243,8 +243,12 @@ fn a_verdict_never_needs_two_cookies() {
     world.pass(301);
     world.work();
     let reply = world.request(&browser.headers("GET", "/oauth2/auth", &SCRIPT)).1.reply();
-    let lines: Vec<_> =
-        reply.headers.iter().filter(|(n, _)| *n == "set-cookie").map(|(_, v)| v.clone()).collect();
+    let lines: Vec<_> = reply
+        .headers()
+        .iter()
+        .filter(|(n, _)| *n == "set-cookie")
+        .map(|(_, v)| v.clone())
+        .collect();
     // nginx passes on the first
     if let Some(first) = lines.first() {
         browser.keep_line(first);

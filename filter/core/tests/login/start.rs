@@ -69,7 +69,7 @@ fn planted_login_cookies_are_looked_at_in_bounds() {
         let mut lines = NAVIGATION.to_vec();
         lines.push(("cookie", &cookies));
         let reply = world.request(&request("GET", "/", &lines)).1.reply();
-        let answers = reply.headers.iter().filter(|(name, _)| *name == "set-cookie").count();
+        let answers = reply.headers().iter().filter(|(name, _)| *name == "set-cookie").count();
         assert!((2..=11).contains(&answers), "{answers} cookies set");
     }
 }

@@ -55,7 +55,7 @@ impl Browser {
 
     /// Takes over what an answer sets.
     pub fn keep(&mut self, reply: &Reply) {
-        for (_, line) in reply.headers.iter().filter(|(name, _)| *name == "set-cookie") {
+        for (_, line) in reply.headers().iter().filter(|(name, _)| *name == "set-cookie") {
             self.keep_line(line);
         }
     }

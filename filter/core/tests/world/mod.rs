@@ -140,7 +140,7 @@ pub fn header<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
 }
 
 pub fn reply_header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
-    reply.headers.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_str())
+    reply.headers().iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_str())
 }
 
 pub fn code(reply: &Reply) -> String {
