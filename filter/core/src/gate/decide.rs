@@ -26,23 +26,20 @@ impl Gate {
     /// Decides a request by its headers, and by its body if that is known to be empty.
     pub(super) fn decide_by_head(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
         let decision = self.decide(request, cx);
-        match self.or_refuse(decision, request, cx) {
-            Decision::ReadBody(_) if self.bodiless => self.read_no_body(request, cx),
-            Decision::ForwardWithBody { permit, edit } if self.bodiless => {
-                match self.on_request_data(&[], true, cx) {
-                    DataStep::Pass => Decision::Forward { permit, edit },
-                    DataStep::Answer(reply) => Decision::Reply(reply),
-                    _ => self.unexpected("no verdict on an empty body", request, cx),
-                }
-            }
-            decision => decision,
+        let decision = self.or_refuse(decision, request, cx);
+        let by_body = matches!(decision, Decision::ReadBody(_) | Decision::ForwardWithBody { .. });
+        if !by_body || !self.bodiless {
+            return decision;
         }
-    }
-
-    fn read_no_body(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
-        match self.on_request_data(&[], true, cx) {
-            DataStep::Answer(reply) => Decision::Reply(reply),
-            _ => self.unexpected("no answer to an empty body", request, cx),
+        match (decision, self.on_request_data(&[], true, cx)) {
+            (_, DataStep::Answer(reply)) => Decision::Reply(reply),
+            (Decision::ForwardWithBody { permit, edit }, DataStep::Pass) => {
+                Decision::Forward { permit, edit }
+            }
+            _ => {
+                let state = core::mem::replace(&mut self.state, State::Over);
+                self.unexpected("no verdict on an empty body", state, request, cx)
+            }
         }
     }
 

@@ -182,7 +182,7 @@ impl Gate {
                 self.bodiless = end;
                 self.decide_by_head(request, cx)
             }
-            _ => self.unexpected("headers twice", request, cx),
+            state => self.unexpected("headers twice", state, request, cx),
         };
         match decision {
             // Envoy follows an early answer on HTTP/2 with `RST_STREAM`, which some clients report
@@ -209,7 +209,7 @@ impl Gate {
             State::Waiting => return self.decide_by_head(request, cx),
             State::Login(step) => self.login_woken(step, request, cx),
             State::LogoutToken(token) => return self.logout_token_woken(token, cx),
-            _ => return self.unexpected("woken without waiting", request, cx),
+            state => return self.unexpected("woken without waiting", state, request, cx),
         };
         self.or_refuse(decision, request, cx)
     }
@@ -224,13 +224,21 @@ impl Gate {
         let decision = match core::mem::replace(&mut self.state, State::Over) {
             State::Login(step) => self.login_answered(step, reply, request, cx),
             State::SignOut(step) => Ok(self.sign_out_answered(step, reply, request, cx)),
-            _ => return self.unexpected("a reply to no call", request, cx),
+            state => return self.unexpected("a reply to no call", state, request, cx),
         };
         self.or_refuse(decision, request, cx)
     }
 
-    /// Refuses a request whose event does not fit its state.
-    fn unexpected(&mut self, seen: &str, request: RequestView<'_>, cx: &mut Cx<'_>) -> Decision {
+    /// Refuses a request whose event does not fit its state, and releases what the state holds.
+    fn unexpected(
+        &mut self,
+        seen: &str,
+        state: State,
+        request: RequestView<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Decision {
+        self.state = state;
+        self.finish(cx.site);
         self.refuse(&Refusal::new(Reason::Internal).seen(seen), request, cx)
     }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::Gate;
+use crate::foundation::limits::LOGINS_IN_FLIGHT;
 use crate::foundation::stream::StreamId;
 use crate::gate::decision::{DataStep, Decision, ResponseStep};
 use crate::identity::role::Role;
@@ -319,6 +320,25 @@ fn over() -> Scene {
 
 fn rows() -> impl Iterator<Item = &'static Row> {
     TABLE.iter()
+}
+
+/// A place for a login or a sign-out is given back once, whatever comes.
+#[test]
+fn no_event_loses_a_login_place() {
+    for (state, scene, _) in rows() {
+        for event in EVENTS {
+            let Scene { mut gate, mut world, .. } = {
+                let mut scene = scene();
+                // Some other login holds a place meanwhile.
+                assert!(scene.world.site.begin_login());
+                let _ = scene.event(event);
+                scene
+            };
+            gate.finish(&mut world.site);
+            let free = core::iter::from_fn(|| world.site.begin_login().then_some(())).count();
+            assert_eq!(free, LOGINS_IN_FLIGHT - 1, "{state}, {event}");
+        }
+    }
 }
 
 #[test]
