@@ -1,9 +1,10 @@
 //! A call to an identity provider and its reply, as data. The host makes the call.
 
+use core::fmt;
 use core::time::Duration;
 
 /// One HTTP call to an identity provider, for the host to make.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Callout {
     /// The Envoy cluster to call.
     pub cluster: String,
@@ -13,6 +14,17 @@ pub struct Callout {
     pub body: Vec<u8>,
     /// Timeout of the call.
     pub timeout: Duration,
+}
+
+/// Shows the cluster and the path only. Headers and body contain secrets, tokens and codes.
+impl fmt::Debug for Callout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.headers.iter().find(|(name, _)| *name == ":path");
+        f.debug_struct("Callout")
+            .field("cluster", &self.cluster)
+            .field("path", &path.map(|(_, path)| path))
+            .finish_non_exhaustive()
+    }
 }
 
 /// The reply to a [`Callout`].
@@ -69,5 +81,27 @@ impl<'a> CalloutReply<'a> {
             Self::Answer { status, .. } if status != 200 => Err(format!("status {status}")),
             reply => reply.body(most).map(|(_, body)| body),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn a_call_is_shown_without_its_secrets() {
+        let secret = "planted";
+        let callout = Callout {
+            cluster: "idp".to_owned(),
+            headers: vec![(":path", "/token".to_owned()), ("authorization", secret.to_owned())],
+            body: secret.as_bytes().to_vec(),
+            timeout: Duration::from_secs(5),
+        };
+        let shown = format!("{callout:?}");
+        assert!(shown.contains("/token") && !shown.contains(secret), "{shown}");
+        assert!(!shown.contains(&format!("{:?}", secret.as_bytes())), "{shown}");
     }
 }
