@@ -121,19 +121,23 @@ pub fn dispatch(callout: &Callout) -> Result<u32, Status> {
     hostcalls::dispatch_http_call(&callout.cluster, headers, body, Vec::new(), callout.timeout)
 }
 
-/// Answers the request of the effective context.
+/// Answers the request of the effective context. If the host refuses that, the stream ends.
 pub fn answer(reply: &Reply) {
     let headers = reply.headers().iter().map(|(name, value)| (*name, value.as_str())).collect();
     let sent = hostcalls::send_http_response(u32::from(reply.status), headers, Some(&reply.body));
     if let Err(status) = sent {
-        log::error!("an answer could not be sent ({status:?}): the request stays paused");
+        log::error!("an answer could not be sent ({status:?}): the stream ends");
+        reset();
     }
 }
 
 /// Resumes the paused request of the effective context. No other call for it may follow.
+///
+/// If the host refuses that, the stream ends.
 pub fn resume() {
     if let Err(status) = hostcalls::resume_http_request() {
-        log::error!("a request could not be resumed ({status:?}): it stays paused");
+        log::error!("a request could not be resumed ({status:?}): the stream ends");
+        reset();
     }
 }
 
