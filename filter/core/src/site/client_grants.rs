@@ -259,8 +259,6 @@ impl ClientGrants {
     /// No question stays queued for longer than a call takes.
     pub(crate) fn follow(&mut self, now: UnixTime) -> Vec<StreamId> {
         let mut woken = Vec::new();
-        // This comes first: a question that is taken over from another worker below now has its
-        // turn, however old it is.
         for (id, flight) in self.flights.give_up_late(CALLOUT_TIMEOUT, now) {
             // The woken request must not queue again.
             self.failed.insert(id, Failed { refusal: None, at: now, pause: KEYS_PAUSE });
@@ -320,6 +318,9 @@ impl ClientGrants {
                 self.flights.shared().release(id, now);
                 let pause = if unknown_key { KEYS_PAUSE } else { PAUSE };
                 self.failed.insert(id, Failed { refusal: None, at: now, pause });
+                if !silent {
+                    self.flights.reached();
+                }
                 // An unknown client's attempt may itself be what makes the provider fail, so it
                 // marks no outage.
                 if silent && priority == Priority::Known {

@@ -36,9 +36,11 @@ impl Site {
         recent(self.metadata.loaded())
     }
 
-    /// Records contact with the provider, if a call has reached it.
+    /// Records contact with the provider, if it has answered without an error of its own.
+    ///
+    /// A browser that is sent to a provider that answers 500 would see that page.
     pub(crate) const fn contacted(&mut self, reply: CalloutReply<'_>, now: UnixTime) {
-        if reply.reached() {
+        if matches!(reply, CalloutReply::Answer { status: 200..=499, .. }) {
             self.contact = now;
         }
     }

@@ -8,7 +8,7 @@ use super::single_flight::{Flight, Priority, Question, SingleFlight};
 use crate::config;
 use crate::foundation::bounded::Bounded;
 use crate::foundation::id::SessionId;
-use crate::foundation::limits::REFRESHES_IN_FLIGHT;
+use crate::foundation::limits::{CALLOUT_TIMEOUT, REFRESHES_IN_FLIGHT};
 use crate::foundation::secret::Secret;
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
@@ -145,12 +145,20 @@ impl Refreshes {
     }
 
     /// Follows the refreshes of other workers. Returns the requests whose wait has ended.
+    ///
+    /// No refresh stays queued for longer than a call takes. A session whose refresh is given up is
+    /// served while it is in grace.
     pub(crate) fn follow(&mut self, now: UnixTime) -> Vec<StreamId> {
+        let mut woken = Vec::new();
+        for (id, queued) in self.flights.give_up_late(CALLOUT_TIMEOUT, now) {
+            woken.extend(self.give_up(id, queued, now));
+        }
         let followed = self.flights.follow(now);
         for (id, result) in followed.answers {
             self.results.insert(id, result);
         }
-        followed.woken
+        woken.extend(followed.woken);
+        woken
     }
 
     /// Takes the next refresh token to send to the provider.
@@ -193,19 +201,27 @@ impl Refreshes {
             return woken;
         }
         for (id, queued) in self.flights.silence(at) {
-            // Another worker may have had an answer meanwhile. Silence here must not withdraw it.
-            let Flight { question, waiting, since, .. } = queued;
-            let known = self.flights.shared().kept(id);
-            match known.filter(|known| question.is_answered_by(known, since, at)) {
-                Some(known) => self.results.insert(id, known),
-                None => {
-                    let (session, verdict) = (question.session, RefreshVerdict::Unavailable);
-                    self.publish(id, RefreshResult { session, verdict, at });
-                }
-            }
-            woken.extend(waiting);
+            woken.extend(self.give_up(id, queued, at));
         }
         woken
+    }
+
+    /// Ends a refresh that was not sent. Returns the requests that waited for it.
+    fn give_up(&mut self, id: SessionId, queued: Flight<Refresh>, at: UnixTime) -> Vec<StreamId> {
+        let Flight { question, waiting, since, .. } = queued;
+        // Another worker may have had an answer meanwhile, which must not be withdrawn.
+        let known = self.flights.shared().kept(id);
+        match known.filter(|known| question.is_answered_by(known, since, at)) {
+            Some(known) => {
+                self.flights.shared().release(id, at);
+                self.results.insert(id, known);
+            }
+            None => {
+                let (session, verdict) = (question.session, RefreshVerdict::Unavailable);
+                self.publish(id, RefreshResult { session, verdict, at });
+            }
+        }
+        waiting
     }
 
     fn publish(&mut self, id: SessionId, result: RefreshResult) {

@@ -61,6 +61,8 @@ pub(crate) struct Flight<Q> {
     pub(crate) waiting: Vec<StreamId>,
     /// When the question was first asked.
     pub(crate) since: UnixTime,
+    /// When the question entered this worker's queue, or began to follow another worker.
+    queued: UnixTime,
 }
 
 /// The questions of one priority.
@@ -166,7 +168,7 @@ impl<Q: Question> SingleFlight<Q> {
         let lane = self.lane(priority);
         if here { &mut lane.queue } else { &mut lane.followed }.push_back(id);
         let waiting = stream.into_iter().collect();
-        self.flights.insert(id, Flight { question, priority, waiting, since: now });
+        self.flights.insert(id, Flight { question, priority, waiting, since: now, queued: now });
     }
 
     /// Looks for answers of other workers.
@@ -182,7 +184,7 @@ impl<Q: Question> SingleFlight<Q> {
         for lane in [&mut self.known, &mut self.unknown] {
             for _ in 0..lane.followed.len().min(LOOKS) {
                 let Some(id) = lane.followed.pop_front() else { break };
-                let Some(flight) = self.flights.get(&id) else { continue };
+                let Some(flight) = self.flights.get_mut(&id) else { continue };
                 match self.shared.look(id, now) {
                     Known::Asking => lane.followed.push_back(id),
                     Known::Done(answer)
@@ -195,7 +197,11 @@ impl<Q: Question> SingleFlight<Q> {
                     Known::Done(_) | Known::Nothing if flight.waiting.is_empty() => {
                         self.flights.remove(&id);
                     }
-                    Known::Done(_) | Known::Nothing => lane.queue.push_back(id),
+                    Known::Done(_) | Known::Nothing => {
+                        // Its turn here begins now, however long it has followed.
+                        flight.queued = now;
+                        lane.queue.push_back(id);
+                    }
                 }
             }
         }
@@ -258,10 +264,10 @@ impl<Q: Question> SingleFlight<Q> {
         self.outage.is_some_and(|since| !now.is_over(since, PAUSE))
     }
 
-    /// Removes the questions of unknown clients that have queued for longer than `most`.
+    /// Removes the questions that have been queued for longer than `most`.
     ///
-    /// A stalling provider lets a queue grow. Returns the removed questions. The caller must end
-    /// their leases.
+    /// A provider that answers late lets a queue grow, and no request should wait for more than one
+    /// call before its own. Returns the removed questions. The caller must end their leases.
     pub(crate) fn give_up_late(
         &mut self,
         most: Duration,
@@ -269,9 +275,14 @@ impl<Q: Question> SingleFlight<Q> {
     ) -> Vec<(Q::Id, Flight<Q>)> {
         let flights = &self.flights;
         let late =
-            |id: &Q::Id| flights.get(id).is_none_or(|flight| now.is_over(flight.since, most));
-        let given_up: Vec<Q::Id> = self.unknown.queue.iter().copied().filter(late).collect();
-        self.unknown.queue.retain(|id| !given_up.contains(id));
+            |id: &Q::Id| flights.get(id).is_none_or(|flight| now.is_over(flight.queued, most));
+        let mut given_up = Vec::new();
+        for lane in [&mut self.known, &mut self.unknown] {
+            // The oldest come first.
+            while lane.queue.front().is_some_and(late) {
+                given_up.extend(lane.queue.pop_front());
+            }
+        }
         given_up.into_iter().filter_map(|id| Some((id, self.flights.remove(&id)?))).collect()
     }
 

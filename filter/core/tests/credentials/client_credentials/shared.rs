@@ -31,6 +31,26 @@ fn a_lease_ends() {
     assert!(matches!(decision, crate::gate::decision::Decision::Forward { .. }), "{decision:?}");
 }
 
+/// Another worker dies with several questions: this one asks them all, though they are old.
+#[test]
+fn all_questions_of_a_dead_worker_are_asked() {
+    let (mut first, mut second) = workers(&configuration());
+    let pairs = ["one:secret", "two:secret", "three:secret"];
+    for pair in pairs {
+        let (name, secret) = pair.split_once(':').unwrap();
+        second.idp.clients.insert(name.to_owned(), secret.to_owned());
+        let _ = first.begin(&asks(pair));
+    }
+    assert_eq!(core::iter::from_fn(|| first.poll()).count(), pairs.len());
+    let waiting = pairs.map(|pair| (second.begin(&asks(pair)).0, asks(pair)));
+    assert!(second.poll().is_none(), "the other one is asking");
+    second.pass(12);
+    for (_, outcome) in second.finish_waiting(waiting.into()) {
+        assert_eq!(outcome.status(), 200);
+    }
+    assert_eq!(second.exchanges(), pairs.len());
+}
+
 /// A request that finds the other worker's answer before its own worker has looked for it, costs no second
 /// exchange, and those that wait are served.
 #[test]
