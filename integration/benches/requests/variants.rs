@@ -150,12 +150,7 @@ pub fn start(layout: &Layout, progress: &Progress) -> Result<(Vec<Variant>, Gate
     let listeners = ports.into_iter().zip(filters).map(|(port, filter)| Listener { port, filter });
     let listeners: Vec<Listener> = listeners.collect();
     let mut gateway = gateway::start(layout, &listeners, provider, &environment(), progress)?;
-    let step = progress.step("envoy", "starting");
-    for port in ports {
-        ready::wait(&gateway.running, READY_LIMIT, progress, || is_ready(port))?;
-    }
-    gateway.find_worker()?;
-    step.done("serves");
+    await_ready(&mut gateway, &ports, progress)?;
 
     let [bare, floor, floor_session, floor_signature, cached, uncached, few, many] = ports;
     let cookie = Pair::to(few).and_then(|mut pair| login::session_cookie(&mut pair));
@@ -185,6 +180,16 @@ pub fn start(layout: &Layout, progress: &Progress) -> Result<(Vec<Variant>, Gate
         Variant::new(MANY_KEYS, many, KEY, always(&last_key(10_000)), unknown())?,
     ];
     Ok((variants, gateway))
+}
+
+fn await_ready(gateway: &mut Gateway, ports: &[u16], progress: &Progress) -> Result<()> {
+    let step = progress.step("envoy", "starting");
+    for port in ports {
+        ready::wait(&gateway.running, READY_LIMIT, progress, || is_ready(*port))?;
+    }
+    gateway.find_worker()?;
+    step.done("serves");
+    Ok(())
 }
 
 fn settings(provider: u16, keys: usize) -> Value {

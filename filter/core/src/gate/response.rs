@@ -68,14 +68,7 @@ impl Gate {
         };
         edit.add.extend(cookies.into_iter().map(|value| ("set-cookie", value.into_bytes())));
         if let Some(caching) = forwarded.rewrite.caching() {
-            // The rewritten body has another length. A stale length would desynchronize the
-            // connection.
-            let stale = ["content-length", "etag", "last-modified", "accept-ranges"];
-            edit.remove.extend(stale.map(Into::into));
-            if setting_no_cookie {
-                edit.set.retain(|(name, _)| *name != "cache-control");
-                edit.set.push(("cache-control", caching.as_bytes().to_vec()));
-            }
+            describe_rewritten(&mut edit, setting_no_cookie.then_some(caching));
         }
         ResponseStep::Edit(edit)
     }
@@ -126,5 +119,17 @@ impl Gate {
         };
         forwarded.rewrite = Rewrite::Nothing;
         step
+    }
+}
+
+/// Edits the headers of a response whose body is rewritten, and thereby changes its length.
+///
+/// A stale length would desynchronize the connection. `caching` replaces `Cache-Control`.
+fn describe_rewritten(edit: &mut HeaderEdit, caching: Option<&'static str>) {
+    let stale = ["content-length", "etag", "last-modified", "accept-ranges"];
+    edit.remove.extend(stale.map(Into::into));
+    if let Some(caching) = caching {
+        edit.set.retain(|(name, _)| *name != "cache-control");
+        edit.set.push(("cache-control", caching.as_bytes().to_vec()));
     }
 }

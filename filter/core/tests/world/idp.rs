@@ -152,15 +152,7 @@ impl Idp {
             {
                 self.instead_of_metadata.clone().unwrap()
             }
-            "/realms/prefect/.well-known/openid-configuration" => json!({
-                "issuer": ISSUER,
-                "authorization_endpoint": format!("{ISSUER}/auth"),
-                "token_endpoint": format!("{ISSUER}/token"),
-                "jwks_uri": format!("{ISSUER}/certs"),
-                "userinfo_endpoint": format!("{ISSUER}/userinfo"),
-                "end_session_endpoint": format!("{ISSUER}/protocol/openid-connect/logout"),
-                "authorization_response_iss_parameter_supported": true,
-            }),
+            "/realms/prefect/.well-known/openid-configuration" => metadata(),
             "/realms/prefect/userinfo" => match &self.userinfo {
                 Some(claims) => claims.clone(),
                 None => return Some((503, Vec::new())),
@@ -302,4 +294,16 @@ pub fn merge(claims: &mut Value, patch: &Value) {
             claims[name] = value.clone();
         }
     }
+}
+
+fn metadata() -> Value {
+    json!({
+        "issuer": ISSUER,
+        "authorization_endpoint": format!("{ISSUER}/auth"),
+        "token_endpoint": format!("{ISSUER}/token"),
+        "jwks_uri": format!("{ISSUER}/certs"),
+        "userinfo_endpoint": format!("{ISSUER}/userinfo"),
+        "end_session_endpoint": format!("{ISSUER}/protocol/openid-connect/logout"),
+        "authorization_response_iss_parameter_supported": true,
+    })
 }
