@@ -22,7 +22,7 @@
 //!    head continue, but only to a filter that holds it until the body is complete.
 //! 7. Expect no panic. Inputs are any bytes that the network sent.
 //!
-//! `docs/architecture.md` lists the invariants I1 to I13 and what shows each of them.
+//! `docs/architecture.md` lists the invariants and what shows each of them.
 //!
 //! # Layers
 //!
@@ -100,7 +100,6 @@ pub use foundation::stream::StreamId;
 pub use foundation::time::UnixTime;
 pub use gate::decision::{DataStep, Decision, ResponseStep};
 pub use gate::{Body, Cx, Gate, Interest};
-pub use identity::role::Role;
 pub use policy::authorize::Permit;
 pub use provider::callout::{Callout, CalloutReply};
 pub use site::{Services, Site, SiteCall, Task};

@@ -24,7 +24,7 @@ impl UnixTime {
 
     /// Returns whole seconds since 1970, rounded down.
     #[must_use]
-    pub const fn secs(self) -> u64 {
+    pub(crate) const fn secs(self) -> u64 {
         self.0 / 1000
     }
 

@@ -5,7 +5,7 @@
 /// A principal with several roles gets the last one in this order. The order does not mean that
 /// each role includes the ones before it: a worker may not do all that an operator may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
+pub(crate) enum Role {
     /// Reads everything except secrets.
     Viewer,
     /// Reads, and operates existing deployments and runs.
@@ -18,11 +18,11 @@ pub enum Role {
 
 impl Role {
     /// All roles, in ascending order.
-    pub const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Worker, Self::Admin];
+    pub(crate) const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Worker, Self::Admin];
 
     /// Returns the name of the role in settings, logs and responses.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",
             Self::Operator => "operator",

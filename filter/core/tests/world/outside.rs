@@ -24,18 +24,19 @@ pub fn companion_script() -> (&'static str, String) {
     (companion::SCRIPT, companion::version())
 }
 
-/// Whether a role may make a request with a body that asks for no secrets, by the table of operations.
-pub fn may(role: Role, method: &str, path: &str, config: &Config) -> bool {
+/// Whether the role with this name may make a request with a body that asks for no secrets, by the
+/// table of operations.
+pub fn may(role: &str, method: &str, path: &str, config: &Config) -> bool {
     let target = Target::parse(path.as_bytes()).unwrap();
     let place = Place::of(&target, config);
     let operation = Operation::of(method, &place);
     let read = operation.depends_on_body(&place).map(|known| known.with_body(Some(b"{}")));
-    roles_for(&read.unwrap_or(operation)).include(role)
+    roles_for(&read.unwrap_or(operation)).include(Role::named(role).unwrap())
 }
 
-/// Whether a role may open a socket at a path below the API's.
-pub fn may_open(role: Role, path: &str) -> bool {
-    roles_for(&Operation::socket(path)).include(role)
+/// Whether the role with this name may open a socket at a path below the API's.
+pub fn may_open(role: &str, path: &str) -> bool {
+    roles_for(&Operation::socket(path)).include(Role::named(role).unwrap())
 }
 
 /// The `Cookie` value of a fresh session of an operator. `number` makes each another person's.

@@ -1,6 +1,6 @@
 //! Further issuers: a CI job's and a pod's token, and a second realm of the real Keycloak.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -10,8 +10,8 @@ use crate::client::Request;
 use crate::gateway::{Gateway, Plan};
 use crate::keycloak_admin::{add_partner_realm, partner_token};
 use crate::recorder::Recorder;
+use crate::scripted_idp::ScriptedIdp;
 use crate::scripted_idp::idp::{merge, sign_as};
-use crate::scripted_idp::{ScriptedIdp, now};
 use crate::world::{eventually, world};
 
 const ABOUT: &str = "issuers";
@@ -68,7 +68,7 @@ fn ci_and_pods() {
         .envoy("  clusters:\n", cluster("issuers", idp.port))
         .patch(json!({ "machines": { "issuers": issuers } }))
         .start();
-    let now = now().secs();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let times = |mut claims: Value| {
         claims["iat"] = now.into();
         claims["nbf"] = now.into();

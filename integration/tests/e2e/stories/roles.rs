@@ -6,7 +6,6 @@ mod events;
 mod in_the_ui;
 mod operations;
 
-use lictor_core::Role;
 use lictor_integration::process::hex;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
@@ -17,6 +16,28 @@ use crate::recorder::Recorder;
 use crate::stories::Story;
 
 const ABOUT: &str = "roles";
+
+/// The roles, as docs/roles.md names them.
+#[derive(Clone, Copy, PartialEq)]
+enum Role {
+    Viewer,
+    Operator,
+    Worker,
+    Admin,
+}
+
+impl Role {
+    const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Worker, Self::Admin];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Worker => "worker",
+            Self::Admin => "admin",
+        }
+    }
+}
 
 pub fn stories() -> Vec<Story> {
     let apart = [operations::stories(), bodies::stories(), events::stories()];

@@ -3,10 +3,9 @@
 use std::io::Write as _;
 use std::sync::OnceLock;
 
-use lictor_core::Role;
 use serde_json::json;
 
-use super::{ABOUT, Scene, key};
+use super::{ABOUT, Role, Scene, key};
 use crate::client::Request;
 use crate::http1::{Answer, Reader};
 use crate::http2::Http2;

@@ -3,10 +3,9 @@
 
 use std::process;
 
-use lictor_core::Role;
 use serde_json::{Value, json};
 
-use super::{ABOUT, by, key, keys};
+use super::{ABOUT, Role, by, key, keys};
 use crate::client::Request;
 use crate::gateway::{Gateway, Plan};
 use crate::sample_data::{SOON, SampleData};

@@ -4,12 +4,12 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
+use lictor_core::Config;
 use lictor_core::testing::outside::{may, may_open};
-use lictor_core::{Config, Role};
 use lictor_integration::tools::PREFECT_VERSIONS;
 use serde_json::{Value, json};
 
-use super::{ABOUT, Scene, key};
+use super::{ABOUT, Role, Scene, key};
 use crate::client::{Request, Tls, plain};
 use crate::http1::{Answer, exchange};
 use crate::keycloak_admin::basic;
@@ -194,7 +194,7 @@ fn follow(version: &'static str) {
         for role in Role::ALL {
             let answer = line.ask(&request().header("x-api-key", key(role)));
             let seen = scene.recorder.take().heads;
-            if open || may(role, method, &path, &config) {
+            if open || may(role.name(), method, &path, &config) {
                 assert_eq!((answer.status, seen.len()), (200, 1), "{} {operation}", role.name());
             } else {
                 assert_eq!((answer.status, seen.len()), (403, 0), "{} {operation}", role.name());
@@ -211,7 +211,7 @@ fn sockets() {
         let target = format!("/api{path}");
         for role in Role::ALL {
             let answer = scene.gateway.gate.send(&scene.by(role, upgrade(&target)));
-            let wanted = if may_open(role, path) { 101 } else { 403 };
+            let wanted = if may_open(role.name(), path) { 101 } else { 403 };
             assert_eq!(answer.status, wanted, "{} {path}", role.name());
         }
         let session = upgrade(&target).header("cookie", "__Host-lictor=x");
