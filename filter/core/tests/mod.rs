@@ -18,6 +18,7 @@ mod gate;
 mod invariants;
 mod login;
 mod roles;
+mod sealing;
 mod sessions;
 mod sockets;
 mod workers;

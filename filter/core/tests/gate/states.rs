@@ -161,6 +161,7 @@ const TABLE: &[Row] = &[
     ("Socket, closed", socket_refused, ["503", "503", "503", "drop", "reset", "drop", "edit", "pass", "pass"]),
     ("Delayed", delayed, ["await site", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"]),
     ("Over", over, ["503", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"]),
+    ("Over", refusing, ["503", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"]),
 ];
 
 fn new() -> Scene {
@@ -316,6 +317,11 @@ fn delayed() -> Scene {
 
 fn over() -> Scene {
     Scene::new(&configuration()).head(request("GET", "/api/flows/1", &[]))
+}
+
+/// The gate that takes the place of one whose event is being handled. The request is a good one.
+fn refusing() -> Scene {
+    Scene { gate: Gate::refusing(StreamId(1)), ..new() }
 }
 
 fn rows() -> impl Iterator<Item = &'static Row> {
