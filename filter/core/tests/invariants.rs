@@ -1,6 +1,7 @@
 //! The invariants of docs/architecture.md, tried on generated requests.
 
-use crate::gate::decision::DataStep;
+use crate::gate::decision::{DataStep, Decision, ResponseStep};
+use crate::provider::callout::{Callout, CalloutReply};
 use crate::session::cookie::{Found, SessionCookie};
 use crate::testing::browser::{Browser, SCRIPT};
 use crate::testing::{
@@ -8,6 +9,7 @@ use crate::testing::{
     configuration, replaced, request,
 };
 use crate::wire::http::cookies::Cookies;
+use crate::wire::http::edit::HeaderEdit;
 use crate::wire::http::request::{RequestView, ResponseView};
 use proptest::prelude::*;
 use serde_json::json;
@@ -182,7 +184,7 @@ proptest! {
             let answer = |world: &mut World| {
                 let (mut gate, outcome) = world.request(&headers);
                 gate.finish(&mut world.site);
-                format!("{outcome:?}")
+                outcome
             };
             prop_assert_eq!(answer(&mut one), answer(&mut other));
         }
@@ -296,6 +298,44 @@ fn no_secret_is_ever_shown() {
         for secret in ["planted", API_KEY, AUTH_STRING, CLIENT_SECRET, COOKIE_KEY, &token, "eyJ"] {
             assert!(!text.contains(secret), "{secret} in {text}");
         }
+    }
+}
+
+/// I7: what the shell holds may be printed by mistake, in a panic or a log line.
+#[test]
+fn what_crosses_to_the_shell_prints_no_secret() {
+    const SECRET: &str = "planted";
+    let lines = || vec![("authorization", SECRET.as_bytes().to_vec())];
+    let headers = [("cookie".to_owned(), SECRET.as_bytes().to_vec())];
+    let edit = || HeaderEdit { remove: vec!["x-api-key".into()], set: lines(), add: lines() };
+    let mut reply = World::new().request(&request("GET", "/api/flows/1", &[])).1.reply();
+    reply.body = SECRET.as_bytes().to_vec();
+    let replace = DataStep::Replace(SECRET.as_bytes().to_vec());
+    let callout = Callout {
+        cluster: "idp".to_owned(),
+        headers: vec![(":path", "/token".to_owned()), ("authorization", SECRET.to_owned())],
+        body: SECRET.as_bytes().to_vec(),
+        timeout: core::time::Duration::from_secs(5),
+    };
+    let answer = CalloutReply::Answer { status: 200, encoded: false, body: SECRET.as_bytes() };
+    let table: [(&dyn core::fmt::Debug, &str); 11] = [
+        (&edit(), "authorization"),
+        (&ResponseStep::Edit(edit()), "authorization"),
+        (&ResponseStep::Replace(reply.clone()), "401"),
+        (&Decision::ReadBody(edit()), "x-api-key"),
+        (&Decision::Reply(reply.clone()), "401"),
+        (&DataStep::Answer(reply), "401"),
+        (&replace, "7"),
+        (&Decision::Await(callout), "/token"),
+        (&answer, "200"),
+        (&RequestView { headers: &headers }, "cookie"),
+        (&ResponseView { headers: &headers }, "cookie"),
+    ];
+    for (value, wanted) in table {
+        let shown = format!("{value:?}");
+        assert!(shown.contains(wanted), "{wanted}: {shown}");
+        assert!(!shown.contains(SECRET), "{shown}");
+        assert!(!shown.contains(&format!("{:?}", SECRET.as_bytes())), "{shown}");
     }
 }
 

@@ -3,6 +3,8 @@
 //! Its methods are the allow-list of headers. Other code can't add another header, or a token, to
 //! an answer.
 
+use core::fmt;
+
 use serde_json::json;
 
 use crate::answer::context::AnswerContext;
@@ -11,7 +13,7 @@ use crate::refusal::{Meaning, Refusal};
 use crate::wire::http::client::ClientKind;
 
 /// A local answer: a response that Lictor generates itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
@@ -20,6 +22,16 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// Short name of the answer, for Envoy's response code details.
     pub(crate) code: &'static str,
+}
+
+/// Shows status and code only. Headers contain session cookies, and bodies contain personal tokens.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("status", &self.status)
+            .field("code", &self.code)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Reply {

@@ -1,5 +1,7 @@
 //! The core's decisions, as plain data. The shell applies them and decides nothing.
 
+use core::fmt;
+
 use crate::answer::reply::Reply;
 use crate::policy::authorize::Permit;
 use crate::provider::callout::Callout;
@@ -41,7 +43,7 @@ pub enum Decision {
 
 /// The decision on body bytes that the host holds.
 #[must_use]
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub enum DataStep {
     /// Pass the bytes on unchanged.
     Pass,
@@ -53,6 +55,19 @@ pub enum DataStep {
     Reset,
     /// Answer the request here.
     Answer(Reply),
+}
+
+/// Shows the number of bytes in place of the bytes, which contain a socket's credential.
+impl fmt::Debug for DataStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pass => f.write_str("Pass"),
+            Self::Hold => f.write_str("Hold"),
+            Self::Replace(bytes) => f.debug_tuple("Replace").field(&bytes.len()).finish(),
+            Self::Reset => f.write_str("Reset"),
+            Self::Answer(reply) => f.debug_tuple("Answer").field(reply).finish(),
+        }
+    }
 }
 
 /// The decision on Prefect's response headers.

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::Gate;
 use crate::foundation::limits::LOGINS_IN_FLIGHT;
 use crate::foundation::stream::StreamId;
 use crate::gate::decision::{DataStep, Decision, ResponseStep};
@@ -18,6 +17,7 @@ use crate::testing::{API_KEY, FORM, Headers, ISSUER, World, auth_frame, configur
 use crate::tests::roles::{by, settings};
 use crate::wire::http::query::encode;
 use crate::wire::http::request::{RequestView, ResponseView};
+use crate::{Body, Gate, Interest};
 
 /// The events, in the order of the verdicts in [`TABLE`].
 const EVENTS: [&str; 9] = [
@@ -132,36 +132,53 @@ fn step(step: &DataStep) -> String {
     }
 }
 
-/// A state, by its name in the gate, how a request comes to it, and the verdict on each event.
-type Row = (&'static str, fn() -> Scene, [&'static str; 9]);
+fn asked(gate: &Gate) -> [&'static str; 3] {
+    let interest = |body| match gate.interest(body) {
+        Interest::None => "none",
+        Interest::Time => "time",
+        Interest::Bytes => "bytes",
+    };
+    let wake = match (gate.is_waiting(), gate.waits_with_data()) {
+        (false, None) => "no",
+        (true, None) => "by its head",
+        (false, Some(_)) => "with its data",
+        (true, Some(_)) => "both",
+    };
+    [interest(Body::Request), interest(Body::Response), wake]
+}
+
+/// A state, by its name in the gate, how a request comes to it, and the verdict on each event. Then what
+/// the shell asks: how much the gate must see of the request body and of the response body, and how the
+/// site wakes it. A body that the gate need not see passes.
+type Row = (&'static str, fn() -> Scene, [&'static str; 9], [&'static str; 3]);
 
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
-    ("New", new, ["forward", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"]),
-    ("Waiting", waiting, ["503", "forward", "503", "hold", "hold", "hold", "edit", "pass", "pass"]),
-    ("Login, code redeemed", redeeming, ["503", "503", "302", "hold", "hold", "hold", "edit", "pass", "pass"]),
-    ("Login, awaiting a key", awaiting_key, ["503", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"]),
-    ("Login, asking userinfo", asking_userinfo, ["503", "503", "302", "hold", "hold", "hold", "edit", "pass", "pass"]),
-    ("SignOut, at the provider", signing_out, ["503", "503", "200", "hold", "hold", "hold", "edit", "pass", "pass"]),
-    ("SignOut, asking for a hint", asking_for_hint, ["503", "503", "302", "hold", "hold", "hold", "edit", "pass", "pass"]),
-    ("EndpointBody", reading_logout, ["503", "503", "503", "400", "400", "hold", "edit", "pass", "pass"]),
-    ("LogoutToken", logout_token, ["503", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"]),
-    ("EndpointBody", reading_token_request, ["503", "503", "503", "400", "400", "hold", "edit", "pass", "pass"]),
-    ("AwaitingBody", awaiting_body, ["503", "503", "503", "403", "403", "hold", "503", "pass", "pass"]),
-    ("Forwarded", forwarded, ["503", "503", "503", "pass", "pass", "hold", "edit", "pass", "pass"]),
-    ("Forwarded", masked, ["503", "503", "503", "pass", "pass", "hold", "edit", "replace", "reset"]),
-    ("Socket, handshake", handshake, ["503", "503", "503", "reset", "reset", "reset", "edit", "pass", "pass"]),
-    ("Socket, authorized handshake", authorized_handshake, ["503", "503", "503", "reset", "reset", "reset", "edit", "pass", "pass"]),
-    ("Socket, asking the provider", socket_asking, ["503", "503", "503", "reset", "reset", "hold", "edit", "pass", "pass"]),
-    ("Socket, open without a credential", socket_open, ["503", "503", "503", "reset", "reset", "hold", "edit", "pass", "pass"]),
-    ("Socket, authorized by header", socket_header, ["503", "503", "503", "reset", "reset", "hold", "edit", "pass", "pass"]),
-    ("Socket, passing", socket_passing, ["503", "503", "503", "pass", "reset", "pass", "edit", "pass", "pass"]),
-    ("Socket, filter expected", socket_filtered, ["503", "503", "503", "drop", "reset", "drop", "edit", "pass", "pass"]),
-    ("Socket, closed", socket_closed, ["503", "503", "503", "drop", "reset", "drop", "edit", "pass", "pass"]),
-    ("Socket, closed", socket_refused, ["503", "503", "503", "drop", "reset", "drop", "edit", "pass", "pass"]),
-    ("Delayed", delayed, ["await site", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"]),
-    ("Over", over, ["503", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"]),
-    ("Over", refusing, ["503", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"]),
+    ("New", new, ["forward", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "no"]),
+    ("Waiting", waiting, ["503", "forward", "503", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "by its head"]),
+    ("Login, code redeemed", redeeming, ["503", "503", "302", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "no"]),
+    ("Login, awaiting a key", awaiting_key, ["503", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "by its head"]),
+    ("Login, asking userinfo", asking_userinfo, ["503", "503", "302", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "no"]),
+    ("SignOut, at the provider", signing_out, ["503", "503", "200", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "no"]),
+    ("SignOut, asking for a hint", asking_for_hint, ["503", "503", "302", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "no"]),
+    ("EndpointBody", reading_logout, ["503", "503", "503", "400", "400", "hold", "edit", "pass", "pass"], ["bytes", "none", "no"]),
+    ("LogoutToken", logout_token, ["503", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "by its head"]),
+    ("EndpointBody", reading_token_request, ["503", "503", "503", "400", "400", "hold", "edit", "pass", "pass"], ["bytes", "none", "no"]),
+    ("AwaitingBody", awaiting_body, ["503", "503", "503", "403", "403", "hold", "503", "pass", "pass"], ["bytes", "none", "no"]),
+    ("Forwarded", forwarded, ["503", "503", "503", "pass", "pass", "hold", "edit", "pass", "pass"], ["none", "none", "no"]),
+    ("Forwarded", masked, ["503", "503", "503", "pass", "pass", "hold", "edit", "replace", "reset"], ["none", "bytes", "no"]),
+    ("Socket, handshake", handshake, ["503", "503", "503", "reset", "reset", "reset", "edit", "pass", "pass"], ["bytes", "time", "no"]),
+    ("Socket, authorized handshake", authorized_handshake, ["503", "503", "503", "reset", "reset", "reset", "edit", "pass", "pass"], ["bytes", "time", "no"]),
+    ("Socket, asking the provider", socket_asking, ["503", "503", "503", "reset", "reset", "hold", "edit", "pass", "pass"], ["bytes", "time", "with its data"]),
+    ("Socket, open without a credential", socket_open, ["503", "503", "503", "reset", "reset", "hold", "edit", "pass", "pass"], ["bytes", "time", "no"]),
+    ("Socket, authorized by header", socket_header, ["503", "503", "503", "reset", "reset", "hold", "edit", "pass", "pass"], ["bytes", "time", "no"]),
+    ("Socket, passing", socket_passing, ["503", "503", "503", "pass", "reset", "pass", "edit", "pass", "pass"], ["time", "time", "no"]),
+    ("Socket, filter expected", socket_filtered, ["503", "503", "503", "drop", "reset", "drop", "edit", "pass", "pass"], ["bytes", "time", "no"]),
+    ("Socket, closed", socket_closed, ["503", "503", "503", "drop", "reset", "drop", "edit", "pass", "pass"], ["time", "time", "no"]),
+    ("Socket, closed", socket_refused, ["503", "503", "503", "drop", "reset", "drop", "edit", "pass", "pass"], ["time", "time", "no"]),
+    ("Delayed", delayed, ["await site", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "no"]),
+    ("Over", over, ["503", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "no"]),
+    ("Over", refusing, ["503", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "no"]),
 ];
 
 fn new() -> Scene {
@@ -331,7 +348,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
 /// A place for a login or a sign-out is given back once, whatever comes.
 #[test]
 fn no_event_loses_a_login_place() {
-    for (state, scene, _) in rows() {
+    for (state, scene, ..) in rows() {
         for event in EVENTS {
             let Scene { mut gate, mut world, .. } = {
                 let mut scene = scene();
@@ -350,13 +367,17 @@ fn no_event_loses_a_login_place() {
 #[test]
 fn every_pair_of_state_and_event_has_a_verdict() {
     let mut wrong = Vec::new();
-    for (state, scene, verdicts) in rows() {
+    for (state, scene, verdicts, answers) in rows() {
         assert_eq!(scene().gate.state_name(), *state);
         for (event, wanted) in EVENTS.iter().zip(verdicts) {
             let seen = scene().event(event);
             if seen != *wanted {
                 wrong.push(format!("{state}, {event}: {seen}, not {wanted}"));
             }
+        }
+        let seen = asked(&scene().gate);
+        if seen != *answers {
+            wrong.push(format!("{state}, asked: {seen:?}, not {answers:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -372,7 +393,7 @@ fn goes_on(event: &str, verdict: &str) -> bool {
 #[test]
 fn after_a_reply_nothing_is_forwarded() {
     let mut replies = 0;
-    for (state, scene, _) in rows() {
+    for (state, scene, ..) in rows() {
         for first in EVENTS {
             let mut answered = scene();
             let verdict = answered.event(first);

@@ -83,7 +83,7 @@ pub const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencod
 pub type Headers = Vec<(String, Vec<u8>)>;
 
 /// What became of a request.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub enum Outcome {
     /// Prefect got it, with these headers.
     Forwarded(Headers),

@@ -1,9 +1,11 @@
 //! Headers of requests and responses, as the host passes them.
 
+use core::fmt;
+
 /// The headers of a request.
 ///
 /// Envoy makes names lower-case. Values are unchecked bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct RequestView<'a> {
     /// All header lines in order, with pseudo headers and duplicates.
     pub headers: &'a [(String, Vec<u8>)],
@@ -43,7 +45,7 @@ impl<'a> RequestView<'a> {
 }
 
 /// The headers of a response.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct ResponseView<'a> {
     /// All header lines in order, with `:status`.
     pub headers: &'a [(String, Vec<u8>)],
@@ -68,4 +70,22 @@ impl<'a> ResponseView<'a> {
         let (_, value) = self.headers.iter().find(|(n, _)| n == name)?;
         core::str::from_utf8(value).ok()
     }
+}
+
+/// Shows names only. Values contain credentials.
+impl fmt::Debug for RequestView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RequestView").field(&names(self.headers)).finish()
+    }
+}
+
+/// Shows names only. Values contain cookies.
+impl fmt::Debug for ResponseView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ResponseView").field(&names(self.headers)).finish()
+    }
+}
+
+fn names(headers: &[(String, Vec<u8>)]) -> Vec<&str> {
+    headers.iter().map(|(name, _)| name.as_str()).collect()
 }
