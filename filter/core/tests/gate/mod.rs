@@ -5,5 +5,6 @@ mod clients_that_leave;
 mod companion;
 mod cross_site;
 mod ladder;
+mod request_ids;
 mod responses;
 mod states;

@@ -1,0 +1,49 @@
+//! The id by which a person's question finds the log line of a request.
+
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use crate::testing::browser::{NAVIGATION, SCRIPT};
+use crate::testing::{API_KEY, World, replaced, request};
+use crate::wire::http::request::ResponseView;
+
+const ID: &str = "7f3c9a52-0d4e-4b8c-9a51-2f6f0c8d1e7a";
+
+#[test]
+fn a_refusal_and_its_log_line_carry_the_request_id() {
+    let refused_page = [&NAVIGATION[..], &[("origin", "https://evil.example.com")]].concat();
+    let table: [(&str, &str, &[(&str, &str)]); 3] = [
+        ("for a script", "GET", &SCRIPT),
+        ("for a machine", "GET", &[("x-api-key", "lk_unknown")]),
+        ("as a page", "POST", &refused_page),
+    ];
+    for (what, method, extra) in table {
+        let mut world = World::new();
+        let headers = [extra, &[("x-request-id", ID)]].concat();
+        let reply = world.request(&request(method, "/oauth2/nowhere", &headers)).1.reply();
+        assert!(String::from_utf8(reply.body).unwrap().contains(ID), "{what}");
+        assert!(world.log.join("\n").contains(&format!("request={ID}")), "{what}: {:?}", world.log);
+    }
+}
+
+#[test]
+fn a_replaced_response_of_prefect_carries_the_request_id() {
+    let mut world = World::new();
+    let headers = [("x-api-key", API_KEY), ("x-request-id", ID)];
+    let (mut gate, _) = world.request(&request("GET", "/api/flows/1", &headers));
+    let answer = [(":status".to_owned(), b"401".to_vec())];
+    let reply = replaced(gate.on_response(ResponseView { headers: &answer }, &mut world.cx()));
+    assert!(String::from_utf8(reply.body).unwrap().contains(ID));
+}
+
+#[test]
+fn an_id_of_another_form_than_envoy_s_is_not_repeated() {
+    let long = "a".repeat(65);
+    let table = [("a", true), (&long[..64], true), (&long, false), ("a b", false), ("ä", false)];
+    for (id, repeated) in table {
+        let headers = [&SCRIPT[..], &[("x-request-id", id)]].concat();
+        let reply = World::new().request(&request("GET", "/api/flows/1", &headers)).1.reply();
+        let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(body.get("request_id").is_some(), repeated, "{id}");
+    }
+}
