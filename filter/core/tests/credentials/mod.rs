@@ -1,5 +1,6 @@
 //! The credentials of machines and of programs that people run.
 
+mod api_keys;
 mod bearer;
 mod bearer_errors;
 mod certificates;

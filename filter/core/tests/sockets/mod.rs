@@ -44,7 +44,7 @@ fn ended(world: &mut World) -> Vec<StreamId> {
 }
 
 /// What Prefect got for a first frame.
-fn rewritten(step: DataStep) -> Value {
+pub fn rewritten(step: DataStep) -> Value {
     let DataStep::Replace(bytes) = step else { panic!("{step:?}") };
     let websocket::Read::Frame(frame) = websocket::read(&bytes, 4096) else { panic!("no frame") };
     assert_eq!(frame.length, bytes.len());
