@@ -241,6 +241,13 @@ mod tests {
         assert_eq!(validity(10_000, 900_000), Over);
     }
 
+    /// Of two grants in the shared store, the newer one wins.
+    #[test]
+    fn a_grant_is_as_old_as_the_provider_s_answer() {
+        let grant = grant(60);
+        assert_eq!((grant.at(), grant.confirmed()), (grant.at, grant.at));
+    }
+
     #[test]
     fn what_is_encoded_decodes_and_nothing_else_does() {
         let bytes = grant(60).encode();

@@ -95,3 +95,27 @@ fn other_malformed_credentials_never_fall_back_to_the_cookie() {
         assert_eq!(outcome.status(), wanted, "{line:?}");
     }
 }
+
+/// A person may choose a name, so nothing but a token without any trace of a login is a client's.
+#[test]
+fn a_token_is_a_client_s_only_if_nothing_says_that_a_person_has_logged_in() {
+    let mut world = World::new();
+    let claims = world.idp.machine_claims(world.now);
+    let user = format!("user:{}", claims["sub"].as_str().unwrap());
+    for (patch, principal) in [
+        (json!({}), "client:etl-worker"),
+        (json!({"preferred_username": "alice"}), &user),
+        (json!({"preferred_username": "service-account-other"}), &user),
+        (json!({"preferred_username": null}), &user),
+        (json!({"azp": "other"}), &user),
+        (json!({"sid": "s"}), &user),
+        (json!({"auth_time": 1}), &user),
+    ] {
+        let mut claims = claims.clone();
+        merge(&mut claims, &patch);
+        let bearer = format!("Bearer {}", world.idp.sign(&claims));
+        let headers = request("GET", "/api/flows/1", &[("authorization", &bearer)]);
+        let sent = world.request(&headers).1.forwarded();
+        assert_eq!(header(&sent, "x-auth-request-user"), Some(principal), "{patch}");
+    }
+}
