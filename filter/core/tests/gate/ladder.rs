@@ -3,9 +3,13 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::testing::browser::{Browser, NAVIGATION};
+use crate::Gate;
+use crate::foundation::stream::StreamId;
+use crate::gate::decision::Decision;
+use crate::testing::browser::{Browser, NAVIGATION, SCRIPT};
 use crate::testing::idp::Mood;
-use crate::testing::{API_KEY, World, code, reply_header, request};
+use crate::testing::machines::{PAIR, asks};
+use crate::testing::{API_KEY, World, code, reply_header, request, request_to};
 use crate::wire::http::request::RequestView;
 use serde_json::json;
 
@@ -22,9 +26,7 @@ fn a_wake_without_waiting_or_a_reply_to_no_call_refuses() {
             1 => gate.on_wake(view, &mut world.cx()),
             _ => gate.on_callout(crate::testing::reply_of(None), view, &mut world.cx()),
         };
-        let crate::gate::decision::Decision::Reply(reply) = decision else {
-            panic!("event {event} was not refused")
-        };
+        let Decision::Reply(reply) = decision else { panic!("event {event} was not refused") };
         assert_eq!(reply.status, 503);
     }
 }
@@ -67,4 +69,49 @@ fn a_subject_can_not_forge_a_field_of_the_log() {
     );
     let line = world.log.iter().find(|line| line.starts_with("refused reason=no_role")).unwrap();
     assert_eq!(line.matches(" seen=\"").count(), 1, "{line}");
+}
+
+/// A browser sends its cookie to every host that the cookie's name and scope allow.
+#[test]
+fn a_session_proves_nobody_at_a_host_for_machines() {
+    let leftover = ("authorization", "Basic eDp5");
+    for (host, wanted) in [("prefect.example.com", 200), ("api.prefect.example.com", 401)] {
+        for extra in [&[][..], &[leftover]] {
+            let mut world = World::new();
+            let browser = world.log_in();
+            let cookie = browser.cookie_header();
+            let lines = [&SCRIPT[..], extra, &[("cookie", cookie.as_str())]].concat();
+            for path in ["/api/flows/1", "/", "/ui-settings"] {
+                let seen = world.request(&request_to(host, "GET", path, &lines)).1.status();
+                assert_eq!(seen, wanted, "{host} {path} {extra:?}");
+            }
+        }
+    }
+}
+
+/// A request that is woken without a verdict is answered. It does not wait again.
+#[test]
+fn a_request_waits_once() {
+    let mut world = World::new();
+    let browser = world.log_in();
+    world.pass(301);
+    world.idp.rotate("k2");
+    let bearer = world.bearer();
+    let table = [
+        ("a client that the provider has not judged", asks(PAIR), 503),
+        ("a token with a new key", request("GET", "/", &[("authorization", &bearer)]), 503),
+        ("a session that is due", browser.headers("GET", "/api/flows/1", &SCRIPT), 200),
+    ];
+    for (what, headers, wanted) in table {
+        let mut gate = Gate::new(StreamId(7));
+        let view = RequestView { headers: &headers };
+        let first = gate.on_request(view, true, &mut world.cx());
+        assert!(matches!(first, Decision::AwaitSite), "{what}: {first:?}");
+        let seen = match gate.on_wake(view, &mut world.cx()) {
+            Decision::Reply(reply) => reply.status,
+            Decision::Forward { .. } => 200,
+            other => panic!("{what}: {other:?}"),
+        };
+        assert_eq!(seen, wanted, "{what}");
+    }
 }

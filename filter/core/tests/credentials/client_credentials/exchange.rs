@@ -3,6 +3,7 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use crate::foundation::crypto::to_base64;
 use crate::foundation::id::{CredentialId, Id as _};
 use crate::provider::callout::CalloutReply;
 use crate::site::Call;
@@ -144,4 +145,34 @@ fn an_answer_to_nobody_is_dropped() {
         world.now,
     );
     assert_eq!(world.status_of(PAIR), 200);
+}
+
+/// What is no client's name and secret never leaves for the provider.
+#[test]
+fn only_a_name_and_a_secret_are_shown_to_the_provider() {
+    let (name, secret) = ("n".repeat(255), "s".repeat(1024));
+    let table = [
+        (PAIR.to_owned(), true),
+        (format!("{name}:{secret}"), true),
+        (format!("{name}n:{secret}"), false),
+        (format!("{name}:{secret}s"), false),
+        (":secret".to_owned(), false),
+        ("etl-worker:".to_owned(), false),
+        ("Bearer planted:secret".to_owned(), false),
+        ("Basic planted:secret".to_owned(), false),
+        (format!("Basic {}", to_base64(b"Bearer planted:secret")), false),
+        (format!("Basic {}", to_base64(b"Basic planted:secret")), false),
+        ("lk_planted:secret".to_owned(), false),
+        ("lt_planted:secret".to_owned(), false),
+        ("eyJhbGciOiJub25lIn0.e30.AA:secret".to_owned(), false),
+    ];
+    for (pair, shown) in table {
+        let mut world = World::new();
+        let reply = world.request(&asks(&pair)).1;
+        assert_eq!(world.exchanges(), usize::from(shown), "{pair}");
+        if !shown {
+            assert_eq!(reply.status(), 401, "{pair}");
+            assert!(!world.log.join("").contains("planted"), "{pair}: {:?}", world.log);
+        }
+    }
 }
