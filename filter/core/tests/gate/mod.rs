@@ -4,6 +4,7 @@ mod auth_request;
 mod clients_that_leave;
 mod companion;
 mod cross_site;
+mod endpoints;
 mod ladder;
 mod request_ids;
 mod responses;

@@ -5,11 +5,14 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use std::rc::Rc;
 
+use crate::Site;
+use crate::config::Config;
 use crate::foundation::time::UnixTime;
-use crate::testing::browser::Browser;
+use crate::testing::browser::{Browser, SCRIPT};
 use crate::testing::idp::Mood;
 use crate::testing::store::MemoryStore;
-use crate::testing::{World, configuration};
+use crate::testing::{COOKIE_KEY, World, configuration, environment, host};
+use crate::workers::NoStore;
 use serde_json::json;
 
 #[test]
@@ -110,5 +113,31 @@ fn the_log_says_why_a_session_has_ended() {
         assert_eq!(reply.status, 401, "{why}");
         let logged = world.log.iter().any(|line| line.contains(why));
         assert!(logged, "{why}: {:?}", world.log);
+    }
+}
+
+/// An old key may be taken away once everybody's cookie has been sealed with the new one.
+#[test]
+fn a_session_of_an_older_key_is_sealed_anew() {
+    const NEWER: &str = "HwAAAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4";
+    let mut world = World::new();
+    let browser = world.log_in();
+    let with_keys = |keys: &str| {
+        let environment = |name: &str| match name {
+            "LICTOR_COOKIE_KEYS" => Some(keys.to_owned()),
+            _ => environment(name),
+        };
+        Config::compile(configuration().to_string().as_bytes(), &environment).unwrap()
+    };
+    for (keys, renewed) in
+        [(format!("{COOKIE_KEY},{NEWER}"), false), (format!("{NEWER},{COOKIE_KEY}"), true)]
+    {
+        world.site = Site::new(with_keys(&keys), host(Rc::new(NoStore)));
+        world.work();
+        let headers = browser.headers("GET", "/api/flows/1", &SCRIPT);
+        let (mut gate, outcome) = world.request(&headers);
+        outcome.forwarded();
+        let edit = world.answer(&mut gate, "200");
+        assert_eq!(edit.add.iter().any(|(name, _)| *name == "set-cookie"), renewed, "{keys}");
     }
 }

@@ -4,8 +4,9 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::gate::decision::DataStep;
-use crate::testing::{API_KEY, World, auth_frame, code};
+use crate::testing::{API_KEY, World, auth_frame, code, configuration};
 use crate::tests::sockets::{open_socket, upgrade};
+use serde_json::json;
 
 #[test]
 fn sockets_without_a_place_or_by_cookie_are_refused() {
@@ -20,6 +21,17 @@ fn sockets_without_a_place_or_by_cookie_are_refused() {
         gate.finish(&mut world.site);
     }
     world.request(&upgrade(&[])).1.forwarded();
+}
+
+/// Without first frames, a handshake needs its credential.
+#[test]
+fn no_place_is_given_where_first_frames_are_off() {
+    let mut settings = configuration();
+    settings["websockets"] = json!({"first_frame": false});
+    let mut world = World::with(&settings);
+    let reply = world.request(&upgrade(&[])).1.reply();
+    assert_eq!((reply.status, code(&reply).as_str()), (401, "not_authenticated"));
+    world.request(&upgrade(&[("x-api-key", API_KEY)])).1.forwarded();
 }
 
 #[test]
