@@ -1,7 +1,9 @@
 //! What is measured: each way to judge a request, with the requests that are let through and one
 //! that is not.
 
+use std::env;
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +47,13 @@ pub const COOKIE: &str = "Lictor, session cookie, hot";
 pub const NEW_COOKIE: &str = "Lictor, session cookie, first seen";
 pub const FEW_KEYS: &str = "Lictor, 10 API keys";
 pub const MANY_KEYS: &str = "Lictor, 10,000 API keys";
+
+/// An older build of the module, to compare with.
+const OLDER: &str = "LICTOR_BENCH_OLDER";
+pub const OLDER_HOT: &str = "older, bearer, hot";
+pub const OLDER_FIRST_SEEN: &str = "older, bearer, first seen";
+pub const OLDER_COOKIE: &str = "older, session cookie, hot";
+pub const OLDER_FEW_KEYS: &str = "older, 10 API keys";
 
 /// What an upstream gets to see of the first request: how `authorization` begins, and who asks.
 type Seen = (&'static str, &'static str);
@@ -126,17 +135,18 @@ impl Variant {
 pub fn start(layout: &Layout, progress: &Progress) -> Result<(Vec<Variant>, Gateway)> {
     let lictor = module::build(layout, module::FILTER, progress)?;
     let floor = module::build(layout, "lictor-floor", progress)?;
-    let step = progress.step("tokens", "signing");
     let signer = Arc::new(Signer::new()?);
-    let tokens: Vec<String> = (0..=TOKENS).map(|number| signer.access_token(number)).collect();
-    step.done(&format!("{TOKENS}, {} bytes each", tokens[0].len()));
+    let tokens = tokens(&signer, progress);
     let provider = provider::start(&signer).map_err(failed("provider"))?;
 
     let guard = |id: &str, keys: usize| {
         gateway::module(id, &lictor, &settings(provider, keys).to_string(), &SECRETS)
     };
     let floor = |id: &str, edits: &str| Some(gateway::module(id, &floor, edits, &[]));
-    let ports = free_ports::<8>()?;
+    let older = env::var_os(OLDER).map(PathBuf::from);
+    let older = older
+        .map(|path| gateway::module("older", &path, &settings(provider, 10).to_string(), &SECRETS));
+    let ports = free_ports::<9>()?;
     let filters = [
         None,
         floor("floor", "machine"),
@@ -146,26 +156,23 @@ pub fn start(layout: &Layout, progress: &Progress) -> Result<(Vec<Variant>, Gate
         Some(jwt_authn(&signer, false)),
         Some(guard("lictor", 10)),
         Some(guard("many-keys", 10_000)),
+        older.clone(),
     ];
     let listeners = ports.into_iter().zip(filters).map(|(port, filter)| Listener { port, filter });
     let listeners: Vec<Listener> = listeners.collect();
     let mut gateway = gateway::start(layout, &listeners, provider, &environment(), progress)?;
     await_ready(&mut gateway, &ports, progress)?;
 
-    let [bare, floor, floor_session, floor_signature, cached, uncached, few, many] = ports;
-    let cookie = Pair::to(few).and_then(|mut pair| login::session_cookie(&mut pair));
-    let cookie = from_a_page(&cookie.map_err(failed("the login"))?);
+    let [bare, floor, floor_session, floor_signature, cached, uncached, few, many, old] = ports;
+    let cookie = logged_in(few)?;
     let text = settings(provider, 10).to_string();
     let new_cookies = sessions::cookies(&text, &environment(), TOKENS)?;
     let hot = bearer(&tokens[0]);
     let forged = || Some(api_request(&forge(&hot)));
-    let always = |credential: &str| vec![api_request(credential)];
     let first_seen: Vec<Vec<u8>> =
         tokens[1..].iter().map(|token| api_request(&bearer(token))).collect();
     let new_cookies = new_cookies.iter().map(|cookie| api_request(&from_a_page(cookie))).collect();
-    let last_key = |keys: usize| bearer(&api_key(keys - 1));
-    let unknown = || Some(api_request(&bearer(&api_key(usize::MAX))));
-    let variants = vec![
+    let mut variants = vec![
         Variant::new(NO_FILTER, bare, UNCHANGED, always(&hot), None)?,
         Variant::new(FLOOR, floor, MACHINE, always(&hot), None)?,
         Variant::new(FLOOR_SESSION, floor_session, PERSON, always(&cookie), None)?,
@@ -173,13 +180,52 @@ pub fn start(layout: &Layout, progress: &Progress) -> Result<(Vec<Variant>, Gate
         Variant::new(NATIVE_CACHED, cached, TAKEN_AWAY, always(&hot), forged())?,
         Variant::new(NATIVE, uncached, TAKEN_AWAY, always(&hot), forged())?,
         Variant::new(HOT, few, MACHINE, always(&hot), forged())?,
-        Variant::new(FIRST_SEEN, few, MACHINE, first_seen, forged())?,
+        Variant::new(FIRST_SEEN, few, MACHINE, first_seen.clone(), forged())?,
         Variant::new(COOKIE, few, PERSON, always(&cookie), Some(api_request(&forge(&cookie))))?,
         Variant::new(NEW_COOKIE, few, PERSON, new_cookies, None)?,
         Variant::new(FEW_KEYS, few, KEY, always(&last_key(10)), unknown())?,
         Variant::new(MANY_KEYS, many, KEY, always(&last_key(10_000)), unknown())?,
     ];
+    if older.is_some() {
+        variants.extend(older_variants(old, &hot, first_seen)?);
+    }
     Ok((variants, gateway))
+}
+
+fn older_variants(port: u16, hot: &str, first_seen: Vec<Vec<u8>>) -> Result<[Variant; 4]> {
+    let cookie = logged_in(port)?;
+    let forged = || Some(api_request(&forge(hot)));
+    Ok([
+        Variant::new(OLDER_HOT, port, MACHINE, always(hot), forged())?,
+        Variant::new(OLDER_FIRST_SEEN, port, MACHINE, first_seen, forged())?,
+        Variant::new(OLDER_COOKIE, port, PERSON, always(&cookie), None)?,
+        Variant::new(OLDER_FEW_KEYS, port, KEY, always(&last_key(10)), unknown())?,
+    ])
+}
+
+fn always(credential: &str) -> Vec<Vec<u8>> {
+    vec![api_request(credential)]
+}
+
+fn last_key(keys: usize) -> String {
+    bearer(&api_key(keys - 1))
+}
+
+fn unknown() -> Option<Vec<u8>> {
+    Some(api_request(&bearer(&api_key(usize::MAX))))
+}
+
+/// The headers of a person who has just logged in at this port.
+fn logged_in(port: u16) -> Result<String> {
+    let cookie = Pair::to(port).and_then(|mut pair| login::session_cookie(&mut pair));
+    Ok(from_a_page(&cookie.map_err(failed("the login"))?))
+}
+
+fn tokens(signer: &Signer, progress: &Progress) -> Vec<String> {
+    let step = progress.step("tokens", "signing");
+    let tokens: Vec<String> = (0..=TOKENS).map(|number| signer.access_token(number)).collect();
+    step.done(&format!("{TOKENS}, {} bytes each", tokens[0].len()));
+    tokens
 }
 
 fn await_ready(gateway: &mut Gateway, ports: &[u16], progress: &Progress) -> Result<()> {
