@@ -18,10 +18,9 @@ use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 use crate::clock::{self, Parts};
 use crate::world::say;
 
-/// How many stories run at once. Most of them wait for something most of the time. With more of
-/// them, two cores are so late that Prefect closes an idle connection before Envoy does. A heavy
-/// one takes two of these places.
-const AT_ONCE: usize = 3;
+/// How many stories run at once. Most of them wait for something most of the time. A heavy one takes
+/// two of these places.
+const AT_ONCE: usize = 4;
 const HEAVY: usize = 2;
 /// How many of the slowest stories are told about.
 const TOLD: usize = 10;
