@@ -7,7 +7,7 @@ PREFECT ?=
 RUNNER := cargo build --locked -p lictor-integration --bin lictor-stack
 STACK := cargo run --quiet --locked -p lictor-integration --bin lictor-stack --
 
-.PHONY: help up down status logs wasm test test-fast test-core test-wasm test-shell test-e2e test-long test-fresh lint fmt samples compose-test setup screenshots conformance bench soak fuzz
+.PHONY: help up down status logs wasm test test-fast test-core test-wasm test-shell test-e2e test-long test-fresh mutants lint fmt samples compose-test setup screenshots conformance bench soak fuzz
 
 help: ## List every target
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ test-long: ## What is long and optional: soak, fuzz; tells what it ran
 
 test-fresh: ## make up and make setup as on a machine that has Rust and Python alone (root, Linux; long)
 	@scripts/test-fresh
+
+mutants: cargo ## Change the code that lets requests through; the core's tests must notice (an hour or two)
+	@scripts/mutants
 
 soak: setup wasm ## A hundred flow runs of a worker with client credentials, over a restart of Keycloak
 	LICTOR_SOAK=1 cargo test --locked -p lictor-integration --test e2e -- soak
