@@ -3,9 +3,14 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use crate::Gate;
+use crate::foundation::stream::StreamId;
+use crate::gate::decision::{DataStep, Decision};
+use crate::identity::role::Role;
 use crate::testing::browser::{NAVIGATION, SCRIPT};
 use crate::testing::{API_KEY, World, replaced, request};
-use crate::wire::http::request::ResponseView;
+use crate::tests::roles::{by, settings};
+use crate::wire::http::request::{RequestView, ResponseView};
 
 const ID: &str = "7f3c9a52-0d4e-4b8c-9a51-2f6f0c8d1e7a";
 
@@ -24,6 +29,21 @@ fn a_refusal_and_its_log_line_carry_the_request_id() {
         assert!(String::from_utf8(reply.body).unwrap().contains(ID), "{what}");
         assert!(world.log.join("\n").contains(&format!("request={ID}")), "{what}: {:?}", world.log);
     }
+}
+
+#[test]
+fn a_refusal_by_the_body_carries_the_request_id() {
+    let mut world = World::with(&settings());
+    let mut headers = by(Role::Viewer, "POST", "/api/block_documents/filter");
+    headers.push(("x-request-id".to_owned(), ID.as_bytes().to_vec()));
+    let mut gate = Gate::new(StreamId(7));
+    let view = RequestView { headers: &headers };
+    let decision = gate.on_request(view, false, &mut world.cx());
+    assert!(matches!(decision, Decision::ForwardWithBody { .. }), "{decision:?}");
+    let step = gate.on_request_data(br#"{"include_secrets":true}"#, true, &mut world.cx());
+    let DataStep::Answer(reply) = step else { panic!("{step:?}") };
+    assert!(String::from_utf8(reply.body).unwrap().contains(ID));
+    assert!(gate.take_event().unwrap().line.unwrap().contains(&format!("request={ID}")));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::answer::reply::Reply;
 use crate::foundation::limits::BODY_LIMIT;
 use crate::foundation::stream::StreamId;
 use crate::gate::Interest;
-use crate::gate::decision::{DataStep, Decision};
+use crate::gate::decision::{DataStep, Decision, ResponseStep};
 use crate::identity::role::Role;
 use crate::testing::browser::{Browser, SCRIPT};
 use crate::testing::{World, code, edited, replaced};
@@ -115,8 +115,16 @@ fn an_answer_before_the_verdict_reaches_nobody() {
         let decision = gate.on_request(RequestView { headers: &headers }, false, &mut world.cx());
         assert!(matches!(decision, Decision::ForwardWithBody { .. }));
         let step = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
-        assert_eq!(replaced(step).status, 503, "{length:?}");
+        let reply = replaced(step);
+        assert_eq!((reply.status, code(&reply).as_str()), (503, "internal"), "{length:?}");
+        assert_eq!(gate.take_event().unwrap().outcome, "refused");
         assert_eq!(gate.response_data(), Interest::None);
+    }
+    for (status, passes) in [("100", false), ("302", false), ("399", false), ("400", true)] {
+        let mut gate = begin(&mut world, Role::Viewer, PATH);
+        let answer = [(":status".to_owned(), status.as_bytes().to_vec())];
+        let step = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
+        assert_eq!(matches!(step, ResponseStep::Edit(_)), passes, "{status}");
     }
     // Envoy's own word about a body that does not come is as clean as any answer, and lets nothing go on.
     let mut gate = begin(&mut world, Role::Viewer, PATH);
