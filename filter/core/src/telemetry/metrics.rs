@@ -31,3 +31,30 @@ impl Metric {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn the_samples_extract_every_label() {
+        let metric = Metric::Requests { outcome: "answered", method: "none", reason: "live" };
+        let name = metric.name();
+        let labels: Vec<&str> =
+            name.split('.').filter_map(|part| Some(part.split_once('=')?.0)).collect();
+        for sample in [
+            include_str!("../../../../compose/envoy.yaml"),
+            include_str!("../../../../envoy/edge/envoy.yaml"),
+            include_str!("../../../../envoy/local/envoy.yaml"),
+        ] {
+            let tags: Vec<&str> = sample
+                .lines()
+                .filter_map(|line| line.split_once("tag_name: ")?.1.split(',').next())
+                .collect();
+            assert_eq!(tags, labels);
+        }
+    }
+}
