@@ -11,7 +11,7 @@
 //!    completely before the next event. While an event is handled, [`Gate::refusing`] takes the
 //!    place of the gate, so a callback in between would be refused.
 //! 3. Give every [`Callout`] exactly one reply, unless its request is gone. A call that can't be
-//!    sent gets [`CalloutReply::NotSent`].
+//!    sent, or whose reply can't be read, gets [`CalloutReply::NoAnswer`].
 //! 4. Do the work of the site from the root context: call [`Site::next_task`] until it returns
 //!    `None`, then [`Site::sockets_to_end`]. [`Site::next_poll`] says when to do so again. The
 //!    calls of the site are not tied to a request; their replies go to [`Site::on_callout`].
@@ -26,26 +26,8 @@
 //!
 //! # Layers
 //!
-//! A module imports only from the modules above it in this list (`filter/core/layers.txt`, checked
-//! by `make lint`):
-//!
-//! - `foundation`: cryptography, time, bounds, containers.
-//! - `wire`: formats of HTTP, JOSE and WebSocket frames, and the client's end of a connection.
-//! - `identity`: principals, roles, and what a credential proved.
-//! - `refusal`: every refusal, with its status and text.
-//! - `config`: settings, checked and compiled.
-//! - `sealing`: sealed texts, such as cookies and personal tokens.
-//! - `workers`: what the workers of one Envoy share.
-//! - `provider`: the OpenID provider's metadata, keys and endpoints.
-//! - `session`: the browser's session in its cookie.
-//! - `prefect`: Prefect's operations, sockets, credential and pages.
-//! - `policy`: who may do what, and the bound on handshakes.
-//! - `credential`: the credentials of machines, and their verification.
-//! - `telemetry`: decisions as access log fields, counters and log lines.
-//! - `answer`: the replies and pages that Lictor creates itself.
-//! - `login`: rules for login, refresh and back-channel logout.
-//! - `site`: state that the requests of one VM share, and its due work.
-//! - `gate`: one request, and the order of its decision.
+//! Each module is a layer, and imports only from the layers below it. `docs/architecture.md` lists
+//! them, and `make lint` checks the imports.
 //!
 //! # Public names
 //!

@@ -311,7 +311,8 @@ pub(crate) struct Refusal {
     pub(crate) reason: Reason,
     /// What Lictor saw, for the log.
     pub(crate) seen: String,
-    /// What Lictor expected, for the log. Role refusals show it to the client, too.
+    /// What Lictor expected, for the log. The client sees the roles of a missing role, and the
+    /// methods of [`Reason::Method`], which have the form of the `Allow` header.
     pub(crate) wanted: String,
     /// A fixed detail for the client, such as the claim that does not match.
     pub(crate) about: Option<&'static str>,

@@ -68,7 +68,7 @@ fn settle(shared: &Shared, stream: StreamId, decision: Option<Decision>) {
             }
             let headers = host::headers(MapType::HttpRequestHeaders).unwrap_or_default();
             let request = RequestView { headers: &headers };
-            let not_sent = CalloutReply::NotSent;
+            let not_sent = CalloutReply::NoAnswer;
             match shared.event(stream, |gate, cx| gate.on_callout(not_sent, request, cx)) {
                 Some(Decision::Reply(reply)) => host::answer(&reply),
                 // A call that could not be sent leads to an answer. It never lets the request

@@ -160,7 +160,7 @@ impl Shared {
         let encoded = header("content-encoding").is_some_and(|e| e != b"identity");
         let reply = match (status, &body) {
             (Some(status), Some(body)) => CalloutReply::Answer { status, encoded, body },
-            _ => CalloutReply::NotSent,
+            _ => CalloutReply::NoAnswer,
         };
         match caller {
             Caller::Site(call) => {
@@ -222,7 +222,7 @@ impl Shared {
                     Ok(token) => {
                         self.calls.borrow_mut().insert(token, Caller::Site(call));
                     }
-                    Err(_) => self.site_reply(call, CalloutReply::NotSent),
+                    Err(_) => self.site_reply(call, CalloutReply::NoAnswer),
                 },
                 Task::Notice(line) => log::info!("{line}"),
                 Task::Wake(stream) => {

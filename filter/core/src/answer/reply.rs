@@ -1,7 +1,7 @@
 //! The only builder of local answers.
 //!
-//! Its methods are the allow-list of headers. Other code can't add another header, or a token, to
-//! an answer.
+//! Its methods are the allow-list of headers. Other code chooses values of `location` and
+//! `set-cookie` and whom the identity headers name, but it can't add another header.
 
 use core::fmt;
 
@@ -9,6 +9,9 @@ use serde_json::json;
 
 use crate::answer::context::AnswerContext;
 use crate::answer::pages;
+use crate::identity::principal::Principal;
+use crate::identity::role::Role;
+use crate::prefect::upstream::identity_headers;
 use crate::refusal::{Meaning, Refusal};
 use crate::wire::http::client::ClientKind;
 
@@ -141,12 +144,12 @@ impl Reply {
         reply
     }
 
-    /// Creates the answer with status 202 and identity headers for a proxy that authorizes a
-    /// request.
+    /// Creates the answer with status 202 for a proxy that authorizes a request. Its headers tell
+    /// the proxy the identity, as Prefect would get it.
     #[must_use]
-    pub(crate) fn accepted(identity: Vec<(&'static str, String)>) -> Self {
+    pub(crate) fn accepted(principal: &Principal, role: Option<Role>) -> Self {
         let mut reply = Self::new(202, "accepted", Vec::new(), "text/plain");
-        for (name, value) in identity {
+        for (name, value) in identity_headers(principal, role) {
             reply.push(name, value);
         }
         reply
@@ -198,7 +201,7 @@ impl Reply {
             reply.push("retry-after", seconds.to_string());
         }
         if meaning.status == 405 {
-            reply.push("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+            reply.push("allow", &refusal.wanted);
         }
         reply
     }

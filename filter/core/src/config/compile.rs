@@ -14,7 +14,7 @@ use super::reader::{Section, quote};
 use super::secrets::secrets;
 use super::url::HttpUrl;
 use super::values::{role, url};
-use super::{ClientAuth, Config, Idp, Prefect, Session};
+use super::{ClientAuth, Config, Idp, Prefect, SessionSettings};
 use crate::identity::claims_to_role::Roles;
 use crate::identity::role::Role;
 use crate::wire::jose::Algorithm;
@@ -208,9 +208,9 @@ fn roles(root: &Section<'_>, client_id: &str) -> Roles {
     Roles { names, sources, default, report_only }
 }
 
-fn session(root: &Section<'_>) -> Session {
+fn session(root: &Section<'_>) -> SessionSettings {
     let section = root.section("session");
-    let session = Session {
+    let session = SessionSettings {
         idle: section.duration("idle", MINUTE * 30),
         absolute: section.duration("absolute", MINUTE * 600),
         recheck: section.duration("recheck", MINUTE * 5),

@@ -13,7 +13,10 @@ use crate::identity::personal_token;
 use crate::identity::principal::{Method, Principal};
 use crate::identity::role::Role;
 
-use super::{ApiKey, CertificateEntry, ClientCredentials, Machines, Pattern, PersonalTokens};
+use super::{
+    AUTH_STRING, ApiKey, CertificateEntry, ClientCredentialSettings, Machines, Pattern,
+    PersonalTokenSettings,
+};
 
 pub(crate) fn machines(section: &Section<'_>, https: bool) -> Machines {
     let hosts = section.texts("hosts", &[]).into_iter().filter_map(|text| {
@@ -49,7 +52,7 @@ pub(crate) fn machines(section: &Section<'_>, https: bool) -> Machines {
     }
 }
 
-fn client_credentials(machines: &Section<'_>) -> Option<ClientCredentials> {
+fn client_credentials(machines: &Section<'_>) -> Option<ClientCredentialSettings> {
     let section = machines.switch("client_credentials")?;
     let clients = section.texts("clients", &["*"]);
     let clients = clients.iter().filter_map(|text| {
@@ -61,10 +64,10 @@ fn client_credentials(machines: &Section<'_>) -> Option<ClientCredentials> {
     });
     let clients = clients.collect();
     section.finish();
-    Some(ClientCredentials { clients })
+    Some(ClientCredentialSettings { clients })
 }
 
-fn personal_tokens(machines: &Section<'_>) -> Option<PersonalTokens> {
+fn personal_tokens(machines: &Section<'_>) -> Option<PersonalTokenSettings> {
     let section = machines.switch("personal_tokens")?;
     let named = section.text("role").map(|text| role(&section, "role", text));
     let revoked = section.texts("revoked", &[]);
@@ -75,7 +78,7 @@ fn personal_tokens(machines: &Section<'_>) -> Option<PersonalTokens> {
         }
         id
     });
-    let tokens = PersonalTokens {
+    let tokens = PersonalTokenSettings {
         max: section.duration("max", Duration::from_secs(36_000)),
         role: named.flatten().unwrap_or(Role::Operator),
         revoked: revoked.collect(),
@@ -131,6 +134,10 @@ fn api_key(section: &Section<'_>) -> Option<([u8; 32], ApiKey)> {
     });
     let role = section.required("role").and_then(|text| role(section, "role", text));
     let expires = section.instant("expires");
+    if name == Some(AUTH_STRING) {
+        // The principal of Prefect's own shared secret.
+        section.problem("name", &quote(AUTH_STRING), "another name (this one is taken)");
+    }
     let principal = Principal::machine("key", name?, Method::ApiKey);
     Some((digest?, ApiKey { principal: Rc::new(principal), role: role?, expires }))
 }

@@ -51,7 +51,7 @@ pub struct Config {
     /// How claims map to roles.
     pub(crate) roles: Roles,
     /// Lifetimes of browser sessions.
-    pub(crate) session: Session,
+    pub(crate) session: SessionSettings,
     /// The credentials that machines may present.
     pub(crate) machines: Machines,
     /// Whether a WebSocket without a header credential may authenticate with its first frame.
@@ -74,8 +74,11 @@ pub struct Config {
 /// Index of the login's issuer in [`Config::issuers`].
 pub(crate) const LOGIN: IssuerId = IssuerId(0);
 
+/// The name of the machine that presents Prefect's own shared secret.
+pub(crate) const AUTH_STRING: &str = "prefect-auth-string";
+
 /// An issuer whose access tokens are accepted.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Issuer {
     /// `iss`, compared as text.
     pub(crate) issuer: String,
@@ -94,7 +97,7 @@ pub(crate) struct Issuer {
 }
 
 /// Where the keys of an issuer are fetched.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct KeySource {
     /// The Envoy cluster to call.
     pub(crate) cluster: String,
@@ -145,7 +148,7 @@ pub(crate) enum ClientAuth {
 
 /// Lifetimes of browser sessions: the setting `session`.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct SessionSettings {
     /// A session ends when it is unused for this long.
     pub(crate) idle: Duration,
     /// A session ends this long after the login.
@@ -167,9 +170,9 @@ pub(crate) struct Machines {
     /// Whether access tokens of [`Config::issuers`] are accepted.
     pub(crate) bearer: bool,
     /// The clients that may use a client credentials grant; `None` if it is switched off.
-    pub(crate) client_credentials: Option<ClientCredentials>,
+    pub(crate) client_credentials: Option<ClientCredentialSettings>,
     /// The rules for personal tokens; `None` if they are switched off.
-    pub(crate) personal_tokens: Option<PersonalTokens>,
+    pub(crate) personal_tokens: Option<PersonalTokenSettings>,
     /// API keys by the SHA-256 hash of their text, so that the cost of a look-up does not depend on
     /// their number.
     pub(crate) api_keys: HashMap<[u8; 32], ApiKey>,
@@ -181,12 +184,12 @@ pub(crate) struct Machines {
 
 /// The clients that may use a client credentials grant.
 #[derive(Debug)]
-pub(crate) struct ClientCredentials {
+pub(crate) struct ClientCredentialSettings {
     /// Patterns of `client_id`.
     pub(crate) clients: Vec<Pattern>,
 }
 
-impl ClientCredentials {
+impl ClientCredentialSettings {
     /// Returns whether a client may use the grant.
     #[must_use]
     pub(crate) fn may(&self, client: &str) -> bool {
@@ -196,7 +199,7 @@ impl ClientCredentials {
 
 /// The rules for personal tokens: the setting `machines.personal_tokens`.
 #[derive(Debug)]
-pub(crate) struct PersonalTokens {
+pub(crate) struct PersonalTokenSettings {
     /// The longest lifetime of a token.
     pub(crate) max: Duration,
     /// The highest role of a token.
@@ -309,10 +312,27 @@ impl Config {
         format!("{}{}/callback", self.public.origin(), self.endpoints)
     }
 
+    /// Returns whether another configuration judges the access tokens of an issuer by the same
+    /// rules: an accepted token is accepted there, with the same principal and role.
+    #[must_use]
+    pub(crate) fn judges_tokens_like(&self, other: &Self, issuer: &str) -> bool {
+        let find = |config: &Self| config.issuers.iter().position(|known| known.issuer == issuer);
+        let (Some(here), Some(there)) = (find(self), find(other)) else { return false };
+        let (here, there) = (IssuerId(here), IssuerId(there));
+        self.issuer(here) == other.issuer(there)
+            // Principals of the login's issuer have shorter identifiers.
+            && (here == LOGIN) == (there == LOGIN)
+            && self.client_id == other.client_id
+            && self.idp.algorithms == other.idp.algorithms
+            && self.roles == other.roles
+    }
+
     /// Returns a text of all settings that decide about access tokens.
     ///
-    /// Results that workers share are bound to this text. So results under other settings are not
-    /// used, such as those from before an update or of another configuration in the process.
+    /// Results of client credentials grants that workers share are bound to this text. So results
+    /// under other settings are not used, such as those from before an update or of another
+    /// configuration in the process. Refreshed sessions are not bound to it: a refresh token may
+    /// be used once only, so its result must serve the workers of both configurations.
     #[must_use]
     pub(crate) fn judging(&self) -> String {
         // Every field is named, so that a new one needs a decision here.

@@ -105,7 +105,8 @@ impl Claimed<'_> {
         required(claims, issuer)?;
         let principal = principal(claims, issuer, self.issuer == LOGIN)?;
         let role = issuer.role.or_else(|| role_of(claims, &config.roles));
-        let credential = CredentialRef::Issuer(Rc::from(issuer.issuer.as_str()), role);
+        let credential =
+            CredentialRef::AccessToken { issuer: Rc::from(issuer.issuer.as_str()), role };
         Ok(VerifiedToken {
             identity: Identity {
                 principal: Rc::new(principal),

@@ -1,6 +1,6 @@
 //! The kind of a credential, by the beginning of its text.
 //!
-//! Only this module distinguishes the kinds, so that a mistyped key is never tried as another kind.
+//! Other modules ask [`Kind::of`], so that a mistyped key is never tried as another kind.
 
 use crate::credential::{api_key, personal_token};
 use crate::foundation::secret::SecretRef;

@@ -7,7 +7,7 @@ pub(crate) mod native_app;
 
 use std::rc::Rc;
 
-use crate::config::{Config, PersonalTokens as Settings};
+use crate::config::{Config, PersonalTokenSettings};
 use crate::foundation::codec::{Reader, Writer};
 use crate::foundation::crypto::{Entropy, NoEntropy, random};
 use crate::foundation::id::{Id, TokenId};
@@ -38,7 +38,7 @@ pub(crate) trait Revoked {
 ///
 /// Returns `None` if neither role includes the other.
 #[must_use]
-pub(crate) fn role(of_person: Role, settings: &Settings) -> Option<Role> {
+pub(crate) fn role(of_person: Role, settings: &PersonalTokenSettings) -> Option<Role> {
     if settings.role.includes(of_person) {
         return Some(of_person);
     }
@@ -52,7 +52,7 @@ pub(crate) fn role(of_person: Role, settings: &Settings) -> Option<Role> {
 pub(crate) fn make(
     session: &Session,
     role: Role,
-    settings: &Settings,
+    settings: &PersonalTokenSettings,
     now: UnixTime,
     entropy: &mut dyn Entropy,
 ) -> Result<PersonalToken, NoEntropy> {
@@ -255,8 +255,11 @@ mod tests {
             (Worker, Operator, None),
             (Operator, Worker, None),
         ] {
-            let settings =
-                Settings { max: Duration::from_secs(60), role: most, revoked: Vec::new() };
+            let settings = PersonalTokenSettings {
+                max: Duration::from_secs(60),
+                role: most,
+                revoked: Vec::new(),
+            };
             assert_eq!(role(own, &settings), wanted, "{own:?} {most:?}");
         }
     }

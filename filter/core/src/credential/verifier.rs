@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::config::Config;
+use crate::config::{AUTH_STRING, Config};
 use crate::credential::kind::Kind;
 use crate::credential::personal_token::PersonalTokens;
 use crate::credential::verified_tokens::{Entry, Verified};
@@ -217,7 +217,7 @@ impl VerificationContext<'_> {
 /// Returns the identity of a client that presents Prefect's own auth string.
 #[must_use]
 pub(crate) fn auth_string() -> Identity {
-    let principal = Principal::machine("key", "prefect-auth-string", Method::AuthString);
+    let principal = Principal::machine("key", AUTH_STRING, Method::AuthString);
     Identity {
         principal: Rc::new(principal),
         role: Some(Role::Admin),

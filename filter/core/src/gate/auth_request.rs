@@ -16,9 +16,9 @@ use crate::policy::authorize;
 use crate::prefect::operations::Operation;
 use crate::prefect::place::Place;
 use crate::prefect::sockets::KnownSocket;
-use crate::prefect::upstream::identity_headers;
 use crate::refusal::{Reason, Refusal};
 use crate::telemetry::event::Event;
+use crate::wire::http::authorization;
 use crate::wire::http::client::is_from_our_page;
 use crate::wire::http::cookies::Cookies;
 use crate::wire::http::query;
@@ -31,7 +31,13 @@ use crate::wire::peer::{Certificate, Peer};
 const SECRET: &str = "x-lictor-auth-request-secret";
 
 impl Gate {
-    pub(super) fn auth_request(&mut self, incoming: &Incoming<'_>, cx: &mut Cx<'_>) -> Decision {
+    /// Answers with a verdict. It checks methods and hosts itself, because the other proxy
+    /// understands only a few statuses.
+    pub(super) fn auth_request(
+        &mut self,
+        incoming: &Incoming<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
         let request = incoming.view;
         // The connection and its certificate belong to the other proxy, so the certificate proves
         // no client. A proxy that may describe the original request may also name the client's
@@ -42,10 +48,9 @@ impl Gate {
         let Cx { site, now, entropy, peer } = cx;
         let behind = Behind { proxy: *peer, client_address };
         let cx = &mut Cx { site, now: *now, entropy: &mut **entropy, peer: &behind };
-        match self.verdict(incoming, cx) {
-            Ok(decision) => decision,
-            Err(refusal) => self.refuse_with(&refusal, request, cx, Reply::verdict),
-        }
+        let verdict = self.verdict(incoming, cx);
+        Ok(verdict
+            .unwrap_or_else(|refusal| self.refuse_with(&refusal, request, cx, Reply::verdict)))
     }
 
     fn verdict(&mut self, incoming: &Incoming<'_>, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
@@ -93,12 +98,12 @@ impl Gate {
             }
             self.event = permit.reported().map(Event::reported);
         }
-        let headers = identity_headers(&identity.principal, identity.role);
         // nginx passes on the first `Set-Cookie` line only. A session in several cookies is not
         // renewed here.
         let renewed = core::mem::take(&mut self.set_cookies);
         let single = renewed.len() == 1;
-        let reply = Reply::accepted(headers).with_cookies(renewed.into_iter().filter(|_| single));
+        let reply = Reply::accepted(&identity.principal, identity.role)
+            .with_cookies(renewed.into_iter().filter(|_| single));
         Ok(self.reply(reply))
     }
 }
@@ -111,7 +116,8 @@ fn check_origin(
     cookies: &Cookies<'_>,
     config: &Config,
 ) -> Result<(), Refusal> {
-    let by_session = !shows_credential(request) && shows_session(cookies, config);
+    // A credential in a header decides, and then no cookie does.
+    let by_session = !authorization::is_presented(request) && shows_session(cookies, config);
     if by_session && !is_from_our_page(request, config.public.origin()) {
         return Err(Refusal::new(Reason::CrossSite)
             .seen("a session, without proof of where the request comes from")
@@ -147,11 +153,6 @@ impl Peer for Behind<'_> {
 fn is_vouched_for(request: RequestView<'_>, config: &Config) -> bool {
     let known = request.only(SECRET).zip(config.secrets.auth_request.as_ref());
     known.is_some_and(|(shown, secret)| secret.equals(shown))
-}
-
-/// Returns whether a header carries a credential. The credential then decides, and no cookie does.
-fn shows_credential(request: RequestView<'_>) -> bool {
-    request.has("authorization") || request.has("x-api-key")
 }
 
 /// The request that the other proxy holds, as that proxy describes it.

@@ -3,13 +3,12 @@
 //! The only `Forward` comes at the end, with a [`Permit`].
 
 use super::authenticate::{Proof, shows_session};
-use super::endpoints::Endpoint;
 use super::forwarded::{Forwarded, Route};
 use super::hosts::ConfiguredHost;
 use super::incoming::Incoming;
 use super::operation_body::{self, BodyPending};
 use super::socket::{self, Socket};
-use super::{Cx, Gate, State, WaitFor, protocol};
+use super::{Cx, Gate, State, WaitFor, endpoints, protocol};
 use crate::config::Config;
 use crate::gate::decision::{DataStep, Decision};
 use crate::identity::principal::Identity;
@@ -47,8 +46,8 @@ impl Gate {
     fn decide(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
         let config = cx.site.config();
         let incoming = Incoming::parse(request, &config)?;
-        if let Some(endpoint) = Endpoint::at(&incoming.target, &config) {
-            return self.endpoint(endpoint, &incoming, cx);
+        if endpoints::is_below_prefix(&incoming.target, &config) {
+            return self.endpoint(&incoming, cx);
         }
         let cookies = incoming.cookies()?;
         let place = Place::of(&incoming.target, &config);
@@ -144,7 +143,7 @@ impl Gate {
     /// Forwards a permitted request. No other function makes a [`Decision::Forward`] from headers.
     fn forward(&mut self, permit: Permit, route: Route<'_>, config: &Config) -> Decision {
         let (forwarded, edit) = Forwarded::begin(route, &permit, config);
-        self.event = Some(Event::forwarded(&permit).with_request(route.incoming.request_id));
+        self.event = Some(Event::forwarded(&permit));
         self.state = State::Forwarded(forwarded);
         Decision::Forward { permit, edit }
     }

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::authenticate::{Proof, shows_session};
 use super::endpoint_body::BodyEndpoint;
+use super::hosts::RequestHost;
 use super::incoming::Incoming;
 use super::{Cx, Gate, WaitFor};
 use crate::answer::reply::Reply;
@@ -17,53 +18,53 @@ use crate::wire::http::client::is_deliberate_navigation;
 use crate::wire::http::query;
 use crate::wire::http::target::Target;
 
+/// The endpoints. Every other path below the prefix is refused.
+#[rustfmt::skip]
+const ENDPOINTS: [Endpoint; 11] = [
+    // Answers 200 while the process runs.
+    Endpoint::new("/live", Methods::Get, Hosts::Any, Gate::live),
+    // Answers 200 once logins and tokens can be verified.
+    Endpoint::new("/ready", Methods::Get, Hosts::Any, Gate::ready),
+    // Begin a login.
+    Endpoint::new("/start", Methods::Get, Hosts::Public, Gate::start),
+    Endpoint::new("/sign_in", Methods::Get, Hosts::Public, Gate::start),
+    // Receives the provider's authorization response.
+    Endpoint::new("/callback", Methods::Get, Hosts::Public, Gate::callback),
+    // Ends the session.
+    Endpoint::new("/sign_out", Methods::GetOrPost, Hosts::Public, Gate::sign_out),
+    // Describes the identity of the request.
+    Endpoint::new("/userinfo", Methods::Get, Hosts::Configured, Gate::userinfo),
+    // Gives the verdict on a request that another proxy holds.
+    Endpoint { path: "/auth", accepts: None, handler: Gate::auth_request },
+    // Receives logout tokens from the provider.
+    Endpoint::new("/backchannel_logout", Methods::Post, Hosts::Any, Gate::begin_logout_token),
+    // Issues personal tokens.
+    Endpoint::new("/token", Methods::GetOrPost, Hosts::Configured, Gate::personal_tokens),
+    // Serves the script that Lictor adds to Prefect's pages.
+    Endpoint::new("/companion.js", Methods::Get, Hosts::Configured, Gate::companion_script),
+];
+
 /// One of Lictor's endpoints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Endpoint {
-    /// Answers 200 while the process runs.
-    Live,
-    /// Answers 200 once logins and tokens can be verified.
-    Ready,
-    /// Begins a login (`start` and `sign_in`).
-    Start,
-    /// Receives the provider's authorization response.
-    Callback,
-    /// Ends the session.
-    SignOut,
-    /// Describes the identity of the request.
-    Userinfo,
-    /// Gives the verdict on a request that another proxy holds.
-    Auth,
-    /// Receives logout tokens from the provider.
-    BackchannelLogout,
-    /// Issues personal tokens.
-    Token,
-    /// Serves the script that Lictor adds to Prefect's pages.
-    Companion,
-    /// A path under the prefix that is not an endpoint.
-    Unknown,
+struct Endpoint {
+    /// The path below [`Config::endpoints`].
+    path: &'static str,
+    /// The accepted methods and host names; `None` if the handler checks everything itself.
+    accepts: Option<(Methods, Hosts)>,
+    handler: Handler,
 }
 
+type Handler = fn(&mut Gate, &Incoming<'_>, &mut Cx<'_>) -> Result<Decision, Refusal>;
+
 impl Endpoint {
-    /// Returns the endpoint at a target. Returns `None` for a target outside the prefix.
-    pub(crate) fn at(target: &Target<'_>, config: &Config) -> Option<Self> {
-        let rest = target.decoded().strip_prefix(&config.endpoints)?;
-        if !rest.is_empty() && !rest.starts_with('/') {
-            return None;
-        }
-        Some(match target.path().strip_prefix(&config.endpoints).unwrap_or_default() {
-            "/live" => Self::Live,
-            "/ready" => Self::Ready,
-            "/start" | "/sign_in" => Self::Start,
-            "/callback" => Self::Callback,
-            "/sign_out" => Self::SignOut,
-            "/userinfo" => Self::Userinfo,
-            "/auth" => Self::Auth,
-            "/backchannel_logout" => Self::BackchannelLogout,
-            "/token" => Self::Token,
-            "/companion.js" if config.companion => Self::Companion,
-            _ => Self::Unknown,
-        })
+    const fn new(path: &'static str, methods: Methods, hosts: Hosts, handler: Handler) -> Self {
+        Self { path, accepts: Some((methods, hosts)), handler }
+    }
+
+    /// Returns the endpoint at a target.
+    fn at(target: &Target<'_>, config: &Config) -> Option<&'static Self> {
+        let path = target.path().strip_prefix(&config.endpoints)?;
+        let is_on = |endpoint: &&Self| endpoint.path != "/companion.js" || config.companion;
+        ENDPOINTS.iter().find(|endpoint| endpoint.path == path).filter(is_on)
     }
 }
 
@@ -80,8 +81,8 @@ impl Methods {
         let wanted = match (self, method) {
             (Self::Get | Self::GetOrPost, "GET" | "HEAD")
             | (Self::Post | Self::GetOrPost, "POST") => return Ok(()),
-            (Self::Get, _) => "GET",
-            (Self::GetOrPost, _) => "GET or POST",
+            (Self::Get, _) => "GET, HEAD",
+            (Self::GetOrPost, _) => "GET, HEAD, POST",
             (Self::Post, _) => "POST",
         };
         Err(Refusal::new(Reason::Method).wanted(wanted))
@@ -99,60 +100,70 @@ enum Hosts {
     Public,
 }
 
-impl Endpoint {
-    /// Returns the methods and hosts that an endpoint accepts. Returns `None` for
-    /// [`Self::Unknown`], and for [`Self::Auth`], which has its own checks.
-    const fn rules(self) -> Option<(Methods, Hosts)> {
-        Some(match self {
-            Self::Live | Self::Ready => (Methods::Get, Hosts::Any),
-            Self::BackchannelLogout => (Methods::Post, Hosts::Any),
-            Self::Userinfo | Self::Companion => (Methods::Get, Hosts::Configured),
-            Self::Token => (Methods::GetOrPost, Hosts::Configured),
-            Self::Start | Self::Callback => (Methods::Get, Hosts::Public),
-            Self::SignOut => (Methods::GetOrPost, Hosts::Public),
-            Self::Auth | Self::Unknown => return None,
-        })
+impl Hosts {
+    fn check(self, host: RequestHost<'_>) -> Result<(), Refusal> {
+        if self == Self::Any {
+            return Ok(());
+        }
+        let host = host.known()?;
+        if self == Self::Public && !host.is_public() {
+            return Err(Refusal::new(Reason::NotFound).seen("a login on a host for machines"));
+        }
+        Ok(())
     }
 }
 
+/// Returns whether a target is below the prefix of Lictor's endpoints, in any spelling.
+pub(crate) fn is_below_prefix(target: &Target<'_>, config: &Config) -> bool {
+    let rest = target.decoded().strip_prefix(&config.endpoints);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 impl Gate {
+    /// Answers a request below the prefix. None of them reaches Prefect.
     pub(super) fn endpoint(
         &mut self,
-        endpoint: Endpoint,
         incoming: &Incoming<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
-        if endpoint == Endpoint::Auth {
-            return Ok(self.auth_request(incoming, cx));
-        }
-        if incoming.upgrade {
+        let endpoint = Endpoint::at(&incoming.target, &cx.site.config());
+        if incoming.upgrade && endpoint.is_none_or(|endpoint| endpoint.accepts.is_some()) {
             return Err(Refusal::new(Reason::Upgrade).seen("an upgrade of an endpoint"));
         }
-        let unknown = || Refusal::new(Reason::NotFound).seen("an unknown endpoint");
-        let (methods, hosts) = endpoint.rules().ok_or_else(unknown)?;
-        methods.check(incoming.method())?;
-        if hosts != Hosts::Any {
-            let host = incoming.host.known()?;
-            if hosts == Hosts::Public && !host.is_public() {
-                return Err(Refusal::new(Reason::NotFound).seen("a login on a host for machines"));
-            }
+        let endpoint =
+            endpoint.ok_or_else(|| Refusal::new(Reason::NotFound).seen("an unknown endpoint"))?;
+        if let Some((methods, hosts)) = endpoint.accepts {
+            methods.check(incoming.method())?;
+            hosts.check(incoming.host)?;
         }
-        match endpoint {
-            Endpoint::Live => Ok(self.reply(Reply::json(200, "live", &json!({"status": "live"})))),
-            Endpoint::Ready => self.ready(cx),
-            Endpoint::BackchannelLogout => self.begin_endpoint_body(
-                BodyEndpoint::BackchannelLogout,
-                incoming.view,
-                &cx.site.config(),
-            ),
-            Endpoint::Userinfo => self.userinfo(incoming, cx),
-            Endpoint::Companion => Ok(self.reply(companion_script(&incoming.target))),
-            Endpoint::Token => self.personal_tokens(incoming, cx),
-            Endpoint::Start => self.start(incoming, cx),
-            Endpoint::Callback => self.callback(incoming, cx),
-            Endpoint::SignOut => self.sign_out(incoming, cx),
-            Endpoint::Auth | Endpoint::Unknown => Err(unknown()),
-        }
+        (endpoint.handler)(self, incoming, cx)
+    }
+
+    fn live(&mut self, _: &Incoming<'_>, _: &mut Cx<'_>) -> Result<Decision, Refusal> {
+        Ok(self.reply(Reply::json(200, "live", &json!({"status": "live"}))))
+    }
+
+    /// Serves the companion script, which is public because it says nothing about any user.
+    ///
+    /// It may be cached without limit when the request names its present version.
+    fn companion_script(
+        &mut self,
+        incoming: &Incoming<'_>,
+        _: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        let query = incoming.target.query().unwrap_or_default();
+        let version = query::only(query, "v").ok().flatten();
+        let lasting = version.is_some_and(|version| version == companion::version());
+        Ok(self.reply(Reply::script(companion::SCRIPT, lasting)))
+    }
+
+    fn begin_logout_token(
+        &mut self,
+        incoming: &Incoming<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        let reader = BodyEndpoint::BackchannelLogout;
+        self.begin_endpoint_body(reader, incoming.view, &cx.site.config())
     }
 
     /// Begins a login. Only a page load may begin one, so that scripts leave no cookies behind.
@@ -172,7 +183,7 @@ impl Gate {
         self.begin_login(return_to.as_deref(), cookies, cx)
     }
 
-    fn ready(&mut self, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
+    fn ready(&mut self, _: &Incoming<'_>, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
         cx.site.catch_up(cx.now);
         if cx.site.is_ready(cx.now) {
             return Ok(self.reply(Reply::json(200, "ready", &json!({"status": "ready"}))));
@@ -207,12 +218,4 @@ impl Gate {
             }
         }
     }
-}
-
-/// Returns the companion script, which is public because it says nothing about any user.
-///
-/// It may be cached without limit when the request names its present version.
-fn companion_script(target: &Target<'_>) -> Reply {
-    let version = query::only(target.query().unwrap_or_default(), "v").ok().flatten();
-    Reply::script(companion::SCRIPT, version.is_some_and(|version| version == companion::version()))
 }

@@ -28,8 +28,6 @@ pub(crate) struct Forwarded {
     pub(crate) socket: Option<Socket>,
     /// The kind of client that reads the response.
     pub(crate) client: ClientKind,
-    /// Envoy's request ID.
-    pub(crate) request_id: Option<String>,
 }
 
 /// The parsed request headers and their target.
@@ -60,7 +58,6 @@ impl Forwarded {
             rewrite,
             socket: None,
             client: incoming.client,
-            request_id: incoming.request_id.map(str::to_owned),
         };
         (forwarded, forwarding.edit(config))
     }

@@ -2,7 +2,6 @@
 
 use super::hosts::RequestHost;
 use super::protocol;
-use crate::answer::reply::request_id;
 use crate::config::Config;
 use crate::refusal::{Reason, Refusal};
 use crate::wire::http::client::ClientKind;
@@ -21,8 +20,6 @@ pub(crate) struct Incoming<'a> {
     pub(crate) host: RequestHost<'a>,
     /// The kind of client that reads the response.
     pub(crate) client: ClientKind,
-    /// Envoy's request ID.
-    pub(crate) request_id: Option<&'a str>,
     cookies: Result<Cookies<'a>, TooLarge>,
 }
 
@@ -39,7 +36,6 @@ impl<'a> Incoming<'a> {
             target,
             host: RequestHost::of(view, config),
             client: ClientKind::of(view),
-            request_id: request_id(view.text("x-request-id")),
             cookies: Cookies::parse(view),
             view,
         })

@@ -41,7 +41,7 @@ impl LoginStep {
     /// Gives back the place for a code exchange, if this step holds one.
     pub(crate) const fn abandon(&self, site: &mut Site) {
         if matches!(self, Self::Redeeming(_)) {
-            site.end_login();
+            site.release_login_place();
         }
     }
 }
@@ -100,17 +100,17 @@ impl Gate {
         let provider = ready_provider(cx)?;
         answer.check_issuer(&config, &provider)?;
         let code = answer.result.map_err(|error| callback::provider_error(&error))?;
-        if !cx.site.begin_login() {
+        if !cx.site.take_login_place() {
             return Err(Refusal::new(Reason::Busy).seen("too many logins at once"));
         }
         match cx.site.use_state(&answer.state, cx.now) {
             Added::New => {}
             Added::Known => {
-                cx.site.end_login();
+                cx.site.release_login_place();
                 return self.stray_callback(&answer.state, request, cookies, cx);
             }
             Added::Busy => {
-                cx.site.end_login();
+                cx.site.release_login_place();
                 return Err(Refusal::new(Reason::Busy).seen("too many callbacks at once"));
             }
         }
@@ -195,7 +195,7 @@ impl Gate {
         cx.site.contacted(reply, cx.now);
         match step {
             LoginStep::Redeeming(ticket) => {
-                cx.site.end_login();
+                cx.site.release_login_place();
                 match token_endpoint::read(reply) {
                     Ok(tokens) => self.verify(*ticket, tokens, request, cx),
                     Err(why @ NoTokens::InvalidGrant) => {

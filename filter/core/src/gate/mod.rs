@@ -62,6 +62,8 @@ pub struct Cx<'a> {
 /// The gate sends nothing itself. It answers each event with a decision, which the shell applies.
 pub struct Gate {
     stream: StreamId,
+    /// Envoy's request ID, if the request has one of the form that Envoy generates.
+    request_id: Option<String>,
     state: State,
     /// The last wait for the site, ended or not.
     waited: Option<Waited>,
@@ -153,6 +155,7 @@ impl Gate {
     pub const fn new(stream: StreamId) -> Self {
         Self {
             stream,
+            request_id: None,
             state: State::New,
             waited: None,
             awaited_provider: false,
@@ -177,14 +180,13 @@ impl Gate {
     /// `end` says that neither a body nor trailers follow. An answer on HTTP/2 is delayed if a body
     /// may still follow.
     pub fn on_request(&mut self, request: RequestView<'_>, end: bool, cx: &mut Cx<'_>) -> Decision {
-        let decision = match core::mem::replace(&mut self.state, State::Over) {
-            State::New => {
-                self.bodiless = end;
-                self.decide_by_head(request, cx)
-            }
-            state => self.unexpected("headers twice", state, request, cx),
-        };
-        match decision {
+        match core::mem::replace(&mut self.state, State::Over) {
+            State::New => {}
+            state => return self.unexpected("headers twice", state, request, cx),
+        }
+        self.request_id = request_id(request.text("x-request-id")).map(str::to_owned);
+        self.bodiless = end;
+        match self.decide_by_head(request, cx) {
             // Envoy follows an early answer on HTTP/2 with `RST_STREAM`, which some clients report
             // as a broken stream. The delay lets a small body arrive first.
             Decision::Reply(reply) if !end && cx.peer.is_http2() => {
@@ -260,6 +262,17 @@ impl Gate {
         reply.with_cookies(core::mem::take(&mut self.set_cookies))
     }
 
+    fn answer_context<'a>(&'a self, kind: ClientKind, config: &'a Config) -> AnswerContext<'a> {
+        AnswerContext {
+            kind,
+            request_id: self.request_id.as_deref(),
+            endpoints: &config.endpoints,
+            home: config.home(),
+            provider: &config.issuer_url,
+            hsts: config.hsts(),
+        }
+    }
+
     fn or_refuse(
         &mut self,
         decision: Result<Decision, Refusal>,
@@ -282,9 +295,8 @@ impl Gate {
     ) -> Decision {
         self.state = State::Over;
         let config = cx.site.config();
-        let context = answer_context(request, &config);
-        self.event = Some(Event::refused(refusal).with_request(context.request_id));
-        let reply = reply(refusal, context);
+        self.event = Some(Event::refused(refusal));
+        let reply = reply(refusal, self.answer_context(ClientKind::of(request), &config));
         Decision::Reply(self.with_pending_cookies(reply))
     }
 
@@ -337,9 +349,9 @@ impl Gate {
         )
     }
 
-    /// Takes the log and metrics event of the last decision.
-    pub const fn take_event(&mut self) -> Option<Event> {
-        self.event.take()
+    /// Takes the log and metrics event of the last decision. Its log line ends with the request ID.
+    pub fn take_event(&mut self) -> Option<Event> {
+        Some(self.event.take()?.with_request(self.request_id.as_deref()))
     }
 
     /// Releases what the site holds for the request, which has ended.
@@ -350,7 +362,7 @@ impl Gate {
                 site.forget(self.stream);
             }
             State::SignOut(_) => {
-                site.end_login();
+                site.release_login_place();
                 site.forget(self.stream);
             }
             State::Waiting
@@ -366,42 +378,53 @@ impl Gate {
     }
 }
 
+/// Names the variants of a state, for the table of states and events in `tests/gate/states.rs`: by
+/// a match, so that the compiler asks for the name of a new variant, and as a list, so that the
+/// table must have a row for it.
+#[cfg(test)]
+macro_rules! state_names {
+    ($of:ident($this:ident, $state:expr), $list:ident: $($variant:pat $(if $case:expr)? => $name:literal,)+) => {
+        pub(crate) const $list: &[&str] = &[$($name),+];
+
+        pub(crate) const fn $of(&$this) -> &'static str {
+            match $state {
+                $($variant $(if $case)? => $name,)+
+            }
+        }
+    };
+}
+#[cfg(test)]
+use state_names;
+
 #[cfg(test)]
 impl Gate {
-    /// Names the state, for the table of states and events in `tests/gate/states.rs`.
+    state_names! {
+        name_without_socket(self, &self.state), STATES:
+        State::New => "New",
+        State::Waiting => "Waiting",
+        State::Login(login::LoginStep::Redeeming(_)) => "Login, code redeemed",
+        State::Login(login::LoginStep::AwaitingKey(..)) => "Login, awaiting a key",
+        State::Login(login::LoginStep::AskingUserinfo(..)) => "Login, asking userinfo",
+        State::SignOut(sign_out::SignOutStep::AtProvider) => "SignOut, at the provider",
+        State::SignOut(sign_out::SignOutStep::AskingForHint(_)) => "SignOut, asking for a hint",
+        State::LogoutToken(_) => "LogoutToken",
+        State::EndpointBody(_) => "EndpointBody",
+        State::AwaitingBody(_) => "AwaitingBody",
+        State::Forwarded(_) => "Forwarded",
+        State::Delayed => "Delayed",
+        State::Over => "Over",
+    }
+
+    /// Returns the names of all states and stages.
+    pub(crate) fn state_names() -> impl Iterator<Item = &'static str> {
+        Self::STATES.iter().chain(socket::Socket::STAGES).copied()
+    }
+
+    /// Returns the name of the state, or of the stage of its socket.
     pub(crate) const fn state_name(&self) -> &'static str {
         match &self.state {
-            State::New => "New",
-            State::Waiting => "Waiting",
-            State::Login(login::LoginStep::Redeeming(_)) => "Login, code redeemed",
-            State::Login(login::LoginStep::AwaitingKey(..)) => "Login, awaiting a key",
-            State::Login(login::LoginStep::AskingUserinfo(..)) => "Login, asking userinfo",
-            State::SignOut(sign_out::SignOutStep::AtProvider) => "SignOut, at the provider",
-            State::SignOut(sign_out::SignOutStep::AskingForHint(_)) => "SignOut, asking for a hint",
-            State::LogoutToken(_) => "LogoutToken",
-            State::EndpointBody(_) => "EndpointBody",
-            State::AwaitingBody(_) => "AwaitingBody",
             State::Forwarded(Forwarded { socket: Some(socket), .. }) => socket.stage_name(),
-            State::Forwarded(_) => "Forwarded",
-            State::Delayed => "Delayed",
-            State::Over => "Over",
+            _ => self.name_without_socket(),
         }
-    }
-}
-
-fn answer_context<'a>(request: RequestView<'a>, config: &'a Rc<Config>) -> AnswerContext<'a> {
-    let request_id = request_id(request.text("x-request-id"));
-    AnswerContext { request_id, ..answer_context_of(ClientKind::of(request), config) }
-}
-
-fn answer_context_of(kind: ClientKind, config: &Config) -> AnswerContext<'_> {
-    let (endpoints, provider) = (config.endpoints.as_str(), &config.issuer_url);
-    AnswerContext {
-        kind,
-        request_id: None,
-        endpoints,
-        home: config.home(),
-        provider,
-        hsts: config.hsts(),
     }
 }

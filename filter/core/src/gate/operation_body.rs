@@ -5,8 +5,7 @@
 //! meanwhile.
 
 use super::forwarded::Forwarded;
-use super::{Cx, Gate, State, answer_context_of};
-use crate::answer::context::AnswerContext;
+use super::{Cx, Gate, State};
 use crate::answer::reply::Reply;
 use crate::config::Config;
 use crate::foundation::limits::BODY_LIMIT;
@@ -90,19 +89,18 @@ impl Gate {
     ) -> DataStep {
         let BodyPending { identity, operation, forwarded } = pending;
         let config = cx.site.config();
-        let request_id = forwarded.request_id.as_deref();
         match authorize::identity(identity, &operation.with_body(body), &config.roles) {
             Ok(permit) => {
-                self.event = Some(Event::forwarded(&permit).with_request(request_id));
+                self.event = Some(Event::forwarded(&permit));
                 self.state = State::Forwarded(forwarded);
                 DataStep::Pass
             }
             Err(refusal) => {
                 let refusal = Refusal { reason, ..refusal };
-                self.event = Some(Event::refused(&refusal).with_request(request_id));
-                let context =
-                    AnswerContext { request_id, ..answer_context_of(forwarded.client, &config) };
-                DataStep::Answer(self.with_pending_cookies(Reply::refusal(&refusal, context)))
+                self.event = Some(Event::refused(&refusal));
+                let context = self.answer_context(forwarded.client, &config);
+                let reply = Reply::refusal(&refusal, context);
+                DataStep::Answer(self.with_pending_cookies(reply))
             }
         }
     }

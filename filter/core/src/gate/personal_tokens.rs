@@ -8,17 +8,17 @@ use serde_json::json;
 use super::authenticate::Proof;
 use super::endpoint_body::BodyEndpoint;
 use super::incoming::Incoming;
-use super::{Cx, Gate, WaitFor, answer_context};
+use super::{Cx, Gate, WaitFor};
 use crate::answer::pages::Page;
 use crate::answer::reply::Reply;
-use crate::config::PersonalTokens as Settings;
+use crate::config::PersonalTokenSettings;
 use crate::credential::personal_token;
 use crate::credential::personal_token::Code;
 use crate::credential::personal_token::native_app;
 use crate::credential::personal_token::native_app::{NativeApp, TokenRequest};
 use crate::gate::decision::Decision;
 use crate::identity::personal_token::PersonalToken;
-use crate::identity::principal::Identity;
+use crate::identity::principal::{Identity, Method};
 use crate::identity::role::Role;
 use crate::identity::role_set::RoleSet;
 use crate::login::id_token::is_fresh;
@@ -26,9 +26,8 @@ use crate::login::ticket::LoginOptions;
 use crate::refusal::{Reason, Refusal};
 use crate::session::model::Session;
 use crate::telemetry::event::Event;
-use crate::wire::http::client::{is_from_a_browser, is_from_our_page};
+use crate::wire::http::client::{ClientKind, is_from_a_browser, is_from_our_page};
 use crate::wire::http::cookies::Cookies;
-use crate::wire::http::request::RequestView;
 use crate::workers::tombstones::Added;
 
 impl Gate {
@@ -78,12 +77,12 @@ impl Gate {
                     cx.site.personal_tokens.is_form_token(&token, &session, &page, cx.now)
                 });
             if is_confirmed {
-                return self.make_token(&session, role, terminal.as_ref(), request, cx);
+                return self.make_token(&session, role, terminal.as_ref(), incoming.client, cx);
             }
             let reply = Reply::redirect(&config.absolute(&page), "personal_token_asked");
             return Ok(self.reply(reply));
         }
-        let context = answer_context(request, &config);
+        let context = self.answer_context(incoming.client, &config);
         let form_token =
             cx.site.personal_tokens.seal_form_token(&session, &page, cx.now, cx.entropy)?;
         let answer = native_app::form_action(&page, &form_token);
@@ -107,7 +106,7 @@ impl Gate {
         session: &Rc<Session>,
         role: Role,
         terminal: Option<&NativeApp>,
-        request: RequestView<'_>,
+        client: ClientKind,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         let config = cx.site.config();
@@ -115,7 +114,7 @@ impl Gate {
             return Err(Refusal::new(Reason::Internal).seen("no settings of personal tokens"));
         };
         let token = personal_token::make(session, role, settings, cx.now, cx.entropy)?;
-        let context = answer_context(request, &config);
+        let context = self.answer_context(client, &config);
         let (reply, code) = match terminal {
             None => {
                 let text = cx.site.personal_tokens.seal(&token, cx.entropy)?;
@@ -137,7 +136,7 @@ impl Gate {
             }
         };
         cx.site.notice(format!("{code}: {}", described(&token)));
-        self.event = Some(Event::answered(code).about(&token));
+        self.event = Some(Event::answered(code).about(&token, Method::Session));
         Ok(self.reply(reply))
     }
 
@@ -166,7 +165,7 @@ impl Gate {
         cx.site.verify_personal_token(&token, cx.now)?;
         let text = cx.site.personal_tokens.seal(&token, cx.entropy)?;
         cx.site.notice(format!("personal_token: {}", described(&token)));
-        self.event = Some(Event::answered("personal_token").about(&token));
+        self.event = Some(Event::answered("personal_token").about(&token, Method::PersonalToken));
         let body = json!({
             "access_token": text.expose_str(),
             "token_type": "Bearer",
@@ -179,14 +178,13 @@ impl Gate {
     }
 }
 
-fn role(identity: &Identity, settings: &Settings) -> Result<Role, Refusal> {
+fn role(identity: &Identity, settings: &PersonalTokenSettings) -> Result<Role, Refusal> {
     let held = identity.role;
     let refused = |reason, seen: String| {
         let principal = Rc::clone(&identity.principal);
-        Refusal::new(reason)
-            .seen(seen)
-            .wanted(RoleSet::of(&[Role::Viewer, Role::Operator]).names())
-            .by(principal)
+        let gets_one = |role: &Role| personal_token::role(*role, settings).is_some();
+        let roles: Vec<Role> = Role::ALL.into_iter().filter(gets_one).collect();
+        Refusal::new(reason).seen(seen).wanted(RoleSet::of(&roles).names()).by(principal)
     };
     let held = held.ok_or_else(|| refused(Reason::NoRole, "no role".to_owned()))?;
     personal_token::role(held, settings).ok_or_else(|| {

@@ -1,8 +1,7 @@
 //! Prefect's response: header edits for browsers, faults of Lictor's settings, rewritten bodies.
 
 use super::forwarded::Forwarded;
-use super::{Cx, Gate, Interest, State, answer_context_of};
-use crate::answer::context::AnswerContext;
+use super::{Cx, Gate, Interest, State};
 use crate::answer::reply::Reply;
 use crate::gate::decision::{DataStep, ResponseStep};
 use crate::prefect::response as hygiene;
@@ -46,9 +45,8 @@ impl Gate {
                 "LICTOR_PREFECT_AUTH_STRING to be Prefect's PREFECT_SERVER_API_AUTH_STRING",
             );
             self.event = Some(Event::refused(&refusal));
-            let request_id = forwarded.request_id.as_deref();
-            let context =
-                AnswerContext { request_id, ..answer_context_of(forwarded.client, &config) };
+            let client = forwarded.client;
+            let context = self.answer_context(client, &config);
             return ResponseStep::Replace(Reply::refusal(&refusal, context));
         }
         forwarded.rewrite = forwarded.rewrite.by_answer(response);

@@ -2,7 +2,7 @@
 
 use super::authenticate::shows_session;
 use super::incoming::Incoming;
-use super::{Cx, Gate, State, answer_context};
+use super::{Cx, Gate, State};
 use crate::answer::pages::Page;
 use crate::answer::reply::Reply;
 use crate::config::Config;
@@ -12,7 +12,7 @@ use crate::provider::callout::CalloutReply;
 use crate::provider::token_endpoint;
 use crate::refusal::{Reason, Refusal};
 use crate::session::cookie::{Found, clear_session};
-use crate::wire::http::client::{is_deliberate_navigation, is_ours};
+use crate::wire::http::client::{ClientKind, is_deliberate_navigation, is_ours};
 use crate::wire::http::cookies::Cookies;
 use crate::wire::http::query::encode;
 use crate::wire::http::request::RequestView;
@@ -42,13 +42,14 @@ impl Gate {
             if !incoming.is_page_load() {
                 return Err(Refusal::new(Reason::CrossSite).seen("a sign-out that is no page load"));
             }
-            let context = answer_context(request, &config);
+            let context = self.answer_context(incoming.client, &config);
             let page = if shows_session(cookies, &config) {
                 Page::confirm_sign_out(context)
             } else {
                 Page::signed_out(context, false)
             };
-            return Ok(self.reply(Reply::page(200, "sign_out_asked", &page, context)));
+            let reply = Reply::page(200, "sign_out_asked", &page, context);
+            return Ok(self.reply(reply));
         }
         Ok(self.end_session(request, cookies, cx))
     }
@@ -62,7 +63,7 @@ impl Gate {
         cx: &mut Cx<'_>,
     ) -> Decision {
         cx.site.contacted(reply, cx.now);
-        cx.site.end_login();
+        cx.site.release_login_place();
         match step {
             SignOutStep::AtProvider => {
                 let ended = matches!(reply, CalloutReply::Answer { status: 200..=204, .. });
@@ -98,7 +99,7 @@ impl Gate {
         cx.site.sign_out(session.id, cx.now);
         // The provider is asked only about a session that may still exist, and for a bounded number
         // at a time.
-        if has_ended || !cx.site.begin_login() {
+        if has_ended || !cx.site.take_login_place() {
             return self.signed_out(false, request, cx);
         }
         let provider = cx.site.provider().cloned();
@@ -111,11 +112,11 @@ impl Gate {
         }
         let Some((provider, endpoint)) = provider.and_then(|p| Some((p.clone(), p.end_session?)))
         else {
-            cx.site.end_login();
+            cx.site.release_login_place();
             return self.signed_out(false, request, cx);
         };
         let Some(token) = &refresh_token else {
-            cx.site.end_login();
+            cx.site.release_login_place();
             return self.sign_out_at(&endpoint, None, cx);
         };
         // With a hint the provider need not ask the user. Lictor keeps no ID token, so it requests
@@ -133,9 +134,10 @@ impl Gate {
 
     fn signed_out(&mut self, everywhere: bool, request: RequestView<'_>, cx: &Cx<'_>) -> Decision {
         let config = cx.site.config();
-        let context = answer_context(request, &config);
+        let context = self.answer_context(ClientKind::of(request), &config);
         let page = Page::signed_out(context, everywhere);
-        self.reply(Reply::page(200, "signed_out", &page, context))
+        let reply = Reply::page(200, "signed_out", &page, context);
+        self.reply(reply)
     }
 }
 

@@ -327,17 +327,15 @@ pub(crate) fn too_many() -> Refusal {
 
 #[cfg(test)]
 impl Socket {
-    /// Names the stage, for the table of states and events in `tests/gate/states.rs`.
-    pub(crate) const fn stage_name(&self) -> &'static str {
-        match (&self.stage, self.open) {
-            (Stage::Unauthenticated(_), false) => "Socket, handshake",
-            (Stage::Unauthenticated(_), true) if self.is_waiting() => "Socket, asking the provider",
-            (Stage::Unauthenticated(_), true) => "Socket, open without a credential",
-            (Stage::Authorized { .. }, false) => "Socket, authorized handshake",
-            (Stage::Authorized { .. }, true) => "Socket, authorized by header",
-            (Stage::Filtered(_), _) => "Socket, filter expected",
-            (Stage::Passing, _) => "Socket, passing",
-            (Stage::Closed, _) => "Socket, closed",
-        }
+    super::state_names! {
+        stage_name(self, (&self.stage, self.open)), STAGES:
+        (Stage::Unauthenticated(_), false) => "Socket, handshake",
+        (Stage::Unauthenticated(_), true) if self.is_waiting() => "Socket, asking the provider",
+        (Stage::Unauthenticated(_), true) => "Socket, open without a credential",
+        (Stage::Authorized { .. }, false) => "Socket, authorized handshake",
+        (Stage::Authorized { .. }, true) => "Socket, authorized by header",
+        (Stage::Filtered(_), _) => "Socket, filter expected",
+        (Stage::Passing, _) => "Socket, passing",
+        (Stage::Closed, _) => "Socket, closed",
     }
 }

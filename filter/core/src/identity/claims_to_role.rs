@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::identity::role::Role;
 
 /// How claims map to roles: the setting `roles`.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Roles {
     /// For each role, the names in claims that grant it.
     pub(crate) names: Vec<(Role, Vec<String>)>,

@@ -14,8 +14,13 @@ use crate::identity::role::Role;
 pub(crate) enum CredentialRef {
     /// A browser session, which can't open a socket.
     Session,
-    /// An access token: its issuer, and the role that it granted.
-    Issuer(Rc<str>, Option<Role>),
+    /// An access token. Its text is not kept, so it can't be verified again.
+    AccessToken {
+        /// The issuer.
+        issuer: Rc<str>,
+        /// The role that the token granted under the settings that verified it.
+        role: Option<Role>,
+    },
     /// An API key, by its SHA-256 hash.
     ApiKey([u8; 32]),
     /// Client credentials, by a keyed hash.

@@ -34,18 +34,43 @@ impl Role {
     /// Returns whether this role may do everything that another role may do.
     #[must_use]
     pub(crate) const fn includes(self, other: Self) -> bool {
-        matches!(
-            (self, other),
-            (Self::Admin, _)
-                | (Self::Operator, Self::Viewer | Self::Operator)
-                | (Self::Viewer, Self::Viewer)
-                | (Self::Worker, Self::Worker)
-        )
+        match self {
+            Self::Viewer => matches!(other, Self::Viewer),
+            Self::Operator => matches!(other, Self::Viewer | Self::Operator),
+            Self::Worker => matches!(other, Self::Worker),
+            Self::Admin => true,
+        }
     }
 
     /// Returns the role with this name.
     #[must_use]
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    /// A new variant does not compile here before it has a place in the order.
+    const fn next(role: Role) -> Option<Role> {
+        match role {
+            Role::Viewer => Some(Role::Operator),
+            Role::Operator => Some(Role::Worker),
+            Role::Worker => Some(Role::Admin),
+            Role::Admin => None,
+        }
+    }
+
+    #[test]
+    fn all_roles_are_listed_in_ascending_order() {
+        let all: Vec<Role> =
+            core::iter::successors(Some(Role::Viewer), |role| next(*role)).collect();
+        assert_eq!(all, Role::ALL);
+        assert!(Role::ALL.is_sorted());
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct PendingHandshakes {
 struct Waiting {
     stream: StreamId,
     /// The client's network, see [`network`].
-    address: Vec<u8>,
+    network: Vec<u8>,
     /// When the handshake got its slot or joined the queue, or when its first frame arrived.
     since: UnixTime,
     /// Prefect has accepted the upgrade.
@@ -66,10 +66,10 @@ impl PendingHandshakes {
             let placed = self.placed.iter().any(|waiting| waiting.stream == stream);
             return if placed { Admission::Admitted(Slot(())) } else { Admission::Refused };
         }
-        let socket = Waiting { stream, address: network(address), since: now, accepted: false };
-        let of_address = |waiting: &&Waiting| waiting.address == socket.address;
-        let queued = self.queue.iter().filter(of_address).count();
-        if queued == 0 && self.has_room(&socket.address) {
+        let socket = Waiting { stream, network: network(address), since: now, accepted: false };
+        let of_network = |waiting: &&Waiting| waiting.network == socket.network;
+        let queued = self.queue.iter().filter(of_network).count();
+        if queued == 0 && self.has_room(&socket.network) {
             self.placed.push(socket);
             return Admission::Admitted(Slot(()));
         }
@@ -80,9 +80,9 @@ impl PendingHandshakes {
         Admission::Queued
     }
 
-    fn has_room(&self, address: &[u8]) -> bool {
-        let of_address = self.placed.iter().filter(|waiting| waiting.address == address).count();
-        self.placed.len() < PENDING_SOCKETS && of_address < PENDING_SOCKETS_PER_ADDRESS
+    fn has_room(&self, network: &[u8]) -> bool {
+        let of_network = self.placed.iter().filter(|waiting| waiting.network == network).count();
+        self.placed.len() < PENDING_SOCKETS && of_network < PENDING_SOCKETS_PER_ADDRESS
     }
 
     /// Gives free slots to queued handshakes and drops those that have waited too long.
@@ -97,7 +97,7 @@ impl PendingHandshakes {
             .map(|waiting| waiting.stream)
             .collect();
         self.queue.retain(|waiting| !late(waiting));
-        while let Some(next) = self.queue.iter().position(|waiting| self.has_room(&waiting.address))
+        while let Some(next) = self.queue.iter().position(|waiting| self.has_room(&waiting.network))
             && let Some(socket) = self.queue.remove(next)
         {
             woken.push(socket.stream);
@@ -109,7 +109,7 @@ impl PendingHandshakes {
     /// Returns whether a slot is free for a queued handshake.
     #[must_use]
     pub(crate) fn can_admit(&self) -> bool {
-        self.queue.iter().any(|waiting| self.has_room(&waiting.address))
+        self.queue.iter().any(|waiting| self.has_room(&waiting.network))
     }
 
     /// Starts the time limit of the first frame: Prefect has accepted the upgrade.

@@ -39,8 +39,9 @@ pub enum CalloutReply<'a> {
         /// Body of the response.
         body: &'a [u8],
     },
-    /// The call could not be sent, because the cluster does not exist or has no host.
-    NotSent,
+    /// There is no answer that can be read. Most often the call could not be sent, because the
+    /// cluster does not exist or has no host.
+    NoAnswer,
 }
 
 /// Shows the status only. The body contains tokens.
@@ -50,7 +51,7 @@ impl fmt::Debug for CalloutReply<'_> {
             Self::Answer { status, .. } => {
                 f.debug_struct("Answer").field("status", status).finish_non_exhaustive()
             }
-            Self::NotSent => f.write_str("NotSent"),
+            Self::NoAnswer => f.write_str("NoAnswer"),
         }
     }
 }
@@ -62,7 +63,7 @@ impl<'a> CalloutReply<'a> {
     /// a timeout as 504, and a proxy in front of the provider sends 502.
     pub(crate) const fn reached(self) -> bool {
         match self {
-            Self::NotSent => false,
+            Self::NoAnswer => false,
             Self::Answer { status, .. } => !matches!(status, 502..=504),
         }
     }
@@ -73,7 +74,7 @@ impl<'a> CalloutReply<'a> {
     /// A text that says what came instead.
     pub(crate) fn body(self, most: usize) -> Result<(u16, &'a [u8]), String> {
         match self {
-            Self::NotSent => {
+            Self::NoAnswer => {
                 Err("the call could not be sent (is the cluster there, with a host?)".to_owned())
             }
             Self::Answer { encoded: true, .. } => Err("a compressed answer".to_owned()),

@@ -42,7 +42,11 @@ const VERSION: u8 = 1;
 impl Session {
     /// Returns why the session has ended, or `None` while it is valid.
     #[must_use]
-    pub(crate) fn ended(&self, now: UnixTime, limits: &config::Session) -> Option<&'static str> {
+    pub(crate) fn ended(
+        &self,
+        now: UnixTime,
+        limits: &config::SessionSettings,
+    ) -> Option<&'static str> {
         if limits.not_before.is_some_and(|limit| self.started < limit) {
             return Some("issued before session.not_before");
         }
@@ -57,20 +61,20 @@ impl Session {
 
     /// Returns whether the provider must confirm the session before it is accepted again.
     #[must_use]
-    pub(crate) fn is_due(&self, now: UnixTime, limits: &config::Session) -> bool {
+    pub(crate) fn is_due(&self, now: UnixTime, limits: &config::SessionSettings) -> bool {
         now.is_over(self.checked, limits.recheck)
     }
 
     /// Returns whether the session is still accepted while the provider is unreachable.
     #[must_use]
-    pub(crate) fn is_in_grace(&self, now: UnixTime, limits: &config::Session) -> bool {
+    pub(crate) fn is_in_grace(&self, now: UnixTime, limits: &config::SessionSettings) -> bool {
         !now.is_over(self.checked, limits.recheck.saturating_add(limits.grace))
     }
 
     /// Returns whether the time of last use in the cookie is so old that the cookie must be
     /// renewed.
     #[must_use]
-    pub(crate) fn wants_renewal(&self, now: UnixTime, limits: &config::Session) -> bool {
+    pub(crate) fn wants_renewal(&self, now: UnixTime, limits: &config::SessionSettings) -> bool {
         now.since(self.used) >= limits.recheck.min(limits.idle.checked_div(4).unwrap_or_default())
     }
 
@@ -156,8 +160,8 @@ mod tests {
         }
     }
 
-    fn limits() -> config::Session {
-        config::Session {
+    fn limits() -> config::SessionSettings {
+        config::SessionSettings {
             idle: Duration::from_secs(1800),
             absolute: Duration::from_secs(36000),
             recheck: Duration::from_secs(300),
@@ -189,9 +193,9 @@ mod tests {
         assert!(fresh.ended(at(37_000_000), &l).unwrap().contains("absolute"));
         assert!(!s.is_due(at(2_199_999), &l) && s.is_due(at(2_200_000), &l));
         assert!(s.is_in_grace(at(5_799_999), &l) && !s.is_in_grace(at(5_800_000), &l));
-        let voided = config::Session { not_before: Some(at(1_000_001)), ..limits() };
+        let voided = config::SessionSettings { not_before: Some(at(1_000_001)), ..limits() };
         assert!(s.ended(at(2_000_000), &voided).is_some());
-        let kept = config::Session { not_before: Some(at(1_000_000)), ..limits() };
+        let kept = config::SessionSettings { not_before: Some(at(1_000_000)), ..limits() };
         assert!(s.ended(at(2_000_000), &kept).is_none());
     }
 }

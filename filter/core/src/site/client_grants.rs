@@ -129,7 +129,7 @@ impl ClientGrants {
         &mut self,
         credentials: &Credentials,
         presenter: Presenter<'_>,
-        limits: &config::Session,
+        limits: &config::SessionSettings,
         has_provider: bool,
         now: UnixTime,
     ) -> Outcome {
@@ -175,7 +175,7 @@ impl ClientGrants {
     fn newest(
         &mut self,
         id: CredentialId,
-        limits: &config::Session,
+        limits: &config::SessionSettings,
         now: UnixTime,
     ) -> (Option<Grant>, Validity) {
         let validity = |known: &Grant| known.validity(limits.recheck, limits.grace, now);
@@ -203,7 +203,7 @@ impl ClientGrants {
     pub(crate) fn still_granted(
         &mut self,
         id: CredentialId,
-        limits: &config::Session,
+        limits: &config::SessionSettings,
         now: UnixTime,
     ) -> Option<Identity> {
         let (known, validity) = self.newest(id, limits, now);
@@ -259,7 +259,7 @@ impl ClientGrants {
     /// No question stays queued for longer than a call takes.
     pub(crate) fn follow(&mut self, now: UnixTime) -> Vec<StreamId> {
         let mut woken = Vec::new();
-        for (id, flight) in self.flights.give_up_late(CALLOUT_TIMEOUT, now) {
+        for (id, flight) in self.flights.take_late(CALLOUT_TIMEOUT, now) {
             // The woken request must not queue again.
             self.failed.insert(id, Failed { refusal: None, at: now, pause: KEYS_PAUSE });
             woken.extend(self.give_up(id, flight, now));

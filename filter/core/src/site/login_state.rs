@@ -58,7 +58,7 @@ impl Site {
     }
 
     /// Takes a place for a code exchange or a sign-out. Returns `false` if none is left.
-    pub(crate) const fn begin_login(&mut self) -> bool {
+    pub(crate) const fn take_login_place(&mut self) -> bool {
         if self.logins >= LOGINS_IN_FLIGHT {
             return false;
         }
@@ -66,8 +66,8 @@ impl Site {
         true
     }
 
-    /// Gives back a place that [`Self::begin_login`] took.
-    pub(crate) const fn end_login(&mut self) {
+    /// Gives back a place that [`Self::take_login_place`] took.
+    pub(crate) const fn release_login_place(&mut self) {
         self.logins = self.logins.saturating_sub(1);
     }
 }

@@ -77,7 +77,15 @@ impl OpenSocket {
     /// Returns whether the socket may end at any moment, because the provider can revoke a personal
     /// token.
     const fn is_watched(&self) -> bool {
-        matches!(self.credential, CredentialRef::PersonalToken(_))
+        match self.credential {
+            CredentialRef::PersonalToken(_) => true,
+            CredentialRef::Session
+            | CredentialRef::AccessToken { .. }
+            | CredentialRef::ApiKey(_)
+            | CredentialRef::ClientCredentials(_)
+            | CredentialRef::Certificate(_)
+            | CredentialRef::AuthString => false,
+        }
     }
 
     /// Returns whether the credential must be checked now.

@@ -54,7 +54,7 @@ impl RefreshResult {
     pub(crate) fn answer(
         &self,
         shown: &Session,
-        limits: &config::Session,
+        limits: &config::SessionSettings,
         void: Option<UnixTime>,
         now: UnixTime,
     ) -> Option<Recheck> {

@@ -88,7 +88,7 @@ impl Refreshes {
         &mut self,
         due: Due<'_>,
         stream: StreamId,
-        limits: &config::Session,
+        limits: &config::SessionSettings,
         now: UnixTime,
     ) -> Recheck {
         let Due { session, void, has_provider } = due;
@@ -150,7 +150,7 @@ impl Refreshes {
     /// served while it is in grace.
     pub(crate) fn follow(&mut self, now: UnixTime) -> Vec<StreamId> {
         let mut woken = Vec::new();
-        for (id, queued) in self.flights.give_up_late(CALLOUT_TIMEOUT, now) {
+        for (id, queued) in self.flights.take_late(CALLOUT_TIMEOUT, now) {
             woken.extend(self.give_up(id, queued, now));
         }
         let followed = self.flights.follow(now);

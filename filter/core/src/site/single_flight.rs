@@ -268,11 +268,7 @@ impl<Q: Question> SingleFlight<Q> {
     ///
     /// A provider that answers late lets a queue grow, and no request should wait for more than one
     /// call before its own. Returns the removed questions. The caller must end their leases.
-    pub(crate) fn give_up_late(
-        &mut self,
-        most: Duration,
-        now: UnixTime,
-    ) -> Vec<(Q::Id, Flight<Q>)> {
+    pub(crate) fn take_late(&mut self, most: Duration, now: UnixTime) -> Vec<(Q::Id, Flight<Q>)> {
         let flights = &self.flights;
         let late =
             |id: &Q::Id| flights.get(id).is_none_or(|flight| now.is_over(flight.queued, most));

@@ -1,6 +1,7 @@
 //! Rechecks of open sockets: their credential must still be valid under the present settings.
 
 use super::Site;
+use crate::config::Config;
 use crate::credential::{api_key, certificate, personal_token};
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
@@ -28,7 +29,10 @@ impl Site {
         for (stream, open) in self.sockets.to_be_judged(newer.is_some(), now) {
             let verdict = match &mut newer {
                 None => self.socket_verdict(&open, now),
-                Some(newer) => newer.socket_verdict(&open, now),
+                Some(newer) if judge_alike(&open.credential, &self.config, &newer.config) => {
+                    newer.socket_verdict(&open, now)
+                }
+                Some(_) => SocketVerdict::Close,
             };
             match verdict {
                 SocketVerdict::Keep(until) => self.sockets.extend(stream, until),
@@ -76,15 +80,14 @@ impl Site {
         let config = self.config();
         match &open.credential {
             CredentialRef::Session => None,
-            CredentialRef::Issuer(issuer, role) => {
-                let known = config.issuers.iter().any(|configured| configured.issuer == **issuer);
+            CredentialRef::AccessToken { role, .. } => {
                 let identity = Identity {
                     principal: open.principal.clone(),
                     role: *role,
                     until: open.until,
                     credential: open.credential.clone(),
                 };
-                (config.machines.bearer && known).then_some(identity)
+                config.machines.bearer.then_some(identity)
             }
             CredentialRef::ApiKey(digest) => api_key::by_digest(digest, &config, now).ok(),
             CredentialRef::ClientCredentials(id) => {
@@ -103,5 +106,20 @@ impl Site {
                 config.machines.accept_auth_string.then_some(identity)
             }
         }
+    }
+}
+
+/// Returns whether two configurations judge a credential by the same rules, as far as the check of
+/// an open socket can't apply the newer ones.
+fn judge_alike(credential: &CredentialRef, one: &Config, other: &Config) -> bool {
+    match credential {
+        CredentialRef::AccessToken { issuer, .. } => one.judges_tokens_like(other, issuer),
+        // The newer settings are applied to these.
+        CredentialRef::Session
+        | CredentialRef::ApiKey(_)
+        | CredentialRef::ClientCredentials(_)
+        | CredentialRef::PersonalToken(_)
+        | CredentialRef::Certificate(_)
+        | CredentialRef::AuthString => true,
     }
 }

@@ -104,12 +104,12 @@ impl Event {
         }
     }
 
-    /// Sets the principal, the role and the method to those of a personal token's owner.
+    /// Sets the principal and the role to those of a personal token, and how its owner proved them.
     #[must_use]
-    pub(crate) fn about(mut self, token: &PersonalToken) -> Self {
+    pub(crate) fn about(mut self, token: &PersonalToken, method: Method) -> Self {
         self.principal = crate::foundation::log_text::shown(&format!("user:{}", token.subject));
         self.role = token.role.name();
-        self.method = Method::Session.label();
+        self.method = method.label();
         self
     }
 

@@ -212,3 +212,30 @@ fn a_user_name_makes_nobody_a_client() {
     let user = header(&sent, "x-auth-request-user").unwrap();
     assert!(user.ends_with("#repo:example/flows:ref:refs/heads/main"), "{user}");
 }
+
+/// What a configuration says of an issuer's tokens, for a socket that one of them opened.
+#[test]
+fn a_change_of_an_issuer_s_entry_is_a_change_of_its_rules_alone() {
+    let table: [(&str, Value); 8] = [
+        ("profile", json!("rfc9068")),
+        ("audiences", json!(["other"])),
+        ("authorized_parties", json!(["ci"])),
+        ("claims", json!({"repository": "example/other"})),
+        ("role", json!("viewer")),
+        ("jwks_uri", json!("https://token.example.com/jwks")),
+        ("cluster", json!("other")),
+        ("issuer", json!("https://token.example.com")),
+    ];
+    let before = crate::testing::compile(&settings());
+    for (name, value) in table {
+        let mut after = settings();
+        after["machines"]["issuers"][0][name] = value;
+        let after = crate::testing::compile(&after);
+        assert!(!before.judges_tokens_like(&after, GITHUB), "{name}");
+        assert!(!after.judges_tokens_like(&before, GITHUB), "{name}");
+        assert!(before.judges_tokens_like(&after, CLUSTER), "{name}");
+    }
+    let mut swapped = settings();
+    swapped["machines"]["issuers"].as_array_mut().unwrap().reverse();
+    assert!(before.judges_tokens_like(&crate::testing::compile(&swapped), OKTA), "order");
+}

@@ -1,5 +1,6 @@
 //! The id by which a person's question finds the log line of a request.
 
+use serde_json::json;
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -8,8 +9,10 @@ use crate::foundation::stream::StreamId;
 use crate::gate::decision::{DataStep, Decision};
 use crate::identity::role::Role;
 use crate::testing::browser::{NAVIGATION, SCRIPT};
-use crate::testing::{API_KEY, World, replaced, request};
+use crate::testing::logout::logout_request;
+use crate::testing::{API_KEY, FORM, Headers, World, auth_frame, replaced, request};
 use crate::tests::roles::{by, settings};
+use crate::tests::sockets::upgrade;
 use crate::wire::http::request::{RequestView, ResponseView};
 
 const ID: &str = "7f3c9a52-0d4e-4b8c-9a51-2f6f0c8d1e7a";
@@ -43,7 +46,7 @@ fn a_refusal_by_the_body_carries_the_request_id() {
     let step = gate.on_request_data(br#"{"include_secrets":true}"#, true, &mut world.cx());
     let DataStep::Answer(reply) = step else { panic!("{step:?}") };
     assert!(String::from_utf8(reply.body).unwrap().contains(ID));
-    assert!(gate.take_event().unwrap().line.unwrap().contains(&format!("request={ID}")));
+    assert!(line_of(&mut gate).contains(&format!("request={ID}")));
 }
 
 #[test]
@@ -54,6 +57,54 @@ fn a_replaced_response_of_prefect_carries_the_request_id() {
     let answer = [(":status".to_owned(), b"401".to_vec())];
     let reply = replaced(gate.on_response(ResponseView { headers: &answer }, &mut world.cx()));
     assert!(String::from_utf8(reply.body).unwrap().contains(ID));
+    assert!(line_of(&mut gate).contains(&format!("request={ID}")));
+}
+
+/// Each event that writes a log line, whatever its answer is.
+#[test]
+fn every_log_line_ends_with_the_request_id() {
+    let id = ("x-request-id", ID);
+    let mut reading = settings();
+    reading["machines"]["personal_tokens"] = json!(true);
+    let table: [(&str, fn(&mut Gate, &mut World), Headers); 4] = [
+        (
+            "trailers of a logout token",
+            |gate, world| {
+                let _ = gate.on_request_trailers(&mut world.cx());
+            },
+            logout_request(&[FORM, id]),
+        ),
+        (
+            "a form of a program without a code",
+            |gate, world| {
+                let _ = gate.on_request_data(b"a=b", true, &mut world.cx());
+            },
+            request("POST", "/oauth2/token", &[FORM, id]),
+        ),
+        (
+            "a first frame with an unknown key",
+            |gate, world| {
+                world.answer(gate, "101");
+                let _ = gate.take_event();
+                let _ = gate.on_request_data(&auth_frame("etl:lk_unknown"), false, &mut world.cx());
+            },
+            upgrade(&[id]),
+        ),
+        ("a verdict for another proxy", |_, _| {}, request("GET", "/oauth2/auth", &[id])),
+    ];
+    for (what, event, headers) in table {
+        let mut world = World::with(&reading);
+        let mut gate = Gate::new(StreamId(7));
+        let view = RequestView { headers: &headers };
+        let _ = gate.on_request(view, false, &mut world.cx());
+        event(&mut gate, &mut world);
+        let line = line_of(&mut gate);
+        assert!(line.ends_with(&format!("request={ID}")), "{what}: {line}");
+    }
+}
+
+fn line_of(gate: &mut Gate) -> String {
+    gate.take_event().and_then(|event| event.line).expect("a log line")
 }
 
 #[test]

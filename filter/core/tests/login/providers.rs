@@ -32,7 +32,7 @@ fn told(roles: &Value, claims: &Value) -> (String, String) {
             (value("x-auth-request-groups"), value("x-auth-request-preferred-username"))
         }
         crate::testing::Outcome::Reply(reply) => (crate::testing::code(&reply), String::new()),
-        crate::testing::Outcome::Waiting | crate::testing::Outcome::Reading => {
+        crate::testing::Outcome::Waiting | crate::testing::Outcome::Reading(_) => {
             panic!("it waits")
         }
     }

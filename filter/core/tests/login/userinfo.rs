@@ -25,7 +25,7 @@ fn role(world: &mut World, browser: &Browser) -> String {
             header(&sent, "x-auth-request-groups").unwrap().into()
         }
         crate::testing::Outcome::Reply(reply) => crate::testing::code(&reply),
-        crate::testing::Outcome::Waiting | crate::testing::Outcome::Reading => {
+        crate::testing::Outcome::Waiting | crate::testing::Outcome::Reading(_) => {
             panic!("it waits")
         }
     }

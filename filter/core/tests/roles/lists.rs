@@ -46,7 +46,7 @@ fn passes(world: &mut World, role: Role, method: &str, path: &str, body: &str) -
             }
             false
         }
-        Outcome::Reading => {
+        Outcome::Reading(_) => {
             gate.on_request_data(body.as_bytes(), true, &mut world.cx()) == DataStep::Pass
         }
         Outcome::Waiting => panic!("{method} {path} waits"),

@@ -360,7 +360,7 @@ fn a_busy_logout_can_be_repeated() {
 fn trailers_end_a_logout_and_nothing_else() {
     let mut world = worker(&Rc::new(MemoryStore::default()));
     let (mut gate, outcome) = world.request(&logout_request(&[FORM]));
-    assert!(matches!(outcome, Outcome::Reading));
+    assert!(matches!(outcome, Outcome::Reading(_)));
     let answer = gate.on_request_trailers(&mut world.cx());
     assert!(matches!(answer, DataStep::Answer(reply) if reply.status == 400));
     assert_eq!(gate.on_request_data(b"x", true, &mut world.cx()), DataStep::Hold, "it is over");

@@ -261,7 +261,7 @@ fn an_outage_takes_no_verdict_back() {
     second.idp.mood = Mood::RefreshRefused;
     assert_eq!(second.request(&last.asks()).1.status(), 401);
     first.pass(1);
-    first.site.on_callout(calls[0].0, CalloutReply::NotSent, first.now);
+    first.site.on_callout(calls[0].0, CalloutReply::NoAnswer, first.now);
     let mut third = World::worker(&store);
     third.now = first.now;
     third.work();

@@ -13,7 +13,7 @@ use crate::testing::machines::{PAIR, asks};
 use crate::testing::store::MemoryStore;
 use crate::testing::{World, auth_frame, compile, configuration, host};
 use crate::tests::sockets::{ended, open_socket, rewritten, upgrade};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn a_socket_ends_with_its_credential() {
@@ -113,4 +113,45 @@ fn a_socket_that_no_site_knows_is_over() {
     world.work();
     world.pass(100_000);
     assert_eq!(gate.on_request_data(&[], false, &mut world.cx()), DataStep::Reset);
+}
+
+/// A token's text is not kept, so it can't be verified by newer rules. Its socket ends when they
+/// differ, and the client comes back with the token.
+#[test]
+fn a_socket_of_an_access_token_ends_when_the_rules_for_it_change() {
+    let table: [(&str, fn(&mut Value), bool); 11] = [
+        ("nothing", |_| {}, false),
+        ("an API key", |new| new["machines"]["api_keys"] = json!([]), false),
+        ("the lifetime of sessions", |new| new["session"] = json!({"idle": "5m"}), false),
+        ("the provider's address", |new| new["idp"] = json!({"cluster": "other"}), false),
+        (
+            "another issuer",
+            |new| {
+                new["machines"]["issuers"] = json!([{
+                    "issuer": "https://ci.example.com", "cluster": "ci", "role": "viewer",
+                    "jwks_uri": "https://ci.example.com/jwks", "audiences": ["prefect-ci"],
+                    "claims": {"repository": "example/flows"}
+                }]);
+            },
+            false,
+        ),
+        ("bearer tokens", |new| new["machines"]["bearer"] = json!(false), true),
+        ("the audiences", |new| new["audiences"] = json!(["other"]), true),
+        ("the authorized parties", |new| new["authorized_parties"] = json!(["ci"]), true),
+        ("the algorithms", |new| new["idp"] = json!({"algorithms": ["RS256"]}), true),
+        ("the roles", |new| new["roles"] = json!({"worker": ["other"]}), true),
+        ("the issuer", |new| new["issuer"] = json!("https://sso.example.com/realms/new"), true),
+    ];
+    for (what, change, ends) in table {
+        let mut before = World::new();
+        let bearer = before.bearer();
+        let (mut gate, outcome) = before.request(&upgrade(&[("authorization", &bearer)]));
+        outcome.forwarded();
+        before.answer(&mut gate, "101");
+        let mut settings = configuration();
+        change(&mut settings);
+        let mut after = World::starting(&settings);
+        let ended = before.site.sockets_to_end(Some(&mut after.site), before.now);
+        assert_eq!(!ended.is_empty(), ends, "{what}");
+    }
 }

@@ -16,7 +16,7 @@ use crate::wire::websocket;
 use serde_json::{Value, json};
 
 /// A handshake of a client that has shown nothing.
-fn upgrade(extra: &[(&str, &str)]) -> crate::testing::Headers {
+pub fn upgrade(extra: &[(&str, &str)]) -> crate::testing::Headers {
     let own = [
         ("upgrade", "websocket"),
         ("connection", "Upgrade"),

@@ -34,7 +34,7 @@ const REPLIES: &[(Option<u16>, &str, bool)] = &[
 ];
 
 fn reply(status: Option<u16>, body: &str) -> CalloutReply<'_> {
-    status.map_or(CalloutReply::NotSent, |status| CalloutReply::Answer {
+    status.map_or(CalloutReply::NoAnswer, |status| CalloutReply::Answer {
         status,
         encoded: false,
         body: body.as_bytes(),
@@ -105,7 +105,7 @@ fn silence_for_a_stranger_is_no_outage_for_a_known_client() {
     world.pass(config().session.recheck.as_secs());
     world.work();
     let (stranger, known) = (headers("stranger:guess"), headers("one:secret"));
-    assert!(second_is_asked(&mut world, &stranger, &known, CalloutReply::NotSent));
+    assert!(second_is_asked(&mut world, &stranger, &known, CalloutReply::NoAnswer));
 }
 
 /// Requests with a session of which the provider must be asked again, one for each of `count` people.
@@ -167,7 +167,7 @@ fn an_odd_answer_ends_an_outage_for_the_others() {
     let (_second, _) = world.begin(&pairs[1]);
     let (silent, _) = world.poll().expect("the first question");
     let (odd, _) = world.poll().expect("the second question");
-    world.site.on_callout(silent, CalloutReply::NotSent, world.now);
+    world.site.on_callout(silent, CalloutReply::NoAnswer, world.now);
     world.site.on_callout(odd, reply(Some(500), ""), world.now);
     assert!(matches!(world.begin(&pairs[2]).1, Outcome::Waiting));
     assert!(world.poll().is_some(), "the third question");

@@ -91,8 +91,8 @@ pub enum Outcome {
     Reply(Reply),
     /// It still waits.
     Waiting,
-    /// Its body is wanted.
-    Reading,
+    /// Its body is wanted. These headers go to the filter that holds them.
+    Reading(Headers),
 }
 
 impl Outcome {
@@ -114,7 +114,7 @@ impl Outcome {
         match self {
             Self::Forwarded(_) => 200,
             Self::Reply(reply) => reply.status,
-            Self::Waiting | Self::Reading => 0,
+            Self::Waiting | Self::Reading(_) => 0,
         }
     }
 }
@@ -284,7 +284,7 @@ impl World {
     /// A request with a body that an endpoint of ours reads, in pieces of so many bytes.
     pub fn post(&mut self, headers: &Headers, body: &[u8], piece: usize) -> Outcome {
         let (mut gate, outcome) = self.request(headers);
-        if !matches!(outcome, Outcome::Reading) {
+        if !matches!(outcome, Outcome::Reading(_)) {
             return outcome;
         }
         for held in (0..body.len()).step_by(piece).skip(1) {
@@ -354,19 +354,12 @@ impl World {
             }
             decision = match decision {
                 Decision::Forward { permit: _, edit } => {
-                    let kept = headers
-                        .iter()
-                        .filter(|(name, _)| !edit.remove.iter().any(|own| own == name));
-                    let kept =
-                        kept.filter(|(name, _)| !edit.set.iter().any(|(set, _)| set == name));
-                    let set =
-                        edit.set.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
-                    return Outcome::Forwarded(kept.cloned().chain(set).collect());
+                    return Outcome::Forwarded(edited_head(headers, &edit));
                 }
                 Decision::Reply(reply) => return Outcome::Reply(reply),
                 Decision::AwaitSite => return Outcome::Waiting,
-                Decision::ReadBody(_) | Decision::ForwardWithBody { .. } => {
-                    return Outcome::Reading;
+                Decision::ReadBody(edit) | Decision::ForwardWithBody { permit: _, edit } => {
+                    return Outcome::Reading(edited_head(headers, &edit));
                 }
                 Decision::Await(callout) => {
                     let answer = self.idp.answer(&callout, self.now);
@@ -395,10 +388,19 @@ impl World {
     }
 }
 
+fn edited_head(headers: &Headers, edit: &HeaderEdit) -> Headers {
+    let is_kept = |name: &String| {
+        !edit.remove.iter().any(|own| own == name) && !edit.set.iter().any(|(set, _)| set == name)
+    };
+    let kept = headers.iter().filter(|(name, _)| is_kept(name)).cloned();
+    let set = edit.set.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+    kept.chain(set).collect()
+}
+
 pub fn reply_of(answer: Option<&(u16, Vec<u8>)>) -> CalloutReply<'_> {
     match answer {
         Some((status, body)) => CalloutReply::Answer { status: *status, encoded: false, body },
-        None => CalloutReply::NotSent,
+        None => CalloutReply::NoAnswer,
     }
 }
 

@@ -241,7 +241,31 @@ const fn heading(reason: Reason) -> (Mood, &'static str) {
         Reason::ProviderRefused => (Mood::Stop, "Not signed in"),
         Reason::SessionEnded => (Mood::Good, "Session ended"),
         Reason::NotFound | Reason::NotEnabled => (Mood::Ask, "Not found"),
-        _ => (Mood::Stop, "Request refused"),
+        // A new reason may also need an advice and actions, see `advice` and `Page::refusal`.
+        Reason::AmbiguousTarget
+        | Reason::Method
+        | Reason::Upgrade
+        | Reason::Host
+        | Reason::CookiesTooLarge
+        | Reason::SeveralCredentials
+        | Reason::CrossSite
+        | Reason::Preflight
+        | Reason::NoCredential
+        | Reason::MalformedCredential
+        | Reason::InvalidToken
+        | Reason::UnknownKey
+        | Reason::UnknownApiKey
+        | Reason::ExpiredApiKey
+        | Reason::CredentialNotAccepted
+        | Reason::ClientCredentials
+        | Reason::PersonalToken
+        | Reason::TokenRequest
+        | Reason::TokenCode
+        | Reason::SocketByCookie
+        | Reason::FirstFrame
+        | Reason::BodyTooLarge
+        | Reason::Masked
+        | Reason::LogoutToken => (Mood::Stop, "Request refused"),
     }
 }
 

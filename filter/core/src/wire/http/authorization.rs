@@ -35,13 +35,22 @@ pub(crate) enum Malformed {
     Syntax,
 }
 
+fn is_credential(name: &str) -> bool {
+    matches!(name, "authorization" | "x-api-key")
+}
+
+/// Returns whether a request presents a credential, readable or not.
+#[must_use]
+pub(crate) fn is_presented(request: RequestView<'_>) -> bool {
+    request.headers.iter().any(|(name, _)| is_credential(name))
+}
+
 /// Reads the credential of a request; `None` if the request has no such header.
 ///
 /// # Errors
 /// When there are several credentials, or the only one is malformed.
 pub(crate) fn read(request: RequestView<'_>) -> Result<Option<Presented<'_>>, Malformed> {
-    let mut lines =
-        request.headers.iter().filter(|(name, _)| name == "authorization" || name == "x-api-key");
+    let mut lines = request.headers.iter().filter(|(name, _)| is_credential(name));
     let Some((name, value)) = lines.next() else { return Ok(None) };
     if lines.next().is_some() {
         return Err(Malformed::Several);

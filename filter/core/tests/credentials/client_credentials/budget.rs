@@ -248,7 +248,7 @@ fn who_was_given_up_is_not_queued_for_nobody() {
         gate.finish(&mut world.site);
     }
     for (call, _) in calls {
-        world.site.on_callout(call, CalloutReply::NotSent, now);
+        world.site.on_callout(call, CalloutReply::NoAnswer, now);
     }
     let sent = core::iter::from_fn(|| world.poll())
         .filter(|(c, _)| matches!(c, SiteCall(Call::ClientGrant(_))))
