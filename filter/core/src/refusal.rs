@@ -348,6 +348,13 @@ impl Refusal {
         self
     }
 
+    /// Returns the roles that would be sufficient, if a known principal lacks a role.
+    #[must_use]
+    pub(crate) fn sufficient_roles(&self) -> Option<&str> {
+        let by_role = matches!(self.reason, Reason::NoRole | Reason::RoleMissing | Reason::Masked);
+        (by_role && self.principal.is_some()).then_some(&self.wanted)
+    }
+
     /// Sets who sent the request.
     #[must_use]
     pub(crate) fn by(mut self, principal: Rc<Principal>) -> Self {

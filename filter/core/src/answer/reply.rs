@@ -211,8 +211,8 @@ impl Reply {
         if let Some(about) = refusal.about {
             text = format!("{text} Mismatch: {about}.");
         }
-        if meaning.status == 403 && refusal.principal.is_some() {
-            text = format!("{text} Required role: {}.", refusal.wanted);
+        if let Some(roles) = refusal.sufficient_roles() {
+            text = format!("{text} Required role: {roles}.");
         }
         let mut body = json!({
             // Prefect's UI shows `detail`, and its clients print `exception_message`.
@@ -227,7 +227,9 @@ impl Reply {
         match (meaning.status, meaning.challenge) {
             (401, Some(error)) => reply.challenge(Some((error, meaning.text)), context.kind),
             (401, None) => reply.challenge(None, context.kind),
-            (403, _) if context.kind == ClientKind::Machine && refusal.principal.is_some() => {
+            (403, _)
+                if context.kind == ClientKind::Machine && refusal.sufficient_roles().is_some() =>
+            {
                 reply.challenge(Some(("insufficient_scope", meaning.text)), ClientKind::Fetch);
             }
             _ => {}

@@ -98,6 +98,24 @@ fn a_header_s_credential_comes_first_and_its_failure_is_final() {
     assert_eq!(status(&mut world, "GET", "/api/flows/1", &[("authorization", &wrong)]), 401);
 }
 
+/// Its principal is known, but no role would help.
+#[test]
+fn a_refused_cross_site_request_is_told_no_roles() {
+    let script = [("origin", "https://evil.example.com")];
+    let page = [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "document"),
+    ];
+    for (method, headers) in [("GET", &script[..]), ("POST", &page[..])] {
+        let mut world = world_with(worker());
+        let reply = world.request(&request(method, "/api/flows/1", headers)).1.reply();
+        assert_eq!(reply.status, 403, "{method}");
+        let body = String::from_utf8(reply.body).unwrap();
+        assert!(!body.contains("Required role") && !body.contains("Sec-Fetch-Site"), "{body}");
+    }
+}
+
 /// RFC 8705 §3: stolen, such a token is worth nothing.
 #[test]
 fn a_bound_token_needs_its_certificate() {

@@ -190,7 +190,9 @@ impl Page {
         let mut page = Self::new(mood, title, text);
         if let Some(principal) = &refusal.principal {
             page.facts.push(("Signed in as", principal.name.clone()));
-            page.facts.push(("Required role", refusal.wanted.clone()));
+        }
+        if let Some(roles) = refusal.sufficient_roles() {
+            page.facts.push(("Required role", roles.to_owned()));
         }
         if let (Reason::LoginLoop, Some(last)) = (refusal.reason, refusal.about) {
             page.facts.push(("Last error", last.to_owned()));
