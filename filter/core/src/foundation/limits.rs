@@ -1,4 +1,4 @@
-//! Limits on what an outsider can make Lictor store or do (docs/threats.md, T-D3, T-D4).
+//! Limits on what an outsider can make Lictor store or do (docs/threats.md T-D4).
 //!
 //! A few limits are beside the code that they belong to, such as those of the records that workers
 //! share (`workers::answers`, `workers::tombstones`).
@@ -97,7 +97,7 @@ pub(crate) const HELD: usize = FIRST_FRAME + PINGS + 64;
 pub(crate) const PENDING_SOCKETS: usize = 32;
 /// Largest number of sockets without a verdict on their first frame, for one client network in
 /// one worker.
-pub(crate) const PENDING_SOCKETS_PER_ADDRESS: usize = 16;
+pub(crate) const PENDING_SOCKETS_PER_NETWORK: usize = 16;
 /// Largest number of open sockets of one principal in one Envoy worker. A flow run opens one or
 /// two, a Prefect worker three.
 pub(crate) const SOCKETS_OF_PRINCIPAL: usize = 512;
@@ -105,7 +105,7 @@ pub(crate) const SOCKETS_OF_PRINCIPAL: usize = 512;
 pub(crate) const QUEUED_SOCKETS: usize = 256;
 /// Largest number of sockets that wait for one of the [`PENDING_SOCKETS`] places, for one client
 /// network in one worker.
-pub(crate) const QUEUED_SOCKETS_PER_ADDRESS: usize = 128;
+pub(crate) const QUEUED_SOCKETS_PER_NETWORK: usize = 128;
 /// Largest part of a response body of Prefect that is held to be rewritten, in bytes: the UI
 /// settings, or the beginning of a page.
 ///

@@ -8,8 +8,8 @@
 use std::collections::VecDeque;
 
 use crate::foundation::limits::{
-    FIRST_FRAME_WAIT, PENDING_SOCKETS, PENDING_SOCKETS_PER_ADDRESS, QUEUED_SOCKETS,
-    QUEUED_SOCKETS_PER_ADDRESS, UPGRADE_WAIT,
+    FIRST_FRAME_WAIT, PENDING_SOCKETS, PENDING_SOCKETS_PER_NETWORK, QUEUED_SOCKETS,
+    QUEUED_SOCKETS_PER_NETWORK, UPGRADE_WAIT,
 };
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
@@ -73,7 +73,7 @@ impl PendingHandshakes {
             self.placed.push(socket);
             return Admission::Admitted(Slot(()));
         }
-        if self.queue.len() >= QUEUED_SOCKETS || queued >= QUEUED_SOCKETS_PER_ADDRESS {
+        if self.queue.len() >= QUEUED_SOCKETS || queued >= QUEUED_SOCKETS_PER_NETWORK {
             return Admission::Refused;
         }
         self.queue.push_back(socket);
@@ -82,7 +82,7 @@ impl PendingHandshakes {
 
     fn has_room(&self, network: &[u8]) -> bool {
         let of_network = self.placed.iter().filter(|waiting| waiting.network == network).count();
-        self.placed.len() < PENDING_SOCKETS && of_network < PENDING_SOCKETS_PER_ADDRESS
+        self.placed.len() < PENDING_SOCKETS && of_network < PENDING_SOCKETS_PER_NETWORK
     }
 
     /// Gives free slots to queued handshakes and drops those that have waited too long.
@@ -207,7 +207,7 @@ mod tests {
     fn who_stands_in_line_comes_in_turn_and_not_for_ever() {
         let mut pending = PendingHandshakes::default();
         let t0 = UnixTime::from_secs(100);
-        let most = u32::try_from(16 + QUEUED_SOCKETS_PER_ADDRESS).unwrap();
+        let most = u32::try_from(16 + QUEUED_SOCKETS_PER_NETWORK).unwrap();
         for stream in 0..16 {
             assert!(takes(&mut pending, stream, b"a", t0));
         }
@@ -231,7 +231,52 @@ mod tests {
         assert!(matches!(pending.take(StreamId(1000), b"a", false, t0), Admission::Queued));
         assert_eq!(pending.admit(t0), [StreamId(19)]);
         let late = pending.admit(UnixTime::from_secs(105));
-        assert_eq!(late.len(), QUEUED_SOCKETS_PER_ADDRESS - 3);
+        assert_eq!(late.len(), QUEUED_SOCKETS_PER_NETWORK - 3);
         assert!(matches!(pending.take(late[0], b"a", true, t0), Admission::Refused));
+    }
+
+    #[test]
+    fn each_step_of_a_handshake_has_its_time_from_its_own_beginning() {
+        let seconds = UnixTime::from_secs;
+        let mut pending = PendingHandshakes::default();
+        for stream in 0..16 {
+            assert!(takes(&mut pending, stream, b"a", seconds(100)));
+        }
+        let queued = pending.take(StreamId(16), b"a", false, seconds(100));
+        assert!(matches!(queued, Admission::Queued));
+        // The provider is asked about one first frame. Its slot is kept meanwhile.
+        pending.first_frame_arrived(StreamId(0), seconds(104));
+        assert_eq!(pending.expire(seconds(105)).len(), 15);
+        assert_eq!(pending.expire(seconds(109)), [StreamId(0)]);
+        // The wait in the queue takes nothing from the wait for Prefect.
+        let mut pending = PendingHandshakes::default();
+        for stream in 0..16 {
+            assert!(takes(&mut pending, stream, b"a", seconds(100)));
+        }
+        let _ = pending.take(StreamId(16), b"a", false, seconds(100));
+        pending.release(StreamId(0));
+        assert_eq!(pending.admit(seconds(104)), [StreamId(16)]);
+        assert_eq!(pending.expire(seconds(118)).len(), 15, "all but the admitted one");
+        assert_eq!(pending.expire(seconds(119)), [StreamId(16)]);
+    }
+
+    #[test]
+    fn only_without_slots_and_queue_nothing_is_pending() {
+        let t0 = UnixTime::from_secs(100);
+        let mut pending = PendingHandshakes::default();
+        assert!(pending.is_empty());
+        for stream in 0..17 {
+            let _ = pending.take(StreamId(stream), b"a", false, t0);
+        }
+        assert!(!pending.is_empty());
+        pending.release(StreamId(16));
+        assert!(!pending.is_empty(), "slots only");
+        let _ = pending.take(StreamId(16), b"a", false, t0);
+        for stream in 0..16 {
+            pending.release(StreamId(stream));
+        }
+        assert!(!pending.is_empty(), "a queue only");
+        pending.release(StreamId(16));
+        assert!(pending.is_empty());
     }
 }
