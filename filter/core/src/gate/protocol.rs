@@ -13,8 +13,8 @@ pub(crate) fn target(request: RequestView<'_>) -> Result<Target<'_>, Refusal> {
     Target::parse(path).map_err(|ambiguous| refuse(ambiguous.0))
 }
 
-/// Accepts the methods that Prefect has, exactly as it writes them (docs/threats.md:
-/// CVE-2020-14359).
+/// Accepts the methods that Prefect has, exactly as it writes them. Another spelling passed checks
+/// of other gateways (CVE-2020-14359).
 pub(crate) fn method(request: RequestView<'_>) -> Result<(), Refusal> {
     match request.method() {
         "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => Ok(()),

@@ -30,7 +30,7 @@ fn call_at(
         (":authority", inside.authority.clone()),
         (":path", path),
         ("accept", "application/json".to_owned()),
-        // A compressed response could be a decompression bomb (docs/threats.md T-D6).
+        // A compressed response could be a decompression bomb.
         ("accept-encoding", "identity".to_owned()),
     ];
     if !body.is_empty() {

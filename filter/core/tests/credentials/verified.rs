@@ -86,7 +86,7 @@ fn it_ends_with_the_token_and_a_clock_that_goes_back_gives_nothing_back() {
     assert_ne!(status(&mut world, &one), 200);
 }
 
-/// F-9: a key that is gone has verified nothing.
+/// A key that is gone has verified nothing.
 #[test]
 fn it_ends_with_the_keys_that_verified_it() {
     let (mut world, host) = counted();

@@ -89,7 +89,7 @@ fn a_bad_set_leaves_the_last_good_one_for_a_day() {
     }
 }
 
-/// A key that is gone from the set stops counting at the next refresh (F-9).
+/// A key that is gone from the set stops counting at the next refresh.
 #[test]
 fn a_key_that_is_gone_counts_for_five_minutes_at_most() {
     let mut world = World::starting_worker(&Rc::new(MemoryStore::default()));
