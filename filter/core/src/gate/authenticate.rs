@@ -249,10 +249,7 @@ pub(crate) fn identity_of(session: &Session, absolute: Duration) -> Identity {
 /// Returns whether a script on one of our own pages sends `Authorization: Basic` and no other
 /// credential.
 fn is_leftover_password(request: RequestView<'_>) -> bool {
-    let basic = |value: &[u8]| value.get(..6).is_some_and(|s| s.eq_ignore_ascii_case(b"basic "));
-    request.text("sec-fetch-site") == Some("same-origin")
-        && !request.has("x-api-key")
-        && request.only("authorization").is_some_and(basic)
+    request.text("sec-fetch-site") == Some("same-origin") && authorization::is_only_basic(request)
 }
 
 fn malformed(why: Malformed) -> Refusal {

@@ -3,6 +3,8 @@
 
 use serde_json::json;
 
+use super::endpoint_body::BodyEndpoint;
+use super::incoming::Incoming;
 use super::unknown_key::NoKey;
 use super::{Cx, Gate, State};
 use crate::answer::reply::Reply;
@@ -14,6 +16,16 @@ use crate::wire::jose::verify::Unverified;
 use crate::workers::tombstones::Added;
 
 impl Gate {
+    /// Begins to read the form with the logout token.
+    pub(super) fn begin_logout_token(
+        &mut self,
+        incoming: &Incoming<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        let reader = BodyEndpoint::BackchannelLogout;
+        self.begin_endpoint_body(reader, incoming.view, &cx.site.config())
+    }
+
     /// Verifies a logout token again, after the fetch of its key has ended.
     pub(super) fn logout_token_woken(&mut self, token: String, cx: &mut Cx<'_>) -> Decision {
         let decision = self.accept_logout_token(token, cx);

@@ -1,6 +1,7 @@
 //! The order of the checks that decide a request by its headers.
 //!
-//! The only `Forward` comes at the end, with a [`Permit`].
+//! Each `Forward` needs a [`Permit`]: for a public path, for a pending handshake, or for an
+//! authenticated identity.
 
 use super::authenticate::{Proof, shows_session};
 use super::forwarded::{Forwarded, Route};
@@ -119,10 +120,10 @@ impl Gate {
                 return Err(Refusal::new(Reason::NoCredential));
             }
             Proof::Nobody { .. } => {
-                let again = self.waited.is_some_and(|waited| waited.reason == WaitFor::Place);
+                let again = self.waited.is_some_and(|waited| waited.reason == WaitFor::Slot);
                 let address = cx.peer.address();
                 match cx.site.pending.take(self.stream, &address, again, cx.now) {
-                    Admission::Queued => return Ok(self.wait(WaitFor::Place, cx.now)),
+                    Admission::Queued => return Ok(self.wait(WaitFor::Slot, cx.now)),
                     Admission::Refused => {
                         return Err(Refusal::new(Reason::Busy)
                             .seen("too many sockets that are not judged yet"));

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::authenticate::{Proof, shows_session};
-use super::endpoint_body::BodyEndpoint;
 use super::hosts::RequestHost;
 use super::incoming::Incoming;
 use super::{Cx, Gate, WaitFor};
@@ -45,7 +44,7 @@ const ENDPOINTS: [Endpoint; 11] = [
 ];
 
 /// One of Lictor's endpoints.
-struct Endpoint {
+pub(crate) struct Endpoint {
     /// The path below [`Config::endpoints`].
     path: &'static str,
     /// The accepted methods and host names; `None` if the handler checks everything itself.
@@ -58,6 +57,11 @@ type Handler = fn(&mut Gate, &Incoming<'_>, &mut Cx<'_>) -> Result<Decision, Ref
 impl Endpoint {
     const fn new(path: &'static str, methods: Methods, hosts: Hosts, handler: Handler) -> Self {
         Self { path, accepts: Some((methods, hosts)), handler }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
+        ENDPOINTS.iter().map(|endpoint| endpoint.path)
     }
 
     /// Returns the endpoint at a target.
@@ -155,15 +159,6 @@ impl Gate {
         let version = query::only(query, "v").ok().flatten();
         let lasting = version.is_some_and(|version| version == companion::version());
         Ok(self.reply(Reply::script(companion::SCRIPT, lasting)))
-    }
-
-    fn begin_logout_token(
-        &mut self,
-        incoming: &Incoming<'_>,
-        cx: &mut Cx<'_>,
-    ) -> Result<Decision, Refusal> {
-        let reader = BodyEndpoint::BackchannelLogout;
-        self.begin_endpoint_body(reader, incoming.view, &cx.site.config())
     }
 
     /// Begins a login. Only a page load may begin one, so that scripts leave no cookies behind.

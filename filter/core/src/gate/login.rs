@@ -29,7 +29,7 @@ use crate::workers::tombstones::Added;
 
 /// The step of a login that waits.
 pub(crate) enum LoginStep {
-    /// The token endpoint has the code. The step holds one of the bounded places for logins.
+    /// The token endpoint has the code. The step holds one of the bounded slots for logins.
     Redeeming(Box<Ticket>),
     /// The tokens are present, and the key that verifies them is being fetched.
     AwaitingKey(Box<Ticket>, Box<Tokens>),
@@ -38,10 +38,10 @@ pub(crate) enum LoginStep {
 }
 
 impl LoginStep {
-    /// Gives back the place for a code exchange, if this step holds one.
+    /// Gives back the slot for a code exchange, if this step holds one.
     pub(crate) const fn abandon(&self, site: &mut Site) {
         if matches!(self, Self::Redeeming(_)) {
-            site.release_login_place();
+            site.release_login_slot();
         }
     }
 }
@@ -100,17 +100,17 @@ impl Gate {
         let provider = ready_provider(cx)?;
         answer.check_issuer(&config, &provider)?;
         let code = answer.result.map_err(|error| callback::provider_error(&error))?;
-        if !cx.site.take_login_place() {
+        if !cx.site.take_login_slot() {
             return Err(Refusal::new(Reason::Busy).seen("too many logins at once"));
         }
         match cx.site.use_state(&answer.state, cx.now) {
             Added::New => {}
             Added::Known => {
-                cx.site.release_login_place();
+                cx.site.release_login_slot();
                 return self.stray_callback(&answer.state, request, cookies, cx);
             }
             Added::Busy => {
-                cx.site.release_login_place();
+                cx.site.release_login_slot();
                 return Err(Refusal::new(Reason::Busy).seen("too many callbacks at once"));
             }
         }
@@ -195,7 +195,7 @@ impl Gate {
         cx.site.contacted(reply, cx.now);
         match step {
             LoginStep::Redeeming(ticket) => {
-                cx.site.release_login_place();
+                cx.site.release_login_slot();
                 match token_endpoint::read(reply) {
                     Ok(tokens) => self.verify(*ticket, tokens, request, cx),
                     Err(why @ NoTokens::InvalidGrant) => {

@@ -9,7 +9,7 @@ mod backchannel_logout;
 mod decide;
 pub(crate) mod decision;
 mod endpoint_body;
-mod endpoints;
+pub(crate) mod endpoints;
 mod forwarded;
 mod hosts;
 mod incoming;
@@ -94,8 +94,8 @@ enum WaitFor {
     Verdict,
     /// An issuer's keys.
     Keys,
-    /// A place for a socket handshake that carries no credential.
-    Place,
+    /// A slot for a socket handshake that carries no credential.
+    Slot,
     /// Contact with the provider, before a browser is sent to it.
     Provider,
 }
@@ -362,7 +362,7 @@ impl Gate {
                 site.forget(self.stream);
             }
             State::SignOut(_) => {
-                site.release_login_place();
+                site.release_login_slot();
                 site.forget(self.stream);
             }
             State::Waiting

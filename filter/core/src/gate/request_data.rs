@@ -56,7 +56,7 @@ impl Gate {
                 // No socket has trailers. They would release a first frame that is held.
                 let step =
                     if forwarded.socket.is_some() { DataStep::Reset } else { DataStep::Pass };
-                // `finish` gives back the socket's places.
+                // `finish` gives back the socket's slots.
                 self.state = State::Forwarded(forwarded);
                 step
             }

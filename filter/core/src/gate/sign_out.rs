@@ -17,7 +17,7 @@ use crate::wire::http::cookies::Cookies;
 use crate::wire::http::query::encode;
 use crate::wire::http::request::RequestView;
 
-/// The step of a sign-out that waits. It holds one of the bounded places for logins.
+/// The step of a sign-out that waits. It holds one of the bounded slots for logins.
 #[derive(Debug)]
 pub(crate) enum SignOutStep {
     /// The logout endpoint has the refresh token.
@@ -63,7 +63,7 @@ impl Gate {
         cx: &mut Cx<'_>,
     ) -> Decision {
         cx.site.contacted(reply, cx.now);
-        cx.site.release_login_place();
+        cx.site.release_login_slot();
         match step {
             SignOutStep::AtProvider => {
                 let ended = matches!(reply, CalloutReply::Answer { status: 200..=204, .. });
@@ -99,7 +99,7 @@ impl Gate {
         cx.site.sign_out(session.id, cx.now);
         // The provider is asked only about a session that may still exist, and for a bounded number
         // at a time.
-        if has_ended || !cx.site.take_login_place() {
+        if has_ended || !cx.site.take_login_slot() {
             return self.signed_out(false, request, cx);
         }
         let provider = cx.site.provider().cloned();
@@ -112,11 +112,11 @@ impl Gate {
         }
         let Some((provider, endpoint)) = provider.and_then(|p| Some((p.clone(), p.end_session?)))
         else {
-            cx.site.release_login_place();
+            cx.site.release_login_slot();
             return self.signed_out(false, request, cx);
         };
         let Some(token) = &refresh_token else {
-            cx.site.release_login_place();
+            cx.site.release_login_slot();
             return self.sign_out_at(&endpoint, None, cx);
         };
         // With a hint the provider need not ask the user. Lictor keeps no ID token, so it requests

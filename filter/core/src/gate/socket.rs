@@ -294,8 +294,8 @@ impl Socket {
             }
         };
         let permit = permit.and_then(|permit| {
-            let has_place = cx.site.sockets.take(stream, &self.known, &permit);
-            if has_place { Ok(permit) } else { Err(too_many()) }
+            let has_slot = cx.site.sockets.take(stream, &self.known, &permit);
+            if has_slot { Ok(permit) } else { Err(too_many()) }
         });
         match permit {
             Ok(permit) => {
@@ -312,7 +312,7 @@ impl Socket {
 
     /// Replaces the held frame by a close frame. Prefect's echo brings the code to the client.
     fn close(&mut self, code: u16, refusal: &Refusal) -> (DataStep, Option<Event>) {
-        // The place is not given back here. If Prefect does not close, the socket ends as a silent
+        // The slot is not given back here. If Prefect does not close, the socket ends as a silent
         // one does.
         self.stage = Stage::Closed;
         let reason = self.known.close_reason(refusal.reason);

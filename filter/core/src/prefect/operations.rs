@@ -290,6 +290,29 @@ mod tests {
         include_str!("../../tests/data/prefect-operations/3.6.29.txt"),
         include_str!("../../tests/data/prefect-operations/3.8.8.txt"),
     ];
+    #[cfg(not(target_family = "wasm"))]
+    #[test]
+    fn every_described_version_is_compared() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/prefect-operations");
+        let files = std::fs::read_dir(folder).unwrap();
+        assert_eq!(files.count(), DESCRIBED.len(), "each file in {folder} belongs in DESCRIBED");
+    }
+
+    /// Without the buffer filter on its route, the head of a request goes on before its body decides.
+    #[test]
+    fn the_samples_hold_each_request_whose_body_decides() {
+        let path = |rule: &ByBody| {
+            let segments = rule.template.trim_start_matches('/').split('/');
+            let segments = segments.map(|one| if one.starts_with('{') { "[^/]+" } else { one });
+            segments.collect::<Vec<_>>().join("/")
+        };
+        let paths: Vec<String> = BODIES.iter().map(path).collect();
+        let route = format!("safe_regex: {{ regex: \"/api/({})\" }}", paths.join("|"));
+        for sample in crate::testing::SAMPLES {
+            assert!(sample.contains(&route), "a sample has no route {route}");
+        }
+    }
+
     /// Paths that Prefect serves without describing them.
     const UNDESCRIBED: [&str; 5] =
         ["/docs", "/docs/oauth2-redirect", "/openapi.json", "/redoc", "/static/{file}"];

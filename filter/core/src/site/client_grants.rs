@@ -107,7 +107,7 @@ impl ClientGrants {
     #[must_use]
     pub(crate) fn new(master: &Key, shared: Answers<CredentialId, Grant>) -> Self {
         Self {
-            key: derive(master, "names of exchanged credentials"),
+            key: derive(master, "names of client credentials"),
             flights: SingleFlight::new(shared, CLIENT_GRANTS_IN_FLIGHT),
             good: Bounded::new(CLIENT_GRANTS),
             failed: Bounded::new(CLIENT_GRANTS),
@@ -233,7 +233,7 @@ impl ClientGrants {
         let silent = |failed: &Failed| failed.refusal.is_none() && recent(failed.at);
         self.flights.question(id).is_some()
             || self.failed.get(&id).is_some_and(silent)
-            || self.flights.silent_since().is_some_and(recent)
+            || self.flights.outage_since().is_some_and(recent)
     }
 
     fn may_ask(&self, id: CredentialId, now: UnixTime) -> bool {
@@ -324,7 +324,7 @@ impl ClientGrants {
                 // An unknown client's attempt may itself be what makes the provider fail, so it
                 // marks no outage.
                 if silent && priority == Priority::Known {
-                    for (id, flight) in self.flights.silence(now) {
+                    for (id, flight) in self.flights.begin_outage(now) {
                         woken.extend(self.give_up(id, flight, now));
                     }
                 }

@@ -43,7 +43,7 @@ impl Site {
         match verified? {
             Presentation::Proof(identity) => Ok(identity),
             Presentation::Credentials(credentials) => {
-                self.exchange(&credentials, Presenter { stream, peer }, now)
+                self.grant(&credentials, Presenter { stream, peer }, now)
             }
             Presentation::Personal(token) => Ok(self.verify_personal_token(&token, now)?),
         }
@@ -66,7 +66,7 @@ impl Site {
         }
     }
 
-    fn exchange(
+    fn grant(
         &mut self,
         credentials: &Credentials,
         presenter: Presenter<'_>,
@@ -79,7 +79,9 @@ impl Site {
         let has_provider = self.provider.is_some();
         let refused = |reason, seen: &str| {
             let seen = format!("client {}: {seen}", credentials.client);
-            Err(AuthenticationError::Refused(Refusal::new(reason).seen(seen).wanted("an exchange")))
+            Err(AuthenticationError::Refused(
+                Refusal::new(reason).seen(seen).wanted("a token from the provider"),
+            ))
         };
         match self.client_grants.present(credentials, presenter, &config.session, has_provider, now)
         {
@@ -133,7 +135,7 @@ impl Site {
                 self.keys.want_fresher(LOGIN, now);
             }
             let client = shown(&client);
-            self.notice(format!("credentials of {client} could not be exchanged: {seen}"));
+            self.notice(format!("the provider granted {client} no token: {seen}"));
         }
         self.woken.extend(self.client_grants.finish(id, verdict, now));
     }

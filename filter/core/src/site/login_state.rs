@@ -57,8 +57,8 @@ impl Site {
         waits
     }
 
-    /// Takes a place for a code exchange or a sign-out. Returns `false` if none is left.
-    pub(crate) const fn take_login_place(&mut self) -> bool {
+    /// Takes a slot for a code exchange or a sign-out. Returns `false` if none is left.
+    pub(crate) const fn take_login_slot(&mut self) -> bool {
         if self.logins >= LOGINS_IN_FLIGHT {
             return false;
         }
@@ -66,8 +66,8 @@ impl Site {
         true
     }
 
-    /// Gives back a place that [`Self::take_login_place`] took.
-    pub(crate) const fn release_login_place(&mut self) {
+    /// Gives back a slot that [`Self::take_login_slot`] took.
+    pub(crate) const fn release_login_slot(&mut self) {
         self.logins = self.logins.saturating_sub(1);
     }
 }

@@ -165,7 +165,7 @@ impl Site {
         let from = format!("{} {}", config.idp.cluster, config.idp.internal);
         let source = format!("metadata of {} from {from}", config.issuer);
         let master = config.shared_key();
-        let judged_by = format!("shared exchanges {}", config.judging());
+        let judged_by = format!("shared client grants {}", config.judging());
         let tombstones =
             |purpose, life| Tombstones::new(purpose, life, &master, Rc::clone(&services.store));
         let revocations = Revocations::new(&config, Rc::clone(&services.store));

@@ -31,7 +31,7 @@ pub(crate) struct OpenSocket {
 }
 
 impl OpenSockets {
-    /// Takes a place for a permitted socket. Returns `false` if its principal has too many.
+    /// Takes a slot for a permitted socket. Returns `false` if its principal has too many.
     #[must_use]
     pub(crate) fn take(&mut self, stream: StreamId, known: &KnownSocket, permit: &Permit) -> bool {
         let Some((principal, credential)) = permit.socket_owner() else { return false };

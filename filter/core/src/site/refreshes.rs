@@ -15,7 +15,7 @@ use crate::foundation::time::UnixTime;
 use crate::login::refresh::Refreshed;
 use crate::session::model::Session;
 use crate::workers::READ_LATER;
-use crate::workers::answers::{Answers, Known};
+use crate::workers::answers::{Answers, Shared};
 
 /// The number of sessions whose last result is kept.
 const KEPT: usize = 4096;
@@ -107,7 +107,7 @@ impl Refreshes {
             }
         }
         let shared = self.flights.shared().look(id, now);
-        if let Known::Done(result) = &shared {
+        if let Shared::Done(result) = &shared {
             if let Some(answer) = result.answer(session, limits, void, now) {
                 self.results.insert(id, result.clone());
                 return answer;
@@ -200,7 +200,7 @@ impl Refreshes {
             self.flights.reached();
             return woken;
         }
-        for (id, queued) in self.flights.silence(at) {
+        for (id, queued) in self.flights.begin_outage(at) {
             woken.extend(self.give_up(id, queued, at));
         }
         woken

@@ -12,7 +12,7 @@ use crate::foundation::id::Id;
 use crate::foundation::limits::WAITING_REQUESTS;
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
-use crate::workers::answers::{Answer, Answers, Known};
+use crate::workers::answers::{Answer, Answers, Shared};
 
 /// How long a question without a verdict is not repeated, and how long a provider that did not
 /// answer is left alone.
@@ -186,18 +186,18 @@ impl<Q: Question> SingleFlight<Q> {
                 let Some(id) = lane.followed.pop_front() else { break };
                 let Some(flight) = self.flights.get_mut(&id) else { continue };
                 match self.shared.look(id, now) {
-                    Known::Asking => lane.followed.push_back(id),
-                    Known::Done(answer)
+                    Shared::Asking => lane.followed.push_back(id),
+                    Shared::Done(answer)
                         if flight.question.is_answered_by(&answer, flight.since, now) =>
                     {
                         followed.answers.push((id, answer));
                         let flight = self.flights.remove(&id);
                         followed.woken.extend(flight.into_iter().flat_map(|flight| flight.waiting));
                     }
-                    Known::Done(_) | Known::Nothing if flight.waiting.is_empty() => {
+                    Shared::Done(_) | Shared::Nothing if flight.waiting.is_empty() => {
                         self.flights.remove(&id);
                     }
-                    Known::Done(_) | Known::Nothing => {
+                    Shared::Done(_) | Shared::Nothing => {
                         // Its turn here begins now, however long it has followed.
                         flight.queued = now;
                         lane.queue.push_back(id);
@@ -243,7 +243,7 @@ impl<Q: Question> SingleFlight<Q> {
     /// silence.
     ///
     /// Returns the removed questions. The caller must end their leases.
-    pub(crate) fn silence(&mut self, now: UnixTime) -> Vec<(Q::Id, Flight<Q>)> {
+    pub(crate) fn begin_outage(&mut self, now: UnixTime) -> Vec<(Q::Id, Flight<Q>)> {
         self.outage = Some(now);
         let queued = self.known.queue.drain(..).chain(self.unknown.queue.drain(..));
         queued.filter_map(|id| Some((id, self.flights.remove(&id)?))).collect()
@@ -255,7 +255,7 @@ impl<Q: Question> SingleFlight<Q> {
     }
 
     /// Returns when the provider last failed to answer. Returns `None` if it has answered since.
-    pub(crate) const fn silent_since(&self) -> Option<UnixTime> {
+    pub(crate) const fn outage_since(&self) -> Option<UnixTime> {
         self.outage
     }
 

@@ -45,11 +45,7 @@ mod tests {
         let name = metric.name();
         let labels: Vec<&str> =
             name.split('.').filter_map(|part| Some(part.split_once('=')?.0)).collect();
-        for sample in [
-            include_str!("../../../../compose/envoy.yaml"),
-            include_str!("../../../../envoy/edge/envoy.yaml"),
-            include_str!("../../../../envoy/local/envoy.yaml"),
-        ] {
+        for sample in crate::testing::SAMPLES {
             let tags: Vec<&str> = sample
                 .lines()
                 .filter_map(|line| line.split_once("tag_name: ")?.1.split(',').next())

@@ -22,7 +22,7 @@ const RECORDS: usize = 256;
 /// Largest number of answers in one record.
 const MOST: usize = 8;
 /// Largest number of entries in one record, including leases without an answer.
-const LEASES: usize = 64;
+const ENTRIES: usize = 64;
 /// Largest size of one record, in bytes.
 const BYTES: usize = 64 * 1024;
 /// How long a worker may keep the others from sending the same request. It covers two calls: a
@@ -52,7 +52,7 @@ pub(crate) struct Answers<I, T> {
 
 /// What the workers know about a question.
 #[derive(Clone, Debug)]
-pub(crate) enum Known<T> {
+pub(crate) enum Shared<T> {
     /// There is no answer, and no other worker is asking.
     Nothing,
     /// Another worker is asking the provider.
@@ -101,11 +101,11 @@ impl<I: Id, T: Answer> Answers<I, T> {
 
     /// Returns what the workers know about an id.
     #[must_use]
-    pub(crate) fn look(&self, id: I, now: UnixTime) -> Known<T> {
+    pub(crate) fn look(&self, id: I, now: UnixTime) -> Shared<T> {
         match self.entry(id) {
-            Some(entry) if self.is_asked(&entry, now) => Known::Asking,
-            Some(Entry { answer: Some(answer), .. }) => Known::Done(answer),
-            _ => Known::Nothing,
+            Some(entry) if self.is_asked(&entry, now) => Shared::Asking,
+            Some(Entry { answer: Some(answer), .. }) => Shared::Done(answer),
+            _ => Shared::Nothing,
         }
     }
 
@@ -237,7 +237,7 @@ fn entries_of<T: Answer>(content: Option<Vec<u8>>) -> Vec<Entry<T>> {
 ///
 /// Above [`MOST`] answers, the oldest entries without a lease are dropped first. If all others are
 /// leased, the oldest one loses its answer but keeps its lease. A lease is small and other workers
-/// rely on it, and the worker that holds it has the earlier answer. Above [`LEASES`] entries or
+/// rely on it, and the worker that holds it has the earlier answer. Above [`ENTRIES`] entries or
 /// [`BYTES`], the oldest entries are dropped.
 fn content_of<T: Answer>(mut entries: Vec<Entry<T>>, now: UnixTime) -> Vec<u8> {
     while entries.iter().filter(|entry| entry.answer.is_some()).count() > MOST {
@@ -249,7 +249,7 @@ fn content_of<T: Answer>(mut entries: Vec<Entry<T>>, now: UnixTime) -> Vec<u8> {
             leased.answer = None;
         }
     }
-    let surplus = entries.len().saturating_sub(LEASES);
+    let surplus = entries.len().saturating_sub(ENTRIES);
     entries.drain(..surplus);
     let mut texts: Vec<Vec<u8>> = entries.iter().map(encode).collect();
     while texts.len() > 1 && texts.iter().map(Vec::len).sum::<usize>() > BYTES {

@@ -32,12 +32,12 @@ pub(crate) struct Tombstones {
 struct Shard {
     record: Record,
     version: Option<u32>,
-    known: Known,
+    known: Marks,
 }
 
 /// The tombstones of one record.
 #[derive(Clone, Default)]
-struct Known {
+struct Marks {
     /// The time of the newest tombstone that was dropped to make room.
     lost: Option<UnixTime>,
     /// The tombstones, oldest first.
@@ -88,7 +88,7 @@ impl Tombstones {
         };
         let shard = |at: usize| {
             let record = record(&at.to_string());
-            Shard { record, version: None, known: Known::default() }
+            Shard { record, version: None, known: Marks::default() }
         };
         let shards = (0..RECORDS).map(shard).collect();
         Self { life, shards, changes: record("changes"), seen: None }
@@ -176,7 +176,7 @@ impl Mark {
     }
 }
 
-impl Known {
+impl Marks {
     /// Adds the tombstones in the content of a record to the known ones.
     ///
     /// Known tombstones stay: an attacker in the process may write an older version of a record

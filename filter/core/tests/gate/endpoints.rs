@@ -6,9 +6,10 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use crate::Gate;
 use crate::foundation::stream::StreamId;
 use crate::gate::decision::Decision;
+use crate::gate::endpoints::Endpoint;
 use crate::testing::browser::NAVIGATION;
 use crate::testing::logout::buffered;
-use crate::testing::{FORM, World, header, request_to};
+use crate::testing::{FORM, Outcome, SAMPLES, World, header, request_to};
 use crate::wire::http::request::RequestView;
 
 const METHODS: [&str; 3] = ["GET", "POST", "DELETE"];
@@ -43,6 +44,30 @@ const TABLE: &[Row] = &[
     ("/oauth2x", [[302, 401, 401], [401; 3], [421; 3]]),
     ("/oauth2x/live", [[302, 401, 401], [401; 3], [421; 3]]),
 ];
+
+#[test]
+fn each_endpoint_has_a_row() {
+    let rows = TABLE.iter().filter_map(|(path, _)| path.strip_prefix("/oauth2"));
+    let rows: Vec<&str> = rows.filter(|path| Endpoint::paths().any(|own| own == *path)).collect();
+    assert_eq!(rows, Endpoint::paths().collect::<Vec<_>>());
+}
+
+/// Without the buffer filter on its route, the head of a request goes on before its body is read.
+#[test]
+fn the_samples_hold_each_request_whose_body_an_endpoint_reads() {
+    let reads = |path: &&str| {
+        let mut world = World::with(&buffered());
+        let headers = request_to(HOSTS[0], "POST", &format!("/oauth2{path}"), &[FORM]);
+        matches!(world.request(&headers).1, Outcome::Reading(_))
+    };
+    let mut paths: Vec<&str> =
+        Endpoint::paths().filter(reads).map(|path| path.trim_start_matches('/')).collect();
+    paths.sort_unstable();
+    let route = format!("safe_regex: {{ regex: \"/oauth2/({})\" }}", paths.join("|"));
+    for sample in SAMPLES {
+        assert!(sample.contains(&route), "a sample has no route {route}");
+    }
+}
 
 #[test]
 fn each_endpoint_has_its_methods_and_hosts() {

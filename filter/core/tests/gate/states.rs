@@ -351,12 +351,12 @@ fn no_event_loses_a_login_place() {
             let Scene { mut gate, mut world, .. } = {
                 let mut scene = scene();
                 // Some other login holds a place meanwhile.
-                assert!(scene.world.site.take_login_place());
+                assert!(scene.world.site.take_login_slot());
                 let _ = scene.event(event);
                 scene
             };
             gate.finish(&mut world.site);
-            let free = core::iter::from_fn(|| world.site.take_login_place().then_some(())).count();
+            let free = core::iter::from_fn(|| world.site.take_login_slot().then_some(())).count();
             assert_eq!(free, LOGINS_IN_FLIGHT - 1, "{state}, {event}");
         }
     }

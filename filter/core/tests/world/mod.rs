@@ -172,6 +172,13 @@ pub fn configuration() -> Value {
     })
 }
 
+/// The Envoy configurations that the repository offers.
+pub const SAMPLES: [&str; 3] = [
+    include_str!("../../../../compose/envoy.yaml"),
+    include_str!("../../../../envoy/edge/envoy.yaml"),
+    include_str!("../../../../envoy/local/envoy.yaml"),
+];
+
 pub fn environment(name: &str) -> Option<String> {
     let value = match name {
         "LICTOR_CLIENT_SECRET" => CLIENT_SECRET,

@@ -45,6 +45,15 @@ pub(crate) fn is_presented(request: RequestView<'_>) -> bool {
     request.headers.iter().any(|(name, _)| is_credential(name))
 }
 
+/// Returns whether the only credential that a request presents is of the scheme Basic.
+#[must_use]
+pub(crate) fn is_only_basic(request: RequestView<'_>) -> bool {
+    let mut lines = request.headers.iter().filter(|(name, _)| is_credential(name));
+    let (Some((name, value)), None) = (lines.next(), lines.next()) else { return false };
+    let scheme = value.get(..6).unwrap_or_default();
+    name == "authorization" && scheme.eq_ignore_ascii_case(b"basic ")
+}
+
 /// Reads the credential of a request; `None` if the request has no such header.
 ///
 /// # Errors
@@ -62,16 +71,20 @@ pub(crate) fn read(request: RequestView<'_>) -> Result<Option<Presented<'_>>, Ma
     if memchr::memchr(b',', value).is_some() {
         return Err(Malformed::Several);
     }
-    let presented = if name == "x-api-key" {
-        let key = value.trim_ascii();
-        if key.is_empty() {
-            return Err(Malformed::Syntax);
-        }
-        Presented::ApiKey(SecretRef::new(key))
-    } else {
-        scheme(value)?
-    };
-    Ok(Some(presented))
+    match name.as_str() {
+        "authorization" => scheme(value).map(Some),
+        "x-api-key" => api_key(value).map(Some),
+        // A name that `is_credential` accepts has an arm of its own.
+        _ => Err(Malformed::Scheme),
+    }
+}
+
+fn api_key(value: &[u8]) -> Result<Presented<'_>, Malformed> {
+    let key = value.trim_ascii();
+    if key.is_empty() {
+        return Err(Malformed::Syntax);
+    }
+    Ok(Presented::ApiKey(SecretRef::new(key)))
 }
 
 fn scheme(value: &[u8]) -> Result<Presented<'_>, Malformed> {
