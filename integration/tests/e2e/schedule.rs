@@ -1,6 +1,6 @@
-//! Runs stories side by side as far as they allow it, and tells where the time went.
+//! Runs stories side by side as far as they allow it, and reports where the time went.
 //!
-//! Results are reported in the order of the list, whatever the order in which stories ran.
+//! Results are reported in the order of the list, whatever the order in which the stories ran.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -18,12 +18,12 @@ use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 use crate::clock::{self, Parts};
 use crate::world::say;
 
-/// How many stories run at once. Most of them wait for something most of the time. A heavy one takes
-/// two of these places.
-const AT_ONCE: usize = 4;
+/// How many slots for stories there are. Most stories wait for something most of the time.
+const AT_ONCE: usize = 6;
+/// How many slots a heavy story takes. Others take one.
 const HEAVY: usize = 2;
-/// How many of the slowest stories are told about.
-const TOLD: usize = 10;
+/// How many of the slowest stories are reported.
+const REPORTED: usize = 10;
 
 /// One test: a sentence, what proves it, and what may run beside it.
 pub struct Story {
@@ -53,19 +53,21 @@ struct Needs {
     /// Stories of one group run one after the other.
     group: Option<&'static str>,
     turn: Turn,
-    /// How many of the places it takes.
-    places: usize,
+    /// How many slots it takes.
+    slots: usize,
 }
 
-/// Which stories are considered first.
+/// The order in which stories are considered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Turn {
-    /// Before others need the realm as it is.
+    /// Stories that change the shared realm. Others can't use it meanwhile.
     Realm,
-    /// Long ones, in whose shadow others run.
+    /// Long stories, beside which others run.
     Early,
+    /// Stories that need the shared Envoy for themselves.
     Counting,
     Usual,
+    /// Stories that need the machine for themselves.
     Alone,
 }
 
@@ -77,7 +79,7 @@ impl Story {
             machine: Use::Shared,
             group: None,
             turn: Turn::Usual,
-            places: 1,
+            slots: 1,
         };
         Self { name, needs, proof: Box::new(proof) }
     }
@@ -123,7 +125,7 @@ impl Story {
 
     /// It keeps a core busy by itself.
     pub fn heavy(mut self) -> Self {
-        self.needs.places = HEAVY;
+        self.needs.slots = HEAVY;
         self
     }
 
@@ -135,18 +137,18 @@ impl Story {
 }
 
 impl Needs {
-    fn bears(self, other: Self) -> bool {
-        let bears = |a: Use, b: Use| {
+    fn allows(self, other: Self) -> bool {
+        let allows = |a: Use, b: Use| {
             a == Use::None || b == Use::None || (a, b) == (Use::Shared, Use::Shared)
         };
-        bears(self.gate, other.gate)
-            && bears(self.realm, other.realm)
-            && bears(self.machine, other.machine)
+        allows(self.gate, other.gate)
+            && allows(self.realm, other.realm)
+            && allows(self.machine, other.machine)
             && (self.group.is_none() || self.group != other.group)
     }
 }
 
-/// Runs the stories that the arguments choose. The last of the list is run when all others are over.
+/// Runs the stories that the arguments choose. Stories that run alone come last, in their order.
 pub fn run(arguments: &Arguments, stories: Vec<Story>) -> Conclusion {
     let mut pending = Vec::new();
     let mut trials = Vec::new();
@@ -223,7 +225,7 @@ struct State {
     done: Vec<Done>,
 }
 
-/// What is told of a story at the end.
+/// What is reported of a story at the end.
 struct Done {
     name: String,
     took: Duration,
@@ -231,18 +233,19 @@ struct Done {
 }
 
 impl State {
-    /// The first that bears all that run now, and does not overtake one of its group.
+    /// The first that may run beside all that run now, and does not overtake one of its group.
     fn next(&self) -> Option<usize> {
         let mut groups = Vec::new();
         let at = self.pending.iter().position(|job| {
             let needs = job.story.needs;
             let overtakes = needs.group.is_some_and(|group| groups.contains(&group));
             groups.extend(needs.group);
-            !overtakes && self.running.iter().all(|(_, other)| needs.bears(*other))
+            !overtakes && self.running.iter().all(|(_, other)| needs.allows(*other))
         })?;
-        // A heavy one waits for its places, and lighter ones behind it with it: else it would be the last.
-        let taken: usize = self.running.iter().map(|(_, needs)| needs.places).sum();
-        let fits = taken == 0 || taken + self.pending[at].story.needs.places <= at_once();
+        // A heavy story waits for its slots, and so do lighter ones behind it. Otherwise it would
+        // be the last.
+        let taken: usize = self.running.iter().map(|(_, needs)| needs.slots).sum();
+        let fits = taken == 0 || taken + self.pending[at].story.needs.slots <= at_once();
         fits.then_some(at)
     }
 }
@@ -306,7 +309,7 @@ fn report(mut done: Vec<Done>, took: Duration) {
     done.sort_by_key(|story| Reverse(story.took));
     let mut lines =
         format!("the slowest of {count} stories, in seconds\n   all start  wait  work\n");
-    for Done { name, took, parts } in done.iter().take(TOLD) {
+    for Done { name, took, parts } in done.iter().take(REPORTED) {
         let work = took.saturating_sub(parts.start + parts.wait);
         let columns = [*took, parts.start, parts.wait, work].map(|time| time.as_secs_f64());
         let columns = columns.map(|seconds| format!("{seconds:6.1}")).concat();

@@ -149,9 +149,6 @@ fn dashboard() {
     wait_for_dashboard(&browser);
     browser.wait_text("load-orders");
     assert_inside(&browser, &origin);
-    browser.picture("dashboard");
-    browser.scheme("dark");
-    browser.picture("dashboard-dark");
 }
 
 fn second_tab() {

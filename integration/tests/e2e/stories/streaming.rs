@@ -17,6 +17,7 @@ use crate::gateway::{Gateway, Plan};
 use crate::http1::{Answer, Reader};
 use crate::keycloak_admin::{allow_callback, basic};
 use crate::keycloak_login::log_in;
+use crate::prefect_client::server_with;
 use crate::world::{eventually, world};
 
 const ABOUT: &str = "streaming";
@@ -34,7 +35,9 @@ pub fn stories() -> Vec<Story> {
         story(ABOUT, "Prefect's own 413, 429, 503 and 504 pass as they are", statuses).apart(),
         story(ABOUT, "Prefect takes 8 MB of logs at once", large_batch),
         story(ABOUT, "100,000 lines of a run come down, the first long before the last", lines)
-            .alone(),
+            .apart()
+            .early()
+            .heavy(),
     ]
 }
 
@@ -188,19 +191,19 @@ fn statuses() {
 
 /// What Prefect answers once SQLite is not busy; its clients ask again, too.
 #[track_caller]
-fn post(path: &str, body: &Value) -> Answer {
+fn post(gate: &Gate, path: &str, body: &Value) -> Answer {
     let request = as_machine(Request::post(path, &body.to_string()));
     eventually("Prefect can write", Duration::from_secs(60), || {
-        Some(world().gate.send(&request)).filter(|answer| answer.status != 503)
+        Some(gate.send(&request)).filter(|answer| answer.status != 503)
     })
 }
 
 /// A run that only has logs.
 #[track_caller]
-fn make_run(name: &str) -> String {
-    let flow = post("/api/flows/", &json!({ "name": name })).json();
+fn make_run(gate: &Gate, name: &str) -> String {
+    let flow = post(gate, "/api/flows/", &json!({ "name": name })).json();
     let state = json!({ "type": "COMPLETED" });
-    let run = post("/api/flow_runs/", &json!({ "flow_id": flow["id"], "state": state }));
+    let run = post(gate, "/api/flow_runs/", &json!({ "flow_id": flow["id"], "state": state }));
     run.expect(201).json()["id"].as_str().unwrap().to_owned()
 }
 
@@ -214,30 +217,35 @@ fn line(run: &str, number: usize, message: &str) -> Value {
 }
 
 fn large_batch() {
-    let run = make_run("large-batch");
+    let gate = &world().gate;
+    let run = make_run(gate, "large-batch");
     let message = "x".repeat(LARGE / 80);
     let batch: Vec<Value> = (0..80).map(|number| line(&run, number, &message)).collect();
     let batch = json!(batch);
     assert!(batch.to_string().len() > LARGE);
-    assert_eq!(post("/api/logs/", &batch).expect(201).body, b"null");
+    assert_eq!(post(gate, "/api/logs/", &batch).expect(201).body, b"null");
     let wanted = json!({ "logs": { "flow_run_id": { "any_": [run] } }, "limit": 200 });
-    let stored = post("/api/logs/filter", &wanted).expect(200).json();
+    let stored = post(gate, "/api/logs/filter", &wanted).expect(200).json();
     let lengths =
         stored.as_array().unwrap().iter().map(|log| log["message"].as_str().unwrap().len());
     assert_eq!(lengths.collect::<Vec<_>>(), [message.len(); 80]);
 }
 
 fn lines() {
-    let run = make_run("many-lines");
+    // Beside a Prefect that writes so much, others of that Prefect would wait.
+    let port = server_with("prefect-lines", &[], "/api");
+    let gateway = Plan::new("lines").prefect(port).start();
+    let gate = &gateway.gate;
+    let run = make_run(gate, "many-lines");
     for first in (0..LINES).step_by(BATCH) {
         let batch = (first..first + BATCH).map(|number| {
             line(&run, number, &format!("line {number} of a run that has much to say"))
         });
-        post("/api/logs/", &batch.collect()).expect(201);
+        post(gate, "/api/logs/", &batch.collect()).expect(201);
     }
     let request = as_machine(Request::get(format!("/api/flow_runs/{run}/logs/download")));
     let begun = Instant::now();
-    let mut stream = begin(&world().gate, &request);
+    let mut stream = begin(gate, &request);
     let mut reader = Reader { stream: &mut stream, held: Vec::new() };
     reader.head().unwrap().expect(200);
     let (mut text, mut first) = (Vec::new(), None);

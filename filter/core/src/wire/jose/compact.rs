@@ -115,3 +115,19 @@ fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
 pub(crate) fn looks_like_token(text: &[u8]) -> bool {
     text.starts_with(b"ey") && text.iter().filter(|b| **b == b'.').count() == 2
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn a_token_may_have_16_kib_and_no_byte_more() {
+        let why = |length| Jws::parse(&vec![b'a'; length]).err().map(|why| why.0);
+        assert_eq!(why(TOKEN), Some("not three parts (a JWE, or no token)"));
+        assert_eq!(why(TOKEN + 1), Some("longer than 16 KiB"));
+        assert_eq!(why(TOKEN + 2), Some("longer than 16 KiB"));
+    }
+}

@@ -183,11 +183,16 @@ fn operator() {
         });
         // What the switches of both UIs send.
         for pause in [true, false] {
-            browser.script(&format!(
-                "fetch('/api/deployments/{}', {{method: 'PATCH', body: JSON.stringify({{paused: {pause}}}), \
-                 headers: {{'content-type': 'application/json'}}}})",
+            let switch = format!(
+                "return fetch('/api/deployments/{}', {{method: 'PATCH', \
+                 body: JSON.stringify({{paused: {pause}}}), \
+                 headers: {{'content-type': 'application/json'}}}}).then(answer => answer.status)",
                 data.deployment
-            ));
+            );
+            // While others write much, Prefect answers 503.
+            eventually("Prefect can write", SOON, || {
+                (browser.script(&switch).as_u64() != Some(503)).then_some(())
+            });
             eventually("the deployment is paused, or goes on", SOON, || {
                 (paused() == pause).then_some(())
             });
