@@ -110,7 +110,7 @@ fn chip() {
             }
         }
         let start = format!("{origin}{}", pages[0]);
-        for scheme in ["light", "dark"] {
+        for scheme in ["dark", "light"] {
             browser.scheme(scheme);
             browser.goto(&start);
             wait_for_chip(&browser, "Signed in as alice (admin)");
