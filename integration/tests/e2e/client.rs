@@ -22,7 +22,7 @@ pub type Tls = StreamOwned<ClientConnection, TcpStream>;
 pub type Certified = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 /// Longer than anything takes that works.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// The public side of one Envoy.
 #[derive(Clone)]

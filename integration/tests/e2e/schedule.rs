@@ -19,7 +19,7 @@ use crate::clock::{self, Parts};
 use crate::world::say;
 
 /// How many slots for stories there are. Most stories wait for something most of the time.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 4;
 /// How many slots a heavy story takes. Others take one.
 const HEAVY: usize = 2;
 /// How many of the slowest stories are reported.

@@ -52,7 +52,7 @@ fn each_endpoint_has_a_row() {
     assert_eq!(rows, Endpoint::paths().collect::<Vec<_>>());
 }
 
-/// Without the buffer filter on its route, the head of a request goes on before its body is read.
+/// Without the buffer filter on its route, the head of a request continues before its body is read.
 #[test]
 fn the_samples_hold_each_request_whose_body_an_endpoint_reads() {
     let reads = |path: &&str| {
