@@ -9,7 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::process::{MARKER, Running, hex, marker};
+use crate::process::{Running, hex, marker};
+use crate::process_table::MARKER;
 
 /// How a part is to be started.
 #[derive(Debug)]

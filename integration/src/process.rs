@@ -14,10 +14,6 @@ use crate::error::{Error, Result};
 use crate::layout::{Layout, write_private};
 use crate::process_table as table;
 
-/// Inherited by everything a part starts, so that its children are found even when it was killed
-/// and they moved to a session of their own. The value names the stack and the part.
-pub const MARKER: &str = "LICTOR_STACK_PART";
-
 const POLL: Duration = Duration::from_millis(50);
 /// How long a part may take to end by itself after SIGTERM.
 const GRACE: Duration = Duration::from_secs(12);

@@ -5,6 +5,10 @@ pub use linux::{identity, members};
 #[cfg(not(target_os = "linux"))]
 pub use portable::{identity, members};
 
+/// Inherited by everything a part starts, so that its children are found even when it was killed
+/// and they moved to a session of their own. The value names the stack and the part.
+pub const MARKER: &str = "LICTOR_STACK_PART";
+
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs;
@@ -27,7 +31,7 @@ mod linux {
     #[must_use]
     pub fn members(group: u32, leader_is_ours: bool, marker: &str) -> Vec<u32> {
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-        let wanted = format!("{}={marker}", crate::process::MARKER);
+        let wanted = format!("{}={marker}", super::MARKER);
         entries
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
             .filter(|pid| {

@@ -5,8 +5,9 @@ use core::time::Duration;
 use wasmi::{Caller, Error, Linker};
 
 use crate::calls::{HttpCall, Token};
+use crate::exports::size;
 use crate::foreign;
-use crate::guest::{Guest, Subject, call, size};
+use crate::guest::{Guest, Subject, call};
 use crate::headers;
 use crate::host::{Deferred, Host};
 use crate::status::{BAD_ARGUMENT, INTERNAL_FAILURE, NOT_FOUND, OK};

@@ -1,7 +1,7 @@
 //! The filter chain around the module: which callback comes when, and what its verdict does. See
 //! [`crate::stream`] for the rules.
 
-use crate::guest::narrow;
+use crate::exports::narrow;
 use crate::headers::Headers;
 use crate::host::Deferred;
 use crate::stream::{Answer, By, Direction, Phase, Stream, StreamId};

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use wasmi::{Error, Memory};
 
-use crate::guest::size;
+use crate::exports::size;
 use crate::host::Host;
 use crate::module::Module;
 use crate::vm::Vm;

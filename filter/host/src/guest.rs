@@ -1,32 +1,12 @@
 //! The border between host and module: memory, recording, failures.
 
-use wasmi::{AsContext, AsContextMut, Caller, Error, Extern, Memory, TypedFunc};
+use wasmi::{AsContext, AsContextMut, Caller, Error};
 
+use crate::exports::{Exports, narrow, size};
 use crate::failures::Fault;
 use crate::host::Host;
 use crate::record::HostCall;
 use crate::status;
-
-/// Exports of the module that host calls need.
-#[derive(Clone, Copy)]
-pub struct Exports {
-    pub memory: Memory,
-    allocate: TypedFunc<u32, u32>,
-}
-
-impl Exports {
-    pub fn of(
-        instance: wasmi::Instance,
-        mut context: impl AsContextMut<Data = Host>,
-    ) -> Result<Self, Error> {
-        let memory = instance
-            .get_export(&context, "memory")
-            .and_then(Extern::into_memory)
-            .ok_or_else(|| Error::new("the module exports no memory"))?;
-        let allocate = instance.get_typed_func(&mut context, "proxy_on_memory_allocate")?;
-        Ok(Self { memory, allocate })
-    }
-}
 
 /// What a call is about.
 #[derive(Clone, Copy)]
@@ -152,14 +132,4 @@ impl Guest<'_, '_> {
         self.write_number(length_out, narrow(bytes.len()))?;
         Ok(status::OK)
     }
-}
-
-/// A number of the module as a size.
-pub fn size(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// A size as a number of the module.
-pub fn narrow(size: usize) -> u32 {
-    u32::try_from(size).unwrap_or(u32::MAX)
 }

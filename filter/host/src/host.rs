@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::calls::{CallAnswer, HttpCall, Token};
+use crate::exports::Exports;
 use crate::failures::{Failure, Fault};
-use crate::guest::Exports;
 use crate::headers::{Headers, first};
 use crate::record::HostCall;
 use crate::shared_data::SharedData;
@@ -163,7 +163,7 @@ impl Host {
             self.counters.push((name, 0));
             self.counters.len() - 1
         });
-        crate::guest::narrow(place)
+        crate::exports::narrow(place)
     }
 
     /// The lines of a map as the ABI numbers maps; `None` when there is no such map now.

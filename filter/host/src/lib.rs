@@ -11,6 +11,7 @@
 mod abi;
 mod calls;
 mod chain;
+mod exports;
 mod failures;
 mod foreign;
 mod fork;

@@ -8,8 +8,8 @@ use wasmi::{Error, Instance, Linker, Store, Val};
 
 use crate::abi;
 use crate::calls::{CallAnswer, HttpCall, Token};
+use crate::exports::{Exports, narrow};
 use crate::failures::{Failure, Fault};
-use crate::guest::{Exports, narrow};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::module::Module;

@@ -2,7 +2,8 @@
 
 use wasmi::{Caller, Error, Linker};
 
-use crate::guest::{Guest, Subject, call, narrow};
+use crate::exports::narrow;
+use crate::guest::{Guest, Subject, call};
 use crate::host::Host;
 
 const WASI: &str = "wasi_snapshot_preview1";

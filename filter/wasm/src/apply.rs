@@ -8,7 +8,7 @@ use lictor_core::{
 use proxy_wasm::types::{Action, BufferType, MapType, Status};
 
 use crate::host;
-use crate::shared::Shared;
+use crate::shared::{Caller, Shared};
 
 /// Applies a decision inside the request's header callback.
 pub fn now(shared: &Shared, stream: StreamId, decision: Option<Decision>) -> Action {
@@ -63,7 +63,7 @@ fn settle(shared: &Shared, stream: StreamId, decision: Option<Decision>) {
         Some(Decision::AwaitSite) => {}
         Some(Decision::Reply(reply)) => host::answer(&reply),
         Some(Decision::Await(callout)) => {
-            if shared.call(stream, &callout).is_ok() {
+            if shared.call(Caller::Stream(stream), &callout).is_ok() {
                 return;
             }
             let headers = host::headers(MapType::HttpRequestHeaders).unwrap_or_default();

@@ -7,7 +7,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
 
 use crate::shared::Shared;
-use crate::{apply, host};
+use crate::{apply, host, work};
 
 /// The context of one HTTP request.
 pub struct Http {
@@ -23,7 +23,7 @@ impl Http {
 
 impl Context for Http {
     fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
-        self.shared.on_call(token, body_size);
+        work::on_call(&self.shared, token, body_size);
     }
 
     fn on_done(&mut self) -> bool {

@@ -11,6 +11,7 @@ mod root;
 mod shared;
 mod shared_data;
 mod signatures;
+mod work;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);

@@ -12,6 +12,7 @@ use crate::http::Http;
 use crate::shared::Shared;
 use crate::shared_data::SharedData;
 use crate::signatures::HostSignatures;
+use crate::work;
 
 /// The root context of one plugin configuration.
 pub struct Root {
@@ -26,7 +27,7 @@ impl Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
-        self.shared.on_call(token, body_size);
+        work::on_call(&self.shared, token, body_size);
     }
 }
 
@@ -55,7 +56,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        self.shared.work();
+        work::due(&self.shared);
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {

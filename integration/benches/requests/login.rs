@@ -4,7 +4,9 @@ use std::io::{Error, Result};
 
 use crate::connection::Pair;
 use crate::http1::Answer;
-use crate::variants::HOST;
+
+/// Where clients think that they are.
+pub const HOST: &str = "prefect.example.com";
 
 /// Logs somebody in at a listener with Lictor; the value of the `Cookie` header.
 pub fn session_cookie(connections: &mut Pair) -> Result<String> {

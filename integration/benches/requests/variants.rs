@@ -21,11 +21,9 @@ use sha2::{Digest as _, Sha256};
 use crate::connection::Pair;
 use crate::gateway::{self, Gateway, Listener, SHOW, filter};
 use crate::http1::Answer;
+use crate::login::HOST;
 use crate::tokens::{ISSUER, Signer};
 use crate::{login, provider, sessions};
-
-/// Where clients think that they are.
-pub const HOST: &str = "prefect.example.com";
 
 /// Distinct tokens, and distinct cookies, for "first seen": far more than are remembered, so that
 /// each is forgotten when its turn comes again.
