@@ -112,16 +112,16 @@ fn role_changed() {
 
 fn expired() {
     let (short, mut entry) = key("short", "worker");
-    // Longer than an Envoy takes to start on a busy machine.
+    let keys = |entry: &Value| json!({ "machines": { "api_keys": [entry] } });
+    // Prefect's own pings would be a reason to look: this upstream never sends any.
+    let recorder = Recorder::start();
+    let plan = Plan::new("expired").reloadable().prefect(recorder.port);
+    let gateway = plan.patch(keys(&entry)).start();
+    // The time runs from here, however long Envoy took to start.
     let end = time::OffsetDateTime::now_utc() + Duration::from_secs(25);
     let end = end.format(&time::format_description::well_known::Rfc3339).unwrap();
     entry["expires"] = format!("{}Z", &end[..19]).into();
-    // Prefect's own pings would be a reason to look: this upstream never sends any.
-    let recorder = Recorder::start();
-    let gateway = Plan::new("expired")
-        .prefect(recorder.port)
-        .patch(json!({ "machines": { "api_keys": [entry] } }))
-        .start();
+    gateway.reconfigure(&keys(&entry));
     let request = upgrade("/api/events/out").header("authorization", format!("Bearer {short}"));
     let mut idle = Socket::opened(&gateway.gate, &request);
     idle.send_text(&auth(Value::Null));
