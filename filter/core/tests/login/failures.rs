@@ -64,6 +64,8 @@ fn three_failures_in_two_minutes_are_a_loop() {
     let looped = browser.clone().load(&mut world, STRAY).reply();
     assert_eq!(looped.status, 400);
     assert!(text(&looped).contains("several times") && text(&looped).contains("/oauth2/start"));
+    let last = crate::refusal::Reason::UnknownAttempt.meaning().text;
+    assert!(text(&looped).contains("Last error") && text(&looped).contains(last), "{last}");
     assert!(world.log.iter().any(|line| line.contains("login_loop")), "{:?}", world.log);
     let mut by_hand = browser.clone();
     by_hand.load(&mut world, STRAY);
