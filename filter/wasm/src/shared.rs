@@ -135,7 +135,7 @@ impl Shared {
         }
     }
 
-    /// Sends a call from the present context. Whoever sends it must treat an error as a reply.
+    /// Sends a call from the present context. The sender must treat an error as a reply.
     pub fn call(&self, caller: Caller, callout: &Callout) -> Result<(), ()> {
         let token = host::dispatch(callout).map_err(|_| ())?;
         self.calls.borrow_mut().insert(token, caller);
@@ -154,7 +154,7 @@ impl Shared {
         newest.filter(|newest| !core::ptr::eq(&**newest, self))
     }
 
-    /// Does something with the site. Returns `None` if there is none, or if it is in use.
+    /// Does something with the site. Returns `None` without a configuration, or while the site is in use.
     pub fn with_site<T>(&self, work: impl FnOnce(&mut Site) -> T) -> Option<T> {
         Some(work(self.site.try_borrow_mut().ok()?.as_mut()?))
     }
