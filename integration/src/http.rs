@@ -1,5 +1,5 @@
-//! One GET over loopback, plain or TLS with our CA: all that a readiness check needs. The address is
-//! given apart from the name, because the system's resolver does not know `*.localhost`.
+//! One GET over loopback, plain or TLS with our CA: all that a readiness check needs. The address
+//! is given apart from the name, because the system's resolver does not know `*.localhost`.
 
 use std::fs;
 use std::io::{self, Read, Write};

@@ -97,8 +97,8 @@ pub fn launch(
     })
 }
 
-/// The arguments for its names, and for what is reached by them. Discovery that is fetched inside names
-/// inside addresses for tokens and keys, in old and new versions.
+/// The arguments for its names, and for what is reached by them. Discovery that is fetched inside
+/// names inside addresses for tokens and keys, in old and new versions.
 fn names(layout: &Layout, old: bool) -> Vec<String> {
     if old {
         return vec![format!("--hostname-url={}", layout.keycloak_url()), "--proxy=edge".into()];

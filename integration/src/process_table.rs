@@ -91,7 +91,8 @@ mod portable {
 
     /// The living processes of a group. A pid is not given out again while a group of that number
     /// exists, so a group without its leader is still the part's own; one whose leader is somebody
-    /// else is not. (The environment of other processes can't be read here, so the marker is not used.)
+    /// else is not. (The environment of other processes can't be read here, so the marker is not
+    /// used.)
     #[must_use]
     pub fn members(group: u32, leader_is_ours: bool, _marker: &str) -> Vec<u32> {
         if group == 0 || (!leader_is_ours && identity(group).is_some()) {

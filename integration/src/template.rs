@@ -1,5 +1,5 @@
-//! Fills `{{name}}` in a YAML file. Every value is written as JSON, which is YAML too, so nothing in
-//! a value can change the structure around it.
+//! Fills `{{name}}` in a YAML file. Every value is written as JSON, which is YAML too, so nothing
+//! in a value can change the structure around it.
 
 use serde_json::Value;
 

@@ -1,4 +1,5 @@
-//! The core's tests, by concept. They are part of the crate, in one binary, and so see what is private to it.
+//! The core's tests, by concept. They are part of the crate, in one binary, and so see what is
+//! private to it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

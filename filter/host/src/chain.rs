@@ -25,8 +25,8 @@ impl Vm {
         self.request_with(headers, end, &properties, false)
     }
 
-    /// A request with properties of its own (Envoy's attributes, with dots), and with or without the
-    /// buffer filter behind the module.
+    /// A request with properties of its own (Envoy's attributes, with dots), and with or without
+    /// the buffer filter behind the module.
     pub fn request_with(
         &mut self,
         headers: Headers,

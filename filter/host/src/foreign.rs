@@ -8,8 +8,8 @@ const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 
-/// The answer to a message `VerifySignatureArguments`; `None` for one that cannot be read. The answer
-/// for a bad signature is the empty message.
+/// The answer to a message `VerifySignatureArguments`; `None` for one that cannot be read. The
+/// answer for a bad signature is the empty message.
 pub fn verify_signature(arguments: &[u8]) -> Option<Vec<u8>> {
     let mut fields: [&[u8]; 4] = [b""; 4];
     let mut rest = arguments;

@@ -140,7 +140,8 @@ impl Vm {
         &self.store.data().calls
     }
 
-    /// Answers a call. `headers` are its head, `:status` included; without any the connection broke.
+    /// Answers a call. `headers` are its head, `:status` included; without any the connection
+    /// broke.
     pub fn answer(&mut self, token: Token, headers: Headers, body: &[u8]) {
         let calls = &mut self.host().calls;
         let Some(place) = calls.iter().position(|call| call.token == token) else { return };
@@ -204,7 +205,8 @@ impl Vm {
         self.store.data_mut()
     }
 
-    /// Calls an export of the module, as a callback of a context. `None` if the module runs no more.
+    /// Calls an export of the module, as a callback of a context. `None` if the module runs no
+    /// more.
     pub(crate) fn enter(
         &mut self,
         name: &'static str,

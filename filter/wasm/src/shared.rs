@@ -154,8 +154,8 @@ impl Shared {
         newest.filter(|newest| !core::ptr::eq(&**newest, self))
     }
 
-    /// Does something with the site. Returns `None` without a configuration, or while the site is in
-    /// use.
+    /// Does something with the site. Returns `None` without a configuration, or while the site is
+    /// in use.
     pub fn with_site<T>(&self, work: impl FnOnce(&mut Site) -> T) -> Option<T> {
         Some(work(self.site.try_borrow_mut().ok()?.as_mut()?))
     }

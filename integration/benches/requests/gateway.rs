@@ -1,6 +1,6 @@
-//! The Envoy that is measured: one worker, a plaintext listener for each way to judge a request, and
-//! a direct answer behind each. The settings of the edge that every listener shares are those of
-//! `envoy/local/envoy.yaml` as far as they bear on a request.
+//! The Envoy that is measured: one worker, a plaintext listener for each way to judge a request,
+//! and a direct answer behind each. The settings of the edge that every listener shares are those
+//! of `envoy/local/envoy.yaml` as far as they bear on a request.
 
 use std::fs;
 use std::path::{Path, PathBuf};

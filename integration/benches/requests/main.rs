@@ -1,9 +1,9 @@
 //! What a request costs in Envoy, with Lictor and beside it; `make bench`, docs/benchmarks.md.
 //!
-//! One real Envoy with one worker has a listener for each way to judge a request, and answers itself
-//! what is let through, so that nothing but the filter differs. All variants take turns in random
-//! order; what counts is the CPU time of Envoy's worker thread. Before anything is measured each
-//! variant must let the right requests through and no others.
+//! One real Envoy with one worker has a listener for each way to judge a request, and answers
+//! itself what is let through, so that nothing but the filter differs. All variants take turns in
+//! random order; what counts is the CPU time of Envoy's worker thread. Before anything is measured
+//! each variant must let the right requests through and no others.
 
 // What is indexed here was made here, in ASCII; a failure ends the run with a message.
 #![allow(

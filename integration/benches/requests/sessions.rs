@@ -1,5 +1,5 @@
-//! Session cookies as Lictor seals them, for people who have never been seen: the same code, with the
-//! key that the gateway has.
+//! Session cookies as Lictor seals them, for people who have never been seen: the same code, with
+//! the key that the gateway has.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,5 +1,5 @@
-//! What a cloud's load balancer is to TCP: connections to one port go to the next of its targets that
-//! takes them. It knows nothing of TLS or HTTP.
+//! What a cloud's load balancer is to TCP: connections to one port go to the next of its targets
+//! that takes them. It knows nothing of TLS or HTTP.
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};

@@ -309,8 +309,8 @@ impl Browser {
         self.cdp("Emulation.setEmulatedMedia", &json!({ "features": [feature] }));
     }
 
-    /// From now on nothing comes out of the browser's cache. With a certificate of our own CA nothing would
-    /// in any case.
+    /// From now on nothing comes out of the browser's cache. With a certificate of our own CA
+    /// nothing would in any case.
     pub fn without_cache(&self) {
         self.cdp("Network.enable", &json!({}));
         self.cdp("Network.setCacheDisabled", &json!({ "cacheDisabled": true }));

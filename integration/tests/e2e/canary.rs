@@ -12,7 +12,8 @@ pub fn plant(secret: &str) {
     }
 }
 
-/// Where a secret is looked for: thousands of them in megabytes of logs would take minutes one by one.
+/// Where a secret is looked for: thousands of them in megabytes of logs would take minutes one by
+/// one.
 const HEAD: usize = 16;
 
 /// All of them, by how they begin.

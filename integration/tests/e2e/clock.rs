@@ -66,8 +66,8 @@ impl Drop for Measurement {
     }
 }
 
-/// The processor time of this process and of all that it has started: those that run, those that have ended
-/// and are not forgotten, and their children that have ended.
+/// The processor time of this process and of all that it has started: those that run, those that
+/// have ended and are not forgotten, and their children that have ended.
 pub fn processor_time() -> Duration {
     let processes: Vec<Process> = fs::read_dir("/proc")
         .into_iter()
@@ -99,7 +99,8 @@ impl Process {
         // The name in parentheses may hold anything.
         let (id, rest) = (stat.split(' ').next()?, stat.rsplit_once(") ")?.1);
         let fields: Vec<&str> = rest.split(' ').collect();
-        // In hundredths of a second: its own in user mode and in the kernel, the same of its children.
+        // In hundredths of a second: its own in user mode and in the kernel, the same of its
+        // children.
         let used =
             fields.get(11..15)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum::<u64>();
         let parent = fields.get(1)?.parse().ok()?;

@@ -77,7 +77,8 @@ pub struct CookieClient {
     pub gate: Gate,
     pub jar: Jar,
     pub keycloak: Jar,
-    /// The Envoy that leads to Keycloak: the main stack's, unless a gateway has a Keycloak of its own.
+    /// The Envoy that leads to Keycloak: the main stack's, unless a gateway has a Keycloak of its
+    /// own.
     pub to_keycloak: Gate,
 }
 

@@ -21,7 +21,8 @@ pub const SIBLING: &str = "evil.prefect.localhost";
 /// A connection that asks for nothing does not keep the site from others for longer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Serves one page over TLS, whatever is asked for; its thread ends with the process. Gives the port.
+/// Serves one page over TLS, whatever is asked for; its thread ends with the process. Gives the
+/// port.
 pub fn serve(page: impl Into<String>) -> u16 {
     let page = page.into();
     let tls = tls();

@@ -238,7 +238,8 @@ impl Gateway {
             .unwrap_or_else(|e| panic!("{e}"));
     }
 
-    /// Starts the gateway's own Keycloak and waits until both serve. Dropping what comes back ends it.
+    /// Starts the gateway's own Keycloak and waits until both serve. Dropping what comes back ends
+    /// it.
     pub fn start_keycloak(&self, release: &Release) -> OwnKeycloak {
         let (layout, world, progress) = (&self.layout, world(), progress());
         let tools = &world.installed.tools;

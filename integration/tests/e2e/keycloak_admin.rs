@@ -151,8 +151,8 @@ pub fn allow_callback_at(port: u16, origin: &str) {
     admin_at(port, "PUT", &format!("/clients/{id}"), Some(&client));
 }
 
-/// Keycloak's `revokeRefreshToken` without reuse, until it is dropped: a refresh token that comes twice
-/// ends the session. Keycloak writes down meanwhile who redeems one.
+/// Keycloak's `revokeRefreshToken` without reuse, until it is dropped: a refresh token that comes
+/// twice ends the session. Keycloak writes down meanwhile who redeems one.
 pub struct StrictRotation {
     port: u16,
     /// Events of before, by the time of the newest.

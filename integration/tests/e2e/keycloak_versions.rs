@@ -1,5 +1,6 @@
-//! The Keycloaks that stories are told at: the newest that is pinned, which is the main stack's, and an
-//! old one that many still run. That one takes long to start: once, by whichever story comes first.
+//! The Keycloaks that stories are told at: the newest that is pinned, which is the main stack's,
+//! and an old one that many still run. That one takes long to start: once, by whichever story comes
+//! first.
 
 use std::sync::OnceLock;
 

@@ -1,5 +1,5 @@
-//! A certified provider that is not Keycloak (npm `oidc-provider`), started for the stories about it, and
-//! the way of a person through its pages.
+//! A certified provider that is not Keycloak (npm `oidc-provider`), started for the stories about
+//! it, and the way of a person through its pages.
 
 use std::fs;
 use std::time::Duration;
@@ -85,8 +85,8 @@ impl OidcProvider {
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// How many refresh tokens were redeemed. A refused one fails the test: it was spent before, or the
-    /// client was not believed.
+    /// How many refresh tokens were redeemed. A refused one fails the test: it was spent before, or
+    /// the client was not believed.
     #[track_caller]
     pub fn refreshes(&self) -> usize {
         let grants = self.grants();
@@ -115,7 +115,8 @@ impl OidcProvider {
         path_of(&location)
     }
 
-    /// From the provider's address to the callback's: whoever asks logs in under this name and agrees.
+    /// From the provider's address to the callback's: whoever asks logs in under this name and
+    /// agrees.
     #[track_caller]
     pub fn authenticate(
         &self,

@@ -1,4 +1,5 @@
-//! Prefect's own client and worker as processes, and other versions of Prefect beside the shared one.
+//! Prefect's own client and worker as processes, and other versions of Prefect beside the shared
+//! one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -264,7 +265,8 @@ impl Client {
         self.python(&[&["-m", "prefect"], args].concat())
     }
 
-    /// Makes a work pool and a deployment of the small flow, both of this name, and so many runs of it.
+    /// Makes a work pool and a deployment of the small flow, both of this name, and so many runs of
+    /// it.
     #[track_caller]
     pub fn deploy(&self, name: &str, runs: usize) {
         let flows = checkout().join("integration/flows");

@@ -1,5 +1,6 @@
 //! Prefect in production's whole shape: PostgreSQL, Redis, two replicas of the API, one process of
-//! services; in front of it two Envoys with the same keys behind one name, workers and applications.
+//! services; in front of it two Envoys with the same keys behind one name, workers and
+//! applications.
 
 use std::fs;
 use std::sync::{Mutex, PoisonError};
@@ -139,7 +140,8 @@ impl Production {
         self.balancer.add(port);
     }
 
-    /// What each Envoy has logged of its requests, without those of the tests' own that wait for it.
+    /// What each Envoy has logged of its requests, without those of the tests' own that wait for
+    /// it.
     pub fn access_logs(&self) -> [Vec<Value>; 2] {
         // It is written in batches: what comes before a last word of our own is complete.
         const LAST: &str = "/last-word";

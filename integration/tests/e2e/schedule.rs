@@ -325,7 +325,8 @@ fn report(mut done: Vec<Done>, took: Duration) {
     say(&lines);
 }
 
-/// Adds a line to the file that `LICTOR_TIMES` names: seconds in all, of starts, of waits; the name.
+/// Adds a line to the file that `LICTOR_TIMES` names: seconds in all, of starts, of waits; the
+/// name.
 fn note(done: &Done) {
     let Some(file) = env::var_os("LICTOR_TIMES") else { return };
     let Done { name, took, parts } = done;

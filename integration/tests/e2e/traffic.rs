@@ -1,5 +1,5 @@
-//! What Prefect's own pages and programs have asked for, by the gate's access log: an oracle for the roles
-//! that is not the table.
+//! What Prefect's own pages and programs have asked for, by the gate's access log: an oracle for
+//! the roles that is not the table.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -10,9 +10,9 @@ use serde_json::Value;
 use crate::gateway::Gateway;
 use crate::world::{checkout, eventually, say};
 
-/// Method and path of each request of a role's that went on to Prefect, identities and names of this run
-/// apart. Written to the list that the core's tests read when `LICTOR_WRITE_TRAFFIC` is set, beside what is
-/// there.
+/// Method and path of each request of a role's that went on to Prefect, identities and names of
+/// this run apart. Written to the list that the core's tests read when `LICTOR_WRITE_TRAFFIC` is
+/// set, beside what is there.
 ///
 /// Gives how many different ones there were.
 pub fn record(gateway: &Gateway, role: &str) -> usize {

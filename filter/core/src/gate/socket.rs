@@ -89,8 +89,8 @@ impl Socket {
         self.open = true;
     }
 
-    /// Records that Prefect refused the upgrade. Its response passes. Bytes of the client do not: behind a
-    /// refused upgrade they could become a request of their own.
+    /// Records that Prefect refused the upgrade. Its response passes. Bytes of the client do not:
+    /// behind a refused upgrade they could become a request of their own.
     pub(crate) fn refused(&mut self) {
         self.stage = Stage::Closed;
     }

@@ -298,7 +298,8 @@ mod tests {
         assert_eq!(files.count(), DESCRIBED.len(), "each file in {folder} belongs in DESCRIBED");
     }
 
-    /// Without the buffer filter on its route, the head of a request continues before its body decides.
+    /// Without the buffer filter on its route, the head of a request continues before its body
+    /// decides.
     #[test]
     fn the_samples_hold_each_request_whose_body_decides() {
         let path = |rule: &ByBody| {

@@ -1,5 +1,5 @@
-//! Every claim that Lictor reads, missing and with every wrong kind of value: 144 cells, each with a
-//! verdict, for an access token and for an ID token.
+//! Every claim that Lictor reads, missing and with every wrong kind of value: 144 cells, each with
+//! a verdict, for an access token and for an ID token.
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

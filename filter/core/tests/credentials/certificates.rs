@@ -1,4 +1,5 @@
-//! Client certificates: a machine's name without a secret, and no way around the rules for browsers.
+//! Client certificates: a machine's name without a secret, and no way around the rules for
+//! browsers.
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

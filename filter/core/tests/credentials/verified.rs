@@ -1,4 +1,5 @@
-//! Tokens that are remembered as verified: never longer, for nobody else, and not without their keys.
+//! Tokens that are remembered as verified: never longer, for nobody else, and not without their
+//! keys.
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

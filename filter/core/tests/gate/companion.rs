@@ -1,4 +1,5 @@
-//! Which pages are linked to the companion, and what is taken from their requests and answers for it.
+//! Which pages are linked to the companion, and what is taken from their requests and answers for
+//! it.
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

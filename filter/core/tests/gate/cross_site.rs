@@ -18,8 +18,8 @@ const ORIGINS: [(&str, Option<&str>); 5] = [
 const TYPES: [Option<&str>; 4] =
     [Some("application/json"), Some("text/plain"), Some("application/x-www-form-urlencoded"), None];
 
-/// One row for each `Sec-Fetch-Site`, one column for each `Origin` as above, one letter for each method:
-/// whether the session counts (`+`) or not (`-`), whatever the content type.
+/// One row for each `Sec-Fetch-Site`, one column for each `Origin` as above, one letter for each
+/// method: whether the session counts (`+`) or not (`-`), whatever the content type.
 const VERDICTS: [(Option<&str>, [&str; 5]); 5] = [
     (Some("same-origin"), ["+++++", "+++++", "+++++", "+++++", "+++++"]),
     (Some("none"), ["+++++", "+++++", "+++++", "+++++", "+++++"]),

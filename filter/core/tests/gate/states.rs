@@ -1,5 +1,5 @@
-//! Every state of a gate against every event: a written verdict for each pair (invariant I11), and after a
-//! reply none that forwards (invariant I4).
+//! Every state of a gate against every event: a written verdict for each pair (invariant I11), and
+//! after a reply none that forwards (invariant I4).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -149,9 +149,9 @@ fn asked(gate: &Gate) -> [&'static str; 3] {
     [interest(Body::Request), interest(Body::Response), wake]
 }
 
-/// A state, by its name in the gate, how a request comes to it, and the verdict on each event. Then what
-/// the shell asks: how much the gate must see of the request body and of the response body, and how the
-/// site wakes it. A body that the gate need not see passes.
+/// A state, by its name in the gate, how a request comes to it, and the verdict on each event. Then
+/// what the shell asks: how much the gate must see of the request body and of the response body,
+/// and how the site wakes it. A body that the gate need not see passes.
 type Row = (&'static str, fn() -> Scene, [&'static str; 9], [&'static str; 3]);
 
 #[rustfmt::skip]
@@ -383,8 +383,8 @@ fn every_pair_of_state_and_event_has_a_verdict() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The cells of the table in docs/phases.md: for each state, the answers to the events in the order of
-/// [`EVENTS`]. The columns are in the same order.
+/// The cells of the table in docs/phases.md: for each state, the answers to the events in the order
+/// of [`EVENTS`]. The columns are in the same order.
 fn documented() -> BTreeMap<&'static str, Vec<&'static str>> {
     let (_, table) =
         include_str!("../../../../docs/phases.md").split_once("## States and events").unwrap();

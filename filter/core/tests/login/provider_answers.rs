@@ -1,5 +1,6 @@
-//! Answers of the token endpoint that are of no use (F-5, F-6): a login ends on a page with a way on and
-//! no session; a session that is rechecked goes on, since none of them is the provider's verdict.
+//! Answers of the token endpoint that are of no use (F-5, F-6): a login ends on a page with a way
+//! on and no session; a session that is rechecked goes on, since none of them is the provider's
+//! verdict.
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

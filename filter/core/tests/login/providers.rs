@@ -1,5 +1,5 @@
-//! Roles from the ID tokens that other providers' documentation shows: their claims as they are, but
-//! for issuer, audience, times and nonce, which are the world's.
+//! Roles from the ID tokens that other providers' documentation shows: their claims as they are,
+//! but for issuer, audience, times and nonce, which are the world's.
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

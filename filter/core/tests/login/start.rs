@@ -111,7 +111,8 @@ fn nobody_is_sent_to_a_provider_that_is_gone() {
     assert_eq!(browser.load(&mut world, "/x").reply().status, 302, "it is back, and so are we");
 }
 
-/// What another worker heard a minute ago is no sign of life, and no reason to say that there is none.
+/// What another worker heard a minute ago is no sign of life, and no reason to say that there is
+/// none.
 #[test]
 fn a_login_waits_for_a_new_answer_not_for_an_old_one() {
     let store = Rc::new(MemoryStore::default());

@@ -126,7 +126,8 @@ fn an_answer_before_the_verdict_reaches_nobody() {
         let step = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
         assert_eq!(matches!(step, ResponseStep::Edit(_)), passes, "{status}");
     }
-    // Envoy's own word about a body that does not come is as clean as any answer, and lets nothing go on.
+    // Envoy's own word about a body that does not come is as clean as any answer, and lets nothing
+    // go on.
     let mut gate = begin(&mut world, Role::Viewer, PATH);
     let timeout = [
         (":status".to_owned(), b"408".to_vec()),

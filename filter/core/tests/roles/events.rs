@@ -1,4 +1,5 @@
-//! Events of block documents carry texts of their blocks: people get them without, by socket not at all.
+//! Events of block documents carry texts of their blocks: people get them without, by socket not at
+//! all.
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

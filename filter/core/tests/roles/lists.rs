@@ -111,8 +111,8 @@ fn bodies_that_prefect_reads_as_asking_are_refused() {
     }
 }
 
-/// Recorded by the gate's own access log while Prefect's pages, workers, clients and task workers were at
-/// work with the role that fits.
+/// Recorded by the gate's own access log while Prefect's pages, workers, clients and task workers
+/// were at work with the role that fits.
 #[test]
 fn what_prefect_s_own_programs_ask_for_is_their_role_s() {
     let mut world = world();

@@ -82,7 +82,8 @@ fn people_without_secrets_get_events_of_blocks_without_their_texts() {
     }
 }
 
-/// Whoever may write blocks can nest them as Prefect lets him: nobody else's list is cut off for that.
+/// Whoever may write blocks can nest them as Prefect lets him: nobody else's list is cut off for
+/// that.
 #[test]
 fn deep_data_is_taken_out_like_any() {
     let mut world = world();

@@ -1,5 +1,5 @@
-//! Who may do what: the table against lists that others wrote, bodies that ask for secrets, and roles that
-//! are only reported.
+//! Who may do what: the table against lists that others wrote, bodies that ask for secrets, and
+//! roles that are only reported.
 
 mod bodies;
 mod events;

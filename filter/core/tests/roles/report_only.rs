@@ -1,4 +1,5 @@
-//! `roles.report_only`: whoever is proved may, and what would have been refused is said and counted.
+//! `roles.report_only`: whoever is proved may, and what would have been refused is said and
+//! counted.
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

@@ -1,5 +1,5 @@
-//! Back-channel logout: what the provider says is over is over at every worker at once (OpenID Connect
-//! Back-Channel Logout; rows BL).
+//! Back-channel logout: what the provider says is over is over at every worker at once (OpenID
+//! Connect Back-Channel Logout; rows BL).
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

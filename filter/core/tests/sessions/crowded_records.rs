@@ -1,5 +1,5 @@
-//! The records of the store in which leases and results of refreshes stand: two workers that write one at
-//! once, and more sessions in one than it has places for.
+//! The records of the store in which leases and results of refreshes stand: two workers that write
+//! one at once, and more sessions in one than it has places for.
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

@@ -1,4 +1,5 @@
-//! Cookies that no browser of ours should send (F-22): absent, never a fault, never another's session.
+//! Cookies that no browser of ours should send (F-22): absent, never a fault, never another's
+//! session.
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

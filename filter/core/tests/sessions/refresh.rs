@@ -1,4 +1,5 @@
-//! A session is confirmed at the provider every `session.recheck`, and gets what the provider then says.
+//! A session is confirmed at the provider every `session.recheck`, and gets what the provider then
+//! says.
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

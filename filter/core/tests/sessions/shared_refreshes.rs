@@ -1,5 +1,5 @@
-//! One refresh for each session in all workers of a process (F-13, F-14): the others wait for its result,
-//! whoever dies on the way, and what stands in the store is believed only if it opens.
+//! One refresh for each session in all workers of a process (F-13, F-14): the others wait for its
+//! result, whoever dies on the way, and what stands in the store is believed only if it opens.
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -72,8 +72,8 @@ fn fifty_requests_at_two_workers_are_one_refresh() {
     assert_eq!(redeemed(&first) + redeemed(&second), 2);
 }
 
-/// Two workers that get requests at the same instant read the clock one after the other, and may come to
-/// the store the other way round.
+/// Two workers that get requests at the same instant read the clock one after the other, and may
+/// come to the store the other way round.
 #[test]
 fn a_worker_that_read_the_clock_earlier_sees_the_lease_of_a_later_reading() {
     let (_, mut first, mut second, browser) = due();
@@ -187,7 +187,8 @@ fn a_queued_refresh_is_not_sent_after_another_worker_made_it() {
         w.pass(300);
         w.work();
     }
-    // 65 sessions are due at once at the first worker: 64 go out, one is queued; the provider is slow.
+    // 65 sessions are due at once at the first worker: 64 go out, one is queued; the provider is
+    // slow.
     let mut waiting: Vec<_> = browsers
         .iter()
         .map(|b| {

@@ -1,5 +1,6 @@
-//! Signing out: here, at every worker, and at the provider. There the newest refresh token does it where that
-//! is enough, else its `end_session_endpoint` (OpenID Connect RP-Initiated Logout §2; rows LO).
+//! Signing out: here, at every worker, and at the provider. There the newest refresh token does it
+//! where that is enough, else its `end_session_endpoint` (OpenID Connect RP-Initiated Logout §2;
+//! rows LO).
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

@@ -116,7 +116,8 @@ fn one_silence_is_no_grace_for_ever() {
     world.pass(300);
     world.idp.instead_of_tokens = Some((503, Vec::new()));
     assert_eq!(world.status_of(PAIR), 200);
-    // The provider is back at once, and the client is revoked; it shows its pair to nobody any more.
+    // The provider is back at once, and the client is revoked; it shows its pair to nobody any
+    // more.
     world.idp.instead_of_tokens = None;
     world.idp.clients.clear();
     let mut last = 0;

@@ -125,8 +125,8 @@ fn a_proved_socket_may_ping_as_long_as_it_likes() {
     }
 }
 
-/// Prefect's clients open sockets that they may close at once, while an Envoy is rolled over, say: that is
-/// no refusal, neither in the log nor to Prefect.
+/// Prefect's clients open sockets that they may close at once, while an Envoy is rolled over, say:
+/// that is no refusal, neither in the log nor to Prefect.
 #[test]
 fn a_client_that_leaves_before_it_has_spoken_is_refused_nothing() {
     let ping = websocket::write(9, b"1234", [1, 2, 3, 4]);

@@ -1,5 +1,5 @@
-//! Hostile frames: whatever a client sends before it is judged, and in whatever pieces, Prefect gets
-//! nothing of it but pings. `fuzz/` attacks the same property for as long as one likes.
+//! Hostile frames: whatever a client sends before it is judged, and in whatever pieces, Prefect
+//! gets nothing of it but pings. `fuzz/` attacks the same property for as long as one likes.
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

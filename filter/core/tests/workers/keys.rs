@@ -1,4 +1,5 @@
-//! The provider's keys: new ones that a request brings, sets that are of no use, keys that are withdrawn.
+//! The provider's keys: new ones that a request brings, sets that are of no use, keys that are
+//! withdrawn.
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

@@ -1,5 +1,5 @@
-//! Workers of one process: what one has fetched all have, and what is in the store between them is believed
-//! only when one of them wrote it (invariant I13).
+//! Workers of one process: what one has fetched all have, and what is in the store between them is
+//! believed only when one of them wrote it (invariant I13).
 
 mod documents;
 mod keys;

@@ -1,5 +1,5 @@
-//! Which replies of the provider are silence. Silence is an outage for everybody who would ask; any other
-//! answer concerns the one question that was asked.
+//! Which replies of the provider are silence. Silence is an outage for everybody who would ask; any
+//! other answer concerns the one question that was asked.
 
 use crate::Gate;
 use crate::config::Config;
@@ -95,7 +95,8 @@ fn an_odd_answer_to_one_client_is_no_outage_for_another() {
     }
 }
 
-/// A stranger's attempt may be what the provider chokes on: its silence keeps nobody else from asking.
+/// A stranger's attempt may be what the provider chokes on: its silence keeps nobody else from
+/// asking.
 #[test]
 fn silence_for_a_stranger_is_no_outage_for_a_known_client() {
     let mut world = World::new();
@@ -108,7 +109,8 @@ fn silence_for_a_stranger_is_no_outage_for_a_known_client() {
     assert!(second_is_asked(&mut world, &stranger, &known, CalloutReply::NoAnswer));
 }
 
-/// Requests with a session of which the provider must be asked again, one for each of `count` people.
+/// Requests with a session of which the provider must be asked again, one for each of `count`
+/// people.
 fn due_sessions(world: &mut World, count: usize) -> Vec<Headers> {
     let log_in = |number: usize| {
         world.idp.claims["sub"] = format!("person-{number}").into();

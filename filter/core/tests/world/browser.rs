@@ -104,7 +104,8 @@ impl Browser {
         matches!(world.request(&self.asks()).1, Outcome::Forwarded(_))
     }
 
-    /// The same request, and Prefect's answer to it. The browser keeps what is set; gives the status.
+    /// The same request, and Prefect's answer to it. The browser keeps what is set; gives the
+    /// status.
     pub fn poll(&mut self, world: &mut World) -> u16 {
         let (mut gate, outcome) = world.request(&self.asks());
         match outcome {

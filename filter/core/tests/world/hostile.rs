@@ -1,4 +1,5 @@
-//! What must hold for any bytes of a client whose socket is not judged yet. Tests and fuzzers ask it.
+//! What must hold for any bytes of a client whose socket is not judged yet. Tests and fuzzers ask
+//! it.
 
 use crate::gate::decision::DataStep;
 

@@ -78,7 +78,8 @@ pub fn verifies(jws: &str, jwk: &str, host: Option<&dyn HostVerifier>) -> bool {
     }
 }
 
-/// A JWKS of which the first key verifies signatures and nothing else: nothing that a token says is looked at.
+/// A JWKS of which the first key verifies signatures and nothing else: nothing that a token says is
+/// looked at.
 pub struct SignatureOnly(KeySet);
 
 impl SignatureOnly {

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::{World, compile, configuration, host};
 
 impl World {
-    /// A worker that shares this store and has its provider's metadata and keys. It has a provider of its
-    /// own, which counts its calls.
+    /// A worker that shares this store and has its provider's metadata and keys. It has a provider
+    /// of its own, which counts its calls.
     pub fn worker<S: SharedStore + 'static>(store: &Rc<S>) -> Self {
         Self::worker_with(&configuration(), store)
     }

@@ -121,7 +121,8 @@ impl World {
         self.vm.pass(Duration::from_secs(seconds));
     }
 
-    /// Lets the timers run and the provider answer, until nothing waits any more or a minute is over.
+    /// Lets the timers run and the provider answer, until nothing waits any more or a minute is
+    /// over.
     pub fn work(&mut self) {
         for round in 0..300 {
             let Some(period) = self.vm.period() else { return };

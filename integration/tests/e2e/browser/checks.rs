@@ -85,8 +85,8 @@ impl Browser {
         told.iter().skip(1).map(Value::to_string).collect()
     }
 
-    /// Goes through the page by Tab; the texts of what gets the focus, in that order. Each must show
-    /// that it has it.
+    /// Goes through the page by Tab; the texts of what gets the focus, in that order. Each must
+    /// show that it has it.
     #[track_caller]
     pub fn tab_through(&self) -> Vec<String> {
         // Tab goes on from where the focus was last.

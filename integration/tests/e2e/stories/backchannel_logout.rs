@@ -89,7 +89,8 @@ fn at(visitor: &CookieClient, gate: &Gate) -> CookieClient {
     CookieClient { keycloak: visitor.keycloak.clone(), ..CookieClient::new(gate) }
 }
 
-/// HTTP/2 has trailers; with them a held body would go on. Here even the route behind leads to Prefect.
+/// HTTP/2 has trailers; with them a held body would go on. Here even the route behind leads to
+/// Prefect.
 fn trailers() {
     let recorder = Recorder::start();
     let route = "direct_response: { status: 503 }\n                typed_per_filter_config:";

@@ -65,8 +65,8 @@ pub fn wait_for_chip(browser: &Browser, person: &str) {
     });
 }
 
-/// A control of the page's that lies under the chip, if there is one. Not the companion's own way to look:
-/// every control of the page is asked where it is.
+/// A control of the page's that lies under the chip, if there is one. Not the companion's own way
+/// to look: every control of the page is asked where it is.
 const COVERED: &str = "
     const seen = getComputedStyle(chip).visibility === 'visible';
     const box = chip.getBoundingClientRect();
@@ -159,7 +159,8 @@ fn keyboard() {
     browser.wait_text("Signed out");
 }
 
-/// Somebody on a page of a gateway that these stories share: each of them ends sessions of its own alone.
+/// Somebody on a page of a gateway that these stories share: each of them ends sessions of its own
+/// alone.
 fn on_page(path: &str) -> (&'static Gateway, Browser, String) {
     static SHARED: OnceLock<Gateway> = OnceLock::new();
     let gateway = SHARED.get_or_init(|| {
@@ -201,7 +202,8 @@ fn is_anew(browser: &Browser, origin: &str) -> bool {
         && browser.script("return window.before === undefined") == true
 }
 
-/// What stands in the dialog that asks whether the page may be loaded again; empty when there is none.
+/// What stands in the dialog that asks whether the page may be loaded again; empty when there is
+/// none.
 fn question(browser: &Browser) -> String {
     let script = "const dialog = document.querySelector('lictor-question')?.shadowRoot.querySelector('dialog'); \
                   return dialog?.open ? dialog.innerText : ''";
@@ -224,7 +226,8 @@ fn typed() {
     browser.script("window.before = true");
     browser.click("button:has(> svg.lucide-plus)");
     browser.fill("[role=dialog] input", "a_long_text");
-    // The page takes a click elsewhere for a wish to be done with its dialog; the chip is nowhere else.
+    // The page takes a click elsewhere for a wish to be done with its dialog; the chip is nowhere
+    // else.
     let at = look(
         &browser,
         "const box = chip.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]",

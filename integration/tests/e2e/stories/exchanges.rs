@@ -154,7 +154,8 @@ fn guesses() {
                 scope.spawn(move || {
                     let mut seen = [0_u32; 2];
                     for number in 0..2500 {
-                        // At a worker's own name, at names that there are not, always another secret.
+                        // At a worker's own name, at names that there are not, always another
+                        // secret.
                         let name = if number % 2 == 0 {
                             "etl-worker".into()
                         } else {
@@ -171,7 +172,8 @@ fn guesses() {
                 })
             })
             .collect();
-        // The known worker, from another address and from the same one; and one that nobody knows yet.
+        // The known worker, from another address and from the same one; and one that nobody knows
+        // yet.
         let mut good = 0;
         let mut fresh = false;
         while guessers.iter().any(|guesser| !guesser.is_finished()) {

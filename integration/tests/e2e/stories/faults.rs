@@ -31,7 +31,8 @@ pub fn stories() -> Vec<Story> {
     ]
 }
 
-/// Sends one request after the other until it is over; gives the answers that let something through.
+/// Sends one request after the other until it is over; gives the answers that let something
+/// through.
 fn hammer<'a>(
     gate: &Gate,
     mut requests: impl Iterator<Item = &'a Request>,

@@ -1,5 +1,5 @@
-//! Any OpenID provider: the whole way of a person with a certified one that is not Keycloak, for each way
-//! in which a client may authenticate.
+//! Any OpenID provider: the whole way of a person with a certified one that is not Keycloak, for
+//! each way in which a client may authenticate.
 
 use std::thread;
 use std::time::Duration;
@@ -130,8 +130,8 @@ fn rotated(provider: &OidcProvider, visitor: &mut CookieClient) {
     });
 }
 
-/// What a page asks for at once shows one cookie, whichever worker gets it: one refresh, and nobody is
-/// sent away.
+/// What a page asks for at once shows one cookie, whichever worker gets it: one refresh, and nobody
+/// is sent away.
 fn burst(provider: &OidcProvider, visitor: &mut CookieClient) {
     let before = provider.refreshes();
     eventually("a refresh under a burst", Duration::from_secs(20), || {
@@ -179,8 +179,8 @@ fn signed_out_there() {
     other.clone().fetch("/oauth2/userinfo").expect(200);
 }
 
-/// A provider that gives no more than OpenID Connect Core makes it: no refresh token without the scope
-/// and the prompt (§11), no claim of a further scope in a token (§5.4).
+/// A provider that gives no more than OpenID Connect Core makes it: no refresh token without the
+/// scope and the prompt (§11), no claim of a further scope in a token (§5.4).
 fn as_specified() {
     let settings = json!({
         "idp": {

@@ -255,8 +255,8 @@ fn serve(name: &str, setup: Setup, gate: &Gate) -> (Client, Running) {
     (client, served)
 }
 
-/// The same flow straight to Prefect and through the gate, in turns; the quickest of each, since the
-/// machine has other things to do as well.
+/// The same flow straight to Prefect and through the gate, in turns; the quickest of each, since
+/// the machine has other things to do as well.
 fn no_slower() {
     let direct = Setup {
         api_url: format!("http://127.0.0.1:{}/api", world().layout.ports.prefect),

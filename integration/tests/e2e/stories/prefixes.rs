@@ -1,4 +1,5 @@
-//! Prefect below a path of its own, with its own protection against cross-site requests switched on.
+//! Prefect below a path of its own, with its own protection against cross-site requests switched
+//! on.
 
 use std::time::Duration;
 

@@ -183,8 +183,8 @@ fn rolled(production: &mut Production) {
     ));
 }
 
-/// A flow run that ends just while its observer of events connects anew takes the connection away under its
-/// feet: Prefect's client logs an exception of its own. It has nothing to tell by then.
+/// A flow run that ends just while its observer of events connects anew takes the connection away
+/// under its feet: Prefect's client logs an exception of its own. It has nothing to tell by then.
 fn without_race_of_prefect(log: &str) -> String {
     const BEGIN: &str =
         "prefect.FlowRunSuspendingObserver - Consumer task exited with exception\nTraceback";
@@ -253,7 +253,8 @@ fn machine(gate: &Gate, over: &AtomicBool) -> [usize; 2] {
     [requests, connections]
 }
 
-/// `/api/task_runs/` goes to the first replica. What the second one gets stays there, for no worker.
+/// `/api/task_runs/` goes to the first replica. What the second one gets stays there, for no
+/// worker.
 fn background(production: &mut Production) {
     const COUNT: usize = 8;
     let client = production.client("background", Credential::ApiKey);

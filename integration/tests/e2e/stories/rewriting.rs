@@ -315,7 +315,8 @@ fn addresses() {
     });
 }
 
-/// What must be masked and can't be read reaches nobody who may have no secrets, whatever it says of itself.
+/// What must be masked and can't be read reaches nobody who may have no secrets, whatever it says
+/// of itself.
 fn unmasked() {
     let document = br#"{"block_type_id":"1","name":"db","data":{"value":{"password":"in-clear"}}}"#;
     let broken = &document[..document.len() - 1];

@@ -1,5 +1,5 @@
-//! What each role may do, through the real Envoy: every operation that Prefect describes, and bodies that
-//! ask for secrets.
+//! What each role may do, through the real Envoy: every operation that Prefect describes, and
+//! bodies that ask for secrets.
 
 mod bodies;
 mod events;

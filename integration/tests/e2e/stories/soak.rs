@@ -1,5 +1,6 @@
-//! A worker with client credentials for a long while: many flow runs, many expiries of short tokens, and
-//! a Keycloak that is restarted meanwhile. With `LICTOR_SOAK=1` (`make soak`) a hundred runs.
+//! A worker with client credentials for a long while: many flow runs, many expiries of short
+//! tokens, and a Keycloak that is restarted meanwhile. With `LICTOR_SOAK=1` (`make soak`) a hundred
+//! runs.
 
 use std::env;
 use std::time::{Duration, Instant};
@@ -62,7 +63,8 @@ fn deployed(gateway: &Gateway) -> Client {
 fn assert_nothing_failed(gateway: &Gateway, client: &Client, before: &[String]) -> String {
     let stats = gateway.admin.stats();
     assert_eq!(refused(&stats), before);
-    // Prefect with SQLite answers 503 by itself when its database is busy, and its clients try again.
+    // Prefect with SQLite answers 503 by itself when its database is busy, and its clients try
+    // again.
     let of_prefect =
         stats.lines().find_map(|line| line.strip_prefix("cluster.prefect.upstream_rq_503: "));
     let of_prefect = of_prefect.unwrap_or("0");

@@ -160,8 +160,8 @@ fn send(about: &str, name: &str) {
     assert_eq!(world().gate.send(&request).status, 204);
 }
 
-/// A subscriber that shows client credentials on its socket alone: nobody shows them again, so the socket ends
-/// a while after `session.recheck`, again and again.
+/// A subscriber that shows client credentials on its socket alone: nobody shows them again, so the
+/// socket ends a while after `session.recheck`, again and again.
 fn comes_back() {
     let gateway = Plan::new("comes-back").patch(json!({ "session": { "recheck": "2s" } })).start();
     let mut setup = newest().with(&Credential::OfClient.pair());

@@ -1,5 +1,5 @@
-//! A provider with two names: browsers and tokens know the issuer's; Envoy another, on another host,
-//! port and scheme, which nobody outside can resolve.
+//! A provider with two names: browsers and tokens know the issuer's; Envoy another, on another
+//! host, port and scheme, which nobody outside can resolve.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What is large or long passes as it comes: nothing is held back, nothing is cut, and Prefect's own
-//! word about load is not changed.
+//! What is large or long passes as it comes: nothing is held back, nothing is cut, and Prefect's
+//! own word about load is not changed.
 
 mod upstream;
 

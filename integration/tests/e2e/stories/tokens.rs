@@ -78,8 +78,8 @@ fn soon_again() {
     });
 }
 
-/// A second key that is unknown while the first one has just been asked for, and a token under it; nothing if
-/// it came too late for that.
+/// A second key that is unknown while the first one has just been asked for, and a token under it;
+/// nothing if it came too late for that.
 fn unknown_again(gateway: &Gateway) -> Option<(SigningKey, String)> {
     let begun = Instant::now();
     let first = SigningKey::add("rsa-first", "rsa-generated", ("keySize", "2048"));

@@ -164,7 +164,8 @@ fn many() {
             }
         }
     }
-    // 128 stand in line, for five seconds at most; some of them get the places of the first sixteen.
+    // 128 stand in line, for five seconds at most; some of them get the places of the first
+    // sixteen.
     assert_eq!(open.len() + refused, 200);
     assert!((16..=48).contains(&open.len()), "{} were let in", open.len());
     assert!((1..=128).contains(&late), "{late} stood in line in vain");

@@ -81,7 +81,8 @@ fn a_renewal_is_sent_while_guesses_fill_the_budget() {
 fn one_odd_guess_keeps_nobody_else_out() {
     let mut world = World::new();
     world.idp.clients.insert("other".into(), "secret".into());
-    // A proxy or server between here and there drops a call with such a header: Envoy makes that a 503.
+    // A proxy or server between here and there drops a call with such a header: Envoy makes that a
+    // 503.
     world.idp.instead_of_tokens = Some((503, Vec::new()));
     world.status_of(&format!("x:{}", "é".repeat(5000)));
     world.idp.instead_of_tokens = None;

@@ -1,5 +1,5 @@
-//! The provider is asked again every `session.recheck`: what it says then, and what counts while it says
-//! nothing.
+//! The provider is asked again every `session.recheck`: what it says then, and what counts while it
+//! says nothing.
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

@@ -51,8 +51,8 @@ fn all_questions_of_a_dead_worker_are_asked() {
     assert_eq!(second.exchanges(), pairs.len());
 }
 
-/// A request that finds the other worker's answer before its own worker has looked for it, costs no second
-/// exchange, and those that wait are served.
+/// A request that finds the other worker's answer before its own worker has looked for it, costs no
+/// second exchange, and those that wait are served.
 #[test]
 fn an_answer_that_was_used_before_it_was_awaited_is_the_awaited_one() {
     let (mut first, mut second) = workers(&configuration());

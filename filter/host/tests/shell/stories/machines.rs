@@ -44,7 +44,8 @@ fn start(world: &mut World, who: Who) -> Option<()> {
     Some(())
 }
 
-/// Asks something of Prefect with a credential in a header; a client that poses as somebody else, too.
+/// Asks something of Prefect with a credential in a header; a client that poses as somebody else,
+/// too.
 fn show(world: &mut World, name: &str, value: &str) {
     let request = Request::new("POST", "/api/flow_runs/filter", &[(name, value)]).posing();
     world.decide(&request, Some(b"{}"));

@@ -1,5 +1,5 @@
-//! Short stories: from a worker to verdicts. Each can be told of somebody who may and of a stranger,
-//! and with any of its host calls failing.
+//! Short stories: from a worker to verdicts. Each can be told of somebody who may and of a
+//! stranger, and with any of its host calls failing.
 
 pub mod answers;
 pub mod bodies;

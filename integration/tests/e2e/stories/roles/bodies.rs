@@ -100,8 +100,8 @@ fn passed() {
     }
 }
 
-/// Chunks of one byte, several requests on one connection: the verdict is the same, and the connection
-/// stays in step.
+/// Chunks of one byte, several requests on one connection: the verdict is the same, and the
+/// connection stays in step.
 fn in_pieces() {
     let scene = scene();
     let mut stream = scene.gateway.gate.connect("localhost").unwrap();
@@ -172,8 +172,9 @@ fn after_waiting() {
     scene.gateway.admin.assert_vm_alive();
 }
 
-/// An operator who says that the buffer filter is there, and has forgotten its route: the head goes on
-/// before the verdict, but never with a body that asks for secrets, without which Prefect does nothing.
+/// An operator who says that the buffer filter is there, and has forgotten its route: the head goes
+/// on before the verdict, but never with a body that asks for secrets, without which Prefect does
+/// nothing.
 fn not_held() {
     let settings = json!({ "prefect": { "api_path": "/other/api", "buffered_routes": true } });
     let scene = Scene::start("bodies-not-held", &settings);

@@ -1,5 +1,5 @@
-//! Prefect tells of every change of a block in an event, with texts of the block: people get the event
-//! without them, and by socket not at all.
+//! Prefect tells of every change of a block in an event, with texts of the block: people get the
+//! event without them, and by socket not at all.
 
 use std::process;
 
@@ -20,7 +20,8 @@ pub fn stories() -> Vec<Story> {
     vec![story(ABOUT, "events of blocks come without their texts to who may have no secrets", told)]
 }
 
-/// A block whose class calls none of its texts secret, and something that happens after it was made.
+/// A block whose class calls none of its texts secret, and something that happens after it was
+/// made.
 fn happened(gateway: &Gateway, data: &SampleData, planted: &str, marker: &str) -> String {
     let kind = data.ask("GET", "/block_types/slug/local-file-system", None)["id"].take();
     let filter = json!({ "block_schemas": { "block_type_id": { "any_": [kind] } } });

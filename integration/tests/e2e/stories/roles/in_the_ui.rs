@@ -1,5 +1,5 @@
-//! Each role in Prefect's real pages: who looks at everything is never refused, who does what is not his is
-//! told so, who may does it.
+//! Each role in Prefect's real pages: who looks at everything is never refused, who does what is
+//! not his is told so, who may does it.
 
 use std::fs;
 use std::time::{Duration, Instant};

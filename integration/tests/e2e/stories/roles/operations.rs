@@ -57,8 +57,8 @@ fn list(version: &str) -> PathBuf {
 /// What Prefect shows of secrets unasked, by the names of its schemas.
 const SHOWN: [&str; 3] = ["BlockDocument", "EventPage", "Settings"];
 
-/// Prefect's description of its API, as lines of method, path, where it takes `include_secrets`, and what
-/// answers hold that may show some.
+/// Prefect's description of its API, as lines of method, path, where it takes `include_secrets`,
+/// and what answers hold that may show some.
 fn described(version: &'static str) -> String {
     let request = Request::get("/api/openapi.json")
         .header("authorization", basic(&world().secrets.prefect_auth_string));

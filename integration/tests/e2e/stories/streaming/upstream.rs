@@ -1,4 +1,5 @@
-//! A Prefect that holds back its answers, and counts: only for what the real one can't be made to do.
+//! A Prefect that holds back its answers, and counts: only for what the real one can't be made to
+//! do.
 
 use std::io::Write as _;
 use std::net::TcpStream;
