@@ -50,6 +50,19 @@ fn a_refusal_by_the_body_carries_the_request_id() {
 }
 
 #[test]
+fn a_response_that_comes_before_the_body_is_replaced_with_the_request_id() {
+    let mut world = World::with(&settings());
+    let mut headers = by(Role::Viewer, "POST", "/api/block_documents/filter");
+    headers.push(("x-request-id".to_owned(), ID.as_bytes().to_vec()));
+    let (mut gate, _) = world.begin(&headers);
+    let answer = [(":status".to_owned(), b"200".to_vec())];
+    let reply = replaced(gate.on_response(ResponseView { headers: &answer }, &mut world.cx()));
+    assert_eq!(reply.status, 503);
+    assert!(String::from_utf8(reply.body).unwrap().contains(ID));
+    assert!(line_of(&mut gate).ends_with(&format!("request={ID}")));
+}
+
+#[test]
 fn a_replaced_response_of_prefect_carries_the_request_id() {
     let mut world = World::new();
     let headers = [("x-api-key", API_KEY), ("x-request-id", ID)];
