@@ -6,6 +6,7 @@ mod companion;
 mod cross_site;
 mod endpoints;
 mod ladder;
+mod protocol;
 mod request_ids;
 mod responses;
 mod states;
