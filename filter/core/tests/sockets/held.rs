@@ -94,3 +94,24 @@ fn more_than_a_first_frame_is_never_held() {
         panic!("{} bytes behind the close frame reach Prefect", reaches.len() - close.len());
     }
 }
+
+/// The shell reads as many bytes again at the wake-up, and replaces as many.
+#[test]
+fn while_the_provider_is_asked_so_many_bytes_are_held_and_no_more() {
+    use crate::foundation::limits::HELD;
+    for (length, wanted) in
+        [(HELD - 1, DataStep::Hold), (HELD, DataStep::Hold), (HELD + 1, DataStep::Reset)]
+    {
+        let frame = auth_frame("nobody:wrong");
+        let mut held = frame.clone();
+        held.resize(length, b'x');
+        let mut world = World::new();
+        let mut gate = world.unproved_socket();
+        let at_once = gate.on_request_data(&held, false, &mut world.cx());
+        assert_eq!(at_once, wanted, "{length} bytes at once");
+        let mut gate = world.unproved_socket();
+        assert_eq!(gate.on_request_data(&frame, false, &mut world.cx()), DataStep::Hold);
+        let later = gate.on_request_data(&held, false, &mut world.cx());
+        assert_eq!(later, wanted, "{length} bytes later");
+    }
+}
