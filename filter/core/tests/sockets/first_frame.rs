@@ -108,6 +108,29 @@ fn only_clients_without_subprotocol_may_skip_the_auth_frame() {
     assert!(sent.len() < 200, "a large token is replaced as well");
 }
 
+/// Before the first frame, pings of so many bytes pass, at once or one after the other.
+#[test]
+fn pings_before_the_first_frame_are_bounded_by_their_bytes() {
+    let ping = |size: usize| websocket::write(9, &vec![b'p'; size], [1; 4]);
+    let largest = ping(125);
+    assert_eq!(largest.len() * 4, crate::foundation::limits::PINGS);
+    let four = largest.repeat(4);
+    let table: [(&str, &[&[u8]], DataStep); 6] = [
+        ("four at once", &[&four], DataStep::Pass),
+        ("four in turn", &[&largest, &largest, &largest, &largest], DataStep::Pass),
+        ("a byte more than four at once", &[&[&four[..], &ping(0)].concat()], DataStep::Reset),
+        ("five at once", &[&largest.repeat(5)], DataStep::Reset),
+        ("four and a small one", &[&four, &ping(0)], DataStep::Reset),
+        ("four and a large one", &[&four, &largest], DataStep::Reset),
+    ];
+    for (what, reads, last) in table {
+        let mut world = World::new();
+        let mut gate = world.unproved_socket();
+        let steps = reads.iter().map(|read| gate.on_request_data(read, false, &mut world.cx()));
+        assert_eq!(steps.last(), Some(last), "{what}");
+    }
+}
+
 /// Pings of a socket that is proved used to be counted, until it was reset.
 #[test]
 fn a_proved_socket_may_ping_as_long_as_it_likes() {
