@@ -115,3 +115,16 @@ fn while_the_provider_is_asked_so_many_bytes_are_held_and_no_more() {
         assert_eq!(later, wanted, "{length} bytes later");
     }
 }
+
+/// A wait ends once. A frame that is woken without a verdict does not wait again.
+#[test]
+fn a_first_frame_waits_once() {
+    let mut world = World::new();
+    let mut gate = world.unproved_socket();
+    let held = auth_frame(PAIR);
+    assert_eq!(gate.on_request_data(&held, false, &mut world.cx()), DataStep::Hold);
+    // Woken, while the provider has not answered.
+    let step = gate.on_data_wake(&held, &mut world.cx());
+    assert_eq!(rewritten(step), json!(1013), "try again later");
+    assert!(gate.waits_with_data().is_none());
+}
