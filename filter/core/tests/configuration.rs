@@ -104,6 +104,7 @@ fn what_is_no_json_object_is_refused_with_a_reason() {
 
 #[test]
 fn limits_of_single_settings() {
+    let key = |name: &str| json!([{"name": name, "sha256": "0".repeat(64), "role": "worker"}]);
     for (pointer, value, good) in [
         ("/public_url", json!("http://prefect.localhost:8080"), true),
         ("/public_url", json!("http://127.0.0.1:8080"), true),
@@ -132,6 +133,8 @@ fn limits_of_single_settings() {
         ("/machines/client_credentials", json!({"clients": ["prefect-*"]}), true),
         ("/machines/client_credentials", json!({"clients": ["*a*"]}), false),
         ("/machines/client_credentials", json!({"client": []}), false),
+        ("/machines/api_keys", key("etl"), true),
+        ("/machines/api_keys", key("prefect-auth-string"), false),
     ] {
         let result = Config::compile(with(&[(pointer, value.clone())]).as_bytes(), &environment);
         assert_eq!(result.is_ok(), good, "{pointer} {value}: {:?}", result.err());

@@ -9,7 +9,7 @@ use crate::gate::decision::Decision;
 use crate::gate::endpoints::Endpoint;
 use crate::testing::browser::NAVIGATION;
 use crate::testing::logout::buffered;
-use crate::testing::{FORM, Outcome, SAMPLES, World, header, request_to};
+use crate::testing::{FORM, Outcome, SAMPLES, World, header, reply_header, request_to};
 use crate::wire::http::request::RequestView;
 
 const METHODS: [&str; 3] = ["GET", "POST", "DELETE"];
@@ -79,6 +79,18 @@ fn each_endpoint_has_its_methods_and_hosts() {
             });
             assert_eq!(seen, *wanted, "{path} at {host}");
         }
+    }
+}
+
+#[test]
+fn a_wrong_method_is_told_those_of_the_endpoint() {
+    for (path, wanted) in [
+        ("/oauth2/live", "GET, HEAD"),
+        ("/oauth2/sign_out", "GET, HEAD, POST"),
+        ("/oauth2/backchannel_logout", "POST"),
+    ] {
+        let reply = World::new().request(&request_to(HOSTS[0], "DELETE", path, &[])).1.reply();
+        assert_eq!(reply_header(&reply, "allow"), Some(wanted), "{path}");
     }
 }
 
