@@ -316,15 +316,17 @@ impl Config {
     /// rules: an accepted token is accepted there, with the same principal and role.
     #[must_use]
     pub(crate) fn judges_tokens_like(&self, other: &Self, issuer: &str) -> bool {
-        let find = |config: &Self| config.issuers.iter().position(|known| known.issuer == issuer);
-        let (Some(here), Some(there)) = (find(self), find(other)) else { return false };
-        let (here, there) = (IssuerId(here), IssuerId(there));
-        self.issuer(here) == other.issuer(there)
-            // Principals of the login's issuer have shorter identifiers.
-            && (here == LOGIN) == (there == LOGIN)
+        let (here, there) = (self.issuer_named(issuer), other.issuer_named(issuer));
+        // The entries also differ if only one is that of the login, which names no keys.
+        here.is_some()
+            && here == there
             && self.client_id == other.client_id
             && self.idp.algorithms == other.idp.algorithms
             && self.roles == other.roles
+    }
+
+    fn issuer_named(&self, issuer: &str) -> Option<&Issuer> {
+        self.issuers.iter().find(|known| known.issuer == issuer)
     }
 
     /// Returns a text of all settings that decide about access tokens.

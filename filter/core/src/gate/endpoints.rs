@@ -67,8 +67,7 @@ impl Endpoint {
     /// Returns the endpoint at a target.
     fn at(target: &Target<'_>, config: &Config) -> Option<&'static Self> {
         let path = target.path().strip_prefix(&config.endpoints)?;
-        let is_on = |endpoint: &&Self| endpoint.path != "/companion.js" || config.companion;
-        ENDPOINTS.iter().find(|endpoint| endpoint.path == path).filter(is_on)
+        ENDPOINTS.iter().find(|endpoint| endpoint.path == path)
     }
 }
 
@@ -153,8 +152,11 @@ impl Gate {
     fn companion_script(
         &mut self,
         incoming: &Incoming<'_>,
-        _: &mut Cx<'_>,
+        cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
+        if !cx.site.config().companion {
+            return Err(Refusal::new(Reason::NotFound).seen("ui.companion is off"));
+        }
         let query = incoming.target.query().unwrap_or_default();
         let version = query::only(query, "v").ok().flatten();
         let lasting = version.is_some_and(|version| version == companion::version());

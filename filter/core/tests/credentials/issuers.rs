@@ -235,6 +235,23 @@ fn a_change_of_an_issuer_s_entry_is_a_change_of_its_rules_alone() {
         assert!(!after.judges_tokens_like(&before, GITHUB), "{name}");
         assert!(before.judges_tokens_like(&after, CLUSTER), "{name}");
     }
+    let mut client = settings();
+    client["client_id"] = json!("other");
+    assert!(!before.judges_tokens_like(&crate::testing::compile(&client), GITHUB), "client_id");
+    assert!(
+        !before.judges_tokens_like(&before, "https://unknown.example.com"),
+        "an unknown issuer"
+    );
+    // The login moves to another realm, and its issuer becomes one for machines.
+    let mut moved = settings();
+    moved["issuer"] = json!("https://sso.example.com/realms/new");
+    let entry = json!({
+        "issuer": crate::testing::ISSUER, "jwks_uri": "https://sso.example.com/certs",
+        "cluster": "idp", "audiences": ["prefect"], "profile": "keycloak"
+    });
+    moved["machines"]["issuers"].as_array_mut().unwrap().push(entry);
+    let moved = crate::testing::compile(&moved);
+    assert!(!before.judges_tokens_like(&moved, crate::testing::ISSUER), "no longer the login's");
     let mut swapped = settings();
     swapped["machines"]["issuers"].as_array_mut().unwrap().reverse();
     assert!(before.judges_tokens_like(&crate::testing::compile(&swapped), OKTA), "order");
