@@ -1,11 +1,13 @@
 # Everything that a developer runs. `make help` lists it.
+# Commands for the host name a target, not a package: with the same packages, and so the same features,
+# each dependency is compiled once.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PREFECT ?=
 # The stack runner; in the dev profile, since it only starts things and waits. Cargo tells of its
 # progress when there is something to build.
-RUNNER := cargo build --locked -p lictor-integration --bin lictor-stack
-STACK := cargo run --quiet --locked -p lictor-integration --bin lictor-stack --
+RUNNER := cargo build --locked --bin lictor-stack
+STACK := cargo run --quiet --locked --bin lictor-stack --
 
 .PHONY: help up down status logs wasm test test-fast test-core test-wasm test-shell test-e2e test-long test-fresh mutants lint fmt samples compose-test setup screenshots conformance bench soak fuzz
 
@@ -37,8 +39,7 @@ test-fast: cargo ## The inner loop: the core on the host
 	@cargo test --quiet --locked -p lictor-core
 
 test-core: cargo ## Unit, scenario and property tests on the host
-	cargo test --locked -p lictor-core
-	cargo test --locked -p lictor-integration --lib --bins
+	cargo test --locked --lib --bins
 
 test-wasm: ## The core's tests on wasm32, by wasm-bindgen-test
 	@scripts/toolchain wasm32-unknown-unknown
@@ -46,10 +47,10 @@ test-wasm: ## The core's tests on wasm32, by wasm-bindgen-test
 	    cargo test --locked -p lictor-core --target wasm32-unknown-unknown --lib
 
 test-shell: wasm ## The built module in a host whose calls fail, each in turn
-	cargo test --locked -p lictor-host
+	cargo test --locked --test shell
 
 test-e2e: wasm ## The built module in the real Envoy with Keycloak, Prefect and Chromium
-	cargo test --locked -p lictor-integration --test e2e
+	cargo test --locked --test e2e
 
 test-long: ## What is long and optional: soak, fuzz; tells what it ran
 	@scripts/test-long
@@ -61,7 +62,7 @@ mutants: cargo ## Change the code that lets requests through; the core's tests m
 	@scripts/mutants
 
 soak: setup wasm ## A hundred flow runs of a worker with client credentials, over a restart of Keycloak
-	LICTOR_SOAK=1 cargo test --locked -p lictor-integration --test e2e -- soak
+	LICTOR_SOAK=1 cargo test --locked --test e2e -- soak
 
 fuzz: cargo ## Attack the reader of first frames for a minute (needs nightly Rust)
 	@scripts/fuzz
@@ -71,7 +72,7 @@ conformance: setup wasm ## Suites written by others, one line each; fails below 
 
 bench: ## What a request costs in Envoy, beside its own jwt_authn: docs/benchmarks.md
 	@scripts/toolchain --stack wasm32-wasip1
-	@cargo bench --quiet --locked --profile dev -p lictor-integration --bench requests
+	@cargo bench --quiet --locked --profile dev --bench requests
 
 lint: cargo ## Formatting, clippy for host and wasm, licences, scripts
 	@scripts/lint
@@ -86,8 +87,8 @@ compose-test: wasm parts ## Check the compose stack; run it where a Docker engin
 	@scripts/compose-test
 
 screenshots: wasm ## Make the pictures in docs/images anew
-	LICTOR_SCREENSHOTS=1 cargo test --locked -p lictor-integration --test e2e -- browser
-	LICTOR_SCREENSHOTS=1 cargo test --locked -p lictor-integration --test e2e -- "companion: it says"
+	LICTOR_SCREENSHOTS=1 cargo test --locked --test e2e -- browser
+	LICTOR_SCREENSHOTS=1 cargo test --locked --test e2e -- "companion: it says"
 
 setup: ## Install what the tests need and is not there
 	@scripts/setup

@@ -1,5 +1,5 @@
 //! Lictor between the real Envoy, Keycloak, Prefect and Chromium: what people, machines and
-//! attackers get. `cargo test -p lictor-integration --test e2e -- [filter]`.
+//! attackers get. `cargo test --test e2e -- [filter]`.
 //!
 //! | variable | meaning |
 //! |---|---|

@@ -6,7 +6,7 @@ use super::table::{Cell, KINDS, ROADS, Why};
 
 /// Writes the page.
 pub const COMMAND: &str =
-    "LICTOR_WRITE_CLIENTS=1 cargo test --locked -p lictor-integration --test e2e -- clients.md";
+    "LICTOR_WRITE_CLIENTS=1 cargo test --locked --test e2e -- clients.md";
 
 const HEAD: &str = "\
 # What to set in Prefect's clients
