@@ -5,8 +5,7 @@ use lictor_integration::tools::PREFECT_VERSIONS;
 use super::table::{Cell, KINDS, ROADS, Why};
 
 /// Writes the page.
-pub const COMMAND: &str =
-    "LICTOR_WRITE_CLIENTS=1 cargo test --locked --test e2e -- clients.md";
+pub const COMMAND: &str = "LICTOR_WRITE_CLIENTS=1 cargo test --locked --test e2e -- clients.md";
 
 const HEAD: &str = "\
 # What to set in Prefect's clients
