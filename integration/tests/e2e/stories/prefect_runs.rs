@@ -48,7 +48,15 @@ pub fn stories() -> Vec<Story> {
         story(ABOUT, "a refusal is said in words", refusals),
         story(ABOUT, "a flow takes as long through the gate as without it", no_slower).alone(),
     ];
-    each.chain(others).collect()
+    let schedules = PREFECT_VERSIONS.into_iter().map(|version| {
+        let about = format!("{ABOUT} {version}, {}", Credential::ApiKey.name());
+        let proof = move || {
+            let at = gated(version);
+            scheduled(at.setup(Credential::ApiKey), &at.gateway.gate);
+        };
+        story(&about, "a schedule of serve() fires", proof).apart().heavy()
+    });
+    each.chain(schedules).chain(others).collect()
 }
 
 /// The oracle for the worker's role: whatever Prefect's own programs have asked for until now.
@@ -193,7 +201,7 @@ fn ended(gate: &Gate, name: &str, part: &Running, client: &Client, log: &str) ->
 
 fn served(setup: Setup, gate: &Gate) {
     let name = own(&setup, "served");
-    let (client, served) = serve(&name, setup, gate);
+    let (client, served) = serve(&name, "", setup, gate);
     client.prefect(&["deployment", "run", &format!("hello/{name}")]).expect_success();
     let run = ended(gate, &name, &served, &client, "serve");
     assert_logs(gate, &run);
@@ -206,7 +214,7 @@ fn served(setup: Setup, gate: &Gate) {
 /// The operator's sockets bring what is for operators.
 fn watched() {
     let name = "watched";
-    let (_client, served) = serve(name, newest(), &world().gate);
+    let (_client, served) = serve(name, "", newest(), &world().gate);
     let secret = add_client("operator", |client| with_role(client, "operator"));
     let operator = Client::new("operator", newest().with(&format!("operator:{secret}")));
     let said = operator
@@ -234,15 +242,34 @@ fn watched() {
     served.stop().unwrap();
 }
 
-/// `serve()`, until Prefect knows of it.
-fn serve(name: &str, setup: Setup, gate: &Gate) -> (Client, Running) {
+/// Prefect itself makes the runs of a schedule, in a service of its server.
+fn scheduled(setup: Setup, gate: &Gate) {
+    let name = own(&setup, "scheduled");
+    let (client, served) = serve(&name, ", interval=10", setup, gate);
+    let filter = json!({
+        "deployments": {"name": {"any_": [name]}},
+        // Runs of the coming days are there, too.
+        "flow_runs": {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}},
+        "limit": 1,
+    });
+    let run = eventually("a scheduled run has ended", Duration::from_secs(180), || {
+        assert!(served.is_alive(), "{}", client.log("serve"));
+        let run = ask(gate, "/api/flow_runs/filter", &filter)[0].take();
+        (!run.is_null()).then_some(run)
+    });
+    assert_eq!((&run["state_type"], &run["auto_scheduled"]), (&json!("COMPLETED"), &json!(true)));
+    served.stop().unwrap();
+}
+
+/// `serve()` with these further arguments, until Prefect knows of it.
+fn serve(name: &str, arguments: &str, setup: Setup, gate: &Gate) -> (Client, Running) {
     let client = Client::new(name, setup);
     // Old versions want the flow's file below the folder in which they are started.
     fs::copy(checkout().join("integration/flows/hello.py"), client.folder().join("hello.py"))
         .unwrap();
     let script = client.folder().join("serve.py");
     let text = format!(
-        "from hello import hello\nif __name__ == '__main__':\n    hello.serve(name={name:?})\n"
+        "from hello import hello\nif __name__ == '__main__':\n    hello.serve(name={name:?}{arguments})\n"
     );
     fs::write(&script, text).unwrap();
     let served = client.start_python("serve", &[&script.to_string_lossy()]);
