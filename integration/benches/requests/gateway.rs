@@ -126,7 +126,7 @@ fn listener(listener: &Listener) -> Value {
                 "@type": format!("type.googleapis.com/{kind}"),
                 "stat_prefix": "bench",
                 "use_remote_address": true,
-                "internal_address_config": { "unix_sockets": false, "cidr_ranges": [] },
+                "internal_address_config": { "cidr_ranges": [{ "address_prefix": "255.255.255.255", "prefix_len": 32 }] },
                 "normalize_path": true,
                 "merge_slashes": true,
                 "path_with_escaped_slashes_action": "REJECT_REQUEST",
