@@ -206,7 +206,7 @@ mod tests {
             ("BREW", "/flows/filter"),
             ("GET", ""),
             ("POST", "/flows/filter/x"),
-            ("PUT", "/automations/1"),
+            ("DELETE", "/automations/1"),
         ] {
             assert_eq!(roles(method, path, ""), ADMIN, "{method} {path}");
         }
