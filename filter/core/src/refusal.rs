@@ -36,6 +36,8 @@ pub(crate) enum Reason {
     NoCredential,
     /// The credential is neither Bearer nor Basic, or is malformed.
     MalformedCredential,
+    /// The credential looks like an API key or a token with something around it.
+    MisspeltCredential,
     /// The token does not verify.
     InvalidToken,
     /// The token is signed with a key that the issuer does not publish.
@@ -62,6 +64,8 @@ pub(crate) enum Reason {
     FirstFrame,
     /// The body decides about the request, and is too large to be read.
     BodyTooLarge,
+    /// The body decides about the request, and has not arrived in time.
+    BodyTimeout,
     // A right is missing.
     /// The principal has no role.
     NoRole,
@@ -69,6 +73,8 @@ pub(crate) enum Reason {
     RoleMissing,
     /// The role may see only part of the response.
     Masked,
+    /// The role may see only part of the response, which is too large for the rest to be removed.
+    MaskedTooLarge,
     // The login failed.
     /// The callback belongs to no login attempt of this browser.
     UnknownAttempt,
@@ -82,6 +88,8 @@ pub(crate) enum Reason {
     ProviderRefused,
     /// The provider's response does not verify.
     ProviderAnswer,
+    /// The provider rejects the request of Lictor's own client.
+    ProviderRejectsClient,
     /// The session is too large for a cookie.
     SessionTooLarge,
     // Lictor or the deployment is at fault.
@@ -95,6 +103,8 @@ pub(crate) enum Reason {
     Internal,
     /// Prefect does not accept the shared secret.
     PrefectSecret,
+    /// Envoy got no response of Prefect.
+    PrefectUnreachable,
 }
 
 /// One row of the table: what a [`Reason`] means to each reader.
@@ -173,8 +183,14 @@ mod table {
         plain(501, "not_enabled", "This is not switched on here.");
     pub(super) const NO_CREDENTIAL: Meaning =
         plain(401, "not_authenticated", "Sign in, or send a credential.");
-    pub(super) const MALFORMED_CREDENTIAL: Meaning =
-        token("malformed_credential", "The credential is malformed.");
+    pub(super) const MALFORMED_CREDENTIAL: Meaning = token(
+        "malformed_credential",
+        "The credential is malformed. Write name:key, or Bearer and a token.",
+    );
+    pub(super) const MISSPELT_CREDENTIAL: Meaning = token(
+        "misspelt_credential",
+        "The credential has something around it. Write name:key alone, without blanks, quotes or a scheme.",
+    );
     pub(super) const INVALID_TOKEN: Meaning =
         token("invalid_token", "The token is not valid here.");
     pub(super) const UNKNOWN_KEY: Meaning =
@@ -210,12 +226,19 @@ mod table {
         "body_too_large",
         "The request body is too large to authorize. The limit is 64 KiB.",
     );
+    pub(super) const BODY_TIMEOUT: Meaning =
+        plain(408, "body_timeout", "The request body did not arrive within 10 seconds.");
     pub(super) const NO_ROLE: Meaning =
         plain(403, "no_role", "Your account has no role in Prefect.");
     pub(super) const ROLE_MISSING: Meaning =
         plain(403, "role_missing", "Your role does not allow this.");
     pub(super) const MASKED: Meaning =
         plain(403, "masked", "Your role may see only part of this response.");
+    pub(super) const MASKED_TOO_LARGE: Meaning = plain(
+        403,
+        "masked_too_large",
+        "Your role may see only part of this response, which is too large to remove the rest. Request less at once.",
+    );
     pub(super) const UNKNOWN_ATTEMPT: Meaning = plain(
         400,
         "unknown_login",
@@ -234,6 +257,11 @@ mod table {
         plain(403, "login_refused", "The identity provider did not sign you in.");
     pub(super) const PROVIDER_ANSWER: Meaning =
         plain(502, "login_failed", "The identity provider's response could not be verified.");
+    pub(super) const PROVIDER_REJECTS_CLIENT: Meaning = plain(
+        502,
+        "client_rejected",
+        "The identity provider rejected the gateway's request. Contact your administrator.",
+    );
     pub(super) const SESSION_TOO_LARGE: Meaning =
         plain(502, "session_too_large", "The session is too large for a cookie.");
     pub(super) const PROVIDER_UNREACHABLE: Meaning = later(
@@ -253,6 +281,8 @@ mod table {
         "prefect_secret",
         "Prefect rejected the gateway's credential. Contact your administrator.",
     );
+    pub(super) const PREFECT_UNREACHABLE: Meaning =
+        later(503, "prefect_unreachable", "Prefect can't be reached. Try again in a moment.", 5);
 }
 
 impl Reason {
@@ -272,6 +302,7 @@ impl Reason {
             Self::NotEnabled => table::NOT_ENABLED,
             Self::NoCredential => table::NO_CREDENTIAL,
             Self::MalformedCredential => table::MALFORMED_CREDENTIAL,
+            Self::MisspeltCredential => table::MISSPELT_CREDENTIAL,
             Self::InvalidToken => table::INVALID_TOKEN,
             Self::UnknownKey => table::UNKNOWN_KEY,
             Self::UnknownApiKey => table::UNKNOWN_API_KEY,
@@ -285,21 +316,25 @@ impl Reason {
             Self::SocketByCookie => table::SOCKET_BY_COOKIE,
             Self::FirstFrame => table::FIRST_FRAME,
             Self::BodyTooLarge => table::BODY_TOO_LARGE,
+            Self::BodyTimeout => table::BODY_TIMEOUT,
             Self::NoRole => table::NO_ROLE,
             Self::RoleMissing => table::ROLE_MISSING,
             Self::Masked => table::MASKED,
+            Self::MaskedTooLarge => table::MASKED_TOO_LARGE,
             Self::UnknownAttempt => table::UNKNOWN_ATTEMPT,
             Self::Callback => table::CALLBACK,
             Self::LogoutToken => table::LOGOUT_TOKEN,
             Self::LoginLoop => table::LOGIN_LOOP,
             Self::ProviderRefused => table::PROVIDER_REFUSED,
             Self::ProviderAnswer => table::PROVIDER_ANSWER,
+            Self::ProviderRejectsClient => table::PROVIDER_REJECTS_CLIENT,
             Self::SessionTooLarge => table::SESSION_TOO_LARGE,
             Self::ProviderUnreachable => table::PROVIDER_UNREACHABLE,
             Self::NotReady => table::NOT_READY,
             Self::Busy => table::BUSY,
             Self::Internal => table::INTERNAL,
             Self::PrefectSecret => table::PREFECT_SECRET,
+            Self::PrefectUnreachable => table::PREFECT_UNREACHABLE,
         }
     }
 }

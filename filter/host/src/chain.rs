@@ -20,8 +20,11 @@ enum Verdict {
 impl Vm {
     /// A request over HTTP/1 whose head comes in now; `end` says that it has no body.
     pub fn request(&mut self, headers: Headers, end: bool) -> StreamId {
-        let properties: [(&str, &[u8]); 2] =
-            [("source.address", b"192.0.2.1:40000"), ("request.protocol", b"HTTP/1.1")];
+        let properties: [(&str, &[u8]); 3] = [
+            ("source.address", b"192.0.2.1:40000"),
+            ("request.protocol", b"HTTP/1.1"),
+            ("response.code_details", b"via_upstream"),
+        ];
         self.request_with(headers, end, &properties, false)
     }
 

@@ -28,9 +28,9 @@ impl Entropy for HostEntropy {
     }
 }
 
-/// The peer of the effective context's downstream connection.
+/// What Envoy knows of the request of the effective context.
 ///
-/// The values come from Envoy's attributes of what it has verified, never from request headers.
+/// The values come from Envoy's attributes of what it has verified, never from headers.
 pub struct HostPeer;
 
 impl Peer for HostPeer {
@@ -59,6 +59,11 @@ impl Peer for HostPeer {
     fn is_http2(&self) -> bool {
         let protocol = hostcalls::get_property(vec!["request", "protocol"]).ok().flatten();
         protocol.is_some_and(|protocol| protocol == b"HTTP/2")
+    }
+
+    fn is_answered_by_envoy(&self) -> bool {
+        let details = hostcalls::get_property(vec!["response", "code_details"]).ok().flatten();
+        details.is_some_and(|details| details != b"via_upstream")
     }
 }
 

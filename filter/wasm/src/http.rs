@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use lictor_core::{Body, Gate, Interest, RequestView, ResponseView, StreamId};
+use lictor_core::{Body, DataStep, Gate, Interest, RequestView, ResponseView, StreamId};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
 
@@ -13,11 +13,14 @@ use crate::{apply, host, work};
 pub struct Http {
     id: StreamId,
     shared: Rc<Shared>,
+    /// The bodies so far, if the gate must see them as a whole.
+    kept_request: Vec<u8>,
+    kept_response: Vec<u8>,
 }
 
 impl Http {
     pub const fn new(id: StreamId, shared: Rc<Shared>) -> Self {
-        Self { id, shared }
+        Self { id, shared, kept_request: Vec::new(), kept_response: Vec::new() }
     }
 }
 
@@ -75,9 +78,10 @@ impl Http {
     /// Passes body bytes to the gate, as far as it must see them.
     ///
     /// Bytes that the host does not return, or of an unknown request, reset the stream.
-    fn body(&self, body: Body, size: usize, end: bool) -> Action {
+    fn body(&mut self, body: Body, size: usize, end: bool) -> Action {
         let held = match self.shared.ask(self.id, |gate| gate.interest(body)) {
             Some(Interest::None) => return Action::Continue,
+            Some(Interest::Whole) => return self.keep(body, size, end),
             Some(Interest::Time) => Some(Vec::new()),
             Some(Interest::Bytes) => host::buffer(buffer_of(body), size),
             None => None,
@@ -88,9 +92,47 @@ impl Http {
         apply::data(buffer_of(body), size, step)
     }
 
+    /// Takes the bytes of a body out of Envoy's buffer, and passes all of them so far to the gate.
+    ///
+    /// Envoy itself would hold no more than a stream's window of a response, and would hand over
+    /// all that it holds with every piece. Until the gate lets them pass, what continues is empty
+    /// and does not end.
+    fn keep(&mut self, body: Body, size: usize, end: bool) -> Action {
+        let kept = match body {
+            Body::Request => &mut self.kept_request,
+            Body::Response => &mut self.kept_response,
+        };
+        let kind = buffer_of(body);
+        let taken = host::buffer(kind, size)
+            .filter(|_| size == 0 || host::replace_buffer(kind, size, &[]).is_ok());
+        let step = taken.and_then(|bytes| {
+            kept.extend(bytes);
+            self.shared.event(self.id, |gate, cx| gate.on_data(body, kept, end, cx))
+        });
+        match step {
+            // Even an empty last piece would end the body for the filters behind.
+            Some(DataStep::Hold) if end => Action::Pause,
+            Some(DataStep::Hold) => Action::Continue,
+            Some(DataStep::Pass) => {
+                let whole = core::mem::take(kept);
+                apply::data(kind, 0, Some(DataStep::Replace(whole)))
+            }
+            step => {
+                kept.clear();
+                apply::data(kind, 0, step)
+            }
+        }
+    }
+
     fn trailers(&self, body: Body) -> Action {
+        let kept = match body {
+            Body::Request => &self.kept_request,
+            Body::Response => &self.kept_response,
+        };
         let step = self.shared.event(self.id, |gate, cx| gate.on_trailers(body, cx));
-        apply::data(buffer_of(body), 0, step)
+        // Behind its trailers a body can't be given back to Envoy.
+        let lost = step == Some(DataStep::Pass) && !kept.is_empty();
+        apply::data(buffer_of(body), 0, step.filter(|_| !lost))
     }
 }
 

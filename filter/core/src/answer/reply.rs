@@ -101,8 +101,8 @@ impl Reply {
         // Prefect's pages have the same origin, and their scripts must not get a handle on this
         // page's window.
         reply.push("cross-origin-opener-policy", "same-origin");
-        if let Some(seconds) = page.again_after() {
-            reply.push("refresh", seconds.to_string());
+        if let Some(refresh) = page.refresh() {
+            reply.push("refresh", refresh);
         }
         if context.hsts {
             reply.push("strict-transport-security", "max-age=31536000");
@@ -194,6 +194,7 @@ impl Reply {
                 &pages::Page::refusal(refusal, context),
                 context,
             )
+            .with_challenge(meaning, context.kind)
         } else {
             Self::json_refusal(refusal, meaning, context)
         };
@@ -215,26 +216,31 @@ impl Reply {
             text = format!("{text} Required role: {roles}.");
         }
         let mut body = json!({
-            // Prefect's UI shows `detail`, and its clients print `exception_message`.
+            // Prefect's UI shows `detail`, and its clients print `exception_message`. Some of its
+            // commands read `exception_detail`, and end in a traceback without it.
             "detail": text,
             "exception_message": text,
+            "exception_detail": [{"msg": text}],
             "code": meaning.code,
         });
         if let (Some(id), Some(members)) = (context.request_id, body.as_object_mut()) {
             members.insert("request_id".to_owned(), id.into());
         }
-        let mut reply = Self::json(meaning.status, meaning.code, &body);
-        match (meaning.status, meaning.challenge) {
-            (401, Some(error)) => reply.challenge(Some((error, meaning.text)), context.kind),
-            (401, None) => reply.challenge(None, context.kind),
-            (403, _)
-                if context.kind == ClientKind::Machine && refusal.sufficient_roles().is_some() =>
-            {
-                reply.challenge(Some(("insufficient_scope", meaning.text)), ClientKind::Fetch);
-            }
-            _ => {}
+        let mut reply =
+            Self::json(meaning.status, meaning.code, &body).with_challenge(meaning, context.kind);
+        let is_scope = meaning.status == 403 && refusal.sufficient_roles().is_some();
+        if context.kind == ClientKind::Machine && is_scope {
+            reply.challenge(Some(("insufficient_scope", meaning.text)), ClientKind::Fetch);
         }
         reply
+    }
+
+    /// Adds the challenge that every 401 has (RFC 9110 §15.5.2).
+    fn with_challenge(mut self, meaning: Meaning, kind: ClientKind) -> Self {
+        if meaning.status == 401 {
+            self.challenge(meaning.challenge.map(|error| (error, meaning.text)), kind);
+        }
+        self
     }
 
     /// Adds the `www-authenticate` headers (RFC 6750 §3, RFC 7617 §2).
@@ -251,10 +257,4 @@ impl Reply {
             self.push("www-authenticate", "Basic realm=\"prefect\", charset=\"UTF-8\"");
         }
     }
-}
-
-/// Returns a request id if it has the form that Envoy generates, so that it is safe to repeat.
-#[must_use]
-pub(crate) fn request_id(value: Option<&str>) -> Option<&str> {
-    value.filter(|id| id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
 }

@@ -156,9 +156,18 @@ fn idp(root: &Section<'_>, issuer: Option<&HttpUrl>) -> Option<Idp> {
     let extra_auth_params = extra_auth_params(&section);
     let cluster = section.text("cluster").unwrap_or("idp").to_owned();
     let userinfo = section.flag("userinfo", false);
+    let trusted_audiences = section.texts("trusted_audiences", &[]);
     section.finish();
-    let internal = internal?;
-    Some(Idp { cluster, internal, scopes, client_auth, extra_auth_params, userinfo, algorithms })
+    Some(Idp {
+        cluster,
+        internal: internal?,
+        scopes,
+        client_auth,
+        extra_auth_params,
+        userinfo,
+        trusted_audiences,
+        algorithms,
+    })
 }
 
 /// Parameters of the authorization request that Lictor sets. No setting may replace them.

@@ -131,6 +131,9 @@ pub(crate) struct Idp {
     pub(crate) extra_auth_params: Vec<(String, String)>,
     /// Whether roles may come from the userinfo endpoint, if no token contains any.
     pub(crate) userinfo: bool,
+    /// Audiences that an ID token may name beside our client (OpenID Connect Core §3.1.3.7, step
+    /// 3).
+    pub(crate) trusted_audiences: Vec<String>,
     /// The allowed signature algorithms (RFC 8725 §3.1).
     pub(crate) algorithms: Vec<Algorithm>,
 }

@@ -26,7 +26,7 @@ impl From<Mismatch> for Refusal {
     fn from(mismatch: Mismatch) -> Self {
         Self::new(Reason::InvalidToken)
             .about(mismatch.claim)
-            .seen(format!("{} {}", mismatch.claim, mismatch.seen))
+            .seen(mismatch.of("token"))
             .wanted(&mismatch.wanted)
     }
 }
@@ -38,15 +38,18 @@ pub(crate) struct Claimed<'a> {
     pub(crate) issuer: IssuerId,
 }
 
-/// Reads a token and finds the issuer that it names.
+/// Reads a token of at most `most` bytes and finds the issuer that it names.
 ///
 /// This happens before keys are looked up, so that a token of another issuer causes no fetch.
 ///
 /// # Errors
 /// When the text is not a signed token, or its issuer is not trusted.
-pub(crate) fn read<'a>(token: &'a [u8], config: &Config) -> Result<Claimed<'a>, Mismatch> {
-    let token = Compact::parse(token)
-        .map_err(|why| Mismatch::new("token", None, format!("a signed token, not {}", why.0)))?;
+pub(crate) fn read<'a>(
+    token: &'a [u8],
+    most: usize,
+    config: &Config,
+) -> Result<Claimed<'a>, Mismatch> {
+    let token = Compact::parse(token, most).map_err(|why| Mismatch::unreadable(why.0))?;
     let found = config
         .issuers
         .iter()

@@ -10,7 +10,7 @@ use crate::config::{Config, LOGIN};
 use crate::credential::bearer;
 use crate::foundation::codec::{Reader, Writer};
 use crate::foundation::id::CredentialId;
-use crate::foundation::limits::LEEWAY;
+use crate::foundation::limits::{LEEWAY, PROVIDER_TOKEN};
 use crate::foundation::secret::Secret;
 use crate::foundation::time::UnixTime;
 use crate::identity::credential_ref::CredentialRef;
@@ -121,7 +121,7 @@ pub(crate) fn read_reply(
         |seen: String, silent, unknown_key| GrantReply::None { seen, silent, unknown_key };
     let access = match token_endpoint::read(reply) {
         Ok(tokens) => tokens.access,
-        Err(NoTokens::InvalidGrant | NoTokens::InvalidClient(_)) => {
+        Err(NoTokens::InvalidGrant(_) | NoTokens::InvalidClient(_)) => {
             return GrantReply::Refused(
                 Refusal::new(Reason::ClientCredentials)
                     .seen(format!("client {client}, refused by the provider"))
@@ -143,7 +143,7 @@ pub(crate) fn read_reply(
         ),
         Err(Unverified::Mismatch(mismatch)) => {
             let about = mismatch.claim;
-            let seen = format!("token of client {client}: {about} {}", mismatch.seen);
+            let seen = mismatch.of(&format!("token of client {client}"));
             GrantReply::Refused(
                 Refusal::new(Reason::InvalidToken).about(about).seen(seen).wanted(mismatch.wanted),
             )
@@ -159,7 +159,7 @@ fn verify(
     config: &Config,
     now: UnixTime,
 ) -> Result<Grant, Unverified> {
-    let claimed = bearer::read(access.expose(), config)?;
+    let claimed = bearer::read(access.expose(), PROVIDER_TOKEN, config)?;
     if claimed.issuer != LOGIN {
         return Err(Mismatch::new("iss", None, "the issuer that was asked").into());
     }

@@ -6,6 +6,7 @@ pub(crate) mod bearer;
 pub(crate) mod certificate;
 pub(crate) mod client_credentials;
 pub(crate) mod kind;
+pub(crate) mod misspelt;
 pub(crate) mod personal_token;
 pub(crate) mod verified_tokens;
 pub(crate) mod verifier;

@@ -8,11 +8,12 @@ use std::rc::Rc;
 
 use crate::config::{AUTH_STRING, Config};
 use crate::credential::kind::Kind;
+use crate::credential::misspelt::Misspelt;
 use crate::credential::personal_token::PersonalTokens;
 use crate::credential::verified_tokens::{Entry, Verified};
 use crate::credential::{api_key, bearer};
 use crate::foundation::id::IssuerId;
-use crate::foundation::limits::{CLIENT_ID, CLIENT_SECRET};
+use crate::foundation::limits::{CLIENT_ID, CLIENT_SECRET, TOKEN};
 use crate::foundation::secret::{Secret, SecretRef};
 use crate::foundation::time::UnixTime;
 use crate::identity::credential_ref::CredentialRef;
@@ -74,6 +75,13 @@ pub(crate) enum AuthenticationError {
     Refused(Refusal),
 }
 
+impl From<Misspelt> for AuthenticationError {
+    fn from(misspelt: Misspelt) -> Self {
+        let refusal = Refusal::new(Reason::MisspeltCredential);
+        Self::Refused(refusal.seen(misspelt.seen).wanted(misspelt.wanted))
+    }
+}
+
 impl From<Refusal> for AuthenticationError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
@@ -89,7 +97,11 @@ impl VerificationContext<'_> {
         match presented {
             Presented::ApiKey(key) => match Kind::of(key.expose()) {
                 Kind::PersonalToken => self.personal(key.expose()),
-                Kind::ApiKey | Kind::Jwt | Kind::Other => self.api_key(*key),
+                Kind::ApiKey | Kind::Jwt => self.api_key(*key),
+                Kind::Other => match Misspelt::of(key.expose()) {
+                    Some(misspelt) => Err(misspelt.into()),
+                    None => self.api_key(*key),
+                },
             },
             Presented::Bearer(token) => match Kind::of(token.expose()) {
                 Kind::ApiKey => self.api_key(*token),
@@ -118,7 +130,7 @@ impl VerificationContext<'_> {
         if let Some(identity) = self.verified.borrow().find(token.expose(), self.keys, self.now) {
             return Ok(identity);
         }
-        let claimed = bearer::read(token.expose(), self.config).map_err(Refusal::from)?;
+        let claimed = bearer::read(token.expose(), TOKEN, self.config).map_err(Refusal::from)?;
         let issuer = claimed.issuer;
         let keys = self.keys.current(issuer, self.now).ok_or(AuthenticationError::NoKeys)?;
         let verifier = Verifier { keys, allowed: &self.config.idp.algorithms, host: self.host };
@@ -176,11 +188,11 @@ impl VerificationContext<'_> {
         client: &str,
         secret: &Secret,
     ) -> Result<Presentation, AuthenticationError> {
-        // A credential in the place of the name is a mistake. It must neither appear in a log nor
+        // A mistyped credential, or one in the place of the name, must neither appear in a log nor
         // be sent to the provider.
-        let header = client.starts_with("Bearer ") || client.starts_with("Basic ");
-        if header || Kind::of(client.as_bytes()) != Kind::Other {
-            return Err(not_accepted("a credential in the place of the name", "name:credential"));
+        let misspelt = Misspelt::of(secret.expose()).or_else(|| Misspelt::of(client.as_bytes()));
+        if let Some(misspelt) = misspelt {
+            return Err(misspelt.into());
         }
         if !(1..=CLIENT_ID).contains(&client.len())
             || !(1..=CLIENT_SECRET).contains(&secret.expose().len())
@@ -233,10 +245,14 @@ fn wrapped(pair: &Secret) -> Option<Result<Presented<'_>, AuthenticationError>> 
     let text = pair.expose();
     let text = text.strip_prefix(b":").unwrap_or(text);
     let text = text.strip_suffix(b":").unwrap_or(text);
-    let read = if let Some(token) = text.strip_prefix(b"Bearer ") {
-        authorization::bearer(token)
+    let at = text.iter().position(|byte| *byte == b' ')?;
+    let (scheme, value) = text.split_at_checked(at)?;
+    let read = if scheme.eq_ignore_ascii_case(b"bearer") {
+        authorization::bearer(value.trim_ascii())
+    } else if scheme.eq_ignore_ascii_case(b"basic") {
+        authorization::basic(value.trim_ascii())
     } else {
-        authorization::basic(text.strip_prefix(b"Basic ")?)
+        return None;
     };
     Some(read.map_err(|_| {
         AuthenticationError::Refused(

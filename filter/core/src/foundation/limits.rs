@@ -20,6 +20,8 @@ pub(crate) struct Rate {
 pub(crate) const COOKIE_HEADER: usize = 32 * 1024;
 /// Largest token or credential header, in bytes.
 pub(crate) const TOKEN: usize = 16 * 1024;
+/// Largest token in an answer of the provider, in bytes. A person in many groups has a long one.
+pub(crate) const PROVIDER_TOKEN: usize = 256 * 1024;
 /// Largest JWKS response, in bytes.
 pub(crate) const JWKS_BYTES: usize = 256 * 1024;
 /// Largest number of keys in one JWKS.
@@ -81,6 +83,12 @@ pub(crate) const LOGIN_ATTEMPTS: usize = 5;
 pub(crate) const COOKIE_PIECE: usize = 3800;
 /// Largest request body that is read for authorization, in bytes.
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
+/// Largest number of request bodies that one worker reads at a time before it decides.
+pub(crate) const BODIES: usize = 64;
+/// Largest number of request bodies that one worker reads at a time for one client network.
+pub(crate) const BODIES_PER_NETWORK: usize = 16;
+/// How long a request body that is read before the decision may take to arrive.
+pub(crate) const BODY_WAIT: Duration = Duration::from_secs(10);
 /// Largest payload of the first frame of a socket, in bytes.
 pub(crate) const FIRST_FRAME: usize = 4 * 1024;
 /// How long a socket may take to send its first frame. A socket without a place waits for one at
@@ -108,9 +116,6 @@ pub(crate) const QUEUED_SOCKETS: usize = 256;
 pub(crate) const QUEUED_SOCKETS_PER_NETWORK: usize = 128;
 /// Largest part of a response body of Prefect that is held to be rewritten, in bytes: the UI
 /// settings, or the beginning of a page.
-///
-/// It is below Envoy Gateway's default buffer limit of 32 KiB, above which a held body would be
-/// cut.
 pub(crate) const REWRITTEN_BODY: usize = 24 * 1024;
 /// Largest response body of Prefect that is masked, in bytes. A longer one is refused, never sent
 /// unmasked.
@@ -122,5 +127,8 @@ pub(crate) const MASKED_DEPTH: usize = 100;
 pub(crate) const EVENT_FILTER: usize = 16 * 1024;
 /// Largest return path of a login, in bytes. It is stored in the login cookie.
 pub(crate) const RETURN_PATH: usize = 2048;
+/// Largest return path that the parameter `state` carries, in bytes. A provider must keep the whole
+/// `state`, and some have limits of their own.
+pub(crate) const STATE_PATH: usize = 1024;
 /// Largest part of a token or header that a log line shows, in characters.
 pub(crate) const LOGGED_TEXT: usize = 120;

@@ -16,12 +16,41 @@ pub(crate) fn shown(text: &str) -> String {
     text.chars().take(crate::foundation::limits::LOGGED_TEXT).map(printable).collect()
 }
 
+/// Returns a provider's description of an error as a log line may contain it.
+///
+/// A provider may repeat what it was sent, so words that could be a code or a secret are left out:
+/// 20 characters or more with letters and digits.
+#[must_use]
+pub(crate) fn described(text: &str) -> String {
+    let has = |word: &str, kind: fn(&u8) -> bool| word.as_bytes().iter().any(kind);
+    let could_be_secret = |word: &&str| {
+        word.len() >= 20 && has(word, u8::is_ascii_digit) && has(word, u8::is_ascii_alphabetic)
+    };
+    let word = |word| if could_be_secret(&word) { "(left out)" } else { word };
+    shown(&text.split_whitespace().map(word).collect::<Vec<_>>().join(" "))
+}
+
 #[cfg(test)]
 mod tests {
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
+
+    #[test]
+    fn descriptions_repeat_no_secret() {
+        for (text, wanted) in [
+            (
+                "Client not allowed for direct access grants",
+                "Client not allowed for direct access grants",
+            ),
+            ("Code 0f9e8d7c-1234-4321-aaaa-0123456789ab is\nused", "Code (left out) is used"),
+            ("secret=Jk3bPqZ7vXw2LmN9sTy5 is wrong", "(left out) is wrong"),
+            ("AADSTS7000215: Invalid client secret", "AADSTS7000215: Invalid client secret"),
+        ] {
+            assert_eq!(described(text), wanted);
+        }
+    }
 
     #[test]
     fn foreign_text_is_made_harmless() {

@@ -144,6 +144,10 @@ impl Peer for Behind<'_> {
     fn is_http2(&self) -> bool {
         self.proxy.is_http2()
     }
+
+    fn is_answered_by_envoy(&self) -> bool {
+        self.proxy.is_answered_by_envoy()
+    }
 }
 
 /// Returns whether the proxy in front sent the secret.

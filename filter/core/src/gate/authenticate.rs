@@ -19,7 +19,7 @@ use crate::session::model::Session;
 use crate::site::Recheck;
 use crate::wire::http::authorization;
 use crate::wire::http::authorization::Malformed;
-use crate::wire::http::client::{is_from_a_browser, is_ours};
+use crate::wire::http::client::{is_from_a_browser, is_ours, loads_page, may_be_leftover};
 use crate::wire::http::cookies::Cookies;
 use crate::wire::http::request::RequestView;
 use crate::wire::peer::Peer;
@@ -50,16 +50,21 @@ impl Gate {
         cookies: &Cookies<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Proof, Refusal> {
-        if !host.is_public() || !is_leftover_password(request) {
+        let config = cx.site.config();
+        if !host.is_public() || !is_leftover_password(request, &config) {
             match self.authenticate_machine(request, cx)? {
                 Proof::Nobody { .. } if host.is_public() => {}
                 proof => return Ok(proof),
             }
             return self.authenticate_session(request, cookies, cx);
         }
-        // Prefect's UI may still send a password from its local storage beside Lictor's cookie.
+        // Prefect's UI may still send a password from its local storage beside Lictor's cookie, and
+        // browsers repeat the password of whatever asked for one at this address before.
         match self.authenticate_session(request, cookies, cx)? {
-            Proof::Nobody { session_ended: None } => self.authenticate_machine(request, cx),
+            // A person who loads a page signs in. The old password is ignored.
+            Proof::Nobody { session_ended: None } if !loads_page(request) => {
+                self.authenticate_machine(request, cx)
+            }
             proof => Ok(proof),
         }
     }
@@ -246,10 +251,10 @@ pub(crate) fn identity_of(session: &Session, absolute: Duration) -> Identity {
     }
 }
 
-/// Returns whether a script on one of our own pages sends `Authorization: Basic` and no other
-/// credential.
-fn is_leftover_password(request: RequestView<'_>) -> bool {
-    request.text("sec-fetch-site") == Some("same-origin") && authorization::is_only_basic(request)
+/// Returns whether a browser sends `Authorization: Basic`, and no other credential, by itself or
+/// for a script on one of our own pages.
+fn is_leftover_password(request: RequestView<'_>, config: &Config) -> bool {
+    authorization::is_only_basic(request) && may_be_leftover(request, config.public.origin())
 }
 
 fn malformed(why: Malformed) -> Refusal {
@@ -262,6 +267,7 @@ fn malformed(why: Malformed) -> Refusal {
             .seen("another scheme")
             .wanted("Bearer or Basic"),
         Malformed::Syntax => Refusal::new(Reason::MalformedCredential)
-            .seen("a value that is not of the scheme's form"),
+            .seen("a value that is not of the scheme's form")
+            .wanted("Basic with name:secret in base64, or Bearer with a token"),
     }
 }

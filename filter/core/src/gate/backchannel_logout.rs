@@ -23,7 +23,7 @@ impl Gate {
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         let reader = BodyEndpoint::BackchannelLogout;
-        self.begin_endpoint_body(reader, incoming.view, &cx.site.config())
+        self.begin_endpoint_body(reader, incoming.view, cx)
     }
 
     /// Verifies a logout token again, after the fetch of its key has ended.
@@ -55,7 +55,7 @@ impl Gate {
             Err(Unverified::UnknownKey(kid)) => return self.await_logout_key(&kid, token, cx),
             Err(Unverified::Mismatch(mismatch)) => {
                 return Err(Refusal::new(Reason::LogoutToken)
-                    .seen(format!("{} {}", mismatch.claim, mismatch.seen))
+                    .seen(mismatch.of("logout token"))
                     .wanted(&mismatch.wanted));
             }
         };

@@ -10,9 +10,11 @@ use super::incoming::Incoming;
 use super::operation_body::{self, BodyPending};
 use super::socket::{self, Socket};
 use super::{Cx, Gate, State, WaitFor, endpoints, protocol};
+use crate::answer::reply::Reply;
 use crate::config::Config;
 use crate::gate::decision::{DataStep, Decision};
 use crate::identity::principal::Identity;
+use crate::login::return_path;
 use crate::policy::authorize::{self, Permit};
 use crate::policy::pending_handshakes::Admission;
 use crate::prefect::operations::Operation;
@@ -47,8 +49,12 @@ impl Gate {
     fn decide(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
         let config = cx.site.config();
         let incoming = Incoming::parse(request, &config)?;
+        self.page.elsewhere = !incoming.host.is_public();
         if endpoints::is_below_prefix(&incoming.target, &config) {
             return self.endpoint(&incoming, cx);
+        }
+        if incoming.is_page_load() {
+            self.page.return_to = Some(return_path::checked(Some(incoming.target.raw()), &config));
         }
         let cookies = incoming.cookies()?;
         let place = Place::of(&incoming.target, &config);
@@ -67,7 +73,7 @@ impl Gate {
             return self.socket(route, cx);
         }
         match self.authenticate(host, request, cookies, cx)? {
-            Proof::Identified(identity) => self.authorize(identity, route, &config),
+            Proof::Identified(identity) => self.authorize(identity, route, cx),
             Proof::Wait => Ok(self.wait(WaitFor::Verdict, cx.now)),
             Proof::Nobody { session_ended } => self.unauthenticated(host, session_ended, route, cx),
         }
@@ -78,21 +84,23 @@ impl Gate {
         &mut self,
         identity: Identity,
         route: Route<'_>,
-        config: &Config,
+        cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
+        let config = cx.site.config();
         let operation = Operation::of(route.incoming.method(), &route.place);
         if let Some(operation) =
-            operation_body::depends_on_body(&identity, &operation, &route.place, config)
+            operation_body::depends_on_body(&identity, &operation, &route.place, &config)
         {
             let permit =
                 authorize::identity(identity.clone(), &operation.at_best(), &config.roles)?;
-            let (forwarded, edit) = Forwarded::begin(route, &permit, config);
+            self.begin_body(cx)?;
+            let (forwarded, edit) = Forwarded::begin(route, &permit, &config);
             let pending = BodyPending { identity, operation, forwarded };
             self.state = State::AwaitingBody(Box::new(pending));
             return Ok(Decision::ForwardWithBody { permit, edit });
         }
         let permit = authorize::identity(identity, &operation, &config.roles)?;
-        Ok(self.forward(permit, route, config))
+        Ok(self.forward(permit, route, &config))
     }
 
     /// Decides a socket handshake, by a credential in a header or later by the first frame.
@@ -157,7 +165,12 @@ impl Gate {
         route: Route<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
-        if host.is_public() && route.incoming.is_page_load() {
+        if route.incoming.is_page_load() && !host.is_public() {
+            // A link that a worker prints leads here. Browsers log in at the public host.
+            let there = cx.site.config().absolute(route.incoming.target.raw());
+            return Ok(self.reply(Reply::redirect(&there, "public_host")));
+        }
+        if route.incoming.is_page_load() {
             if let Some(why) = session_ended {
                 cx.site.notice(format!("a session has ended: {why}"));
             }

@@ -5,8 +5,7 @@
 
 use super::{Cx, Gate, State};
 use crate::answer::reply::Reply;
-use crate::config::Config;
-use crate::foundation::limits::BODY_LIMIT;
+use crate::foundation::limits::{BODIES, BODIES_PER_NETWORK, BODY_LIMIT, BODY_WAIT};
 use crate::gate::decision::{DataStep, Decision};
 use crate::prefect::upstream;
 use crate::refusal::{Reason, Refusal};
@@ -58,13 +57,14 @@ impl Gate {
         &mut self,
         reader: BodyEndpoint,
         request: RequestView<'_>,
-        config: &Config,
+        cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
-        if !config.prefect.buffered_routes {
+        if !cx.site.config().prefect.buffered_routes {
             return Err(Refusal::new(Reason::NotEnabled).seen(reader.name()).wanted(
                 "prefect.buffered_routes, and Envoy's buffer filter behind Lictor on this path",
             ));
         }
+        self.begin_body(cx)?;
         let content_type = request.text("content-type").map(str::to_owned);
         self.state = State::EndpointBody(EndpointBody { reader, content_type });
         let mut edit = upstream::stripped(request);
@@ -85,6 +85,7 @@ impl Gate {
             self.state = State::EndpointBody(body);
             return DataStep::Hold;
         }
+        cx.site.bodies.end(self.stream);
         let EndpointBody { reader, content_type } = body;
         let whole = Some(held).filter(|held| held.len() <= BODY_LIMIT);
         let form = whole.and_then(|held| form::text(content_type.as_deref(), held));
@@ -100,13 +101,35 @@ impl Gate {
         }
     }
 
+    /// Takes one of the limited places for bodies that are read before the decision.
+    pub(super) fn begin_body(&self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        let has_place = cx.site.bodies.begin(self.stream, &cx.peer.address(), cx.now);
+        has_place.then_some(()).ok_or_else(|| {
+            Refusal::new(Reason::Busy)
+                .seen("too many request bodies at once")
+                .wanted(format!("at most {BODIES_PER_NETWORK} of one client and {BODIES} in all"))
+        })
+    }
+
     /// Refuses trailers, which would let Envoy pass the whole request on. Neither form has any.
     pub(super) fn endpoint_body_trailers(&mut self, body: &EndpointBody) -> DataStep {
         DataStep::Answer(self.oauth_error(&body.reader.unreadable("trailers")))
+    }
+
+    /// Refuses a body that has not arrived in time.
+    pub(super) fn endpoint_body_late(&mut self) -> Decision {
+        Decision::Reply(self.oauth_error(&late()))
     }
 
     pub(super) fn oauth_error(&mut self, refusal: &Refusal) -> Reply {
         self.event = Some(Event::refused(refusal));
         Reply::oauth_error(refusal)
     }
+}
+
+/// Returns the refusal of a body that has not arrived in time.
+pub(super) fn late() -> Refusal {
+    Refusal::new(Reason::BodyTimeout)
+        .seen("a request body that is not complete")
+        .wanted(format!("all of it within {} s", BODY_WAIT.as_secs()))
 }

@@ -48,6 +48,11 @@ impl<'a> RequestHost<'a> {
         })
     }
 
+    /// Returns whether browsers log in at this host.
+    pub(crate) const fn is_public(self) -> bool {
+        matches!(self.0, Some(ConfiguredHost::Public))
+    }
+
     /// Returns the configured name, or the public one for any other host: health checks name an
     /// address.
     pub(crate) fn or_public(self, config: &'a Config) -> &'a str {

@@ -3,20 +3,20 @@
 use super::authenticate::Proof;
 use super::incoming::Incoming;
 use super::unknown_key::NoKey;
-use super::{Cx, Gate, State, WaitFor};
+use super::{Attempt, Cx, Gate, State, WaitFor};
 use crate::answer::reply::Reply;
 use crate::config::LOGIN;
 use crate::gate::decision::Decision;
 use crate::login::callback;
-use crate::login::callback::NoSession;
+use crate::login::callback::{Failure, LoggedIn, NoSession};
 use crate::login::failures::{Counted, Failures};
 use crate::login::start;
-use crate::login::ticket::{LoginOptions, Ticket, Tickets};
+use crate::login::ticket::{LoginOptions, Remembered, Ticket, Tickets};
 use crate::login::{return_path, role};
 use crate::provider::callout::CalloutReply;
 use crate::provider::metadata::Provider;
 use crate::provider::token_endpoint;
-use crate::provider::token_endpoint::{NoTokens, Tokens};
+use crate::provider::token_endpoint::Tokens;
 use crate::provider::userinfo;
 use crate::refusal::{Reason, Refusal};
 use crate::session::cookie::NoCookie;
@@ -24,6 +24,7 @@ use crate::session::model::Session;
 use crate::site::Site;
 use crate::wire::http::client::ClientKind;
 use crate::wire::http::cookies::Cookies;
+use crate::wire::http::query::only;
 use crate::wire::http::request::RequestView;
 use crate::workers::tombstones::Added;
 
@@ -80,73 +81,101 @@ impl Gate {
         Ok(self.reply(start::redirect(&config, &provider, &ticket, set_cookies)))
     }
 
+    /// Handles the provider's answer to a login.
     pub(super) fn callback(
         &mut self,
         incoming: &Incoming<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         let config = cx.site.config();
-        let (request, cookies, query) =
-            (incoming.view, incoming.cookies()?, incoming.target.query());
-        if query.is_none_or(str::is_empty) {
-            return self.stray_callback("", request, cookies, cx);
-        }
-        let answer = callback::read(query)?;
-        let Some(ticket) = cx.site.tickets.claim(&config, cookies, &answer.state, cx.now) else {
-            return self.stray_callback(&answer.state, request, cookies, cx);
+        let (request, cookies) = (incoming.view, incoming.cookies()?);
+        let query = incoming.target.query().unwrap_or_default();
+        let state = only(query, "state").ok().flatten().unwrap_or_default();
+        // The address works once. Whatever fails from here on leads to the page that was asked for.
+        let Remembered { return_to, again } = Remembered::of(&state);
+        self.page.return_to = Some(return_path::checked(return_to.as_deref(), &config));
+        self.page.attempt = Some(Attempt { again, fresh: false });
+        let result = match cx.site.tickets.claim(&config, cookies, &state, cx.now) {
+            Some(ticket) => {
+                self.page.attempt = Some(Attempt { again: ticket.again, fresh: ticket.fresh });
+                // The login attempt has ended, whatever its result is.
+                self.set_cookies = Tickets::end(&config, &state).into_iter().collect();
+                self.redeem(query, ticket, cx)
+            }
+            None if query.is_empty() => Err(Failure::again(stray())),
+            None => match callback::read(query) {
+                Ok(_) => Err(Failure::again(stray())),
+                Err(malformed) => Err(malformed.into()),
+            },
         };
-        // From here on the login attempt has ended, whatever its result is.
-        self.set_cookies = Tickets::end(&config, &answer.state).into_iter().collect();
+        result.or_else(|failure| self.login_failed(failure, request, cookies, cx))
+    }
+
+    /// Sends the code of a callback to the token endpoint, once.
+    fn redeem(
+        &mut self,
+        query: &str,
+        ticket: Ticket,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Failure> {
+        let config = cx.site.config();
+        let answer = callback::read(query)?;
         let provider = ready_provider(cx)?;
         answer.check_issuer(&config, &provider)?;
         let code = answer.result.map_err(|error| callback::provider_error(&error))?;
         if !cx.site.take_login_slot() {
-            return Err(Refusal::new(Reason::Busy).seen("too many logins at once"));
+            return Err(Refusal::new(Reason::Busy).seen("too many logins at once").into());
         }
-        match cx.site.use_state(&answer.state, cx.now) {
-            Added::New => {}
-            Added::Known => {
-                cx.site.release_login_slot();
-                return self.stray_callback(&answer.state, request, cookies, cx);
+        let failure = match cx.site.use_state(&answer.state, cx.now) {
+            Added::New => {
+                let callout = token_endpoint::redeem(&config, &provider, &code, &ticket.verifier);
+                self.state = State::Login(LoginStep::Redeeming(Box::new(ticket)));
+                return Ok(Decision::Await(callout));
             }
-            Added::Busy => {
-                cx.site.release_login_slot();
-                return Err(Refusal::new(Reason::Busy).seen("too many callbacks at once"));
-            }
-        }
-        let callout = token_endpoint::redeem(&config, &provider, &code, &ticket.verifier);
-        self.state = State::Login(LoginStep::Redeeming(Box::new(ticket)));
-        Ok(Decision::Await(callout))
+            Added::Known => Failure::again(stray()),
+            Added::Busy => Refusal::new(Reason::Busy).seen("too many callbacks at once").into(),
+        };
+        cx.site.release_login_slot();
+        Err(failure)
     }
 
-    /// Handles a callback without a login attempt: a reload, the back button or a bookmark.
-    ///
-    /// A user with a session is redirected to the start page. Any other user gets a new login, as
-    /// after a failed one.
-    fn stray_callback(
+    /// Ends a login that failed. A person who has a session nevertheless is sent to the page that
+    /// was asked for. A login that may succeed is started again.
+    fn login_failed(
         &mut self,
-        state: &str,
+        failure: Failure,
         request: RequestView<'_>,
         cookies: &Cookies<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
+        let Failure { refusal, try_again } = failure;
+        if ClientKind::of(request) != ClientKind::Navigation {
+            return Err(refusal);
+        }
         let config = cx.site.config();
-        match self.authenticate_session(request, cookies, cx)? {
-            Proof::Wait => Ok(self.wait(WaitFor::Verdict, cx.now)),
-            Proof::Identified(_) => {
-                let home = config.absolute(config.home());
-                Ok(self.reply(Reply::redirect(&home, "already_logged_in")))
-            }
-            Proof::Nobody { .. } => {
-                let refusal = Refusal::new(Reason::UnknownAttempt)
-                    .seen("a callback without its login cookie")
-                    .wanted("a login started in this browser, once and in time");
-                self.login_again(refusal, Ticket::is_again(state), request, cookies, cx)
+        let return_to = self.page.return_to.clone().unwrap_or_else(|| config.home().to_owned());
+        let attempt = self.page.attempt.unwrap_or(Attempt { again: false, fresh: false });
+        // The page for personal tokens would only start the same login again.
+        if !attempt.fresh && !return_to.starts_with(&config.endpoints) {
+            let ended = core::mem::take(&mut self.set_cookies);
+            let proof = self.authenticate_session(request, cookies, cx);
+            self.set_cookies.extend(ended);
+            match proof {
+                Ok(Proof::Wait) => return Ok(self.wait(WaitFor::Verdict, cx.now)),
+                Ok(Proof::Identified(_)) => {
+                    let there = config.absolute(&return_to);
+                    return Ok(self.reply(Reply::redirect(&there, "already_logged_in")));
+                }
+                Ok(Proof::Nobody { .. }) | Err(_) => {}
             }
         }
+        if try_again {
+            return self.login_again(refusal, attempt.again, return_to, cookies, cx);
+        }
+        Err(refusal)
     }
 
-    /// Begins another login after a failed one, for a page load.
+    /// Begins another login after a failed one.
     ///
     /// `again` says that the failed login was already the second, automatic one. Then the refusal
     /// is returned.
@@ -154,13 +183,10 @@ impl Gate {
         &mut self,
         refusal: Refusal,
         again: bool,
-        request: RequestView<'_>,
+        return_to: String,
         cookies: &Cookies<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
-        if ClientKind::of(request) != ClientKind::Navigation {
-            return Err(refusal);
-        }
         let config = cx.site.config();
         match cx.site.failures.add(&config, cookies, cx.now, cx.entropy)? {
             Counted::Loop(cookie) => {
@@ -173,7 +199,6 @@ impl Gate {
                 Err(refusal)
             }
             Counted::Few(cookie) => {
-                let return_to = config.home().to_owned();
                 let options = LoginOptions { return_to, again: true, fresh: false };
                 // The cookie records a failure of the browser's login. Waiting for an unavailable
                 // provider is not one.
@@ -193,29 +218,31 @@ impl Gate {
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         cx.site.contacted(reply, cx.now);
-        match step {
+        let result = match step {
             LoginStep::Redeeming(ticket) => {
                 cx.site.release_login_slot();
                 match token_endpoint::read(reply) {
-                    Ok(tokens) => self.verify(*ticket, tokens, request, cx),
-                    Err(why @ NoTokens::InvalidGrant) => {
-                        let refusal = callback::no_tokens(&why);
-                        self.login_again(refusal, ticket.again, request, &cookies(request)?, cx)
-                    }
+                    Ok(tokens) => self.verify(*ticket, tokens, false, request, cx),
                     Err(why) => Err(callback::no_tokens(&why)),
                 }
             }
             LoginStep::AskingUserinfo(mut session, return_to) => {
-                let claims = userinfo::read(reply, &session.subject).map_err(|seen| {
-                    Refusal::new(Reason::ProviderUnreachable).seen(seen).wanted("userinfo")
-                })?;
-                session.role = role::by_userinfo(claims.as_ref(), &cx.site.config());
-                self.logged_in(&session, &return_to, request, cx)
+                match userinfo::read(reply, &session.subject) {
+                    Ok(claims) => {
+                        session.role = role::by_userinfo(claims.as_ref(), &cx.site.config());
+                        self.logged_in(&session, &return_to, request, cx).map_err(Into::into)
+                    }
+                    Err(seen) => Err(Refusal::new(Reason::ProviderUnreachable)
+                        .seen(seen)
+                        .wanted("userinfo")
+                        .into()),
+                }
             }
             LoginStep::AwaitingKey(..) => {
-                Err(Refusal::new(Reason::Internal).seen("a reply to no call"))
+                Err(Refusal::new(Reason::Internal).seen("a reply to no call").into())
             }
-        }
+        };
+        self.or_failed(result, request, cx)
     }
 
     pub(super) fn login_woken(
@@ -224,37 +251,57 @@ impl Gate {
         request: RequestView<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
-        match step {
-            LoginStep::AwaitingKey(ticket, tokens) => self.verify(*ticket, *tokens, request, cx),
+        let result = match step {
+            LoginStep::AwaitingKey(ticket, tokens) => {
+                self.verify(*ticket, *tokens, true, request, cx)
+            }
             other => {
                 other.abandon(cx.site);
-                Err(Refusal::new(Reason::Internal).seen("woken while calling"))
+                Err(Refusal::new(Reason::Internal).seen("woken while calling").into())
             }
+        };
+        self.or_failed(result, request, cx)
+    }
+
+    fn or_failed(
+        &mut self,
+        result: Result<Decision, Failure>,
+        request: RequestView<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        match result {
+            Ok(decision) => Ok(decision),
+            Err(failure) => self.login_failed(failure, request, &cookies(request)?, cx),
         }
     }
 
     /// Verifies the tokens and makes a session of them. Asks userinfo for the role if it is still
-    /// open.
+    /// open. `last_try` says that the keys have been fetched for them already.
     fn verify(
         &mut self,
         ticket: Ticket,
         tokens: Tokens,
+        last_try: bool,
         request: RequestView<'_>,
         cx: &mut Cx<'_>,
-    ) -> Result<Decision, Refusal> {
+    ) -> Result<Decision, Failure> {
         let config = cx.site.config();
         let verifier = cx
             .site
             .verifier(&config, cx.now)
             .ok_or_else(|| Refusal::new(Reason::NotReady).seen("no keys"))?;
-        let session = callback::session(&tokens, &ticket, verifier, &config, cx.now, cx.entropy);
-        let session = match session {
-            Ok(session) => session,
-            Err(NoSession::Refused(refusal)) => return Err(refusal),
+        let logged_in =
+            callback::session(&tokens, &ticket, verifier, &config, last_try, cx.now, cx.entropy);
+        let LoggedIn { session, notice } = match logged_in {
+            Ok(logged_in) => logged_in,
+            Err(NoSession::Refused(refusal)) => return Err(refusal.into()),
             Err(NoSession::UnknownKey(kid)) => {
-                return self.await_login_key(&kid, ticket, tokens, cx);
+                return Ok(self.await_login_key(&kid, ticket, tokens, cx)?);
             }
         };
+        if let Some(notice) = notice {
+            cx.site.notice(notice);
+        }
         let path = cx.site.provider().and_then(|provider| provider.userinfo_path.as_deref());
         if let (true, Some(path)) = (role::is_open(session.role, &config), path) {
             let callout = userinfo::request(&config, path, &tokens.access);
@@ -264,7 +311,7 @@ impl Gate {
             ));
             return Ok(Decision::Await(callout));
         }
-        self.logged_in(&session, &ticket.return_to, request, cx)
+        Ok(self.logged_in(&session, &ticket.return_to, request, cx)?)
     }
 
     fn logged_in(
@@ -318,6 +365,14 @@ impl Gate {
             .seen(format!("ID token with kid {kid}"))
             .wanted("a key of the issuer"))
     }
+}
+
+/// Returns the refusal of a callback without a login attempt: a reload, the back button or a
+/// bookmark.
+fn stray() -> Refusal {
+    Refusal::new(Reason::UnknownAttempt)
+        .seen("a callback without its login cookie")
+        .wanted("a login started in this browser, once and in time")
 }
 
 fn cookies(request: RequestView<'_>) -> Result<Cookies<'_>, Refusal> {

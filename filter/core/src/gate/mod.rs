@@ -26,7 +26,7 @@ mod unknown_key;
 use std::rc::Rc;
 
 use crate::answer::context::AnswerContext;
-use crate::answer::reply::{Reply, request_id};
+use crate::answer::reply::Reply;
 use crate::config::Config;
 use crate::foundation::crypto::Entropy;
 use crate::foundation::stream::StreamId;
@@ -75,7 +75,29 @@ pub struct Gate {
     session: Option<Rc<Session>>,
     /// Whether the request ends with its headers.
     bodiless: bool,
+    /// What a browser asked for, if the request loads a page.
+    page: Page,
     event: Option<Event>,
+}
+
+/// What a browser asked for, for the links on Lictor's pages.
+#[derive(Default)]
+struct Page {
+    /// The path to which a login returns.
+    return_to: Option<String>,
+    /// The login attempt, if the request is its callback.
+    attempt: Option<Attempt>,
+    /// Whether the request came to a host where no browser logs in.
+    elsewhere: bool,
+}
+
+/// What a callback knows of its login attempt.
+#[derive(Clone, Copy)]
+struct Attempt {
+    /// Whether Lictor started the attempt by itself.
+    again: bool,
+    /// Whether the person must have authenticated a moment ago.
+    fresh: bool,
 }
 
 /// A wait for the site, ended or not.
@@ -117,8 +139,12 @@ pub enum Interest {
     None,
     /// The event alone, without the bytes: the credential behind an open socket may have expired.
     Time,
-    /// The event, with all bytes that the host holds.
+    /// The event, with the bytes that the host holds: the first frames of a socket, of which
+    /// [`Gate::on_data_wake`] may need them again.
     Bytes,
+    /// The event, with the whole body so far. The shell keeps it in place of the host, whose
+    /// buffers are smaller than what must be judged or rewritten as a whole.
+    Whole,
 }
 
 /// The state of a request.
@@ -162,6 +188,7 @@ impl Gate {
             set_cookies: Vec::new(),
             session: None,
             bodiless: false,
+            page: Page { return_to: None, attempt: None, elsewhere: false },
             event: None,
         }
     }
@@ -184,7 +211,7 @@ impl Gate {
             State::New => {}
             state => return self.unexpected("headers twice", state, request, cx),
         }
-        self.request_id = request_id(request.text("x-request-id")).map(str::to_owned);
+        self.request_id = request.request_id().map(str::to_owned);
         self.bodiless = end;
         match self.decide_by_head(request, cx) {
             // Envoy follows an early answer on HTTP/2 with `RST_STREAM`, which some clients report
@@ -202,7 +229,7 @@ impl Gate {
         }
     }
 
-    /// Continues a request whose wait for the site has ended.
+    /// Continues a request whose wait for the site, or whose time to send a body, has ended.
     ///
     /// `request` holds the request's headers, which the shell reads again. The result of the wait
     /// may be a failure.
@@ -211,6 +238,8 @@ impl Gate {
             State::Waiting => return self.decide_by_head(request, cx),
             State::Login(step) => self.login_woken(step, request, cx),
             State::LogoutToken(token) => return self.logout_token_woken(token, cx),
+            State::EndpointBody(_) => return self.endpoint_body_late(),
+            State::AwaitingBody(pending) => return self.operation_body_late(&pending, cx),
             state => return self.unexpected("woken without waiting", state, request, cx),
         };
         self.or_refuse(decision, request, cx)
@@ -268,6 +297,9 @@ impl Gate {
             request_id: self.request_id.as_deref(),
             endpoints: &config.endpoints,
             home: config.home(),
+            origin: if self.page.elsewhere { config.public.origin() } else { "" },
+            return_to: self.page.return_to.as_deref(),
+            single_use: self.page.attempt.is_some(),
             provider: &config.issuer_url,
             hsts: config.hsts(),
         }
@@ -311,8 +343,8 @@ impl Gate {
 
     /// Decides on body bytes.
     ///
-    /// `held` is everything that the host holds of the body; it is empty for [`Interest::Time`].
-    /// `end` says that the body ends with it.
+    /// `held` is everything that the host or the shell holds of the body; it is empty for
+    /// [`Interest::Time`]. `end` says that the body ends with it.
     pub fn on_data(&mut self, body: Body, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
         match body {
             Body::Request => self.on_request_data(held, end, cx),
@@ -336,7 +368,8 @@ impl Gate {
         matches!(self.state, State::Forwarded(_) | State::AwaitingBody(_))
     }
 
-    /// Returns whether the request waits for the site to wake it.
+    /// Returns whether the request waits for the site to wake it, or for a body that the site
+    /// limits.
     ///
     /// A late wake-up finds a request that is already decided, and the shell drops it.
     #[must_use]
@@ -346,6 +379,8 @@ impl Gate {
             State::Waiting
                 | State::Login(login::LoginStep::AwaitingKey(..))
                 | State::LogoutToken(_)
+                | State::EndpointBody(_)
+                | State::AwaitingBody(_)
         )
     }
 
@@ -368,12 +403,10 @@ impl Gate {
             State::Waiting
             | State::Delayed
             | State::LogoutToken(_)
-            | State::Forwarded(Forwarded { socket: Some(_), .. }) => site.forget(self.stream),
-            State::New
             | State::EndpointBody(_)
             | State::AwaitingBody(_)
-            | State::Forwarded(_)
-            | State::Over => {}
+            | State::Forwarded(Forwarded { socket: Some(_), .. }) => site.forget(self.stream),
+            State::New | State::Forwarded(_) | State::Over => {}
         }
     }
 }

@@ -4,12 +4,15 @@
 //! buffer filter follows Lictor on these routes (`prefect.buffered_routes`) and holds the headers
 //! meanwhile.
 
+use std::rc::Rc;
+
+use super::endpoint_body::late;
 use super::forwarded::Forwarded;
 use super::{Cx, Gate, State};
 use crate::answer::reply::Reply;
 use crate::config::Config;
 use crate::foundation::limits::BODY_LIMIT;
-use crate::gate::decision::DataStep;
+use crate::gate::decision::{DataStep, Decision};
 use crate::identity::principal::Identity;
 use crate::policy::authorize;
 use crate::prefect::operations::Operation;
@@ -58,6 +61,16 @@ impl Gate {
         DataStep::Hold
     }
 
+    /// Refuses a body that has not arrived in time.
+    pub(super) fn operation_body_late(&mut self, pending: &BodyPending, cx: &Cx<'_>) -> Decision {
+        let refusal = late().by(Rc::clone(&pending.identity.principal));
+        self.event = Some(Event::refused(&refusal));
+        let config = cx.site.config();
+        let context = self.answer_context(pending.forwarded.client, &config);
+        let reply = Reply::refusal(&refusal, context);
+        Decision::Reply(self.with_pending_cookies(reply))
+    }
+
     /// Returns the reply that replaces a response from Prefect that came before the body was
     /// judged.
     ///
@@ -87,6 +100,7 @@ impl Gate {
         reason: Reason,
         cx: &mut Cx<'_>,
     ) -> DataStep {
+        cx.site.bodies.end(self.stream);
         let BodyPending { identity, operation, forwarded } = pending;
         let config = cx.site.config();
         match authorize::identity(identity, &operation.with_body(body), &config.roles) {

@@ -43,7 +43,7 @@ impl Gate {
         let settings = config.machines.personal_tokens.as_ref().ok_or_else(off)?;
         let post = incoming.method() == "POST";
         if post && !is_from_a_browser(request) {
-            return self.begin_endpoint_body(BodyEndpoint::TokenRequest, request, &config);
+            return self.begin_endpoint_body(BodyEndpoint::TokenRequest, request, cx);
         }
         if !host.is_public() {
             return Err(Refusal::new(Reason::NotFound).seen("a page on a host for machines"));

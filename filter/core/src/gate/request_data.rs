@@ -15,7 +15,7 @@ impl Gate {
             State::Forwarded(forwarded) => {
                 forwarded.socket.as_ref().map_or(Interest::None, Socket::client_data)
             }
-            State::EndpointBody(_) | State::AwaitingBody(_) => Interest::Bytes,
+            State::EndpointBody(_) | State::AwaitingBody(_) => Interest::Whole,
             // The body of a request that is not decided stays held.
             _ => Interest::Time,
         }

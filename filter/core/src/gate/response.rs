@@ -3,11 +3,14 @@
 use super::forwarded::Forwarded;
 use super::{Cx, Gate, Interest, State};
 use crate::answer::reply::Reply;
+use crate::config::Config;
+use crate::foundation::limits::MASKED_BODY;
 use crate::gate::decision::{DataStep, ResponseStep};
 use crate::prefect::response as hygiene;
 use crate::prefect::rewrite::{Rewrite, Rewritten};
 use crate::refusal::{Reason, Refusal};
 use crate::telemetry::event::Event;
+use crate::wire::http::client::ClientKind;
 use crate::wire::http::edit::HeaderEdit;
 use crate::wire::http::request::ResponseView;
 
@@ -40,16 +43,28 @@ impl Gate {
             cx.site.pending.release(self.stream);
             cx.site.sockets.release(self.stream);
         }
+        if matches!(status, 502..=504) && cx.peer.is_answered_by_envoy() {
+            let client = forwarded.client;
+            let refusal = Refusal::new(Reason::PrefectUnreachable)
+                .seen(format!("no response of Prefect; Envoy gave {status}"))
+                .wanted("a response within the limits of the cluster, see Envoy's access log");
+            return self.refuse_response(&refusal, client, &config);
+        }
         if status == 401 && forwarded.injected {
             let refusal = Refusal::new(Reason::PrefectSecret).seen("401 from Prefect").wanted(
                 "LICTOR_PREFECT_AUTH_STRING to be Prefect's PREFECT_SERVER_API_AUTH_STRING",
             );
-            self.event = Some(Event::refused(&refusal));
             let client = forwarded.client;
-            let context = self.answer_context(client, &config);
-            return ResponseStep::Replace(Reply::refusal(&refusal, context));
+            return self.refuse_response(&refusal, client, &config);
         }
         forwarded.rewrite = forwarded.rewrite.by_answer(response);
+        if let Some(length) = forwarded.rewrite.too_long(response) {
+            let client = forwarded.client;
+            let refusal = Refusal::new(Reason::MaskedTooLarge)
+                .seen(format!("a response of {length} bytes"))
+                .wanted(format!("at most {MASKED_BODY} bytes, or a role that may see all of it"));
+            return self.refuse_response(&refusal, client, &config);
+        }
         // The user may have signed out while Prefect was answering. Then no cookie may renew the
         // session.
         let mut signed_out =
@@ -71,31 +86,46 @@ impl Gate {
         ResponseStep::Edit(edit)
     }
 
+    fn refuse_response(
+        &mut self,
+        refusal: &Refusal,
+        client: ClientKind,
+        config: &Config,
+    ) -> ResponseStep {
+        self.event = Some(Event::refused(refusal));
+        let reply = Reply::refusal(refusal, self.answer_context(client, config));
+        ResponseStep::Replace(reply)
+    }
+
     /// Returns how much of Prefect's response body the gate must see.
     #[must_use]
     pub(crate) const fn response_data(&self) -> Interest {
         match &self.state {
             State::Forwarded(Forwarded { socket: Some(_), .. }) => Interest::Time,
             State::Forwarded(Forwarded { rewrite: Rewrite::Nothing, .. }) => Interest::None,
-            State::Forwarded(_) => Interest::Bytes,
+            State::Forwarded(_) => Interest::Whole,
             _ => Interest::None,
         }
     }
 
     /// Decides on trailers from Prefect.
     ///
-    /// The last bytes of a body with trailers are not marked as its end. A body that must be masked
-    /// is then still held without masks, so the stream is reset.
+    /// The last bytes of a body with trailers are not marked as its end. A body that is rewritten
+    /// is then still held, so the stream is reset. Prefect's responses have no trailers.
     pub(crate) const fn response_trailers(&self) -> DataStep {
         match &self.state {
-            State::Forwarded(Forwarded { rewrite: Rewrite::Masked(_), .. }) => DataStep::Reset,
+            State::Forwarded(Forwarded { socket: None, rewrite, .. })
+                if !matches!(rewrite, Rewrite::Nothing) =>
+            {
+                DataStep::Reset
+            }
             _ => DataStep::Pass,
         }
     }
 
     /// Decides on body bytes from Prefect.
     ///
-    /// `held` is everything that the host holds if the body is rewritten, and `end` says that the
+    /// `held` is the whole body so far if it is rewritten, and `end` says that the
     /// body ends with it. For an open socket the bytes pass while its credential is valid.
     pub(crate) fn on_response_data(&mut self, held: &[u8], end: bool, cx: &mut Cx<'_>) -> DataStep {
         let State::Forwarded(forwarded) = &mut self.state else { return DataStep::Pass };

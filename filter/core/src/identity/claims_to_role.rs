@@ -35,6 +35,12 @@ pub(crate) fn role_of(claims: &Map<String, Value>, roles: &Roles) -> Option<Role
         .max()
 }
 
+/// Returns whether one of the claims that grant roles is present, whatever it grants.
+#[must_use]
+pub(crate) fn has_source(claims: &Map<String, Value>, roles: &Roles) -> bool {
+    roles.sources.iter().any(|path| at(claims, path).is_some())
+}
+
 /// Returns the value at a path of member names.
 #[must_use]
 pub(crate) fn at<'a>(claims: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> {

@@ -6,7 +6,7 @@ use core::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::config::Config;
-use crate::foundation::limits::LEEWAY;
+use crate::foundation::limits::{LEEWAY, TOKEN};
 use crate::foundation::time::UnixTime;
 use crate::login::id_token::verify_signature;
 use crate::wire::http::query::only;
@@ -48,7 +48,8 @@ pub(crate) fn verify(
     now: UnixTime,
 ) -> Result<Logout, Unverified> {
     // Keycloak 24 writes the header type of any JWT; later versions write the one of §2.4.
-    let claims = verify_signature(token.as_bytes(), verifier, &["logout+jwt", "jwt"])?.claims;
+    let claims =
+        verify_signature(token.as_bytes(), TOKEN, verifier, &["logout+jwt", "jwt"])?.claims;
     claims::issuer(&claims, &config.issuer)?;
     claims::audience(&claims, core::slice::from_ref(&config.client_id))?;
     claims::times(&claims, now, true)?;

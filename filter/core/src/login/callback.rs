@@ -6,9 +6,10 @@ use serde_json::Value;
 use crate::config::Config;
 use crate::foundation::crypto::{Entropy, random};
 use crate::foundation::id::{Id, SessionId};
+use crate::foundation::log_text::{described, shown};
 use crate::foundation::time::UnixTime;
 use crate::login::id_token;
-use crate::login::role::role;
+use crate::login::role;
 use crate::login::ticket::Ticket;
 use crate::provider::metadata::Provider;
 use crate::provider::token_endpoint::{NoTokens, Tokens};
@@ -24,17 +25,45 @@ use crate::wire::jose::verify::{Unverified, Verifier};
 pub(crate) struct Answer {
     /// The parameter `state`.
     pub(crate) state: String,
-    /// The authorization code, or the provider's error code.
-    pub(crate) result: Result<String, String>,
+    /// The authorization code, or the provider's error.
+    pub(crate) result: Result<String, ProviderError>,
     iss: Option<String>,
+}
+
+/// An error that the provider sends to the callback (RFC 6749 §4.1.2.1, OpenID Connect Core
+/// §3.1.2.6).
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ProviderError {
+    code: String,
+    description: String,
+}
+
+/// Why a login failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) refusal: Refusal,
+    /// Whether a new login may succeed without the person.
+    pub(crate) try_again: bool,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, try_again: false }
+    }
+}
+
+impl Failure {
+    /// Returns the failure after which Lictor starts another login by itself.
+    pub(crate) const fn again(refusal: Refusal) -> Self {
+        Self { refusal, try_again: true }
+    }
 }
 
 /// Reads the query of a callback.
 ///
 /// # Errors
 /// When a parameter is missing, empty, longer than 2048 bytes or repeated.
-pub(crate) fn read(query: Option<&str>) -> Result<Answer, Refusal> {
-    let query = query.unwrap_or_default();
+pub(crate) fn read(query: &str) -> Result<Answer, Refusal> {
     let refuse = |seen: &str| {
         Refusal::new(Reason::Callback).seen(seen).wanted("state, and code or error, each once")
     };
@@ -45,7 +74,10 @@ pub(crate) fn read(query: Option<&str>) -> Result<Answer, Refusal> {
     let (state, code, error, iss) = (one("state")?, one("code")?, one("error")?, one("iss")?);
     let result = match (code, error) {
         (Some(code), None) => Ok(code),
-        (None, Some(error)) => Err(error),
+        (None, Some(code)) => {
+            let description = only(query, "error_description").ok().flatten().unwrap_or_default();
+            Err(ProviderError { code, description: described(&description) })
+        }
         (Some(_), Some(_)) => return Err(refuse("code and error")),
         (None, None) => return Err(refuse("neither code nor error")),
     };
@@ -71,30 +103,51 @@ impl Answer {
     }
 }
 
-/// Returns the refusal for an error code in the provider's answer.
+/// Returns what an error in the provider's answer means.
 #[must_use]
-pub(crate) fn provider_error(error: &str) -> Refusal {
-    let reason = match error {
-        "temporarily_unavailable" | "server_error" => Reason::ProviderUnreachable,
-        _ => Reason::ProviderRefused,
+pub(crate) fn provider_error(error: &ProviderError) -> Failure {
+    let ProviderError { code, description } = error;
+    let refusal = |reason| {
+        let colon = if description.is_empty() { "" } else { ": " };
+        Refusal::new(reason).seen(format!("error {code}{colon}{description}")).wanted("a code")
     };
-    Refusal::new(reason).seen(format!("error {error}")).wanted("a code")
+    match (code.as_str(), description.as_str()) {
+        // Keycloak's answer to a login page that was left open for too long.
+        ("temporarily_unavailable", "authentication_expired") => {
+            Failure::again(refusal(Reason::UnknownAttempt))
+        }
+        ("temporarily_unavailable" | "server_error", _) => {
+            refusal(Reason::ProviderUnreachable).into()
+        }
+        // The provider would have to ask the person, which it does in a new login.
+        (
+            "login_required"
+            | "interaction_required"
+            | "account_selection_required"
+            | "consent_required",
+            _,
+        ) => Failure::again(refusal(Reason::ProviderRefused)),
+        _ => refusal(Reason::ProviderRefused).into(),
+    }
 }
 
-/// Returns the refusal for a token endpoint's answer without tokens.
+/// Returns what a token endpoint's answer without tokens means.
 #[must_use]
-pub(crate) fn no_tokens(why: &NoTokens) -> Refusal {
+pub(crate) fn no_tokens(why: &NoTokens) -> Failure {
     match why {
-        NoTokens::InvalidGrant => Refusal::new(Reason::UnknownAttempt)
-            .seen("invalid_grant for the code")
-            .wanted("a code that is used once and in time"),
+        NoTokens::InvalidGrant(seen) => Failure::again(
+            Refusal::new(Reason::UnknownAttempt)
+                .seen(format!("{seen} for the code"))
+                .wanted("a code that is used once and in time"),
+        ),
         NoTokens::InvalidClient(seen) | NoTokens::OurFault(seen) => {
-            Refusal::new(Reason::ProviderUnreachable)
+            Refusal::new(Reason::ProviderRejectsClient)
                 .seen(seen)
                 .wanted("tokens (check client_id, LICTOR_CLIENT_SECRET and idp.client_auth)")
+                .into()
         }
         NoTokens::Unavailable(seen) | NoTokens::NoAnswer(seen) => {
-            Refusal::new(Reason::ProviderUnreachable).seen(seen).wanted("tokens")
+            Refusal::new(Reason::ProviderUnreachable).seen(seen).wanted("tokens").into()
         }
     }
 }
@@ -120,20 +173,29 @@ impl From<Unverified> for NoSession {
 /// Returns the refusal for an ID token that fails a check.
 #[must_use]
 pub(crate) fn from_mismatch(mismatch: &Mismatch) -> Refusal {
-    Refusal::new(Reason::ProviderAnswer)
-        .seen(format!("ID token {} {}", mismatch.claim, mismatch.seen))
-        .wanted(&mismatch.wanted)
+    Refusal::new(Reason::ProviderAnswer).seen(mismatch.of("ID token")).wanted(&mismatch.wanted)
+}
+
+/// A session that a login has created.
+#[derive(Debug)]
+pub(crate) struct LoggedIn {
+    pub(crate) session: Session,
+    /// Why the access token could not tell the role, if the session has none: a line for the log.
+    pub(crate) notice: Option<String>,
 }
 
 /// Verifies the tokens of a login and creates a session from them.
+///
+/// `last_try` says that the keys have been fetched for them already.
 pub(crate) fn session(
     tokens: &Tokens,
     ticket: &Ticket,
     verifier: Verifier<'_>,
     config: &Config,
+    last_try: bool,
     now: UnixTime,
     entropy: &mut dyn Entropy,
-) -> Result<Session, NoSession> {
+) -> Result<LoggedIn, NoSession> {
     let Some(token) = &tokens.id else {
         let refusal = Refusal::new(Reason::ProviderAnswer)
             .seen("no id_token")
@@ -148,20 +210,34 @@ pub(crate) fn session(
     let text = |name: &str| claims::text(&id.claims, name);
     let name = text("preferred_username").or(text("email")).or(text("name")).unwrap_or(&id.subject);
     let verified = id.claims.get("email_verified") == Some(&Value::Bool(true));
+    let access = tokens.access.expose();
+    let named = role::named(Some(&id), &id.subject, access, verifier, config, now);
+    let role = role::or_default(named.role, config);
+    let notice = match named.unusable {
+        Some(Unverified::UnknownKey(kid)) if !last_try => return Err(NoSession::UnknownKey(kid)),
+        Some(unusable) if role.is_none() => Some(format!(
+            "a login of {} without a role: the ID token names none, and the access token can't be \
+             used: {}",
+            shown(&id.subject),
+            unusable.described("access token"),
+        )),
+        _ => None,
+    };
     let session_id = random(entropy).map_err(|e| NoSession::Refused(e.into()))?;
-    Ok(Session {
+    let session = Session {
         id: SessionId::from_bytes(session_id),
         name: name.chars().filter(|c| !c.is_control()).take(128).collect(),
         email: text("email").filter(|e| verified && e.len() <= 254).map(str::to_owned),
-        role: role(&id, tokens, verifier, config, now),
+        role,
         sid: text("sid").filter(|sid| sid.len() <= 255).map(str::to_owned),
-        auth_time: id.claims.get("auth_time").and_then(Value::as_u64),
+        auth_time: id.claims.get("auth_time").and_then(claims::numeric_date),
         started: now,
         used: now,
         checked: now,
         refresh_token: tokens.refresh.clone(),
         subject: id.subject,
-    })
+    };
+    Ok(LoggedIn { session, notice })
 }
 
 #[cfg(test)]
@@ -173,10 +249,10 @@ mod tests {
 
     #[test]
     fn callbacks_with_missing_empty_or_double_parameters_are_refused() {
-        assert_eq!(read(Some("state=a.b&code=c&session_state=x")).unwrap().result, Ok("c".into()));
+        assert_eq!(read("state=a.b&code=c&session_state=x").unwrap().result, Ok("c".into()));
         assert_eq!(
-            read(Some("error=access_denied&state=a.b")).unwrap().result,
-            Err("access_denied".into())
+            read("error=access_denied&state=a.b").unwrap().result,
+            Err(ProviderError { code: "access_denied".into(), description: String::new() })
         );
         for query in [
             "",
@@ -189,9 +265,8 @@ mod tests {
             "state=a.b&code=c&error=x",
             "state=a.b&code=c&iss=a&iss=a",
         ] {
-            assert_eq!(read(Some(query)).unwrap_err().reason, Reason::Callback, "{query}");
+            assert_eq!(read(query).unwrap_err().reason, Reason::Callback, "{query}");
         }
-        assert!(read(None).is_err());
-        assert!(read(Some(&format!("state=a.b&code={}", "x".repeat(2049)))).is_err());
+        assert!(read(&format!("state=a.b&code={}", "x".repeat(2049))).is_err());
     }
 }

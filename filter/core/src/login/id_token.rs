@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::config::Config;
 use crate::foundation::crypto::to_base64url;
-use crate::foundation::limits::{FRESH_LOGIN, LEEWAY};
+use crate::foundation::limits::{FRESH_LOGIN, LEEWAY, PROVIDER_TOKEN};
 use crate::foundation::time::UnixTime;
 use crate::wire::jose::Algorithm;
 use crate::wire::jose::claims;
@@ -52,7 +52,7 @@ impl IdToken {
     /// When `auth_time` is missing or too old.
     pub(crate) fn check_auth_time(&self, now: UnixTime) -> Result<(), Mismatch> {
         let value = self.claims.get("auth_time");
-        if is_fresh(value.and_then(Value::as_u64), now) {
+        if is_fresh(value.and_then(claims::numeric_date), now) {
             return Ok(());
         }
         Err(Mismatch::new("auth_time", value, "a login of the last 5 minutes"))
@@ -66,14 +66,15 @@ pub(crate) fn is_fresh(auth_time: Option<u64>, now: UnixTime) -> bool {
     auth_time.is_some_and(|at| !now.is_over(UnixTime::from_secs(at), allowed))
 }
 
-/// Verifies a token's form, algorithm, signature and, if it is present, header type.
+/// Verifies a token's form, algorithm, signature and, if it is present, header type. `most` limits
+/// its length in bytes.
 pub(crate) fn verify_signature<'a>(
     token: &'a [u8],
+    most: usize,
     verifier: Verifier<'_>,
     types: &[&str],
 ) -> Result<Compact<'a>, Unverified> {
-    let compact = Compact::parse(token)
-        .map_err(|why| Mismatch::new("token", None, format!("a signed token, not {}", why.0)))?;
+    let compact = Compact::parse(token, most).map_err(|why| Mismatch::unreadable(why.0))?;
     verifier.check(&compact.jws)?;
     let token_type = compact.jws.token_type.as_deref();
     if token_type.is_some_and(|token_type| !types.contains(&token_type)) {
@@ -94,7 +95,7 @@ pub(crate) fn verify(
     config: &Config,
     now: UnixTime,
 ) -> Result<IdToken, Unverified> {
-    let Compact { jws, claims } = verify_signature(token, verifier, &["jwt"])?;
+    let Compact { jws, claims } = verify_signature(token, PROVIDER_TOKEN, verifier, &["jwt"])?;
     claims::issuer(&claims, &config.issuer)?;
     audience(&claims, config)?;
     claims::times(&claims, now, true)?;
@@ -121,11 +122,13 @@ pub(crate) fn verify(
 fn audience(members: &Map<String, Value>, config: &Config) -> Result<(), Mismatch> {
     let client = core::slice::from_ref(&config.client_id);
     claims::audience(members, client)?;
-    if let Some(Value::Array(many)) = members.get("aud") {
-        let trusted = [client, config.audiences()].concat();
-        for one in many {
-            claims::audience(&Map::from_iter([("aud".to_owned(), one.clone())]), &trusted)?;
-        }
+    let trusted = || client.iter().chain(config.audiences()).chain(&config.idp.trusted_audiences);
+    let is_trusted = |one: &Value| trusted().any(|known| one.as_str() == Some(known));
+    if let Some(Value::Array(many)) = members.get("aud")
+        && !many.iter().all(is_trusted)
+    {
+        let wanted = format!("{} alone, or also those of idp.trusted_audiences", config.client_id);
+        return Err(Mismatch::new("aud", members.get("aud"), wanted));
     }
     match members.get("azp") {
         None => Ok(()),

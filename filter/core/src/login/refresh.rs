@@ -4,10 +4,12 @@ use crate::config::Config;
 use crate::foundation::secret::Secret;
 use crate::foundation::time::UnixTime;
 use crate::login::id_token;
-use crate::login::role::{is_open, role};
+use crate::login::id_token::IdToken;
+use crate::login::role;
+use crate::login::role::is_open;
 use crate::provider::token_endpoint::{NoTokens, Tokens};
 use crate::session::model::Session;
-use crate::wire::jose::claims::Mismatch;
+use crate::wire::jose::claims;
 use crate::wire::jose::verify::{Unverified, Verifier};
 
 /// The result of a refresh.
@@ -80,7 +82,7 @@ fn confirm(
 ) -> Result<(Session, Secret), Refreshed> {
     let tokens = match answer {
         Ok(tokens) => tokens,
-        Err(NoTokens::InvalidGrant) => return Err(Refreshed::Ended("invalid_grant".to_owned())),
+        Err(NoTokens::InvalidGrant(seen)) => return Err(Refreshed::Ended(seen)),
         // A wrong client secret is an operator's mistake, so it must not end sessions.
         Err(
             NoTokens::InvalidClient(seen) | NoTokens::OurFault(seen) | NoTokens::Unavailable(seen),
@@ -90,30 +92,36 @@ fn confirm(
     let Some(verifier) = verifier else {
         return Err(Refreshed::unverified("no keys", &tokens, true));
     };
-    let Some(token) = &tokens.id else {
-        return Err(Refreshed::unverified("no id_token in the refresh answer", &tokens, false));
+    // The answer need not contain an ID token (OpenID Connect Core §12.2).
+    let id = match &tokens.id {
+        None => None,
+        Some(token) => match id_token::verify(token.expose(), None, verifier, config, now) {
+            Ok(id) => Some(id),
+            Err(unverified) if is_a_verdict(&unverified) => {
+                return Err(Refreshed::Ended(unverified.described(ID_TOKEN)));
+            }
+            Err(unverified) => return Err(no_verdict(&unverified, ID_TOKEN, &tokens)),
+        },
     };
-    let id = match id_token::verify(token.expose(), None, verifier, config, now) {
-        Ok(id) => id,
-        Err(Unverified::UnknownKey(kid)) => {
-            return Err(Refreshed::unverified(format!("unknown key {kid}"), &tokens, true));
-        }
-        // A wrong clock on our side may cause a mismatch of times, which must not end sessions.
-        Err(Unverified::Mismatch(mismatch)) if matches!(mismatch.claim, "exp" | "iat" | "nbf") => {
-            return Err(Refreshed::unverified(seen(&mismatch), &tokens, false));
-        }
-        Err(Unverified::Mismatch(mismatch)) => return Err(Refreshed::Ended(seen(&mismatch))),
+    let auth_time = match &id {
+        None => session.auth_time,
+        Some(id) => same_login(id, session).map_err(Refreshed::Ended)?,
     };
-    if id.subject != session.subject {
-        return Err(Refreshed::Ended("another subject in the refreshed ID token".to_owned()));
-    }
-    // A refresh must not change auth_time, if it is present (OpenID Connect Core §12.2).
-    let auth_time = id.claims.get("auth_time").and_then(serde_json::Value::as_u64);
-    if auth_time.is_some() && auth_time != session.auth_time {
-        return Err(Refreshed::Ended("another auth_time in the refreshed ID token".to_owned()));
-    }
+    let access = tokens.access.expose();
+    let named = role::named(id.as_ref(), &session.subject, access, verifier, config, now);
+    let role = match (named.role, named.unusable) {
+        (Some(role), _) => Some(role),
+        // A token that can't be used says nothing about the person.
+        (None, Some(unusable)) if session.role > config.roles.default => {
+            return Err(no_verdict(&unusable, "refreshed access token", &tokens));
+        }
+        // The role may have come from the ID token of the login.
+        (None, None) if id.is_none() && !named.has_claim && !config.idp.userinfo => session.role,
+        (None, _) => role::or_default(None, config),
+    };
     let confirmed = Session {
-        role: role(&id, &tokens, verifier, config, now),
+        role,
+        auth_time,
         checked: now,
         used: now,
         refresh_token: tokens.refresh.or_else(|| session.refresh_token.clone()),
@@ -122,6 +130,39 @@ fn confirm(
     Ok((confirmed, tokens.access))
 }
 
-fn seen(mismatch: &Mismatch) -> String {
-    format!("refreshed ID token {} {}", mismatch.claim, mismatch.seen)
+const ID_TOKEN: &str = "refreshed ID token";
+
+/// Returns whether an ID token that does not verify ends the session.
+///
+/// An unknown key may be a new one. A wrong clock on our side may cause a mismatch of times.
+fn is_a_verdict(unverified: &Unverified) -> bool {
+    match unverified {
+        Unverified::UnknownKey(_) => false,
+        Unverified::Mismatch(mismatch) => !matches!(mismatch.claim, "exp" | "iat" | "nbf"),
+    }
+}
+
+fn no_verdict(unverified: &Unverified, kind: &str, tokens: &Tokens) -> Refreshed {
+    let unknown_key = matches!(unverified, Unverified::UnknownKey(_));
+    Refreshed::unverified(unverified.described(kind), tokens, unknown_key)
+}
+
+/// Checks that a refreshed ID token is of the same person and session, and returns the time of
+/// their last authentication.
+///
+/// The provider moves `auth_time` when the person authenticates again in the same session, for
+/// another application perhaps. An earlier one is another login's (OpenID Connect Core §12.2).
+fn same_login(id: &IdToken, session: &Session) -> Result<Option<u64>, String> {
+    if id.subject != session.subject {
+        return Err("another subject in the refreshed ID token".to_owned());
+    }
+    let sid = claims::text(&id.claims, "sid");
+    if sid.zip(session.sid.as_deref()).is_some_and(|(sid, known)| sid != known) {
+        return Err("another sid in the refreshed ID token".to_owned());
+    }
+    let auth_time = id.claims.get("auth_time").and_then(claims::numeric_date);
+    if auth_time.zip(session.auth_time).is_some_and(|(at, known)| at < known) {
+        return Err("an earlier auth_time in the refreshed ID token".to_owned());
+    }
+    Ok(auth_time.or(session.auth_time))
 }

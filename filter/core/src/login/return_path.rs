@@ -4,26 +4,32 @@ use crate::config::Config;
 use crate::foundation::limits::RETURN_PATH;
 use crate::wire::http::target::Target;
 
-/// Returns the requested path if it is an allowed return path, else the start page of the UI.
+/// Returns the requested path if it is an allowed return path, else the path without its query,
+/// else the start page of the UI.
 ///
 /// The path is always appended to our own origin, so that no browser can read it as another site.
 /// Paths that could be read in two ways are refused nevertheless.
 #[must_use]
 pub(crate) fn checked(requested: Option<&str>, config: &Config) -> String {
-    requested.filter(|path| is_allowed(path, config)).unwrap_or(config.home()).to_owned()
+    // A long query is lost, but not the page.
+    let page = requested.and_then(|path| path.split_once('?')).map(|(page, _)| page);
+    let mut known = [requested, page].into_iter().flatten();
+    known.find(|path| is_allowed(path, config)).unwrap_or(config.home()).to_owned()
 }
 
 fn is_allowed(path: &str, config: &Config) -> bool {
     if path.len() > RETURN_PATH {
         return false;
     }
-    // A return to one of our own endpoints would immediately start a login or end a session.
+    // A return to one of our own endpoints would immediately start a login or end a session. The
+    // page for personal tokens does neither.
     Target::parse(path.as_bytes()).is_ok_and(|target| {
         let under = |path: &str| {
             target.path() == path
                 || target.path().strip_prefix(path).is_some_and(|r| r.starts_with('/'))
         };
-        !under(&config.endpoints)
+        let tokens = target.path().strip_prefix(&config.endpoints) == Some("/token");
+        tokens || !under(&config.endpoints)
     })
 }
 

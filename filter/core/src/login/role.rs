@@ -3,44 +3,89 @@
 use serde_json::{Map, Value};
 
 use crate::config::Config;
+use crate::foundation::limits::PROVIDER_TOKEN;
 use crate::foundation::time::UnixTime;
-use crate::identity::claims_to_role::role_of;
+use crate::identity::claims_to_role::{has_source, role_of};
 use crate::identity::role::Role;
 use crate::login::id_token;
 use crate::login::id_token::IdToken;
-use crate::provider::token_endpoint::Tokens;
 use crate::wire::jose::claims;
-use crate::wire::jose::verify::Verifier;
+use crate::wire::jose::claims::Mismatch;
+use crate::wire::jose::compact::looks_like_token;
+use crate::wire::jose::verify::{Unverified, Verifier};
 
-/// Returns the role from the ID token, else from the access token, else the default role.
+/// The role that tokens name.
+#[derive(Debug)]
+pub(crate) struct Named {
+    /// The role; `None` if the tokens name none.
+    pub(crate) role: Option<Role>,
+    /// Why the access token could not be used, if it was needed.
+    pub(crate) unusable: Option<Unverified>,
+    /// Whether a token has one of the claims that grant roles, whatever it grants.
+    pub(crate) has_claim: bool,
+}
+
+/// Returns the role that the ID token names, else the one that the access token names.
 ///
 /// The access token is used only if it verifies and has the same issuer, subject and authorized
-/// party. With `idp.userinfo` the default role is not applied here, because userinfo must be asked
-/// first; see [`is_open`].
+/// party. One that is no JWT is not for us to read (RFC 6749 §1.4), and names no role.
 #[must_use]
-pub(crate) fn role(
-    id: &IdToken,
-    tokens: &Tokens,
+pub(crate) fn named(
+    id: Option<&IdToken>,
+    subject: &str,
+    access: &[u8],
     verifier: Verifier<'_>,
     config: &Config,
     now: UnixTime,
-) -> Option<Role> {
-    let from_id = role_of(&id.claims, &config.roles);
-    let from_access = || {
-        let types = ["jwt", "at+jwt"];
-        let access = tokens.access.expose();
-        let claims = id_token::verify_signature(access, verifier, &types).ok()?.claims;
-        if !is_access_token(&claims) {
-            return None;
-        }
-        claims::issuer(&claims, &config.issuer).ok()?;
-        claims::times(&claims, now, true).ok()?;
-        let same = claims::text(&claims, "sub") == Some(&id.subject)
-            && claims::text(&claims, "azp") == Some(&config.client_id);
-        same.then(|| role_of(&claims, &config.roles)).flatten()
+) -> Named {
+    let of = |claims: &Map<String, Value>| Named {
+        role: role_of(claims, &config.roles),
+        unusable: None,
+        has_claim: has_source(claims, &config.roles),
     };
-    let found = from_id.or_else(from_access);
-    if config.idp.userinfo { found } else { found.or(config.roles.default) }
+    let from_id = id.map(|id| of(&id.claims));
+    let in_id = from_id.as_ref().is_some_and(|named| named.has_claim);
+    match from_id {
+        Some(named) if named.role.is_some() => named,
+        _ if !looks_like_token(access) => Named { role: None, unusable: None, has_claim: in_id },
+        _ => match access_claims(access, subject, verifier, config, now) {
+            Ok(claims) => {
+                let named = of(&claims);
+                Named { has_claim: in_id || named.has_claim, ..named }
+            }
+            Err(unusable) => Named { role: None, unusable: Some(unusable), has_claim: in_id },
+        },
+    }
+}
+
+/// Verifies an access token that the provider gave to us for this person, and returns its claims.
+fn access_claims(
+    access: &[u8],
+    subject: &str,
+    verifier: Verifier<'_>,
+    config: &Config,
+    now: UnixTime,
+) -> Result<Map<String, Value>, Unverified> {
+    let types = ["jwt", "at+jwt"];
+    let claims = id_token::verify_signature(access, PROVIDER_TOKEN, verifier, &types)?.claims;
+    if !is_access_token(&claims) {
+        return Err(Mismatch::new("typ", claims.get("typ"), "an access token").into());
+    }
+    claims::issuer(&claims, &config.issuer)?;
+    claims::times(&claims, now, true)?;
+    for (name, wanted) in [("sub", subject), ("azp", &config.client_id)] {
+        if claims::text(&claims, name) != Some(wanted) {
+            return Err(Mismatch::new(name, claims.get(name), wanted).into());
+        }
+    }
+    Ok(claims)
+}
+
+/// Returns the role of a person whose tokens name this one. The default role is not for a person of
+/// whom userinfo must still tell; see [`is_open`].
+#[must_use]
+pub(crate) fn or_default(named: Option<Role>, config: &Config) -> Option<Role> {
+    if config.idp.userinfo { named } else { named.or(config.roles.default) }
 }
 
 /// Returns whether userinfo must be asked for the role.

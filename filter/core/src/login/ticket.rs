@@ -5,9 +5,9 @@ use core::time::Duration;
 use crate::config::Config;
 use crate::foundation::codec::{Reader, Writer};
 use crate::foundation::crypto::{
-    Entropy, NoEntropy, constant_time_eq, random, sha256, to_base64url,
+    Entropy, NoEntropy, constant_time_eq, from_base64url, random, sha256, to_base64url,
 };
-use crate::foundation::limits::{LOGIN_ATTEMPT, LOGIN_ATTEMPTS};
+use crate::foundation::limits::{LOGIN_ATTEMPT, LOGIN_ATTEMPTS, STATE_PATH};
 use crate::foundation::time::UnixTime;
 use crate::sealing::{Purpose, Sealer};
 use crate::session::cookie::{Names, clear, set};
@@ -45,8 +45,6 @@ pub(crate) struct Ticket {
 
 /// Version of the binary form, its first byte.
 const VERSION: u8 = 2;
-/// Suffix of the `state` of an attempt that Lictor started by itself.
-const AGAIN: &str = ".again";
 
 impl Ticket {
     /// Creates an attempt with fresh random values.
@@ -70,22 +68,16 @@ impl Ticket {
         })
     }
 
-    /// Returns the parameter `state`, which names the attempt's cookie.
+    /// Returns the parameter `state`: the name of the attempt's cookie, the attempt's secret, and
+    /// what [`Remembered`] reads when that cookie is gone.
     ///
-    /// Its secret proves that the provider's answer belongs to the attempt (RFC 6749 §10.12).
+    /// The secret proves that the provider's answer belongs to the attempt (RFC 6749 §10.12).
     #[must_use]
     pub(crate) fn state(&self) -> String {
-        let again = if self.again { AGAIN } else { "" };
-        format!("{}.{}{again}", self.id, to_base64url(&self.secret))
-    }
-
-    /// Returns whether a `state` says that Lictor started its attempt by itself.
-    ///
-    /// The suffix is not authenticated. It stops the endless loop of a browser that stores no
-    /// cookies.
-    #[must_use]
-    pub(crate) fn is_again(state: &str) -> bool {
-        state.ends_with(AGAIN)
+        let secret = to_base64url(&self.secret);
+        let kind = if self.again { AGAIN } else { FIRST };
+        let path = Some(self.return_to.as_bytes()).filter(|path| path.len() <= STATE_PATH);
+        format!("{}.{secret}.{kind}.{}", self.id, to_base64url(path.unwrap_or_default()))
     }
 
     /// Returns the `code_challenge` for the method `S256`.
@@ -122,6 +114,33 @@ impl Ticket {
             return_to: fields.text()?,
         };
         fields.is_done().then_some(ticket)
+    }
+}
+
+/// The kind of an attempt in its `state`: started by a person, or by Lictor after a failed one.
+const FIRST: &str = "1";
+const AGAIN: &str = "2";
+
+/// What a `state` says without its cookie. Anybody can write it, so nothing may depend on it but
+/// where a new attempt leads, and when Lictor stops starting new ones by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    /// The unchecked return path.
+    pub(crate) return_to: Option<String>,
+    /// Whether Lictor started the attempt by itself. This ends the endless loop of a browser that
+    /// stores no cookies.
+    pub(crate) again: bool,
+}
+
+impl Remembered {
+    /// Reads the parameter `state`.
+    #[must_use]
+    pub(crate) fn of(state: &str) -> Self {
+        let mut parts = state.split('.').skip(2);
+        let again = parts.next() == Some(AGAIN);
+        let path = parts.next().and_then(|path| from_base64url(path.as_bytes()));
+        let return_to = path.and_then(|path| String::from_utf8(path).ok());
+        Self { return_to: return_to.filter(|path| !path.is_empty()), again }
     }
 }
 

@@ -4,8 +4,8 @@
 
 use crate::config::Config;
 use crate::foundation::crypto::{sha256, to_base64url};
-use crate::prefect::place::Place;
-use crate::wire::http::client::ClientKind;
+use crate::prefect::place::{Content, Place};
+use crate::wire::http::client::loads_page;
 use crate::wire::http::request::{RequestView, ResponseView};
 
 /// The source of the script.
@@ -13,12 +13,14 @@ pub(crate) const SCRIPT: &str = include_str!("companion.js");
 
 /// Returns whether a request may be for a page of the UI that gets the script.
 ///
-/// Only navigations load pages. A `HEAD` request is included, since its response must have the
-/// headers of the response to `GET`.
+/// Pages that browsers load ahead are shown later, as they are. A `HEAD` request is included, since
+/// its response must have the headers of the response to `GET`.
 #[must_use]
 pub(crate) fn may_be_page(request: RequestView<'_>, place: &Place<'_>, config: &Config) -> bool {
-    let may_load = ClientKind::of(request) == ClientKind::Navigation || request.method() == "HEAD";
-    config.companion && may_load && place.may_be_page()
+    let may_load = loads_page(request) || request.method() == "HEAD";
+    // The sandbox of API descriptions keeps scripts of this origin out.
+    let is_ui = place.may_be_page() && place.content() != Content::Description;
+    config.companion && may_load && is_ui
 }
 
 /// Returns whether a response is an HTML page.

@@ -70,6 +70,13 @@ impl Rewrite {
         if applies { self } else { Self::Nothing }
     }
 
+    /// Returns the length that a response states, if it is too long to be masked.
+    #[must_use]
+    pub(crate) fn too_long(self, answer: ResponseView<'_>) -> Option<usize> {
+        let length = answer.header("content-length")?.parse().ok()?;
+        (matches!(self, Self::Masked(_)) && length > MASKED_BODY).then_some(length)
+    }
+
     /// Returns the `cache-control` value of a rewritten response, or `None` for an unchanged one.
     ///
     /// Prefect's length, entity tag and date describe the original body, so caches must not rely on
@@ -86,8 +93,7 @@ impl Rewrite {
     /// Rewrites the held bytes of a body. `end` says whether they are the whole body.
     ///
     /// A settings document or a beginning of a page above [`REWRITTEN_BODY`] bytes passes
-    /// unchanged, because Envoy would cut a longer held body. A masked response above
-    /// [`MASKED_BODY`] bytes is not forwarded.
+    /// unchanged. A masked response above [`MASKED_BODY`] bytes is not forwarded.
     #[must_use]
     pub(crate) fn apply(self, held: &[u8], end: bool, config: &Config) -> Rewritten {
         if let Self::Masked(mask) = self {

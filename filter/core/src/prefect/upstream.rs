@@ -13,57 +13,94 @@ use crate::wire::http::cookies::{Cookies, Rest};
 use crate::wire::http::edit::HeaderEdit;
 use crate::wire::http::request::RequestView;
 
-/// Request headers that are always removed, in folded form (RFC 9700 §4.13).
+/// Request headers that are always removed, in folded form (RFC 9700 §4.13). A name that ends in
+/// `-` stands for all names that begin with it.
 ///
 /// With them a client might claim an identity at Prefect or at a server behind it. It might also
-/// name another URL or method than the one that Lictor authorizes.
-const IDENTITY: [&str; 31] = [
+/// name another URL or method than the one that Lictor authorizes, or instruct Envoy's router,
+/// which reads `x-envoy-` headers after Lictor. docs/threats.md lists the same names.
+const REMOVED: [&str; 54] = [
+    // Credentials.
     "authorization",
     "proxy-authorization",
     "x-api-key",
-    "x-forwarded-user",
-    "x-forwarded-email",
-    "x-forwarded-groups",
-    "x-forwarded-preferred-username",
-    "x-forwarded-access-token",
-    "x-forwarded-client-cert",
-    "x-remote-user",
-    "remote-user",
+    "x-access-token",
+    "x-id-token",
+    "x-jwt-",
+    "x-lictor-",
+    // Identities, as proxies tell them to applications.
+    "remote-",
+    "x-remote-",
+    "x-auth-",
+    "x-authenticated-",
+    "x-authentik-",
+    "x-webauth-",
     "x-user",
-    "x-webauth-user",
-    "x-authenticated-user",
-    "x-lictor-auth-request-secret",
+    "x-user-",
+    "x-userid",
+    "x-username",
+    "x-email",
+    "x-groups",
+    "x-roles",
+    "x-consumer-",
+    "x-credential-",
+    // Identities, as clouds and products tell them.
+    "x-amzn-oidc-",
+    "x-goog-authenticated-",
+    "x-goog-iap-",
+    "x-ms-client-principal",
+    "x-ms-client-principal-",
+    "x-ms-token-",
+    "cf-access-",
+    "oidc-",
+    "tailscale-",
+    "x-pomerium-",
+    "x-vouch-",
+    // Client certificates, as proxies that end TLS tell them.
+    "ssl-client-",
+    "x-ssl-",
+    "x-client-cert",
+    "x-client-cert-",
+    "client-cert",
+    "client-cert-chain",
+    // Addresses.
     "forwarded",
-    "x-forwarded-host",
-    "x-forwarded-method",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-server",
-    "x-forwarded-uri",
-    "x-real-ip",
-    "x-original-host",
-    "x-original-method",
-    "x-original-uri",
-    "x-original-url",
-    "x-rewrite-url",
-    "x-http-method-override",
+    "x-forwarded-",
+    "x-real-",
+    "true-client-ip",
+    "cf-connecting-",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    // Another URL or method.
+    "x-original-",
+    "x-override-",
+    "x-rewrite-",
+    "x-http-",
+    "x-method-override",
+    "x-host",
+    // Envoy's router.
+    "x-envoy-",
     // Prefect recognizes requests of its own automations by these.
-    "prefect-automation-id",
-    "prefect-automation-name",
+    "prefect-automation-",
 ];
+
+/// Headers of a removed family that remain, because Envoy writes them itself.
+const KEPT: [&str; 2] = ["x-forwarded-for", "x-forwarded-proto"];
 
 /// Returns whether a header must be removed from a client's request.
 ///
 /// Names are compared with `_` and `.` folded to `-`, since servers behind Lictor may treat these
 /// characters as equal (docs/threats.md T-S3).
-fn is_identity(name: &str) -> bool {
+fn is_removed(name: &str) -> bool {
     let name = name.as_bytes();
-    let begins_with = |wanted: &str| {
-        let begin = name.get(..wanted.len()).unwrap_or_default();
-        begin.iter().map(folded).eq(wanted.bytes())
+    let matches = |pattern: &str| {
+        let begin = name.get(..pattern.len()).unwrap_or_default();
+        let is_whole = pattern.ends_with('-') || pattern.len() == name.len();
+        is_whole && begin.iter().map(folded).eq(pattern.bytes())
     };
-    let is = |known: &&str| known.len() == name.len() && begins_with(known);
-    begins_with("x-auth-request-") || IDENTITY.iter().any(is)
+    // A kept header has one spelling: what Envoy does not write is the client's.
+    let is_kept = KEPT.iter().any(|kept| kept.as_bytes() == name);
+    !is_kept && REMOVED.iter().any(|pattern| matches(pattern))
 }
 
 const fn folded(byte: &u8) -> u8 {
@@ -134,11 +171,16 @@ impl Forwarding<'_> {
     }
 }
 
-/// Returns the removal of all request headers by which a client might claim an identity.
+/// Returns the removal of all request headers with which a client might claim an identity or
+/// instruct a server behind Lictor.
+///
+/// A request ID is removed too unless it has the form that Envoy generates: it appears in logs.
 #[must_use]
 pub(crate) fn stripped(request: RequestView<'_>) -> HeaderEdit {
     let mut edit = HeaderEdit::default();
-    for (name, _) in request.headers.iter().filter(|(name, _)| is_identity(name)) {
+    let is_odd_id = |name: &str| name == "x-request-id" && request.request_id().is_none();
+    let removed = |name: &str| is_removed(name) || is_odd_id(name);
+    for (name, _) in request.headers.iter().filter(|(name, _)| removed(name)) {
         if !edit.remove.iter().any(|known| known == name) {
             edit.remove.push(name.clone().into());
         }
@@ -193,29 +235,80 @@ mod tests {
 
     use super::*;
 
+    /// Headers of requests that Envoy's documentation names and that a client could send ("HTTP
+    /// header manipulation" and "Router", Envoy 1.40).
+    const ENVOY: [&str; 20] = [
+        "x-envoy-attempt-count",
+        "x-envoy-decorator-operation",
+        "x-envoy-downstream-service-cluster",
+        "x-envoy-downstream-service-node",
+        "x-envoy-expected-rq-timeout-ms",
+        "x-envoy-external-address",
+        "x-envoy-force-trace",
+        "x-envoy-hedge-on-per-try-timeout",
+        "x-envoy-internal",
+        "x-envoy-ip-tags",
+        "x-envoy-max-retries",
+        "x-envoy-original-dst-host",
+        "x-envoy-original-path",
+        "x-envoy-retriable-header-names",
+        "x-envoy-retriable-status-codes",
+        "x-envoy-retry-grpc-on",
+        "x-envoy-retry-on",
+        "x-envoy-upstream-alt-stat-name",
+        "x-envoy-upstream-rq-per-try-timeout-ms",
+        "x-envoy-upstream-rq-timeout-ms",
+    ];
+
     #[test]
-    fn identity_headers_are_known_in_every_spelling() {
-        for name in [
-            "authorization",
-            "x-auth-request-user",
-            "x_auth_request_email",
-            "x.forwarded.user",
-            "x-forwarded_user",
-            "x-auth-request-anything",
-            "x_api_key",
-            "remote_user",
-            "x.authenticated.user",
-        ] {
-            assert!(is_identity(name), "{name}");
+    fn headers_that_tell_an_identity_an_address_or_another_target_are_removed() {
+        let others = "authorization proxy-authorization x-auth-request-user x_auth_request_email \
+            x.forwarded.user x-forwarded_user x-forwarded-anything X-Forwarded-Host x_api_key \
+            x.authenticated.user remote-user remote_user remote-groups remote-name remote-email \
+            x-remote-user x-remote-email x-remote-group x-user x-username x-userid x-user-id x-email \
+            x-access-token x-id-token x-jwt-payload x-amzn-oidc-data x-amzn-oidc-identity \
+            x-goog-authenticated-user-email x-goog-iap-jwt-assertion x-ms-client-principal \
+            x-ms-client-principal-name tailscale-user-login x-pomerium-claim-email x-vouch-user \
+            ssl-client-verify ssl-client-subject-dn x-client-cert true-client-ip cf-connecting-ip \
+            x-client-ip x-cluster-client-ip x-real-ip forwarded x-forwarded-scheme x-forwarded-ssl \
+            x-forwarded-path x-forwarded-client-cert x-method-override x-http-method \
+            x-http-method-override x-original-path x-original-url x-override-url x-rewrite-url \
+            cf-access-jwt-assertion oidc-claim-sub OIDC_access_token x-consumer-username \
+            x-authentik-username x-lictor-auth-request-secret prefect-automation-id x_forwarded_for \
+            x-forwarded.proto";
+        for name in ENVOY.into_iter().chain(others.split_whitespace()) {
+            assert!(is_removed(name), "{name}");
         }
-        for name in [
-            "x-forwarded-for",
-            "x-forwarded-proto",
-            "x-request-id",
-            "x-prefect-worker-id",
-            "cookie",
+        let kept = "x-forwarded-for x-forwarded-proto x-request-id x-prefect-worker-id cookie accept \
+            traceparent x-remote x-users-choice prefect-csrf-token content-type user-agent remote";
+        for name in kept.split_whitespace() {
+            assert!(!is_removed(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_documentation_lists_the_removed_headers() {
+        let page = include_str!("../../../../docs/threats.md");
+        let (_, list) = page.split_once("## Headers that Prefect never gets").unwrap();
+        let list = list.split("\n## ").next().unwrap();
+        let documented: Vec<_> =
+            list.split('`').skip(1).step_by(2).map(|name| name.trim_end_matches('*')).collect();
+        assert_eq!(documented, REMOVED.iter().chain(&KEPT).copied().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_request_id_that_envoy_did_not_make_is_removed() {
+        for (id, removed) in [
+            ("6f9619ff-8b86-d011-b42d-00cf4fc964ff", false),
+            (&"a".repeat(64) as &str, false),
+            (&"a".repeat(65), true),
+            ("", true),
+            ("a b", true),
+            ("a\"}", true),
         ] {
-            assert!(!is_identity(name), "{name}");
+            let headers = vec![("x-request-id".to_owned(), id.as_bytes().to_vec())];
+            let edit = stripped(RequestView { headers: &headers });
+            assert_eq!(!edit.remove.is_empty(), removed, "{id}");
         }
     }
 

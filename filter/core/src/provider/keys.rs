@@ -44,6 +44,8 @@ struct IssuerKeys {
 pub(crate) enum Awaited {
     /// The request will be woken.
     Yes,
+    /// A newer set of another worker is in use now. The request will be woken immediately.
+    Newer,
     /// The last fetch is too recent for another one, so the request does not wait.
     TooSoon,
     /// Too many requests wait already.
@@ -157,6 +159,13 @@ impl Keys {
         let Some(keys) = self.issuers.get_mut(issuer.0) else { return Awaited::TooSoon };
         if keys.waiting.len() >= WAITING_REQUESTS {
             return Awaited::Busy;
+        }
+        // Another worker has fetched since. Its set may have the key, or still lack it.
+        if let Some(body) = keys.document.take(now)
+            && keys.take_over(&body, now).is_ok()
+        {
+            self.woken.push(stream);
+            return Awaited::Newer;
         }
         match keys.document.want_fresher(now) {
             Fresher::TooSoon => Awaited::TooSoon,

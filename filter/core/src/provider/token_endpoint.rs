@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::config::{ClientAuth, Config};
 use crate::foundation::crypto::to_base64;
 use crate::foundation::limits::IDP_ANSWER;
+use crate::foundation::log_text::{described, shown};
 use crate::foundation::secret::Secret;
 use crate::provider::call::call;
 use crate::provider::callout::{Callout, CalloutReply};
@@ -108,8 +109,9 @@ pub(crate) struct Tokens {
 /// Why the token endpoint gave no tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NoTokens {
-    /// The code or refresh token is not valid, or no longer valid: `invalid_grant`.
-    InvalidGrant,
+    /// The code or refresh token is not valid, or no longer valid: `invalid_grant`. The text is the
+    /// provider's error.
+    InvalidGrant(String),
     /// The client is unknown, its secret is wrong, or it may not use this grant. The text is the
     /// provider's error.
     InvalidClient(String),
@@ -141,17 +143,29 @@ pub(crate) fn read(reply: CalloutReply<'_>) -> Result<Tokens, NoTokens> {
         return unavailable(&format!("status {status} without a JSON object"));
     };
     let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
-    if status != 200 {
-        let error = crate::foundation::log_text::shown(text("error").unwrap_or("no error code"));
-        return Err(match error.as_str() {
-            "invalid_grant" => NoTokens::InvalidGrant,
-            "invalid_client"
-            | "unauthorized_client"
-            | "unsupported_grant_type"
-            | "access_denied" => NoTokens::InvalidClient(format!("status {status}, {error}")),
+    let code = text("error");
+    // Some providers report an error with status 200.
+    if status != 200 || (code.is_some() && text("access_token").is_none()) {
+        let description = text("error_description").map(|text| format!(": {}", described(text)));
+        let seen = format!(
+            "status {status}, {}{}",
+            shown(code.unwrap_or("no error code")),
+            description.unwrap_or_default()
+        );
+        return Err(match code {
+            Some("invalid_grant") => NoTokens::InvalidGrant(seen),
+            Some(
+                "invalid_client"
+                | "unauthorized_client"
+                | "unsupported_grant_type"
+                | "access_denied",
+            ) => NoTokens::InvalidClient(seen),
+            Some("temporarily_unavailable" | "server_error" | "slow_down") => {
+                NoTokens::Unavailable(seen)
+            }
             // Some providers send 401 with an error code of their own.
-            _ if status == 401 => NoTokens::InvalidClient(format!("status {status}, {error}")),
-            _ => NoTokens::OurFault(format!("status {status}, {error}")),
+            _ if status == 401 => NoTokens::InvalidClient(seen),
+            _ => NoTokens::OurFault(seen),
         });
     }
     if !text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) {

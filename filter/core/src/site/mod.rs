@@ -33,17 +33,15 @@ use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::login::backchannel;
 use crate::login::failures::Failures;
-use crate::login::refresh;
-use crate::login::refresh::{RefreshReply, Refreshed};
+use crate::login::refresh::{self, RefreshReply, Refreshed};
 use crate::login::role;
 use crate::login::ticket::Tickets;
+use crate::policy::pending_bodies::PendingBodies;
 use crate::policy::pending_handshakes::PendingHandshakes;
 use crate::provider::callout::{Callout, CalloutReply};
 use crate::provider::keys::Keys;
-use crate::provider::metadata;
-use crate::provider::metadata::{BadMetadata, Provider};
-use crate::provider::{call, keys_request};
-use crate::provider::{token_endpoint, userinfo};
+use crate::provider::metadata::{self, BadMetadata, Provider};
+use crate::provider::{call, keys_request, token_endpoint, userinfo};
 use crate::session::cookie::SessionCookie;
 use crate::session::model::Session;
 use crate::site::open_sockets::OpenSockets;
@@ -118,6 +116,8 @@ pub struct Site {
     client_grants: ClientGrants,
     /// Sockets whose first frame is not judged yet.
     pub(crate) pending: PendingHandshakes,
+    /// Request bodies that are read before the request is decided.
+    pub(crate) bodies: PendingBodies,
     /// Open sockets whose owner is known.
     pub(crate) sockets: OpenSockets,
     /// Seals and opens the session cookie.
@@ -194,6 +194,7 @@ impl Site {
                 ),
             ),
             pending: PendingHandshakes::default(),
+            bodies: PendingBodies::default(),
             sockets: OpenSockets::default(),
             session_cookie,
             tickets,
@@ -249,7 +250,7 @@ impl Site {
             return Some(Task::Call(call, callout));
         }
         if self.woken.is_empty() {
-            self.woken = self.pending.admit(now);
+            self.wake_due(now);
         }
         self.notices.extend(self.keys.take_notices());
         if !self.notices.is_empty() {
@@ -444,8 +445,14 @@ impl Site {
     /// Takes the requests to wake since the last call, as [`Task::Wake`] would name them.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn take_woken(&mut self, now: UnixTime) -> Vec<StreamId> {
-        self.woken.extend(self.pending.admit(now));
+        self.wake_due(now);
         core::mem::take(&mut self.woken)
+    }
+
+    /// Adds the requests whose turn has come, or whose time has ended, to those to wake.
+    fn wake_due(&mut self, now: UnixTime) {
+        self.woken.append(&mut self.pending.admit(now));
+        self.woken.append(&mut self.bodies.expire(now));
     }
 
     /// Delays a reply until the body of its request has had a moment to arrive.
@@ -463,6 +470,7 @@ impl Site {
     /// Forgets a request that has ended.
     pub(crate) fn forget(&mut self, stream: StreamId) {
         self.pending.release(stream);
+        self.bodies.end(stream);
         self.sockets.release(stream);
         self.delayed.forget(stream);
         self.keys.forget(stream);

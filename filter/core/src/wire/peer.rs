@@ -1,4 +1,5 @@
-//! The client's end of a connection: its address and its certificate, as reported by Envoy.
+//! What Envoy reports of a request beside its headers: the client's address and certificate, and
+//! who made the response.
 
 /// The client certificate of a connection, as verified by Envoy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,7 +14,7 @@ pub struct Certificate {
     pub sha256: Option<String>,
 }
 
-/// The client's end of a request's connection.
+/// What Envoy knows of a request's connection and response.
 ///
 /// Each method calls the host, so it is called only when the result matters.
 pub trait Peer {
@@ -23,6 +24,8 @@ pub trait Peer {
     fn address(&self) -> Vec<u8>;
     /// Returns whether the request came over HTTP/2.
     fn is_http2(&self) -> bool;
+    /// Returns whether the response is Envoy's own, because the upstream gave none.
+    fn is_answered_by_envoy(&self) -> bool;
 }
 
 /// A peer without a certificate and without an address.
@@ -39,6 +42,10 @@ impl Peer for NoPeer {
     }
 
     fn is_http2(&self) -> bool {
+        false
+    }
+
+    fn is_answered_by_envoy(&self) -> bool {
         false
     }
 }

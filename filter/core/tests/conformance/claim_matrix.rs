@@ -19,11 +19,11 @@ const VERDICTS: [(&str, &str, &str); 12] = [
     ("sub", "RRRA RRRR RRRR", "RRRA RRRR RRRR"),
     // A string or an array of strings with ours among them.
     ("aud", "RRRR RRRR RRRR", "RRRR RRRR RRRR"),
-    // Whole seconds, in the future: 2^53 is far away, and a number all the same.
-    ("exp", "RRRR RRRA RRRR", "RRRR RRRA RRRR"),
-    // May be missing; if it is there it is whole seconds, in the past.
-    ("nbf", "ARRR RRRR RRRR", "ARRR RRRR RRRR"),
-    ("iat", "RRRR RRRR RRRR", "RRRR RRRR RRRR"),
+    // Seconds, in the future and before the year 10000: 2^53 is no time in seconds.
+    ("exp", "RRRR RRRR RRRR", "RRRR RRRR RRRR"),
+    // May be missing; if it is there it is seconds, in the past. A fraction is a part of a second.
+    ("nbf", "ARRR ARRR RRRR", "ARRR ARRR RRRR"),
+    ("iat", "RRRR ARRR RRRR", "RRRR ARRR RRRR"),
     // Of no meaning in an access token; in an ID token it is that of the attempt.
     ("nonce", "AAAA AAAA AAAR", "RRRR RRRR RRRR"),
     // May be missing; in an ID token it is our client, in an access token any name.

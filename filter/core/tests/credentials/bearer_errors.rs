@@ -130,7 +130,7 @@ fn at_3_issuer_audience_and_time_are_the_token_s_own() {
         let reply = refused(&mut world, &token, &patch.to_string());
         let claim = patch.as_object().unwrap().keys().next().unwrap().clone();
         // The operator sees what was seen and what was wanted; the client, which claim it is.
-        assert!(world.log.iter().any(|line| line.contains(&format!("seen=\"{claim} "))));
+        assert!(world.log.iter().any(|line| line.contains(&format!("seen=\"token with {claim} "))));
         assert!(String::from_utf8(reply.body).unwrap().contains(&claim), "{patch}");
     }
 }

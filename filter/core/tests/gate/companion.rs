@@ -30,7 +30,7 @@ fn loaded(world: &mut World, headers: &Headers) -> (Headers, HeaderEdit, Option<
     let answer = [(":status", "200"), ("content-type", "text/html"), ("etag", "1")]
         .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
     let edit = edited(gate.on_response(ResponseView { headers: &answer }, &mut world.cx()));
-    let linked = (gate.response_data() == Interest::Bytes).then(|| {
+    let linked = (gate.response_data() == Interest::Whole).then(|| {
         match gate.on_response_data(PAGE, true, &mut world.cx()) {
             DataStep::Replace(bytes) => String::from_utf8(bytes).unwrap(),
             other => panic!("{other:?}"),

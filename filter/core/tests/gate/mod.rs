@@ -1,6 +1,7 @@
 //! The decision about one request.
 
 mod auth_request;
+mod bodies;
 mod clients_that_leave;
 mod companion;
 mod cross_site;

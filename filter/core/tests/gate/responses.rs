@@ -3,8 +3,8 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::gate::decision::DataStep;
-use crate::testing::browser::SCRIPT;
+use crate::gate::decision::{DataStep, ResponseStep};
+use crate::testing::browser::{NAVIGATION, SCRIPT};
 use crate::testing::{API_KEY, World, code, edited, header, replaced, reply_header, request};
 use crate::wire::http::request::ResponseView;
 use serde_json::json;
@@ -24,6 +24,46 @@ fn prefect_refusing_the_shared_secret_is_a_clear_502() {
         (reply.status, code(&reply).as_str(), reply_header(&reply, "www-authenticate")),
         (502, "prefect_secret", None)
     );
+}
+
+/// Prefect's own errors pass. Envoy's, which come when Prefect gives no response, become ours.
+#[test]
+fn without_a_response_of_prefects_the_client_is_told_when_to_try_again() {
+    let mut world = World::new();
+    let browser = world.log_in();
+    let script = browser.headers("GET", "/api/flows/1", &SCRIPT);
+    let page = browser.headers("GET", "/runs", &NAVIGATION);
+    let machine = request("GET", "/api/flows/1", &[("x-api-key", API_KEY)]);
+    let health = request("GET", "/api/health", &[]);
+    for (status, by_envoy, ours) in [
+        ("503", true, true),
+        ("502", true, true),
+        ("504", true, true),
+        ("503", false, false),
+        ("500", true, false),
+        ("413", true, false),
+        ("200", true, false),
+    ] {
+        for headers in [&script, &page, &machine, &health] {
+            let (mut gate, outcome) = world.request(headers);
+            outcome.forwarded();
+            world.peer.answered_by_envoy = by_envoy;
+            let answer = [(":status".to_owned(), status.as_bytes().to_vec())];
+            let step = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
+            world.peer.answered_by_envoy = false;
+            let ResponseStep::Replace(reply) = step else {
+                assert!(!ours, "{status}");
+                continue;
+            };
+            assert!(ours, "{status}");
+            assert_eq!((reply.status, reply_header(&reply, "retry-after")), (503, Some("5")));
+            if headers == &page {
+                assert!(String::from_utf8(reply.body).unwrap().contains("Prefect is unavailable"));
+            } else {
+                assert_eq!(code(&reply), "prefect_unreachable");
+            }
+        }
+    }
 }
 
 #[test]

@@ -5,5 +5,6 @@ mod failures;
 mod id_tokens;
 mod provider_answers;
 mod providers;
+mod return_to;
 mod start;
 mod userinfo;

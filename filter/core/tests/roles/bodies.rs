@@ -31,7 +31,7 @@ fn begin(world: &mut World, role: Role, path: &str) -> Gate {
     assert_eq!(permit.identity().unwrap().1, Some(role));
     assert!(edit.remove.contains(&"x-api-key".into()));
     assert!(gate.take_event().is_none(), "nothing is decided");
-    assert_eq!(gate.request_data(), Interest::Bytes);
+    assert_eq!(gate.request_data(), Interest::Whole);
     gate
 }
 
@@ -156,7 +156,7 @@ fn a_head_without_a_body_is_judged_as_an_empty_one() {
     assert_eq!(gate.take_event().unwrap().outcome, "forwarded");
     let answer = [(":status".to_owned(), b"200".to_vec())];
     let _ = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
-    assert_eq!(gate.response_data(), Interest::Bytes, "masked all the same");
+    assert_eq!(gate.response_data(), Interest::Whole, "masked all the same");
     // An empty body pauses nothing: the other rule refuses it.
     let headers = by(Role::Operator, "PATCH", "/api/deployments/1");
     let mut gate = Gate::new(StreamId(8));

@@ -5,9 +5,9 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::foundation::limits::MASKED_BODY;
 use crate::gate::Interest;
-use crate::gate::decision::DataStep;
+use crate::gate::decision::{DataStep, ResponseStep};
 use crate::identity::role::Role;
-use crate::testing::{AUTH_REQUEST_SECRET, World, edited, header, request};
+use crate::testing::{AUTH_REQUEST_SECRET, World, code, edited, header, request};
 use crate::tests::roles::{by, settings};
 use crate::wire::http::request::ResponseView;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ fn answered(
     let answer =
         [(":status".to_owned(), status.as_bytes().to_vec()), ("etag".to_owned(), b"x".to_vec())];
     let edit = edited(gate.on_response(ResponseView { headers: &answer }, &mut world.cx()));
-    if gate.response_data() != Interest::Bytes {
+    if gate.response_data() != Interest::Whole {
         return Some(body.to_vec());
     }
     assert_eq!(header(&sent, "accept-encoding"), Some("identity"));
@@ -102,7 +102,7 @@ fn trailers_let_nothing_go_unmasked() {
         outcome.forwarded();
         let answer = [(":status".to_owned(), b"200".to_vec())];
         let _ = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
-        if gate.response_data() == Interest::Bytes {
+        if gate.response_data() == Interest::Whole {
             assert_eq!(gate.on_response_data(b"{}", false, &mut world.cx()), DataStep::Hold);
         }
         assert_eq!(gate.response_trailers(), wanted, "{}", role.name());
@@ -132,6 +132,32 @@ fn what_cannot_be_masked_is_not_sent() {
         );
     }
     assert!(!world.log.join("").contains("planted"));
+}
+
+/// Prefect states the length of its responses, so the client gets a sentence, not a broken stream.
+#[test]
+fn what_is_too_long_to_be_masked_is_refused_with_a_sentence() {
+    let mut world = world();
+    for (role, path, length, refused) in [
+        (Role::Viewer, DOCUMENT, MASKED_BODY + 1, true),
+        (Role::Viewer, DOCUMENT, MASKED_BODY, false),
+        (Role::Operator, "/api/events/filter", MASKED_BODY + 1, true),
+        (Role::Worker, DOCUMENT, MASKED_BODY + 1, false),
+        (Role::Viewer, "/api/flows/1", MASKED_BODY + 1, false),
+    ] {
+        let method = if path.ends_with("/filter") { "POST" } else { "GET" };
+        let (mut gate, outcome) = world.request(&by(role, method, path));
+        outcome.forwarded();
+        let answer = [(":status", "200"), ("content-length", &length.to_string())]
+            .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+        match gate.on_response(ResponseView { headers: &answer }, &mut world.cx()) {
+            ResponseStep::Replace(reply) => {
+                assert!(refused, "{} {path} {length}", role.name());
+                assert_eq!((reply.status, code(&reply).as_str()), (403, "masked_too_large"));
+            }
+            ResponseStep::Edit(_) => assert!(!refused, "{} {path} {length}", role.name()),
+        }
+    }
 }
 
 /// Nobody masks what another proxy hands on.

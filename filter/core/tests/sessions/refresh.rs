@@ -74,7 +74,8 @@ fn roles_are_read_again_at_every_refresh() {
 fn a_refreshed_id_token_of_somebody_else_ends_the_session() {
     for patch in [
         json!({"sub": "bob-1"}),
-        json!({"auth_time": 1_799_999_001}),
+        json!({"auth_time": 1_799_900_000}),
+        json!({"sid": "another"}),
         json!({"iss": "https://x"}),
         json!({"aud": "x"}),
     ] {

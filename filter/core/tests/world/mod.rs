@@ -199,11 +199,17 @@ pub struct Client {
     pub certificate: Option<Certificate>,
     pub address: Vec<u8>,
     pub http2: bool,
+    pub answered_by_envoy: bool,
 }
 
 impl Default for Client {
     fn default() -> Self {
-        Self { certificate: None, address: b"192.0.2.1".to_vec(), http2: false }
+        Self {
+            certificate: None,
+            address: b"192.0.2.1".to_vec(),
+            http2: false,
+            answered_by_envoy: false,
+        }
     }
 }
 
@@ -218,6 +224,10 @@ impl Peer for Client {
 
     fn is_http2(&self) -> bool {
         self.http2
+    }
+
+    fn is_answered_by_envoy(&self) -> bool {
+        self.answered_by_envoy
     }
 }
 

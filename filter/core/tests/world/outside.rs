@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::foundation::crypto::{Entropy, from_base64url};
 use crate::foundation::id::{Id as _, SessionId};
+use crate::foundation::limits::TOKEN;
 use crate::foundation::secret::Secret;
 use crate::foundation::time::UnixTime;
 use crate::identity::role::Role;
@@ -69,7 +70,7 @@ pub fn session_cookie(
 /// Whether a JWS verifies with a key (a JWK), by a host's verification or, with `None`, by our own.
 pub fn verifies(jws: &str, jwk: &str, host: Option<&dyn HostVerifier>) -> bool {
     let keys = format!("{{\"keys\":[{jwk}]}}");
-    match (Jws::parse(jws.as_bytes()), KeySet::parse(keys.as_bytes())) {
+    match (Jws::parse(jws.as_bytes(), TOKEN), KeySet::parse(keys.as_bytes())) {
         (Ok(jws), Ok(keys)) => {
             let host = host.unwrap_or(&InRust);
             Verifier { keys: &keys, allowed: &Algorithm::ALL, host }.check(&jws).is_ok()

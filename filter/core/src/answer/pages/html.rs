@@ -33,11 +33,9 @@ impl Page {
             )
         }));
         main.extend(self.advice.map(|advice| format!("<p class=\"soft\">{advice}</p>")));
-        main.extend(
-            self.again_after.map(|secs| {
-                format!("<p class=\"soft\">This page retries every {secs} seconds.</p>")
-            }),
-        );
+        main.extend(self.again.as_ref().map(|(seconds, _)| {
+            format!("<p class=\"soft\">This page retries every {seconds} seconds.</p>")
+        }));
         if !self.actions.is_empty() {
             main.push_str("<nav aria-label=\"What you can do\">");
             main.extend(self.actions.iter().enumerate().map(|(at, action)| action.html(at == 0)));

@@ -29,8 +29,9 @@ pub(crate) struct Page {
     advice: Option<&'static str>,
     /// Links and buttons, of which the first one is highlighted.
     actions: Vec<Action>,
-    /// Seconds after which the page is loaded again.
-    again_after: Option<u32>,
+    /// Seconds after which the page tries again, and the address that it loads then. An empty one
+    /// is its own.
+    again: Option<(u32, String)>,
     /// The label of a text to copy, and the text.
     copy: Option<(&'static str, String)>,
     /// A further origin to which the answer of a form may redirect.
@@ -66,7 +67,7 @@ impl Page {
             facts: Vec::new(),
             advice: None,
             actions: Vec::new(),
-            again_after: None,
+            again: None,
             copy: None,
             form_target: None,
             request: None,
@@ -83,7 +84,7 @@ impl Page {
     /// The provider does not prompt a person who has a session there. The login reads the role
     /// again, so that a role that has just been granted applies.
     fn start(self, label: &'static str, context: AnswerContext<'_>) -> Self {
-        self.link(label, format!("{}/start", context.endpoints))
+        self.link(label, context.start())
     }
 
     fn form(mut self, label: &'static str, path: String) -> Self {
@@ -91,8 +92,16 @@ impl Page {
         self
     }
 
+    /// Adds the form that ends the session, which exists at the public host only.
     fn sign_out(self, context: AnswerContext<'_>) -> Self {
-        self.form("Sign out", format!("{}/sign_out", context.endpoints))
+        if context.origin.is_empty() {
+            return self.form("Sign out", format!("{}/sign_out", context.endpoints));
+        }
+        self
+    }
+
+    fn home(self, label: &'static str, context: AnswerContext<'_>) -> Self {
+        self.link(label, context.home())
     }
 
     /// Creates the page after signing out.
@@ -112,9 +121,7 @@ impl Page {
     #[must_use]
     pub(crate) fn confirm_sign_out(context: AnswerContext<'_>) -> Self {
         let line = "Do you want to sign out of Prefect?";
-        Self::new(Mood::Ask, "Sign out?", line)
-            .sign_out(context)
-            .link("Stay signed in", context.home)
+        Self::new(Mood::Ask, "Sign out?", line).sign_out(context).home("Stay signed in", context)
     }
 
     /// Creates the page that offers a personal token.
@@ -150,7 +157,7 @@ impl Page {
         page.facts.push(("Token role", role.name().to_owned()));
         page.facts.push(("Expires in", spoken(life)));
         page.form_target = terminal.and_then(NativeApp::origin);
-        page.link("Cancel", context.home)
+        page.home("Cancel", context)
     }
 
     /// Creates the page that shows a new personal token.
@@ -167,7 +174,7 @@ impl Page {
         page.facts.push(("Role", token.role.name().to_owned()));
         page.facts.push(("Expires in", spoken(token.expires.since(token.issued))));
         page.facts.push(("Token ID (to revoke it)", token.id_text()));
-        page.link("Go to Prefect", context.home)
+        page.home("Go to Prefect", context)
     }
 
     /// Creates the page with the code that a person copies into a terminal.
@@ -177,7 +184,7 @@ impl Page {
                     once and only there.";
         let mut page = Self::new(Mood::Good, "Code for your terminal", line);
         page.copy = Some(("Code:", code.to_owned()));
-        page.link("Go to Prefect", context.home)
+        page.home("Go to Prefect", context)
     }
 
     /// Creates the page for a refusal.
@@ -198,18 +205,19 @@ impl Page {
             page.facts.push(("Last error", last.to_owned()));
         }
         page.advice = advice(refusal.reason);
-        page.again_after = meaning.retry_after.map(|_| AGAIN);
+        page.again = meaning.retry_after.map(|_| (AGAIN, context.again()));
         page.request = context.request_id.map(ToOwned::to_owned);
         match refusal.reason {
             Reason::NoRole => page.sign_out(context).start("Try again", context),
-            Reason::RoleMissing => page.link("Back to Prefect", context.home).sign_out(context),
+            Reason::RoleMissing => page.home("Back to Prefect", context).sign_out(context),
             Reason::SessionEnded => page.start("Sign in", context),
             Reason::AmbiguousTarget | Reason::NotFound | Reason::NotEnabled => {
-                page.link("Go to Prefect", context.home)
+                page.home("Go to Prefect", context)
             }
-            // An empty path is the address of the page itself.
-            Reason::CookiesTooLarge | Reason::PrefectSecret => page.link("Try again", ""),
-            _ if meaning.retry_after.is_some() => page.link("Try again now", ""),
+            Reason::CookiesTooLarge | Reason::PrefectSecret => {
+                page.link("Try again", context.again())
+            }
+            _ if meaning.retry_after.is_some() => page.link("Try again now", context.again()),
             // A login works only under a configured host name, so there is no link to one.
             Reason::Host => page,
             _ => page.start("Sign in again", context),
@@ -222,10 +230,13 @@ impl Page {
         self.form_target.as_deref()
     }
 
-    /// Returns the seconds after which the page is loaded again.
+    /// Returns the value of the header `refresh`, if the page tries again by itself.
     #[must_use]
-    pub(crate) const fn again_after(&self) -> Option<u32> {
-        self.again_after
+    pub(crate) fn refresh(&self) -> Option<String> {
+        self.again.as_ref().map(|(seconds, address)| match address.as_str() {
+            "" => seconds.to_string(),
+            address => format!("{seconds};url={address}"),
+        })
     }
 }
 
@@ -233,11 +244,13 @@ const fn heading(reason: Reason) -> (Mood, &'static str) {
     match reason {
         Reason::NoRole | Reason::RoleMissing => (Mood::Stop, "Not allowed"),
         Reason::ProviderUnreachable => (Mood::Wait, "Sign-in is unavailable"),
+        Reason::PrefectUnreachable => (Mood::Wait, "Prefect is unavailable"),
         Reason::NotReady | Reason::Busy => (Mood::Wait, "Please wait"),
         Reason::Internal | Reason::PrefectSecret => (Mood::Fault, "Something went wrong"),
         Reason::UnknownAttempt
         | Reason::Callback
         | Reason::ProviderAnswer
+        | Reason::ProviderRejectsClient
         | Reason::SessionTooLarge => (Mood::Fault, "Sign-in failed"),
         Reason::LoginLoop => (Mood::Fault, "Sign-in keeps failing"),
         Reason::ProviderRefused => (Mood::Stop, "Not signed in"),
@@ -254,6 +267,7 @@ const fn heading(reason: Reason) -> (Mood, &'static str) {
         | Reason::Preflight
         | Reason::NoCredential
         | Reason::MalformedCredential
+        | Reason::MisspeltCredential
         | Reason::InvalidToken
         | Reason::UnknownKey
         | Reason::UnknownApiKey
@@ -266,7 +280,9 @@ const fn heading(reason: Reason) -> (Mood, &'static str) {
         | Reason::SocketByCookie
         | Reason::FirstFrame
         | Reason::BodyTooLarge
+        | Reason::BodyTimeout
         | Reason::Masked
+        | Reason::MaskedTooLarge
         | Reason::LogoutToken => (Mood::Stop, "Request refused"),
     }
 }
@@ -281,7 +297,7 @@ const fn advice(reason: Reason) -> Option<&'static str> {
         Reason::ProviderRefused => {
             "If you did not cancel the sign-in yourself, contact your administrator."
         }
-        Reason::ProviderAnswer | Reason::SessionTooLarge => {
+        Reason::ProviderAnswer | Reason::ProviderRejectsClient | Reason::SessionTooLarge => {
             "If this happens again, contact your administrator."
         }
         _ => return None,
@@ -336,6 +352,9 @@ mod tests {
             request_id: Some("1-2"),
             endpoints: "/oauth2",
             home: "/",
+            origin: "",
+            return_to: None,
+            single_use: false,
             provider,
             hsts: true,
         }

@@ -133,6 +133,8 @@ pub(crate) fn basic(token: &[u8]) -> Result<Presented<'static>, Malformed> {
 /// When it is not UTF-8, contains a control character, or has no colon.
 pub(crate) fn name_and_secret(pair: &[u8]) -> Result<Presented<'static>, Malformed> {
     let text = core::str::from_utf8(pair).map_err(|_| Malformed::Syntax)?;
+    // A secret that was written by `echo` ends in a line break.
+    let text = text.trim_end_matches(['\r', '\n']);
     if text.chars().any(char::is_control) {
         return Err(Malformed::Syntax);
     }
@@ -140,10 +142,16 @@ pub(crate) fn name_and_secret(pair: &[u8]) -> Result<Presented<'static>, Malform
         Some(pair) => pair,
         // A header in `PREFECT_API_AUTH_STRING="Bearer …"`, which Prefect wraps in Basic. Module
         // `credential::verifier` reads it.
-        None if text.starts_with("Bearer ") || text.starts_with("Basic ") => (text, ""),
+        None if is_header(text) => (text, ""),
         None => return Err(Malformed::Syntax),
     };
     Ok(Presented::Basic { user: user.to_owned(), password: Secret::new(password) })
+}
+
+/// Returns whether a text is the value of a header, with its scheme.
+fn is_header(text: &str) -> bool {
+    let scheme = text.split_once(' ').map(|(scheme, _)| scheme);
+    scheme.is_some_and(|s| s.eq_ignore_ascii_case("bearer") || s.eq_ignore_ascii_case("basic"))
 }
 
 #[cfg(test)]

@@ -31,6 +31,15 @@ impl<'a> RequestView<'a> {
         self.only(name).and_then(|v| core::str::from_utf8(v).ok()).filter(|v| v.is_ascii())
     }
 
+    /// Returns Envoy's request ID, if the request has one of the form that Envoy generates. Any
+    /// other text may be the client's, and is not safe to repeat.
+    #[must_use]
+    pub(crate) fn request_id(self) -> Option<&'a str> {
+        let id = self.text("x-request-id")?;
+        let is_plain = id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        (is_plain && (1..=64).contains(&id.len())).then_some(id)
+    }
+
     /// Returns whether there is a line with this name.
     #[must_use]
     pub(crate) fn has(self, name: &'a str) -> bool {

@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 use crate::foundation::limits::LEEWAY;
 use crate::foundation::time::UnixTime;
 
+/// The name in the place of a claim if the whole text can't be read.
+const UNREADABLE: &str = "token";
+
 /// Why claims are refused. All texts are fit for a log line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mismatch {
@@ -17,6 +20,26 @@ pub(crate) struct Mismatch {
 }
 
 impl Mismatch {
+    /// Returns what was seen of a token of this kind, for a log line.
+    #[must_use]
+    pub(crate) fn of(&self, kind: &str) -> String {
+        let value = if self.seen.is_empty() { "missing or not shown" } else { &self.seen };
+        if self.claim == UNREADABLE {
+            return format!("{kind} {value}");
+        }
+        format!("{kind} with {} {value}", self.claim)
+    }
+
+    /// Creates the mismatch of a text that can't be read as a token.
+    #[must_use]
+    pub(crate) fn unreadable(why: &str) -> Self {
+        Self {
+            claim: UNREADABLE,
+            seen: format!("({why})"),
+            wanted: "a signed token (JWT)".to_owned(),
+        }
+    }
+
     /// Creates a mismatch. `seen` is the value of the claim, if log lines may show it.
     #[must_use]
     pub(crate) fn new(
@@ -65,9 +88,27 @@ pub(crate) fn audience(claims: &Map<String, Value>, accepted: &[String]) -> Resu
     if found { Ok(()) } else { Err(Mismatch::new("aud", claims.get("aud"), accepted.join(" or "))) }
 }
 
-/// Returns a claim in whole seconds; `None` for a float, a negative number or a string.
-fn seconds(claims: &Map<String, Value>, name: &str) -> Option<u64> {
-    claims.get(name).and_then(Value::as_u64)
+/// The last second of the year 9999. A larger number is a time in another unit, such as
+/// milliseconds.
+const LAST: f64 = 253_402_300_799.0;
+
+/// Returns a time in Unix seconds without its fraction (`NumericDate`, RFC 7519 §2).
+///
+/// Returns `None` for anything but a number, for a negative one and for one after the year 9999.
+#[must_use]
+pub(crate) fn numeric_date(value: &Value) -> Option<u64> {
+    let seconds = value.as_f64().filter(|seconds| (0.0..=LAST).contains(seconds))?;
+    // Whole below 2^53, and so exact.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let whole = seconds as u64;
+    Some(whole)
+}
+
+/// Returns a claim that is a time, if it is present.
+fn time(claims: &Map<String, Value>, name: &'static str) -> Result<Option<u64>, Mismatch> {
+    let Some(value) = claims.get(name) else { return Ok(None) };
+    let wanted = "a number of seconds since 1970 (RFC 7519 section 2)";
+    numeric_date(value).map(Some).ok_or_else(|| Mismatch::new(name, Some(value), wanted))
 }
 
 /// Checks `exp`, `nbf` and `iat` with [`LEEWAY`], and returns the time in `exp`.
@@ -75,22 +116,19 @@ fn seconds(claims: &Map<String, Value>, name: &str) -> Option<u64> {
 /// `exp` is required, and so is `iat` if `iat_required` is set.
 ///
 /// # Errors
-/// When the token has expired or is not valid yet, or when a time is missing or not a whole
-/// number of seconds.
+/// When the token has expired or is not valid yet, or when a time is missing or not a number of
+/// seconds.
 pub(crate) fn times(
     claims: &Map<String, Value>,
     now: UnixTime,
     iat_required: bool,
 ) -> Result<UnixTime, Mismatch> {
     let now = now.secs();
-    let exp = seconds(claims, "exp").filter(|exp| now < exp.saturating_add(LEEWAY));
+    let exp = time(claims, "exp")?.filter(|exp| now < exp.saturating_add(LEEWAY));
     let exp = exp.ok_or_else(|| Mismatch::new("exp", claims.get("exp"), format!("after {now}")))?;
     for (name, required) in [("nbf", false), ("iat", iat_required)] {
-        let reached = match claims.get(name) {
-            None => !required,
-            Some(_) => seconds(claims, name).is_some_and(|at| at <= now.saturating_add(LEEWAY)),
-        };
-        if !reached {
+        let is_reached = |at| at <= now.saturating_add(LEEWAY);
+        if !time(claims, name)?.map_or(!required, is_reached) {
             return Err(Mismatch::new(name, claims.get(name), format!("at most {now}")));
         }
     }
@@ -114,7 +152,7 @@ pub(crate) fn not_an_event(claims: &Map<String, Value>) -> Result<(), Mismatch> 
 /// Returns the later of `nbf` and `iat`. Call it after [`times`] has checked both.
 #[must_use]
 pub(crate) fn not_before(claims: &Map<String, Value>) -> UnixTime {
-    let at = |name| seconds(claims, name).unwrap_or(0);
+    let at = |name| claims.get(name).and_then(numeric_date).unwrap_or(0);
     UnixTime::from_secs(at("nbf").max(at("iat")))
 }
 
@@ -159,8 +197,9 @@ mod tests {
             json!(null),
             json!(""),
             json!("10300"),
-            json!(10300.5),
             json!(-1),
+            json!(-0.5),
+            json!(10_300_000_000_000_u64),
             json!(1e300),
             json!(true),
             json!([]),
@@ -176,6 +215,30 @@ mod tests {
         assert!(times(&map(json!({"exp": 10_300})), now, true).is_err(), "iat is required");
         assert!(times(&map(json!({"exp": 10_300})), now, false).is_ok());
         assert!(times(&map(json!({"iat": 1})), now, true).is_err(), "exp is required");
+    }
+
+    #[test]
+    fn times_may_have_a_fraction_or_an_exponent() {
+        let now = UnixTime::from_secs(10_000);
+        for (exp, good) in [
+            ("10300.5", true),
+            ("1.03e4", true),
+            ("103E2", true),
+            ("9941.0", true),
+            ("9940.9", false),
+            ("253402300799", true),
+            ("253402300800", false),
+        ] {
+            for iat in ["10000", "9999.5", "1e4", "0", "10060.9"] {
+                let text = format!("{{\"exp\": {exp}, \"iat\": {iat}, \"nbf\": {iat}}}");
+                let claims = map(serde_json::from_str(&text).unwrap());
+                assert_eq!(times(&claims, now, true).is_ok(), good, "{text}");
+            }
+        }
+        let expired = times(&map(json!({"exp": 1.5, "iat": 1})), now, true).unwrap_err();
+        assert_eq!((expired.seen.as_str(), expired.wanted.as_str()), ("1.5", "after 10000"));
+        let odd = times(&map(json!({"exp": "10300", "iat": 1})), now, true).unwrap_err();
+        assert!(odd.wanted.starts_with("a number of seconds"), "{odd:?}");
     }
 
     #[test]

@@ -40,15 +40,15 @@ impl<'a> Jws<'a> {
     /// Parses a signed text (RFC 7515 §5.2, steps 1 to 7).
     ///
     /// # Errors
-    /// When it is longer than [`TOKEN`], is not three base64url parts, or its header is not a
+    /// When it is longer than `most` bytes, is not three base64url parts, or its header is not a
     /// strict JSON object. Also when the header names an unsupported algorithm, a critical
     /// extension, compression or encryption.
-    pub(crate) fn parse(token: &'a [u8]) -> Result<Self, Unreadable> {
-        if token.len() > TOKEN {
-            return Err(Unreadable("longer than 16 KiB"));
+    pub(crate) fn parse(token: &'a [u8], most: usize) -> Result<Self, Unreadable> {
+        if token.len() > most {
+            return Err(Unreadable(if most == TOKEN { "longer than 16 KiB" } else { "too long" }));
         }
-        let text = core::str::from_utf8(token).map_err(|_| Unreadable("not text"))?;
-        let three = || Unreadable("not three parts (a JWE, or no token)");
+        let text = core::str::from_utf8(token).map_err(|_| Unreadable("no text"))?;
+        let three = || Unreadable("other than three parts: a JWE, or no token");
         let (signed, signature) = text.rsplit_once('.').ok_or_else(three)?;
         let (header, payload) = signed.split_once('.').ok_or_else(three)?;
         if payload.contains('.') {
@@ -90,8 +90,8 @@ impl<'a> Compact<'a> {
     ///
     /// # Errors
     /// When [`Jws::parse`] fails, or the payload is not a strict JSON object.
-    pub(crate) fn parse(token: &'a [u8]) -> Result<Self, Unreadable> {
-        let jws = Jws::parse(token)?;
+    pub(crate) fn parse(token: &'a [u8], most: usize) -> Result<Self, Unreadable> {
+        let jws = Jws::parse(token, most)?;
         let claims = object(&jws.payload).ok_or(Unreadable("a payload that is no JSON object"))?;
         Ok(Self { jws, claims })
     }
@@ -125,8 +125,8 @@ mod tests {
 
     #[test]
     fn a_token_may_have_16_kib_and_no_byte_more() {
-        let why = |length| Jws::parse(&vec![b'a'; length]).err().map(|why| why.0);
-        assert_eq!(why(TOKEN), Some("not three parts (a JWE, or no token)"));
+        let why = |length| Jws::parse(&vec![b'a'; length], TOKEN).err().map(|why| why.0);
+        assert_eq!(why(TOKEN), Some("other than three parts: a JWE, or no token"));
         assert_eq!(why(TOKEN + 1), Some("longer than 16 KiB"));
         assert_eq!(why(TOKEN + 2), Some("longer than 16 KiB"));
     }

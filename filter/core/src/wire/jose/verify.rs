@@ -3,6 +3,7 @@
 //! `jwk` decides which key is for which algorithm, and `signature` checks signatures. `claims`
 //! checks the content of a token afterwards.
 
+use crate::foundation::log_text::shown;
 use crate::wire::jose::Algorithm;
 use crate::wire::jose::claims::Mismatch;
 use crate::wire::jose::compact::Jws;
@@ -16,6 +17,21 @@ pub(crate) enum Unverified {
     UnknownKey(String),
     /// The token is refused.
     Mismatch(Mismatch),
+}
+
+impl Unverified {
+    /// Returns what was seen of a token of this kind and what was expected, for a log line.
+    #[must_use]
+    pub(crate) fn described(&self, kind: &str) -> String {
+        match self {
+            Self::UnknownKey(kid) => {
+                format!("{kind} with kid {}, wanted a key of the issuer", shown(kid))
+            }
+            Self::Mismatch(mismatch) => {
+                format!("{}, wanted {}", mismatch.of(kind), mismatch.wanted)
+            }
+        }
+    }
 }
 
 impl From<Mismatch> for Unverified {
