@@ -191,6 +191,7 @@ impl Admin {
     pub fn reached_prefect(self) -> u64 {
         self.counter("cluster.prefect.upstream_rq_total")
             + self.counter("cluster.prefect_ws.upstream_rq_total")
+            + self.counter("cluster.prefect_public.upstream_rq_total")
     }
 
     /// Whether every VM lives since the start.

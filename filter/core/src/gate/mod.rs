@@ -217,7 +217,7 @@ impl Gate {
             // Envoy follows an early answer on HTTP/2 with `RST_STREAM`, which some clients report
             // as a broken stream. The delay lets a small body arrive first.
             Decision::Reply(reply) if !end && cx.peer.is_http2() => {
-                match cx.site.delay(self.stream, reply, cx.now) {
+                match cx.site.delayed.keep(self.stream, reply, cx.now) {
                     Ok(()) => {
                         self.state = State::Delayed;
                         Decision::AwaitSite

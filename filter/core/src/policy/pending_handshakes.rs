@@ -8,16 +8,16 @@
 use std::collections::VecDeque;
 
 use crate::foundation::limits::{
-    FIRST_FRAME_WAIT, PENDING_SOCKETS, PENDING_SOCKETS_PER_NETWORK, QUEUED_SOCKETS,
-    QUEUED_SOCKETS_PER_NETWORK, UPGRADE_WAIT,
+    FIRST_FRAME_WAIT, PENDING_SOCKETS, QUEUED_SOCKETS, QUEUED_SOCKETS_PER_NETWORK, UPGRADE_WAIT,
 };
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::wire::network::network;
 
 /// The pending handshakes of one worker.
-#[derive(Default)]
 pub(crate) struct PendingHandshakes {
+    /// The number of slots. Half of them may be of one client network.
+    slots: usize,
     /// Handshakes that have a slot.
     placed: Vec<Waiting>,
     /// Handshakes that wait for a slot, in order of arrival.
@@ -33,6 +33,12 @@ struct Waiting {
     since: UnixTime,
     /// Prefect has accepted the upgrade.
     accepted: bool,
+}
+
+impl Default for PendingHandshakes {
+    fn default() -> Self {
+        Self { slots: PENDING_SOCKETS, placed: Vec::new(), queue: VecDeque::new() }
+    }
 }
 
 /// A slot for a pending handshake. Only [`PendingHandshakes::take`] hands out slots.
@@ -51,6 +57,11 @@ pub(crate) enum Admission {
 }
 
 impl PendingHandshakes {
+    /// Sets the number of slots, at most [`PENDING_SOCKETS`]. Handshakes beyond it keep theirs.
+    pub(crate) fn limit(&mut self, slots: usize) {
+        self.slots = slots.min(PENDING_SOCKETS);
+    }
+
     /// Requests a slot for a handshake.
     ///
     /// `again` is set for a handshake that was woken from the queue. It has a slot by then, or is
@@ -82,7 +93,7 @@ impl PendingHandshakes {
 
     fn has_room(&self, network: &[u8]) -> bool {
         let of_network = self.placed.iter().filter(|waiting| waiting.network == network).count();
-        self.placed.len() < PENDING_SOCKETS && of_network < PENDING_SOCKETS_PER_NETWORK
+        self.placed.len() < self.slots && of_network < self.slots.div_ceil(2)
     }
 
     /// Gives free slots to queued handshakes and drops those that have waited too long.
@@ -201,6 +212,20 @@ mod tests {
         assert!(pending.expire(UnixTime::from_millis(104_999)).is_empty());
         assert_eq!(pending.expire(UnixTime::from_secs(105)).len(), 31);
         assert_eq!(pending.placed.len(), 1);
+    }
+
+    #[test]
+    fn with_more_workers_each_has_fewer_slots() {
+        let t0 = UnixTime::from_secs(100);
+        for (slots, of_network, in_all) in [(1000, 16, 32), (12, 6, 12), (3, 2, 3), (1, 1, 1)] {
+            let mut pending = PendingHandshakes::default();
+            pending.limit(slots);
+            let mut taken = |address: &[u8], from: u32| {
+                (from..from + 40).filter(|stream| takes(&mut pending, *stream, address, t0)).count()
+            };
+            assert_eq!(taken(b"a", 0), of_network, "{slots}");
+            assert_eq!(taken(b"b", 100) + of_network, in_all, "{slots}");
+        }
     }
 
     #[test]

@@ -49,6 +49,7 @@ use crate::wire::jose::signature::HostVerifier;
 use crate::wire::jose::verify::Verifier;
 use crate::workers::SharedStore;
 use crate::workers::answers::Answers;
+use crate::workers::census::Census;
 use crate::workers::document::{Document, FetchStep};
 use crate::workers::tombstones::Tombstones;
 
@@ -133,8 +134,10 @@ pub struct Site {
     pub(crate) personal_tokens: PersonalTokens,
     /// The codes that programs have exchanged for a personal token.
     used_codes: Tombstones,
-    delayed: DelayedReplies,
+    /// Replies to requests whose body is still on its way.
+    pub(crate) delayed: DelayedReplies,
     waiting_for_provider: Vec<StreamId>,
+    census: Census,
     /// When a reply to one of this worker's calls last showed that the provider is available.
     contact: UnixTime,
     logins: usize,
@@ -170,6 +173,8 @@ impl Site {
             |purpose, life| Tombstones::new(purpose, life, &master, Rc::clone(&services.store));
         let revocations = Revocations::new(&config, Rc::clone(&services.store));
         let personal_tokens = PersonalTokens::new(&config);
+        let store = Rc::clone(&services.store);
+        let census = Census::new(&master, store, &mut *services.entropy.borrow_mut());
         let metadata = Document::new(&source, METADATA, &master, Rc::clone(&services.store));
         Self {
             keys: Keys::new(&config, &services.store),
@@ -206,6 +211,7 @@ impl Site {
             used_codes: tombstones("used codes of terminals", CODE),
             delayed: DelayedReplies::default(),
             waiting_for_provider: Vec::new(),
+            census,
             contact: UnixTime::default(),
             logins: 0,
             roles_wanted: Vec::new(),
@@ -265,6 +271,7 @@ impl Site {
     /// Returns the next call that is due.
     pub(crate) fn poll(&mut self, now: UnixTime) -> Option<(SiteCall, Callout)> {
         let config = self.config();
+        self.divide_limits(now);
         loop {
             match self.metadata.poll(now) {
                 FetchStep::Rest => break,
@@ -453,18 +460,6 @@ impl Site {
     fn wake_due(&mut self, now: UnixTime) {
         self.woken.append(&mut self.pending.admit(now));
         self.woken.append(&mut self.bodies.expire(now));
-    }
-
-    /// Delays a reply until the body of its request has had a moment to arrive.
-    ///
-    /// Returns the reply in `Err` if it must be sent immediately.
-    pub(crate) fn delay(
-        &mut self,
-        stream: StreamId,
-        reply: Reply,
-        now: UnixTime,
-    ) -> Result<(), Reply> {
-        self.delayed.keep(stream, reply, now)
     }
 
     /// Forgets a request that has ended.

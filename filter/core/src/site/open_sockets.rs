@@ -3,17 +3,38 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::foundation::limits::SOCKETS_OF_PRINCIPAL;
+use crate::foundation::limits::{
+    SOCKETS_OF_PEOPLE_IN_ALL, SOCKETS_OF_PERSON_IN_ALL, SOCKETS_OF_PRINCIPAL,
+};
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::identity::credential_ref::CredentialRef;
 use crate::identity::principal::Principal;
+use crate::identity::role::Role;
 use crate::policy::authorize::Permit;
 use crate::prefect::sockets::KnownSocket;
 
-/// The open sockets of one worker, by stream.
+/// The open sockets of one worker.
 #[derive(Default)]
-pub(crate) struct OpenSockets(HashMap<StreamId, OpenSocket>);
+pub(crate) struct OpenSockets {
+    open: HashMap<StreamId, OpenSocket>,
+    quota: SocketQuota,
+}
+
+/// How many sockets this worker opens for viewers and operators.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SocketQuota {
+    /// For one of them.
+    pub(crate) person: usize,
+    /// For all of them.
+    pub(crate) people: usize,
+}
+
+impl Default for SocketQuota {
+    fn default() -> Self {
+        Self { person: SOCKETS_OF_PERSON_IN_ALL, people: SOCKETS_OF_PEOPLE_IN_ALL }
+    }
+}
 
 /// An open socket.
 #[derive(Clone, Debug)]
@@ -28,48 +49,64 @@ pub(crate) struct OpenSocket {
     pub(crate) until: Option<UnixTime>,
     /// Whether some of its events are withheld from its client.
     pub(crate) filtered: bool,
+    /// Whether it is a viewer's or an operator's.
+    is_of_person: bool,
 }
 
 impl OpenSockets {
-    /// Takes a slot for a permitted socket. Returns `false` if its principal has too many.
+    /// Sets how many sockets viewers and operators may open.
+    pub(crate) const fn limit(&mut self, quota: SocketQuota) {
+        self.quota = quota;
+    }
+
+    /// Takes a slot for a permitted socket. Returns `false` if its principal has too many, or viewers
+    /// and operators together do: workers must find room below Prefect's own limit.
     #[must_use]
     pub(crate) fn take(&mut self, stream: StreamId, known: &KnownSocket, permit: &Permit) -> bool {
         let Some((principal, credential)) = permit.socket_owner() else { return false };
-        let count = self.0.values().filter(|open| open.principal.id == principal.id).count();
-        if count >= SOCKETS_OF_PRINCIPAL {
+        let role = permit.identity().and_then(|(_, role)| role);
+        let is_of_person = !matches!(role, Some(Role::Worker | Role::Admin));
+        let own = self.open.values().filter(|open| open.principal.id == principal.id).count();
+        let people = self.open.values().filter(|open| open.is_of_person).count();
+        let SocketQuota { person, people: of_people } = self.quota;
+        let is_full = if is_of_person { own >= person || people >= of_people } else { false };
+        if is_full || own >= SOCKETS_OF_PRINCIPAL {
             return false;
         }
         let (principal, credential) = (Rc::clone(principal), credential.clone());
         let (known, until) = (known.clone(), permit.until());
         let filtered = permit.mask().is_some();
-        self.0.insert(stream, OpenSocket { known, principal, credential, until, filtered });
+        self.open.insert(
+            stream,
+            OpenSocket { known, principal, credential, until, filtered, is_of_person },
+        );
         true
     }
 
     /// Returns a socket, if it is open.
     #[must_use]
     pub(crate) fn find(&self, stream: StreamId) -> Option<&OpenSocket> {
-        self.0.get(&stream)
+        self.open.get(&stream)
     }
 
     /// Returns the sockets to check: those that are due, and those that may end at any moment.
     /// `all` adds the others.
     #[must_use]
     pub(crate) fn to_be_judged(&self, all: bool, now: UnixTime) -> Vec<(StreamId, OpenSocket)> {
-        let due = self.0.iter().filter(|(_, open)| all || open.is_due(now) || open.is_watched());
+        let due = self.open.iter().filter(|(_, open)| all || open.is_due(now) || open.is_watched());
         due.map(|(stream, open)| (*stream, open.clone())).collect()
     }
 
     /// Sets the time of a socket's next check.
     pub(crate) fn extend(&mut self, stream: StreamId, until: Option<UnixTime>) {
-        if let Some(open) = self.0.get_mut(&stream) {
+        if let Some(open) = self.open.get_mut(&stream) {
             open.until = until;
         }
     }
 
     /// Forgets a socket that has ended.
     pub(crate) fn release(&mut self, stream: StreamId) {
-        self.0.remove(&stream);
+        self.open.remove(&stream);
     }
 }
 

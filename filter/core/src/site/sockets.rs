@@ -3,12 +3,15 @@
 use super::Site;
 use crate::config::Config;
 use crate::credential::{api_key, certificate, personal_token};
+use crate::foundation::limits::{
+    PENDING_SOCKETS_IN_ALL, SOCKETS_OF_PEOPLE_IN_ALL, SOCKETS_OF_PERSON_IN_ALL,
+};
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::identity::credential_ref::CredentialRef;
 use crate::identity::principal::Identity;
 use crate::policy::authorize;
-use crate::site::open_sockets::OpenSocket;
+use crate::site::open_sockets::{OpenSocket, SocketQuota};
 
 /// The verdict on an open socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +23,16 @@ pub(crate) enum SocketVerdict {
 }
 
 impl Site {
+    /// Gives this worker its part of the limits on sockets, which all workers share.
+    pub(super) fn divide_limits(&mut self, now: UnixTime) {
+        self.census.renew(now);
+        self.pending.limit(self.census.share(PENDING_SOCKETS_IN_ALL));
+        self.sockets.limit(SocketQuota {
+            person: self.census.share(SOCKETS_OF_PERSON_IN_ALL),
+            people: self.census.share(SOCKETS_OF_PEOPLE_IN_ALL),
+        });
+    }
+
     /// Returns the sockets to end now: silent ones, and those whose credential is no longer valid.
     ///
     /// `newer` is the site of a newer configuration, if there is one. Its settings apply, because a

@@ -4,6 +4,7 @@
 //! seal has been opened (invariant I13).
 
 pub(crate) mod answers;
+pub(crate) mod census;
 pub(crate) mod document;
 pub(crate) mod record;
 pub(crate) mod tombstones;

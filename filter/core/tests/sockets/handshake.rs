@@ -4,7 +4,9 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::gate::decision::DataStep;
-use crate::testing::{API_KEY, World, auth_frame, code, configuration};
+use crate::identity::role::Role;
+use crate::testing::{API_KEY, Outcome, World, auth_frame, code, configuration};
+use crate::tests::roles::{by, settings};
 use crate::tests::sockets::{open_socket, upgrade};
 use serde_json::json;
 
@@ -78,4 +80,29 @@ fn trailers_leave_no_place_taken() {
     assert_eq!(gate.on_request_trailers(&mut world.cx()), DataStep::Reset);
     gate.finish(&mut world.site);
     assert!(world.site.pending.is_empty());
+}
+
+/// Prefect itself has room for few sockets, and flow runs can't do without.
+#[test]
+fn viewers_and_operators_leave_room_for_workers() {
+    let mut world = World::with(&settings());
+    let mut open = Vec::new();
+    let mut opened = |world: &mut World, role: Role, path: &str, count: usize| {
+        let mut headers = by(role, "GET", path);
+        headers.extend(
+            [("upgrade", "websocket"), ("connection", "Upgrade")]
+                .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())),
+        );
+        let gates = (0..count).map(|_| world.request(&headers));
+        let forwarded = |outcome: &Outcome| matches!(outcome, Outcome::Forwarded(_));
+        let before = open.len();
+        open.extend(gates.filter(|(_, outcome)| forwarded(outcome)).map(|(gate, _)| gate));
+        open.len() - before
+    };
+    assert_eq!(opened(&mut world, Role::Viewer, "/api/events/out", 40), 16);
+    assert_eq!(opened(&mut world, Role::Operator, "/api/logs/out", 40), 16);
+    assert_eq!(opened(&mut world, Role::Worker, "/api/events/in", 60), 60);
+    assert_eq!(opened(&mut world, Role::Admin, "/api/events/out", 1), 1);
+    open.remove(0).finish(&mut world.site);
+    assert!(world.log.iter().any(|line| line.contains("too many open sockets")));
 }

@@ -13,6 +13,7 @@ const ABOUT: &str = "what reaches Prefect";
 pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "nothing by which a client could pose as somebody", stripped),
+        story(ABOUT, "nothing that a client tells Envoy, whose statistics stay as many", to_envoy),
         story(ABOUT, "its secret goes to the API path alone", injected),
         story(ABOUT, "a Connection header takes nothing away that is injected", connection),
         story(ABOUT, "other cookies and headers stay as they are", kept),
@@ -21,7 +22,7 @@ pub fn stories() -> Vec<Story> {
     ]
 }
 
-const POSING: [&str; 24] = [
+const POSING: [&str; 38] = [
     "x-auth-request-user",
     "X-Auth-Request-User",
     "x-auth-request-email",
@@ -46,6 +47,20 @@ const POSING: [&str; 24] = [
     "x-auth.request-user",
     "remote.user",
     "x-forwarded.user",
+    "remote-groups",
+    "x-user-id",
+    "x-email",
+    "x-amzn-oidc-data",
+    "x-goog-authenticated-user-email",
+    "true-client-ip",
+    "x-client-ip",
+    "x-original-path",
+    "x-override-url",
+    "x-envoy-upstream-alt-stat-name",
+    "x-envoy-retry-on",
+    "x-envoy-original-path",
+    "x-envoy-force-trace",
+    "x-envoy-upstream-rq-timeout-ms",
 ];
 const PLANTED: &str = "planted-by-the-client";
 
@@ -141,6 +156,31 @@ fn stripped_of_sockets(scene: &RecordedGateway) {
         assert!(!head.contains("sec-websocket-extensions"), "{head}");
         drop(socket);
     }
+}
+
+/// The address of this client is a private one, which Envoy takes for its own network by default.
+fn to_envoy() {
+    let scene = recorded_gateway();
+    let count = || scene.gateway.admin.stats().lines().count();
+    let health = |number: usize| {
+        Request::get("/api/health")
+            .header("x-envoy-upstream-alt-stat-name", format!("alternate{number}"))
+            .header("x-request-id", format!("{PLANTED}{number}"))
+    };
+    let head = scene.head(&health(0));
+    let id = lines(&head, "x-request-id");
+    assert!(matches!(id[..], [id] if id.len() == 36), "Envoy's own: {head}");
+    assert!(!head.contains("x-envoy-"), "{head}");
+    let before = count();
+    for number in 0..200 {
+        scene.gateway.gate.send(&health(number)).expect(200);
+    }
+    scene.recorder.take();
+    let after = count();
+    assert!(after < before + 20, "{before} statistics have become {after}");
+    assert!(!scene.gateway.admin.stats().contains("alternate"));
+    let log = std::fs::read_to_string(scene.gateway.layout.log("access")).unwrap_or_default();
+    assert!(!log.contains(PLANTED), "a client's text for an ID in the access log");
 }
 
 fn injected() {

@@ -39,6 +39,7 @@ mod soak;
 mod socket_ends;
 mod sockets;
 mod split_names;
+mod strangers;
 mod streaming;
 mod tokens;
 mod ui_settings;
@@ -81,6 +82,7 @@ pub fn all() -> Vec<Story> {
         upgrades::stories(),
         socket_ends::stories(),
         floods::stories(),
+        strangers::stories(),
         prefect_runs::stories(),
         clients::stories(),
         streaming::stories(),

@@ -4,6 +4,7 @@
 mod bodies;
 mod events;
 mod in_the_ui;
+mod masks;
 mod operations;
 
 use lictor_integration::process::hex;
@@ -40,7 +41,7 @@ impl Role {
 }
 
 pub fn stories() -> Vec<Story> {
-    let apart = [operations::stories(), bodies::stories(), events::stories()];
+    let apart = [operations::stories(), bodies::stories(), events::stories(), masks::stories()];
     let apart = apart.into_iter().flatten().map(Story::apart);
     apart.chain(in_the_ui::stories().into_iter().map(Story::heavy)).collect()
 }

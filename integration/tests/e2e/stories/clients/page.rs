@@ -19,6 +19,12 @@ clients, each against a server of the same version. To change the page, edit tha
 3.6.29 on, this works everywhere with every kind of secret. With 3.4.13, set
 `PREFECT_CLIENT_CUSTOM_HEADERS` instead.
 
+Set `PREFECT_UI_URL` to the address of the UI, so that the links that clients print lead there.
+Without it they name the host in `PREFECT_API_URL`, which redirects browsers.
+
+Update clients with the server. A client before 3.6.21 at a newer server with a shared secret opens
+no event socket, with or without Lictor (PrefectHQ/prefect#21099).
+
 - **Client credentials and API keys** are for workers.
 - **Personal tokens** are for people at the command line.
 - **Access tokens** expire after minutes, and Prefect's clients do not renew them. They are for

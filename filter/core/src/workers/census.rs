@@ -1,0 +1,153 @@
+//! How many workers of this Envoy are running.
+//!
+//! Some limits guard what all workers share, such as Prefect's sockets. Each worker keeps its part of
+//! such a limit, which depends on their number.
+
+use core::time::Duration;
+use std::rc::Rc;
+
+use crate::foundation::codec::{Reader, Writer};
+use crate::foundation::crypto::{Entropy, Key, derive, random};
+use crate::foundation::time::UnixTime;
+use crate::workers::record::{Record, Seal};
+use crate::workers::{READ_LATER, SharedStore};
+
+/// How often a worker renews its entry.
+const RENEWAL: Duration = Duration::from_secs(10);
+/// The time after which a worker that does not renew its entry is no longer counted.
+const LIFETIME: Duration = Duration::from_secs(35);
+/// Largest number of entries. Envoy starts one worker for each core.
+const MOST: usize = 512;
+
+/// The list of running workers, and this worker's place on it.
+pub(crate) struct Census {
+    record: Record,
+    own: [u8; 8],
+    renewed: UnixTime,
+    running: usize,
+}
+
+impl Census {
+    /// Creates the list, on which this worker is not yet.
+    pub(crate) fn new(master: &Key, store: Rc<dyn SharedStore>, entropy: &mut dyn Entropy) -> Self {
+        let key = derive(master, "running workers");
+        Self {
+            record: Record::new("lictor.workers".to_owned(), key, store, Seal::Readable),
+            // Without randomness, workers are taken for one another, and each keeps a larger part.
+            own: random(entropy).unwrap_or_default(),
+            renewed: UnixTime::default(),
+            running: 1,
+        }
+    }
+
+    /// Renews this worker's entry when it is due, and counts the workers.
+    pub(crate) fn renew(&mut self, now: UnixTime) {
+        if !now.is_over(self.renewed, RENEWAL) {
+            return;
+        }
+        self.renewed = now;
+        let mut running = 1;
+        let _ = self.record.update(|content| {
+            let mut entries = decode(content.as_deref().unwrap_or_default());
+            let is_other = |(id, seen): &([u8; 8], UnixTime)| {
+                // A time in the future means that the clock went back.
+                *id != self.own && !now.is_over(*seen, LIFETIME) && *seen <= now.plus(READ_LATER)
+            };
+            entries.retain(is_other);
+            entries.truncate(MOST);
+            entries.push((self.own, now));
+            running = entries.len();
+            Some(encode(&entries))
+        });
+        self.running = running;
+    }
+
+    /// Returns this worker's part of a limit for the whole process; at least 1.
+    #[must_use]
+    pub(crate) fn share(&self, whole: usize) -> usize {
+        whole.checked_div(self.running).unwrap_or(whole).max(1)
+    }
+}
+
+fn encode(entries: &[([u8; 8], UnixTime)]) -> Vec<u8> {
+    let text = Writer::default();
+    entries.iter().fold(text, |text, (id, seen)| text.raw(id).number(seen.millis())).finish()
+}
+
+fn decode(content: &[u8]) -> Vec<([u8; 8], UnixTime)> {
+    let mut fields = Reader::new(content);
+    core::iter::from_fn(|| Some((fields.raw()?, UnixTime::from_millis(fields.number()?)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+    use crate::testing::Repeatable;
+    use crate::testing::store::MemoryStore;
+    use crate::workers::NoStore;
+
+    fn workers(store: &Rc<dyn SharedStore>, count: u64) -> Vec<Census> {
+        let master = derive(&[1; 32], "test");
+        let census =
+            |seed| Census::new(&master, Rc::clone(store), &mut Repeatable::seeded(seed * 1000));
+        (1..=count).map(census).collect()
+    }
+
+    #[test]
+    fn each_worker_has_its_part_of_a_limit() {
+        let store: Rc<dyn SharedStore> = Rc::new(MemoryStore::default());
+        let mut workers = workers(&store, 4);
+        let at = UnixTime::from_secs;
+        for worker in &mut workers {
+            assert_eq!(worker.share(48), 48, "alone until it has looked");
+            worker.renew(at(100));
+        }
+        for worker in &mut workers {
+            worker.renew(at(110));
+            assert_eq!(worker.share(48), 12);
+            assert_eq!(worker.share(2), 1, "nobody is left without");
+        }
+        // Three of them end. Within half a minute they are no longer counted.
+        let last = &mut workers[0];
+        last.renew(at(120));
+        assert_eq!(last.share(48), 12);
+        last.renew(at(150));
+        assert_eq!(last.share(48), 48);
+    }
+
+    #[test]
+    fn what_others_wrote_is_not_counted() {
+        let store = Rc::new(MemoryStore::default());
+        let shared: Rc<dyn SharedStore> = Rc::<MemoryStore>::clone(&store);
+        let mut worker = workers(&shared, 1).remove(0);
+        for planted in [b"".as_slice(), b"0", &[1; 4000]] {
+            let _ = store.write("lictor.workers", planted, None);
+            worker.renewed = UnixTime::default();
+            worker.renew(UnixTime::from_secs(100));
+            assert_eq!(worker.share(48), 48);
+        }
+    }
+
+    #[test]
+    fn a_host_without_a_store_has_one_worker() {
+        let store: Rc<dyn SharedStore> = Rc::new(NoStore);
+        let mut worker = workers(&store, 1).remove(0);
+        worker.renew(UnixTime::from_secs(100));
+        assert_eq!(worker.share(48), 48);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_counts_nobody_twice() {
+        let store: Rc<dyn SharedStore> = Rc::new(MemoryStore::default());
+        let mut workers = workers(&store, 2);
+        for seconds in [1000, 100, 110, 120] {
+            for worker in &mut workers {
+                worker.renew(UnixTime::from_secs(seconds));
+            }
+        }
+        assert_eq!(workers[1].share(48), 24);
+    }
+}
