@@ -94,7 +94,7 @@ impl Shared {
         let result =
             event(&mut gate, &mut Cx { site, now, entropy: &mut entropy, peer: &HostPeer });
         if let Some(event) = gate.take_event() {
-            self.record(&event);
+            self.record(&site.bounded(event, now));
         }
         self.gates.borrow_mut().insert(stream, gate);
         let rest = site.next_poll(now);

@@ -136,5 +136,8 @@ pub(crate) const RETURN_PATH: usize = 2048;
 /// Largest return path that the parameter `state` carries, in bytes. A provider must keep the whole
 /// `state`, and some have limits of their own.
 pub(crate) const STATE_PATH: usize = 1024;
+/// How many log lines one worker writes about requests without a proved principal.
+pub(crate) const LINES_ABOUT_STRANGERS: Rate =
+    Rate { burst: 1000, each: Duration::from_millis(50) };
 /// Largest part of a token or header that a log line shows, in characters.
 pub(crate) const LOGGED_TEXT: usize = 120;

@@ -7,6 +7,7 @@ mod attempt_limits;
 mod client_grants;
 mod credentials;
 pub(crate) mod delayed_replies;
+mod log_lines;
 mod login_state;
 pub(crate) mod open_sockets;
 mod refresh_result;
@@ -45,6 +46,7 @@ use crate::provider::{call, keys_request, token_endpoint, userinfo};
 use crate::session::cookie::SessionCookie;
 use crate::session::model::Session;
 use crate::site::open_sockets::OpenSockets;
+use crate::telemetry::line_budget::LineBudget;
 use crate::wire::jose::signature::HostVerifier;
 use crate::wire::jose::verify::Verifier;
 use crate::workers::SharedStore;
@@ -138,6 +140,7 @@ pub struct Site {
     pub(crate) delayed: DelayedReplies,
     waiting_for_provider: Vec<StreamId>,
     census: Census,
+    lines: LineBudget,
     /// When a reply to one of this worker's calls last showed that the provider is available.
     contact: UnixTime,
     logins: usize,
@@ -212,6 +215,7 @@ impl Site {
             delayed: DelayedReplies::default(),
             waiting_for_provider: Vec::new(),
             census,
+            lines: LineBudget::default(),
             contact: UnixTime::default(),
             logins: 0,
             roles_wanted: Vec::new(),
@@ -473,20 +477,6 @@ impl Site {
         self.woken.retain(|woken| *woken != stream);
         self.refreshes.flights.forget(stream);
         self.client_grants.flights.forget(stream);
-    }
-
-    /// Queues a line for the operator's log. Lines are dropped while 64 are queued.
-    pub(crate) fn notice(&mut self, line: String) {
-        if self.notices.len() < 64 {
-            self.notices.push(line);
-        }
-    }
-
-    /// Takes the lines for the operator's log since the last call.
-    #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn take_notices(&mut self) -> Vec<String> {
-        self.notices.extend(self.keys.take_notices());
-        core::mem::take(&mut self.notices)
     }
 }
 

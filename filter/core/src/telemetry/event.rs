@@ -81,6 +81,12 @@ impl Event {
         }
     }
 
+    /// Returns whether no credential has proved who sent the request.
+    #[must_use]
+    pub(crate) fn is_about_a_stranger(&self) -> bool {
+        self.principal == "-"
+    }
+
     /// Appends the request id to the log line.
     #[must_use]
     pub(crate) fn with_request(mut self, id: Option<&str>) -> Self {

@@ -62,6 +62,24 @@ fn jwt_2_a_key_is_for_one_algorithm() {
 }
 
 #[test]
+fn a_key_that_is_left_out_says_why() {
+    let rsa = |n: &[u8]| json!({"kty": "RSA", "n": to_base64url(n), "e": "AQAB"});
+    let size = "an RSA modulus outside 2048 to 4096 bits";
+    let with = |name: &str| json!({"kty": "RSA", "n": N, "e": "AQAB", name: "AQAB"});
+    for (jwk, why) in [
+        (rsa(&[0xff; 128]), size),
+        (rsa(&[0xff; 513]), size),
+        (rsa(&[&[0], [0xff; 256].as_slice()].concat()), size),
+        (rsa(&[]), size),
+        (with("d"), "private or symmetric"),
+        (with("k"), "private or symmetric"),
+        (json!({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}), "not a point of P-256"),
+    ] {
+        assert_eq!(usable(jwk.clone()), Err(why), "{jwk}");
+    }
+}
+
+#[test]
 fn jwt_3_nothing_but_a_signed_token_is_read() {
     let world = World::new();
     let good = access(&world, json!({}));

@@ -41,7 +41,7 @@ fn assert_page_with_a_way_on(answer: &Answer, status: u16) {
     assert_eq!(answer.status, status, "{}", answer.text());
     assert!(!answer.has("location"));
     let html = answer.text();
-    assert!(html.contains("href=\"/oauth2/start\""), "no way on: {html}");
+    assert!(html.contains("href=\"/oauth2/start"), "no way on: {html}");
     assert!(!html.contains("<script"), "{html}");
     assert!(
         !answer
@@ -191,15 +191,22 @@ fn foreign_issuer() {
 
 fn provider_error() {
     let mut visitor = CookieClient::new(&world().gate);
-    let asked = visitor.navigate("/").expect(302);
-    let state = parameter(asked.location(), "state").unwrap();
     // `prompt=none` without a session: Keycloak itself answers with an error.
-    let silent = open(&mut visitor, &format!("{}&prompt=none", asked.location())).expect(302);
-    assert!(
-        silent.location().contains("error=login_required") && silent.location().contains(&state)
-    );
-    let back = crate::keycloak_login::path_of(silent.location());
-    assert_page_with_a_way_on(&visitor.send(callback_request(&back)), 403);
+    let silent = |visitor: &mut CookieClient, asked: &Answer| {
+        let state = parameter(asked.location(), "state").unwrap();
+        let silent = open(visitor, &format!("{}&prompt=none", asked.location())).expect(302);
+        let to = silent.location();
+        assert!(to.contains("error=login_required") && to.contains(&state), "{to}");
+        let back = crate::keycloak_login::path_of(to);
+        visitor.send(callback_request(&back))
+    };
+    let asked = visitor.navigate("/runs?tab=1").expect(302);
+    // One login by itself, in which Keycloak may ask the person; then a page.
+    let again = silent(&mut visitor, &asked).expect(302);
+    assert!(again.location().starts_with("https://keycloak.localhost"), "{}", again.location());
+    let page = silent(&mut visitor, &again);
+    assert_page_with_a_way_on(&page, 403);
+    assert!(page.text().contains("/oauth2/start?rd=%2Fruns%3Ftab%3D1"), "{}", page.text());
 }
 
 fn two_attempts() {

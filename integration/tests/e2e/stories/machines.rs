@@ -102,8 +102,12 @@ fn wrong_keys() {
         unauthorized(&version(header), "malformed_credential");
     }
     unauthorized(&version(&basic("etl:password")), "client_credentials");
-    for misplaced in [format!("{key}:"), format!("{key}:x"), ":x".into(), "x:".into()] {
-        unauthorized(&version(&basic(&misplaced)), "credential_not_accepted");
+    let spellings = ["{}:", "{}:x", "etl: {}", "etl:\"{}\"", "etl:Bearer {}", "etl:X={}"];
+    for misspelt in spellings.map(|spelling| spelling.replace("{}", key)) {
+        unauthorized(&version(&basic(&misspelt)), "misspelt_credential");
+    }
+    for empty in [":x", "x:"] {
+        unauthorized(&version(&basic(empty)), "credential_not_accepted");
     }
     unauthorized(&Request::get("/api/admin/version"), "not_authenticated");
 }
@@ -160,8 +164,13 @@ fn machine_host() {
     let host = gate.machine_host();
     let cookie = alice.jar.header().unwrap();
     for path in ["/", "/api/admin/version"] {
-        refused(&Request::get(path).navigation().host(&host).header("cookie", &cookie), 401);
-        refused(&Request::get(path).navigation().host(&host), 401);
+        // A page is at the public name, whoever asks.
+        let page = Request::get(path).navigation().host(&host);
+        for request in [page.clone().header("cookie", &cookie), page] {
+            let answer = prefect_sees_nothing(world().admin, || gate.send(&request)).expect(302);
+            assert!(!answer.has("set-cookie"));
+            assert_eq!(answer.location(), format!("{}{path}", gate.origin()));
+        }
         refused(&Request::get(path).fetch().host(&host).header("cookie", &cookie), 401);
     }
     for path in ["/oauth2/start", "/oauth2/callback?code=a&state=b.c", "/oauth2/sign_out"] {

@@ -235,9 +235,9 @@ fn giant() {
         let long =
             Request::get("/api/admin/version").header("authorization", format!("Bearer {token}"));
         assert_eq!(gate.send(&long).status, 401);
-        let headers = (0..120).fold(Request::get("/"), |r, i| r.header(format!("x-{i}"), "1"));
+        let headers = (0..320).fold(Request::get("/"), |r, i| r.header(format!("x-{i}"), "1"));
         if let Ok(answer) = gate.try_send(&headers) {
-            assert_eq!(answer.status, 431, "120 headers");
+            assert_eq!(answer.status, 431, "320 headers");
         }
     });
     assert_alive(world().admin);

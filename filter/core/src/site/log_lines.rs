@@ -1,0 +1,27 @@
+//! Lines for the operator's log, which have limits.
+
+use super::Site;
+use crate::foundation::time::UnixTime;
+use crate::telemetry::event::Event;
+
+impl Site {
+    /// Returns an event of a request, without its log line if there are too many about strangers.
+    #[must_use]
+    pub fn bounded(&mut self, event: Event, now: UnixTime) -> Event {
+        self.lines.apply(event, now)
+    }
+
+    /// Queues a line for the operator's log. Lines are dropped while 64 are queued.
+    pub(crate) fn notice(&mut self, line: String) {
+        if self.notices.len() < 64 {
+            self.notices.push(line);
+        }
+    }
+
+    /// Takes the lines for the operator's log since the last call.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn take_notices(&mut self) -> Vec<String> {
+        self.notices.extend(self.keys.take_notices());
+        core::mem::take(&mut self.notices)
+    }
+}
