@@ -76,10 +76,7 @@ impl Gate {
         let identity = match proof {
             Proof::Identified(identity) => identity,
             Proof::Wait => return Ok(self.wait(WaitFor::Verdict, cx.now)),
-            Proof::Nobody { session_ended: Some(why) } => {
-                return Err(Refusal::new(Reason::SessionEnded).seen(why).wanted("a new login"));
-            }
-            Proof::Nobody { .. } => return Err(Refusal::new(Reason::NoCredential)),
+            Proof::Nobody(refusal) => return Err(refusal),
         };
         if let Some(wanted) = wanted {
             has_role(&identity, wanted)?;

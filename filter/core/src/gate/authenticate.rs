@@ -30,11 +30,14 @@ pub(crate) enum Proof {
     Identified(Identity),
     /// There is no verdict yet. The site wakes the request.
     Wait,
-    /// The request proves no identity.
-    Nobody {
-        /// Why the session of the request has ended, if it had one.
-        session_ended: Option<&'static str>,
-    },
+    /// The request proves no identity. It shows no credential, or its session has ended.
+    Nobody(Refusal),
+}
+
+impl Proof {
+    fn no_credential() -> Self {
+        Self::Nobody(Refusal::new(Reason::NoCredential))
+    }
 }
 
 /// Returns whether a request carries a session cookie, valid or not.
@@ -53,7 +56,7 @@ impl Gate {
         let config = cx.site.config();
         if !host.is_public() || !is_leftover_password(request, &config) {
             match self.authenticate_machine(request, cx)? {
-                Proof::Nobody { .. } if host.is_public() => {}
+                Proof::Nobody(_) if host.is_public() => {}
                 proof => return Ok(proof),
             }
             return self.authenticate_session(request, cookies, cx);
@@ -62,7 +65,9 @@ impl Gate {
         // browsers repeat the password of whatever asked for one at this address before.
         match self.authenticate_session(request, cookies, cx)? {
             // A person who loads a page signs in. The old password is ignored.
-            Proof::Nobody { session_ended: None } if !loads_page(request) => {
+            Proof::Nobody(refusal)
+                if refusal.reason == Reason::NoCredential && !loads_page(request) =>
+            {
                 self.authenticate_machine(request, cx)
             }
             proof => Ok(proof),
@@ -120,17 +125,17 @@ impl Gate {
     ) -> Result<Proof, Refusal> {
         let config = cx.site.config();
         let (session, stale) = match cx.site.session_cookie.find(&config, cookies) {
-            Found::Absent => return Ok(Proof::Nobody { session_ended: None }),
+            Found::Absent => return Ok(Proof::no_credential()),
             Found::Unreadable => {
                 self.set_cookies = clear_session(&config, cookies);
-                return Ok(Proof::Nobody { session_ended: None });
+                return Ok(Proof::no_credential());
             }
             Found::Session { session, stale } => (session, stale),
         };
         let revoked = cx.site.is_ended(&session, cx.now);
         let revoked = revoked.then_some("it was signed out, or ended by the provider");
         if let Some(why) = revoked.or_else(|| session.ended(cx.now, &config.session)) {
-            return Ok(self.session_ended_proof(why, &config, cookies));
+            return Ok(self.session_ended_proof(&session, why, &config, cookies));
         }
         if !is_ours(request, config.public.origin()) {
             let wanted = "Sec-Fetch-Site same-origin or none, or Origin of public_url";
@@ -146,7 +151,7 @@ impl Gate {
             Recheck::Confirmed(fresh) => self.accept_session(fresh.into(), true, cookies, cx),
             Recheck::Ended => {
                 let why = "the provider did not confirm it";
-                Ok(self.session_ended_proof(why, &config, cookies))
+                Ok(self.session_ended_proof(&session, why, &config, cookies))
             }
             Recheck::Busy => {
                 Err(Refusal::new(Reason::Busy).seen("too many requests wait for a recheck"))
@@ -184,12 +189,16 @@ impl Gate {
 
     fn session_ended_proof(
         &mut self,
-        why: &'static str,
+        session: &Session,
+        why: &str,
         config: &Config,
         cookies: &Cookies<'_>,
     ) -> Proof {
         self.set_cookies = clear_session(config, cookies);
-        Proof::Nobody { session_ended: Some(why) }
+        let refusal = Refusal::new(Reason::SessionEnded)
+            .seen(format!("a session of {}: {why}", user_id(session)))
+            .wanted("a new login");
+        Proof::Nobody(refusal)
     }
 
     fn accept_session(
@@ -225,7 +234,7 @@ fn by_certificate(
         [] => None,
         _ => peer.certificate().and_then(|shown| certificate::identify(&shown, config)),
     };
-    let Some(identity) = mapped else { return Ok(Proof::Nobody { session_ended: None }) };
+    let Some(identity) = mapped else { return Ok(Proof::no_credential()) };
     if !is_from_a_browser(request) || is_ours(request, config.public.origin()) {
         return Ok(Proof::Identified(identity));
     }
@@ -235,12 +244,16 @@ fn by_certificate(
         .by(identity.principal))
 }
 
+fn user_id(session: &Session) -> String {
+    format!("user:{}", session.subject)
+}
+
 /// Returns the identity of a valid session. `absolute` is the longest life of a session.
 pub(crate) fn identity_of(session: &Session, absolute: Duration) -> Identity {
     let until: UnixTime = session.started.plus(absolute);
     Identity {
         principal: Rc::new(Principal {
-            id: format!("user:{}", session.subject),
+            id: user_id(session),
             name: session.name.clone(),
             email: session.email.clone(),
             method: Method::Session,

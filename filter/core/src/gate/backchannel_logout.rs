@@ -52,6 +52,9 @@ impl Gate {
             .ok_or_else(|| Refusal::new(Reason::NotReady).seen("no keys of the provider"))?;
         let logout = match backchannel::verify(&token, verifier, &config, cx.now) {
             Ok(logout) => logout,
+            Err(Unverified::UnknownKey(_)) if cx.site.keys.take_newer(LOGIN, cx.now) => {
+                return self.accept_logout_token(token, cx);
+            }
             Err(Unverified::UnknownKey(kid)) => return self.await_logout_key(&kid, token, cx),
             Err(Unverified::Mismatch(mismatch)) => {
                 return Err(Refusal::new(Reason::LogoutToken)

@@ -75,7 +75,7 @@ impl Gate {
         match self.authenticate(host, request, cookies, cx)? {
             Proof::Identified(identity) => self.authorize(identity, route, cx),
             Proof::Wait => Ok(self.wait(WaitFor::Verdict, cx.now)),
-            Proof::Nobody { session_ended } => self.unauthenticated(host, session_ended, route, cx),
+            Proof::Nobody(refusal) => self.unauthenticated(host, refusal, route, cx),
         }
     }
 
@@ -120,14 +120,14 @@ impl Gate {
                 (permit, Socket::authorized(known, route.incoming.view))
             }
             Proof::Wait => return Ok(self.wait(WaitFor::Verdict, cx.now)),
-            Proof::Nobody { .. } if shows_session(route.cookies, &config) => {
+            Proof::Nobody(_) if shows_session(route.cookies, &config) => {
                 return Err(Refusal::new(Reason::SocketByCookie)
                     .wanted("a credential in a header or the first frame"));
             }
-            Proof::Nobody { .. } if !config.first_frame => {
+            Proof::Nobody(_) if !config.first_frame => {
                 return Err(Refusal::new(Reason::NoCredential));
             }
-            Proof::Nobody { .. } => {
+            Proof::Nobody(_) => {
                 let again = self.waited.is_some_and(|waited| waited.reason == WaitFor::Slot);
                 let address = cx.peer.address();
                 match cx.site.pending.take(self.stream, &address, again, cx.now) {
@@ -161,7 +161,7 @@ impl Gate {
     fn unauthenticated(
         &mut self,
         host: ConfiguredHost<'_>,
-        session_ended: Option<&'static str>,
+        refusal: Refusal,
         route: Route<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
@@ -171,14 +171,12 @@ impl Gate {
             return Ok(self.reply(Reply::redirect(&there, "public_host")));
         }
         if route.incoming.is_page_load() {
-            if let Some(why) = session_ended {
-                cx.site.notice(format!("a session has ended: {why}"));
+            if refusal.reason == Reason::SessionEnded {
+                let request = self.request_id.as_deref().unwrap_or("-");
+                cx.site.notice(format!("{} request={request}", refusal.seen));
             }
             return self.begin_login(Some(route.incoming.target.raw()), route.cookies, cx);
         }
-        Err(match session_ended {
-            Some(why) => Refusal::new(Reason::SessionEnded).seen(why).wanted("a new login"),
-            None => Refusal::new(Reason::NoCredential),
-        })
+        Err(refusal)
     }
 }

@@ -197,10 +197,7 @@ impl Gate {
         let host = incoming.host.known()?;
         match self.authenticate(host, incoming.view, incoming.cookies()?, cx)? {
             Proof::Wait => Ok(self.wait(WaitFor::Verdict, cx.now)),
-            Proof::Nobody { session_ended: Some(why) } => {
-                Err(Refusal::new(Reason::SessionEnded).seen(why).wanted("a new login"))
-            }
-            Proof::Nobody { .. } => Err(Refusal::new(Reason::NoCredential)),
+            Proof::Nobody(refusal) => Err(refusal),
             Proof::Identified(identity) => {
                 let principal = &identity.principal;
                 let body = json!({

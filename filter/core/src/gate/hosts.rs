@@ -5,9 +5,14 @@ use crate::config::url::normal_authority;
 use crate::refusal::{Reason, Refusal};
 use crate::wire::http::request::RequestView;
 
-/// The host of a request, or `None` for a host that is not configured.
+/// The host of a request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct RequestHost<'a>(Option<ConfiguredHost<'a>>);
+pub(crate) struct RequestHost<'a> {
+    /// The configured host, or `None` for a host that is not configured.
+    configured: Option<ConfiguredHost<'a>>,
+    /// The host as the client wrote it.
+    asked: &'a str,
+}
 
 /// A configured host.
 #[derive(Clone, Copy, Debug)]
@@ -20,43 +25,41 @@ pub(crate) enum ConfiguredHost<'a> {
 
 impl<'a> RequestHost<'a> {
     /// Finds the configured host that `:authority` names.
-    pub(crate) fn of(request: RequestView<'_>, config: &'a Config) -> Self {
-        let text = request.text(":authority");
-        if text == Some(config.public.authority.as_str()) {
-            return Self(Some(ConfiguredHost::Public));
+    pub(crate) fn of(request: RequestView<'a>, config: &'a Config) -> Self {
+        let asked = request.text(":authority").unwrap_or_default();
+        Self { configured: Self::find(asked, config), asked }
+    }
+
+    fn find(asked: &str, config: &'a Config) -> Option<ConfiguredHost<'a>> {
+        if asked == config.public.authority {
+            return Some(ConfiguredHost::Public);
         }
-        let name = text.and_then(|text| normal_authority(text, config.public.https));
-        Self(name.and_then(|name| {
-            if name == config.public.authority {
-                return Some(ConfiguredHost::Public);
-            }
-            config
-                .machines
-                .hosts
-                .iter()
-                .find(|host| **host == name)
-                .map(|host| ConfiguredHost::Machine(host))
-        }))
+        let name = normal_authority(asked, config.public.https)?;
+        if name == config.public.authority {
+            return Some(ConfiguredHost::Public);
+        }
+        let mut hosts = config.machines.hosts.iter();
+        hosts.find(|host| **host == name).map(|host| ConfiguredHost::Machine(host))
     }
 
     /// Returns the configured host, or refuses any other.
     pub(crate) fn known(self) -> Result<ConfiguredHost<'a>, Refusal> {
-        self.0.ok_or_else(|| {
+        self.configured.ok_or_else(|| {
             Refusal::new(Reason::Host)
-                .seen("another host")
+                .seen(format!("host {}", self.asked))
                 .wanted("the host of public_url, or one of machines.hosts")
         })
     }
 
     /// Returns whether browsers log in at this host.
     pub(crate) const fn is_public(self) -> bool {
-        matches!(self.0, Some(ConfiguredHost::Public))
+        matches!(self.configured, Some(ConfiguredHost::Public))
     }
 
     /// Returns the configured name, or the public one for any other host: health checks name an
     /// address.
     pub(crate) fn or_public(self, config: &'a Config) -> &'a str {
-        self.0.map_or(config.public.authority.as_str(), |known| known.authority(config))
+        self.configured.map_or(config.public.authority.as_str(), |known| known.authority(config))
     }
 }
 

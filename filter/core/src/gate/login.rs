@@ -166,7 +166,7 @@ impl Gate {
                     let there = config.absolute(&return_to);
                     return Ok(self.reply(Reply::redirect(&there, "already_logged_in")));
                 }
-                Ok(Proof::Nobody { .. }) | Err(_) => {}
+                Ok(Proof::Nobody(_)) | Err(_) => {}
             }
         }
         if try_again {
@@ -295,6 +295,9 @@ impl Gate {
         let LoggedIn { session, notice } = match logged_in {
             Ok(logged_in) => logged_in,
             Err(NoSession::Refused(refusal)) => return Err(refusal.into()),
+            Err(NoSession::UnknownKey(_)) if cx.site.keys.take_newer(LOGIN, cx.now) => {
+                return self.verify(ticket, tokens, last_try, request, cx);
+            }
             Err(NoSession::UnknownKey(kid)) => {
                 return Ok(self.await_login_key(&kid, ticket, tokens, cx)?);
             }

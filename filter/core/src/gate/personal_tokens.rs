@@ -60,8 +60,8 @@ impl Gate {
         let (identity, session) = match self.authenticate_session(request, cookies, cx)? {
             Proof::Wait => return Ok(self.wait(WaitFor::Verdict, cx.now)),
             Proof::Identified(identity) => (identity, self.session.clone()),
-            Proof::Nobody { .. } if post => return Err(Refusal::new(Reason::SessionEnded)),
-            Proof::Nobody { .. } => return self.begin_fresh_login(page, cookies, cx),
+            Proof::Nobody(_) if post => return Err(Refusal::new(Reason::SessionEnded)),
+            Proof::Nobody(_) => return self.begin_fresh_login(page, cookies, cx),
         };
         let role = role(&identity, settings)?;
         let Some(session) = session.filter(|session| is_fresh(session.auth_time, cx.now)) else {

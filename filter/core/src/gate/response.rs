@@ -139,8 +139,9 @@ impl Gate {
             Rewritten::Instead(bytes) => DataStep::Replace(bytes),
             Rewritten::Nothing => {
                 cx.site.notice(format!(
-                    "an answer of Prefect's could not be masked ({} bytes): ended",
-                    held.len()
+                    "a response of Prefect could not be masked ({} bytes), and was cut off request={}",
+                    held.len(),
+                    self.request_id.as_deref().unwrap_or("-")
                 ));
                 DataStep::Reset
             }

@@ -27,8 +27,6 @@ impl Gate {
                 self.waited = Some(Waited { since: cx.now, reason: WaitFor::Keys });
                 Ok(())
             }
-            // The request may wait again, for a fetch.
-            Awaited::Newer => Ok(()),
             Awaited::TooSoon => Err(NoKey::NotFetched),
             Awaited::Busy => Err(NoKey::Busy),
         }

@@ -44,8 +44,6 @@ struct IssuerKeys {
 pub(crate) enum Awaited {
     /// The request will be woken.
     Yes,
-    /// A newer set of another worker is in use now. The request will be woken immediately.
-    Newer,
     /// The last fetch is too recent for another one, so the request does not wait.
     TooSoon,
     /// Too many requests wait already.
@@ -153,19 +151,21 @@ impl Keys {
         self.woken.append(&mut keys.waiting);
     }
 
+    /// Takes over a newer set that another worker has fetched. Returns whether there was one.
+    ///
+    /// A token with an unknown `kid` is verified again then. The newer set may lack the key as well.
+    pub(crate) fn take_newer(&mut self, issuer: IssuerId, now: UnixTime) -> bool {
+        let Some(keys) = self.issuers.get_mut(issuer.0) else { return false };
+        let newer = keys.document.take(now);
+        newer.is_some_and(|body| keys.take_over(&body, now).is_ok())
+    }
+
     /// Lets a request wait for the next fetch of keys, because it has an unknown `kid` or because
     /// there are no keys.
     pub(crate) fn wait(&mut self, issuer: IssuerId, stream: StreamId, now: UnixTime) -> Awaited {
         let Some(keys) = self.issuers.get_mut(issuer.0) else { return Awaited::TooSoon };
         if keys.waiting.len() >= WAITING_REQUESTS {
             return Awaited::Busy;
-        }
-        // Another worker has fetched since. Its set may have the key, or still lack it.
-        if let Some(body) = keys.document.take(now)
-            && keys.take_over(&body, now).is_ok()
-        {
-            self.woken.push(stream);
-            return Awaited::Newer;
         }
         match keys.document.want_fresher(now) {
             Fresher::TooSoon => Awaited::TooSoon,

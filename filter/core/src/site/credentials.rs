@@ -38,6 +38,12 @@ impl Site {
                 self.catch_up(now);
                 self.verification_context(&config, peer, now).verify(presented)
             }
+            // Another worker has fetched since. Its set may have the key.
+            Err(AuthenticationError::UnknownKey { issuer, .. })
+                if self.keys.take_newer(issuer, now) =>
+            {
+                self.verification_context(&config, peer, now).verify(presented)
+            }
             verified => verified,
         };
         match verified? {

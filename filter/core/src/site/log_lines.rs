@@ -2,6 +2,7 @@
 
 use super::Site;
 use crate::foundation::time::UnixTime;
+use crate::session::model::Session;
 use crate::telemetry::event::Event;
 
 impl Site {
@@ -16,6 +17,14 @@ impl Site {
         if self.notices.len() < 64 {
             self.notices.push(line);
         }
+    }
+
+    /// Queues the line about a session without a verdict of the provider.
+    pub(super) fn not_rechecked(&mut self, session: &Session, seen: &str) {
+        self.notice(format!(
+            "a session of user:{} could not be rechecked: {seen}",
+            session.subject
+        ));
     }
 
     /// Takes the lines for the operator's log since the last call.

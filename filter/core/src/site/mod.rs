@@ -394,12 +394,17 @@ impl Site {
                 };
                 match &result {
                     Refreshed::Confirmed(_) => {}
-                    Refreshed::Ended(seen) => self.notice(format!("a session has ended: {seen}")),
+                    Refreshed::Ended(seen) => {
+                        self.notice(format!(
+                            "a session of user:{} has ended: {seen}",
+                            session.subject
+                        ));
+                    }
                     Refreshed::Unavailable { seen, unknown_key, .. } => {
                         if *unknown_key {
                             self.keys.want_fresher(LOGIN, now);
                         }
-                        self.notice(format!("a session could not be rechecked: {seen}"));
+                        self.not_rechecked(&session, seen);
                     }
                 }
                 self.woken.extend(self.refreshes.finish(id, result, now));
@@ -419,7 +424,7 @@ impl Site {
                 Refreshed::Confirmed(session)
             }
             Err(seen) => {
-                self.notice(format!("a session could not be rechecked: {seen}"));
+                self.not_rechecked(&session, &seen);
                 let rotated = session.refresh_token.clone();
                 Refreshed::Unavailable { seen, rotated, unknown_key: false, silent: false }
             }

@@ -7,6 +7,7 @@ mod grace;
 mod lifetime;
 mod malformed_cookies;
 mod refresh;
+mod refresh_answers;
 mod shared_refreshes;
 mod sign_out;
 

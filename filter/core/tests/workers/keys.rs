@@ -50,6 +50,23 @@ fn a_key_that_one_has_fetched_serves_the_others() {
     assert_eq!(fetched(&workers).1, 2, "the first set, and the one with the new key");
 }
 
+/// What another worker has fetched may be newer than this worker's set and still lack the key.
+#[test]
+fn a_newer_set_that_lacks_the_key_is_not_the_end() {
+    let store = Rc::new(MemoryStore::default());
+    let mut workers: Vec<World> = (0..2).map(|_| World::starting_worker(&store)).collect();
+    workers.iter_mut().for_each(|world| drop(world.work()));
+    for (round, kid) in ["k2", "k3", "k4", "k5"].into_iter().enumerate() {
+        for world in &mut workers {
+            world.pass(14);
+            world.idp.rotate(kid);
+        }
+        // In turns one of them meets the key first. The other has an older set than that.
+        let headers = version_by(&workers[round % 2]);
+        assert_eq!(workers[round % 2].request(&headers).1.status(), 200, "{kid}");
+    }
+}
+
 /// Invariant I8, with what providers and proxies in front of them have been seen to answer.
 #[test]
 fn a_bad_set_leaves_the_last_good_one_for_a_day() {
