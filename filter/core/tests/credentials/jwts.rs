@@ -79,6 +79,37 @@ fn a_key_that_is_left_out_says_why() {
     }
 }
 
+/// The base points, which are points of their curves.
+#[test]
+fn keys_of_both_curves_are_read() {
+    let point = |curve: &str, x: &str, y: &str| {
+        let digits = |text: &str| {
+            let pairs = (0..text.len()).step_by(2).map(|at| &text[at..at + 2]);
+            pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect::<Vec<_>>()
+        };
+        let (x, y) = (to_base64url(&digits(x)), to_base64url(&digits(y)));
+        json!({"kty": "EC", "crv": curve, "x": x, "y": y})
+    };
+    let p256 = point(
+        "P-256",
+        "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296",
+        "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5",
+    );
+    let p384 = point(
+        "P-384",
+        "aa87ca22be8b05378eb1c71ef320ad746e1d3b628ba79b9859f741e082542a38\
+         5502f25dbf55296c3a545e3872760ab7",
+        "3617de4a96262c6f5d9e98bf9292dc29f8f41dbd289a147ce9da3113b5f0b8c0\
+         0a60b1ce1d7e819d7a431d7c90ea0e5f",
+    );
+    for jwk in [p256, p384] {
+        assert_eq!(usable(jwk.clone()), Ok(()), "{jwk}");
+        let mut other = jwk.clone();
+        other["y"] = jwk["x"].clone();
+        assert!(usable(other).is_err(), "no point of the curve");
+    }
+}
+
 #[test]
 fn jwt_3_nothing_but_a_signed_token_is_read() {
     let world = World::new();

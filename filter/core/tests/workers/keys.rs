@@ -67,6 +67,31 @@ fn a_newer_set_that_lacks_the_key_is_not_the_end() {
     }
 }
 
+/// A request waits for a fetch, and the set that it waits for comes from another worker.
+#[test]
+fn a_newer_set_wakes_whoever_waits() {
+    let store = Rc::new(MemoryStore::default());
+    let (mut first, mut second) = (World::starting_worker(&store), World::starting_worker(&store));
+    for world in [&mut first, &mut second] {
+        world.work();
+        world.pass(20);
+        world.idp.rotate("k2");
+    }
+    let headers = version_by(&second);
+    let (gate, outcome) = second.begin(&headers);
+    assert!(matches!(outcome, Outcome::Waiting));
+    assert_eq!(first.request(&version_by(&first)).1.status(), 200, "it has fetched");
+    // Another request of an unknown key finds the newer set before the fetch begins.
+    let claims = second.idp.machine_claims(second.now);
+    let header = json!({"alg": "EdDSA", "typ": "JWT", "kid": "nobody's"});
+    let token = format!("Bearer {}", second.idp.sign_with(&header, &claims));
+    let unknown = request("GET", "/api/admin/version", &[("authorization", &token)]);
+    assert!(matches!(second.begin(&unknown).1, Outcome::Reply(_)), "a fetch would be too soon");
+    assert_eq!(second.work().len(), 1, "the one that waits is woken");
+    let outcomes = second.finish_waiting(vec![(gate, headers)]);
+    assert_eq!(outcomes[0].1.status(), 200);
+}
+
 /// Invariant I8, with what providers and proxies in front of them have been seen to answer.
 #[test]
 fn a_bad_set_leaves_the_last_good_one_for_a_day() {

@@ -1,6 +1,8 @@
 //! What browsers and people do in the middle of a login: whatever it is, it ends inside Prefect, or
 //! on a page with a way on that does.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::in_the_browser::{assert_inside, inside};
@@ -8,8 +10,9 @@ use super::pages::assert_good;
 use super::{Story, story};
 use crate::browser::Browser;
 use crate::cookie_client::{CookieClient, LOGIN, SESSION};
+use crate::keycloak_admin::admin;
 use crate::keycloak_login::{authenticate, callback_request};
-use crate::world::world;
+use crate::world::{eventually, world};
 
 const ABOUT: &str = "awkward";
 
@@ -22,6 +25,9 @@ pub fn stories() -> Vec<Story> {
         story(ABOUT, "two tabs log in at once, both by the form", two_tabs),
         story(ABOUT, "two tabs log in at once, the second one by a reload", two_tabs_reload),
         story(ABOUT, "the form is sent when the attempt is long over", late),
+        story(ABOUT, "ten tabs at the form, of which the first one goes on", ten_tabs),
+        story(ABOUT, "a form past its time, after a login in another tab", expired_form)
+            .changing_realm(),
         story(ABOUT, "a bookmarked callback, with a session and without one", bookmark),
         story(ABOUT, "callbacks that fail again and again end on a page with a way on", login_loop),
     ]
@@ -192,7 +198,50 @@ fn late() {
     // After half an hour the browser itself drops it.
     assert_eq!(browser.drop_cookies(&origin, LOGIN), 1);
     browser.log_in("alice");
-    wait_inside(&browser, "alice");
+    wait_at(&browser, "/v2/flows");
+}
+
+/// The page that was asked for, inside Prefect.
+#[track_caller]
+fn wait_at(browser: &Browser, path: &str) {
+    let asked = format!("{}{path}", world().gate.origin());
+    browser.wait("the page that was asked for", |browser| browser.url().starts_with(&asked));
+    wait_inside(browser, "alice");
+    assert!(browser.url().starts_with(&asked), "{}", browser.url());
+}
+
+/// A browser keeps five attempts. The others' callbacks find no cookie.
+fn ten_tabs() {
+    let browser = Browser::open();
+    browser.allow_scripts(false);
+    at_the_form(&browser, "/v2/flows");
+    for _ in 0..9 {
+        browser.new_tab();
+        at_the_form(&browser, "/v2/deployments");
+    }
+    browser.log_in("alice");
+    browser.tab(0);
+    browser.log_in("alice");
+    browser.allow_scripts(true);
+    wait_at(&browser, "/v2/flows");
+}
+
+/// Keycloak then answers `temporarily_unavailable` with `authentication_expired`: it is there, and
+/// asks for a new try.
+fn expired_form() {
+    let lifespan = |seconds: u32| {
+        admin("PUT", "", Some(&json!({ "accessCodeLifespanLogin": seconds })));
+    };
+    lifespan(5);
+    let browser = two_at_the_form();
+    let shown = Instant::now();
+    eventually("the form is past its time", Duration::from_secs(60), || {
+        (shown.elapsed() > Duration::from_secs(8)).then_some(())
+    });
+    browser.log_in("alice");
+    browser.allow_scripts(true);
+    wait_at(&browser, "/v2/flows");
+    lifespan(1800);
 }
 
 fn bookmark() {

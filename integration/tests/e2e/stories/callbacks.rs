@@ -11,7 +11,7 @@ const ABOUT: &str = "callback";
 
 pub fn stories() -> Vec<Story> {
     vec![
-        story(ABOUT, "a reload goes home with a session", reload_with_session),
+        story(ABOUT, "a reload goes on with a session", reload_with_session),
         story(ABOUT, "a used or bookmarked one without a session is one fresh login", bookmark),
         story(
             ABOUT,
@@ -58,7 +58,7 @@ fn reload_with_session() {
     let session = visitor.session();
     for _ in 0..3 {
         let again = visitor.send(callback_request(&callback)).expect(302);
-        assert_eq!(again.location(), format!("{}/", world().gate.origin()));
+        assert_eq!(again.location(), format!("{}/runs", world().gate.origin()));
     }
     assert_eq!(visitor.session(), session);
     visitor.fetch("/api/admin/version").expect(200);

@@ -12,7 +12,8 @@ use crate::gateway::Plan;
 use crate::http1::{Answer, Reader};
 use crate::http2::Http2;
 use crate::keycloak_admin::basic;
-use crate::recorder::read_head;
+use crate::recorder::{Recorder, read_head};
+use crate::sockets::{Socket, upgrade};
 use crate::tcp_server;
 use crate::world::{eventually, world};
 
@@ -20,6 +21,12 @@ const ABOUT: &str = "strangers";
 
 pub fn stories() -> Vec<Story> {
     vec![
+        story(
+            ABOUT,
+            "silent sockets leave room for workers, however many threads Envoy has",
+            threads,
+        )
+        .apart(),
         story(ABOUT, "a connection that says nothing ends within two minutes", silent_connection)
             .apart()
             .early(),
@@ -54,6 +61,43 @@ fn silent_connection() {
     let lasted = begun.elapsed();
     assert!(bytes.is_empty(), "{bytes:?}");
     assert!((60..110).contains(&lasted.as_secs()), "{lasted:?}");
+}
+
+/// From two addresses, more silent sockets than may be open, at as many Envoy workers as a large
+/// machine has.
+fn threads() {
+    for (name, workers) in [("threads-1", 1), ("threads-8", 8), ("threads-16", 16)] {
+        let recorder = Recorder::start();
+        let gateway = Plan::new(name).workers(workers).prefect(recorder.port).start();
+        let open = || gateway.admin.counter("cluster.prefect_ws.upstream_rq_active");
+        let handshake = || upgrade("/api/events/out");
+        // Until the workers have counted each other.
+        let most = eventually("the limits are divided", Duration::from_secs(60), || {
+            let silent: Vec<_> = thread::scope(|scope| {
+                let asked: Vec<_> = (0..120)
+                    .map(|number| {
+                        let gate = gateway.gate.from(if number % 2 == 0 { 3 } else { 4 });
+                        scope.spawn(move || Socket::open(&gate, &handshake()))
+                    })
+                    .collect();
+                thread::sleep(Duration::from_secs(1));
+                let most = open();
+                // A worker is proved by its header, and connects while they are silent.
+                let begun = Instant::now();
+                let key = basic(&world().stack.machine.auth_string);
+                let proved = upgrade("/api/events/in").header("authorization", key);
+                drop(Socket::opened(&gateway.gate, &proved));
+                assert!(begun.elapsed() < Duration::from_secs(5), "{name}: {:?}", begun.elapsed());
+                let answers = asked.into_iter().map(|socket| socket.join().unwrap());
+                answers.map(|answer| (answer.is_ok(), most)).collect()
+            });
+            let most = silent[0].1;
+            (most <= 64).then_some(most)
+        });
+        assert!(most > 0, "{name}");
+        println!("{workers} Envoy workers: {most} silent sockets open at most");
+        gateway.admin.assert_vm_alive();
+    }
 }
 
 /// Begins to send a form and stops in the middle.

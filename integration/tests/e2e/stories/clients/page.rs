@@ -25,6 +25,9 @@ Without it they name the host in `PREFECT_API_URL`, which redirects browsers.
 Update clients with the server. A client before 3.6.21 at a newer server with a shared secret opens
 no event socket, with or without Lictor (PrefectHQ/prefect#21099).
 
+Envoy reads a backslash in a path as a slash, and refuses headers with an underscore in their name.
+So nothing in Prefect should have a backslash in its name, and no custom header an underscore.
+
 - **Client credentials and API keys** are for workers.
 - **Personal tokens** are for people at the command line.
 - **Access tokens** expire after minutes, and Prefect's clients do not renew them. They are for
