@@ -1,12 +1,12 @@
-//! Credentials of ours with something around them, as people paste them.
+//! API keys and tokens with something around them, as people paste them.
 //!
 //! Whatever is neither a key nor a token could be a client's secret, which Lictor sends to the
-//! provider. A mistyped key must not go there: the provider may be somebody else's.
+//! provider. A mistyped key must not go there: the provider may be another company's.
 
 use crate::credential::kind::Kind;
 use crate::credential::{api_key, personal_token};
 
-/// What a text is that is not a credential, but looks like one of ours.
+/// What a text is that is not a credential, but looks like a key or a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Misspelt {
     /// What was seen, without any part of the text.
@@ -82,8 +82,8 @@ impl Misspelt {
     }
 }
 
-/// Returns whether a byte ends a part: a blank, a quote, a bracket, or what stands between a name
-/// and a value. Bytes beyond ASCII are blanks and quotes of other alphabets.
+/// Returns whether a byte ends a part: a blank, a quote, a bracket, or what separates a name
+/// from a value. Bytes beyond ASCII are blanks and quotes of other alphabets.
 const fn is_separator(byte: u8) -> bool {
     !byte.is_ascii_alphanumeric() && !matches!(byte, b'_' | b'-' | b'.' | b'~' | b'+' | b'/')
 }

@@ -153,8 +153,8 @@ impl Keys {
 
     /// Takes over a newer set that another worker has fetched. Returns whether there was one.
     ///
-    /// A token with an unknown `kid` is verified again then. The newer set may lack the key as well.
-    /// Requests that wait for a fetch are woken, since this may be what they wait for.
+    /// A token with an unknown `kid` is verified again then. The newer set may lack the key as
+    /// well. Requests that wait for a fetch are woken, since this may be what they wait for.
     pub(crate) fn take_newer(&mut self, issuer: IssuerId, now: UnixTime) -> bool {
         let Some(keys) = self.issuers.get_mut(issuer.0) else { return false };
         let Some(body) = keys.document.take(now) else { return false };

@@ -59,8 +59,8 @@ impl OpenSockets {
         self.quota = quota;
     }
 
-    /// Takes a slot for a permitted socket. Returns `false` if its principal has too many, or viewers
-    /// and operators together do: workers must find room below Prefect's own limit.
+    /// Takes a slot for a permitted socket. Returns `false` if its principal has too many, or
+    /// viewers and operators together do: workers must find room below Prefect's own limit.
     #[must_use]
     pub(crate) fn take(&mut self, stream: StreamId, known: &KnownSocket, permit: &Permit) -> bool {
         let Some((principal, credential)) = permit.socket_owner() else { return false };

@@ -1,7 +1,7 @@
 //! How many workers of this Envoy are running.
 //!
-//! Some limits guard what all workers share, such as Prefect's sockets. Each worker keeps its part of
-//! such a limit, which depends on their number.
+//! Some limits guard what all workers share, such as Prefect's sockets. Each worker keeps its part
+//! of such a limit, which depends on their number.
 
 use core::time::Duration;
 use std::rc::Rc;

@@ -15,7 +15,7 @@ use crate::keycloak_admin::basic;
 use crate::recorder::{Recorder, read_head};
 use crate::sockets::{Socket, upgrade};
 use crate::tcp_server;
-use crate::world::{eventually, world};
+use crate::world::{eventually, say, world};
 
 const ABOUT: &str = "strangers";
 
@@ -95,7 +95,7 @@ fn threads() {
             (most <= 64).then_some(most)
         });
         assert!(most > 0, "{name}");
-        println!("{workers} Envoy workers: {most} silent sockets open at most");
+        say(&format!("{workers} Envoy workers: {most} silent sockets open at most"));
         gateway.admin.assert_vm_alive();
     }
 }
@@ -184,9 +184,9 @@ fn health() {
     });
     let open = gateway.admin.counter("cluster.prefect_public.upstream_cx_total");
     let (served, refused) = (served.into_inner(), refused.into_inner());
-    println!(
+    say(&format!(
         "{served} health checks served, {refused} refused, a machine waited {slowest:?} at most"
-    );
+    ));
     assert!(served > 0 && refused > 0, "{served} served, {refused} refused");
     assert!(open > 0 && slowest < Duration::from_secs(3), "{open} connections, {slowest:?}");
 }
