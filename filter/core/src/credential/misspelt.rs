@@ -58,6 +58,17 @@ impl Misspelt {
         }
         let decoded = percent_decoded(&percent_decoded(text));
         let lower = decoded.to_ascii_lowercase();
+        // Characters that can't be seen may be anywhere in a key.
+        let visible: Vec<u8> =
+            lower.iter().copied().filter(|byte| matches!(byte, b' '..=b'~')).collect();
+        Self::of_parts(&lower).or_else(|| Self::of_parts(&visible)).or_else(|| {
+            let text = String::from_utf8_lossy(text);
+            let is_hidden = |c: char| c.is_control() || is_format(c);
+            (text.trim() != text || text.contains(is_hidden)).then_some(NO_SECRET)
+        })
+    }
+
+    fn of_parts(lower: &[u8]) -> Option<Self> {
         let parts: Vec<&[u8]> =
             lower.split(|byte| is_separator(*byte)).filter(|part| !part.is_empty()).collect();
         let is_ours = |part: &&[u8]| {
@@ -72,14 +83,16 @@ impl Misspelt {
             return Some(JWT);
         }
         let is_word = |part: &&[u8]| WORDS.iter().any(|word| word.as_bytes() == *part);
-        if parts.len() > 1 && parts.first().is_some_and(is_word) {
-            return Some(HEADER);
-        }
-        let text = String::from_utf8_lossy(text);
-        let is_hidden =
-            |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}');
-        (text.trim() != text || text.contains(is_hidden)).then_some(NO_SECRET)
+        (parts.len() > 1 && parts.first().is_some_and(is_word)).then_some(HEADER)
     }
+}
+
+/// Returns whether a character has no shape of its own: soft hyphens, joiners, marks of direction.
+const fn is_format(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
 }
 
 /// Returns whether a byte ends a part: a blank, a quote, a bracket, or what separates a name
@@ -110,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_credential_of_ours_is_known_in_every_spelling() {
-        let spellings: [(&str, Misspelt); 31] = [
+        let spellings: [(&str, Misspelt); 32] = [
             (" {}", KEY),
             ("{} ", KEY),
             ("\t{}", KEY),
@@ -123,6 +136,7 @@ mod tests {
             ("\u{a0}{}", KEY),
             ("\u{200b}{}", KEY),
             ("\u{feff}{}", KEY),
+            ("etl:{}\u{ad}", KEY),
             ("<{}>", KEY),
             ("({})", KEY),
             ("[{}]", KEY),
@@ -156,6 +170,18 @@ mod tests {
             assert_eq!(Misspelt::of(encoded.as_bytes()), Some(wanted), "{encoded}");
             let twice = encoded.replace('%', "%25");
             assert_eq!(Misspelt::of(twice.as_bytes()), Some(wanted), "{twice}");
+        }
+    }
+
+    #[test]
+    fn characters_that_cannot_be_seen_hide_no_key() {
+        for hidden in ['\u{ad}', '\u{200b}', '\u{2060}', '\u{202e}', '\u{feff}', '\u{7f}', '\u{e9}']
+        {
+            for at in 1..12 {
+                let (before, after) = KEY_TEXT.split_at(at);
+                let spelt = format!("{before}{hidden}{after}");
+                assert_eq!(Misspelt::of(spelt.as_bytes()), Some(KEY), "{spelt:?}");
+            }
         }
     }
 

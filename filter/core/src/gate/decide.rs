@@ -16,6 +16,7 @@ use crate::gate::decision::{DataStep, Decision};
 use crate::identity::principal::Identity;
 use crate::login::return_path;
 use crate::policy::authorize::{self, Permit};
+use crate::policy::pending_bodies::Purpose;
 use crate::policy::pending_handshakes::Admission;
 use crate::prefect::operations::Operation;
 use crate::prefect::place::Place;
@@ -93,7 +94,7 @@ impl Gate {
         {
             let permit =
                 authorize::identity(identity.clone(), &operation.at_best(), &config.roles)?;
-            self.begin_body(cx)?;
+            self.begin_body(Purpose::Operation, cx)?;
             let (forwarded, edit) = Forwarded::begin(route, &permit, &config);
             let pending = BodyPending { identity, operation, forwarded };
             self.state = State::AwaitingBody(Box::new(pending));
@@ -173,7 +174,8 @@ impl Gate {
         if route.incoming.is_page_load() {
             if refusal.reason == Reason::SessionEnded {
                 let request = self.request_id.as_deref().unwrap_or("-");
-                cx.site.notice(format!("{} request={request}", refusal.seen));
+                let line = format!("{} request={request}", refusal.seen);
+                cx.site.notice_about_a_stranger(line, cx.now);
             }
             return self.begin_login(Some(route.incoming.target.raw()), route.cookies, cx);
         }

@@ -7,6 +7,7 @@ use super::{Cx, Gate, State};
 use crate::answer::reply::Reply;
 use crate::foundation::limits::{BODIES, BODIES_PER_NETWORK, BODY_LIMIT, BODY_WAIT};
 use crate::gate::decision::{DataStep, Decision};
+use crate::policy::pending_bodies::Purpose;
 use crate::prefect::upstream;
 use crate::refusal::{Reason, Refusal};
 use crate::telemetry::event::Event;
@@ -33,6 +34,13 @@ impl BodyEndpoint {
         match self {
             Self::BackchannelLogout => "back-channel logout",
             Self::TokenRequest => "a token request",
+        }
+    }
+
+    const fn purpose(self) -> Purpose {
+        match self {
+            Self::BackchannelLogout => Purpose::Logout,
+            Self::TokenRequest => Purpose::Token,
         }
     }
 
@@ -64,7 +72,7 @@ impl Gate {
                 "prefect.buffered_routes, and Envoy's buffer filter behind Lictor on this path",
             ));
         }
-        self.begin_body(cx)?;
+        self.begin_body(reader.purpose(), cx)?;
         let content_type = request.text("content-type").map(str::to_owned);
         self.state = State::EndpointBody(EndpointBody { reader, content_type });
         let mut edit = upstream::stripped(request);
@@ -102,8 +110,9 @@ impl Gate {
     }
 
     /// Takes one of the limited places for bodies that are read before the decision.
-    pub(super) fn begin_body(&self, cx: &mut Cx<'_>) -> Result<(), Refusal> {
-        let has_place = cx.site.bodies.begin(self.stream, &cx.peer.address(), cx.now);
+    pub(super) fn begin_body(&self, purpose: Purpose, cx: &mut Cx<'_>) -> Result<(), Refusal> {
+        let address = cx.peer.address();
+        let has_place = cx.site.bodies.begin(purpose, self.stream, &address, cx.now);
         has_place.then_some(()).ok_or_else(|| {
             Refusal::new(Reason::Busy)
                 .seen("too many request bodies at once")
@@ -112,7 +121,12 @@ impl Gate {
     }
 
     /// Refuses trailers, which would let Envoy pass the whole request on. Neither form has any.
-    pub(super) fn endpoint_body_trailers(&mut self, body: &EndpointBody) -> DataStep {
+    pub(super) fn endpoint_body_trailers(
+        &mut self,
+        body: &EndpointBody,
+        cx: &mut Cx<'_>,
+    ) -> DataStep {
+        cx.site.bodies.end(self.stream);
         DataStep::Answer(self.oauth_error(&body.reader.unreadable("trailers")))
     }
 

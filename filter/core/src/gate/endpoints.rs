@@ -172,12 +172,16 @@ impl Gate {
                 .wanted("a page load"));
         }
         let (config, cookies) = (cx.site.config(), incoming.cookies()?);
+        let decision = self.begin_login(return_to.as_deref(), cookies, cx)?;
         // A user who signs in must not keep another session meanwhile (GHSA-f24x-5g9q-753f). A link
-        // on another site signs no one out.
-        if is_deliberate_navigation(incoming.view) && shows_session(cookies, &config) {
-            self.set_cookies = clear_session(&config, cookies);
+        // on another site signs no one out, and neither does a login that can't begin.
+        let replaces = is_deliberate_navigation(incoming.view) && shows_session(cookies, &config);
+        match decision {
+            Decision::Reply(reply) if replaces => {
+                Ok(Decision::Reply(reply.with_cookies(clear_session(&config, cookies))))
+            }
+            decision => Ok(decision),
         }
-        self.begin_login(return_to.as_deref(), cookies, cx)
     }
 
     fn ready(&mut self, _: &Incoming<'_>, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {

@@ -60,7 +60,7 @@ impl Gate {
                 self.state = State::Forwarded(forwarded);
                 step
             }
-            State::EndpointBody(body) => self.endpoint_body_trailers(&body),
+            State::EndpointBody(body) => self.endpoint_body_trailers(&body, cx),
             // Prefect's clients send no trailers, and the gate has not seen the end of the body.
             State::AwaitingBody(pending) => {
                 self.authorize_body(*pending, None, Reason::RoleMissing, cx)

@@ -20,6 +20,11 @@ impl Gate {
         if let Some(reply) = self.answered_before_body(response.status(), cx) {
             return ResponseStep::Replace(reply);
         }
+        // The user may have signed out while Prefect was answering. Then no cookie may renew the
+        // session.
+        if self.session.as_ref().is_some_and(|session| cx.site.is_ended(session, cx.now)) {
+            self.set_cookies.clear();
+        }
         let forwarded = match &mut self.state {
             State::Forwarded(forwarded) => forwarded,
             // The request ends with this error. Its headers are edited as those of any other
@@ -65,14 +70,7 @@ impl Gate {
                 .wanted(format!("at most {MASKED_BODY} bytes, or a role that may see all of it"));
             return self.refuse_response(&refusal, client, &config);
         }
-        // The user may have signed out while Prefect was answering. Then no cookie may renew the
-        // session.
-        let mut signed_out =
-            || self.session.as_ref().is_some_and(|session| cx.site.is_ended(session, cx.now));
-        let mut cookies = core::mem::take(&mut self.set_cookies);
-        if !cookies.is_empty() && signed_out() {
-            cookies.clear();
-        }
+        let cookies = core::mem::take(&mut self.set_cookies);
         let setting_no_cookie = cookies.is_empty();
         let mut edit = if forwarded.browser {
             hygiene::for_session(response, &config, forwarded.content, !cookies.is_empty())
@@ -94,7 +92,7 @@ impl Gate {
     ) -> ResponseStep {
         self.event = Some(Event::refused(refusal));
         let reply = Reply::refusal(refusal, self.answer_context(client, config));
-        ResponseStep::Replace(reply)
+        ResponseStep::Replace(self.with_pending_cookies(reply))
     }
 
     /// Returns how much of Prefect's response body the gate must see.

@@ -109,6 +109,7 @@ pub(crate) fn provider_error(error: &ProviderError) -> Failure {
     let ProviderError { code, description } = error;
     let refusal = |reason| {
         let colon = if description.is_empty() { "" } else { ": " };
+        let code = described(code);
         Refusal::new(reason).seen(format!("error {code}{colon}{description}")).wanted("a code")
     };
     match (code.as_str(), description.as_str()) {

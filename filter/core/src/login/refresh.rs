@@ -103,10 +103,9 @@ fn confirm(
             Err(unverified) => return Err(no_verdict(&unverified, ID_TOKEN, &tokens)),
         },
     };
-    let auth_time = match &id {
-        None => session.auth_time,
-        Some(id) => same_login(id, session).map_err(Refreshed::Ended)?,
-    };
+    if let Some(id) = &id {
+        same_login(id, session).map_err(Refreshed::Ended)?;
+    }
     let access = tokens.access.expose();
     let named = role::named(id.as_ref(), &session.subject, access, verifier, config, now);
     let role = match (named.role, named.unusable) {
@@ -115,13 +114,20 @@ fn confirm(
         (None, Some(unusable)) if session.role > config.roles.default => {
             return Err(no_verdict(&unusable, "refreshed access token", &tokens));
         }
-        // The role may have come from the ID token of the login.
-        (None, None) if id.is_none() && !named.has_claim && !config.idp.userinfo => session.role,
+        // The login's ID token named the role, perhaps. A role that can't be read again must not
+        // outlive the recheck, and a new login reads it.
+        (None, None)
+            if id.is_none()
+                && !named.has_claim
+                && !config.idp.userinfo
+                && session.role > config.roles.default =>
+        {
+            return Err(Refreshed::Ended("a refresh without a claim for the role".to_owned()));
+        }
         (None, _) => role::or_default(None, config),
     };
     let confirmed = Session {
         role,
-        auth_time,
         checked: now,
         used: now,
         refresh_token: tokens.refresh.or_else(|| session.refresh_token.clone()),
@@ -147,12 +153,12 @@ fn no_verdict(unverified: &Unverified, kind: &str, tokens: &Tokens) -> Refreshed
     Refreshed::unverified(unverified.described(kind), tokens, unknown_key)
 }
 
-/// Checks that a refreshed ID token is of the same person and session, and returns the time of
-/// their last authentication.
+/// Checks that a refreshed ID token is of the same person and session.
 ///
 /// The provider moves `auth_time` when the person authenticates again in the same session, for
-/// another application perhaps. An earlier one is another login's (OpenID Connect Core §12.2).
-fn same_login(id: &IdToken, session: &Session) -> Result<Option<u64>, String> {
+/// another application perhaps. An earlier one is another login's (OpenID Connect Core §12.2). A
+/// later one is not kept: a copy of the cookie proves no new authentication.
+fn same_login(id: &IdToken, session: &Session) -> Result<(), String> {
     if id.subject != session.subject {
         return Err("another subject in the refreshed ID token".to_owned());
     }
@@ -164,5 +170,5 @@ fn same_login(id: &IdToken, session: &Session) -> Result<Option<u64>, String> {
     if auth_time.zip(session.auth_time).is_some_and(|(at, known)| at < known) {
         return Err("an earlier auth_time in the refreshed ID token".to_owned());
     }
-    Ok(auth_time.or(session.auth_time))
+    Ok(())
 }

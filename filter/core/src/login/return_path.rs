@@ -24,12 +24,11 @@ fn is_allowed(path: &str, config: &Config) -> bool {
     // A return to one of our own endpoints would immediately start a login or end a session. The
     // page for personal tokens does neither.
     Target::parse(path.as_bytes()).is_ok_and(|target| {
-        let under = |path: &str| {
-            target.path() == path
-                || target.path().strip_prefix(path).is_some_and(|r| r.starts_with('/'))
-        };
+        // As Envoy and Prefect read the path: an escape must not hide an endpoint.
+        let rest = target.decoded().strip_prefix(&config.endpoints);
+        let below = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let tokens = target.path().strip_prefix(&config.endpoints) == Some("/token");
-        tokens || !under(&config.endpoints)
+        tokens || !below
     })
 }
 

@@ -76,8 +76,11 @@ impl Ticket {
     pub(crate) fn state(&self) -> String {
         let secret = to_base64url(&self.secret);
         let kind = if self.again { AGAIN } else { FIRST };
-        let path = Some(self.return_to.as_bytes()).filter(|path| path.len() <= STATE_PATH);
-        format!("{}.{secret}.{kind}.{}", self.id, to_base64url(path.unwrap_or_default()))
+        // The query of the page for personal tokens is between Lictor and a native app.
+        let path = if self.fresh { self.return_to.split('?').next() } else { None };
+        let path = path.unwrap_or(&self.return_to).as_bytes();
+        let path = Some(path).filter(|path| path.len() <= STATE_PATH).unwrap_or_default();
+        format!("{}.{secret}.{kind}.{}", self.id, to_base64url(path))
     }
 
     /// Returns the `code_challenge` for the method `S256`.

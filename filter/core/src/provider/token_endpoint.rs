@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::config::{ClientAuth, Config};
 use crate::foundation::crypto::to_base64;
 use crate::foundation::limits::IDP_ANSWER;
-use crate::foundation::log_text::{described, shown};
+use crate::foundation::log_text::described;
 use crate::foundation::secret::Secret;
 use crate::provider::call::call;
 use crate::provider::callout::{Callout, CalloutReply};
@@ -149,7 +149,7 @@ pub(crate) fn read(reply: CalloutReply<'_>) -> Result<Tokens, NoTokens> {
         let description = text("error_description").map(|text| format!(": {}", described(text)));
         let seen = format!(
             "status {status}, {}{}",
-            shown(code.unwrap_or("no error code")),
+            described(code.unwrap_or("no error code")),
             description.unwrap_or_default()
         );
         return Err(match code {

@@ -1,6 +1,7 @@
 //! Lines for the operator's log, which have limits.
 
 use super::Site;
+use crate::foundation::log_text::shown;
 use crate::foundation::time::UnixTime;
 use crate::session::model::Session;
 use crate::telemetry::event::Event;
@@ -10,6 +11,13 @@ impl Site {
     #[must_use]
     pub fn bounded(&mut self, event: Event, now: UnixTime) -> Event {
         self.lines.apply(event, now)
+    }
+
+    /// Queues a line about a request without a valid credential, unless there are too many.
+    pub(crate) fn notice_about_a_stranger(&mut self, line: String, now: UnixTime) {
+        if let Some(line) = self.lines.line(line, now) {
+            self.notice(line);
+        }
     }
 
     /// Queues a line for the operator's log. Lines are dropped while 64 are queued.
@@ -23,7 +31,7 @@ impl Site {
     pub(super) fn not_rechecked(&mut self, session: &Session, seen: &str) {
         self.notice(format!(
             "a session of user:{} could not be rechecked: {seen}",
-            session.subject
+            shown(&session.subject)
         ));
     }
 

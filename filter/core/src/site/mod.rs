@@ -29,6 +29,7 @@ use crate::credential::verified_tokens::Verified;
 use crate::foundation::crypto::Entropy;
 use crate::foundation::id::{CredentialId, IssuerId, SessionId};
 use crate::foundation::limits::{CODE, IDP_ANSWER, LOGIN_ATTEMPT};
+use crate::foundation::log_text::shown;
 use crate::foundation::secret::Secret;
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
@@ -37,7 +38,7 @@ use crate::login::failures::Failures;
 use crate::login::refresh::{self, RefreshReply, Refreshed};
 use crate::login::role;
 use crate::login::ticket::Tickets;
-use crate::policy::pending_bodies::PendingBodies;
+use crate::policy::pending_bodies::BodyPools;
 use crate::policy::pending_handshakes::PendingHandshakes;
 use crate::provider::callout::{Callout, CalloutReply};
 use crate::provider::keys::Keys;
@@ -120,7 +121,7 @@ pub struct Site {
     /// Sockets whose first frame is not judged yet.
     pub(crate) pending: PendingHandshakes,
     /// Request bodies that are read before the request is decided.
-    pub(crate) bodies: PendingBodies,
+    pub(crate) bodies: BodyPools,
     /// Open sockets whose owner is known.
     pub(crate) sockets: OpenSockets,
     /// Seals and opens the session cookie.
@@ -202,7 +203,7 @@ impl Site {
                 ),
             ),
             pending: PendingHandshakes::default(),
-            bodies: PendingBodies::default(),
+            bodies: BodyPools::default(),
             sockets: OpenSockets::default(),
             session_cookie,
             tickets,
@@ -395,10 +396,8 @@ impl Site {
                 match &result {
                     Refreshed::Confirmed(_) => {}
                     Refreshed::Ended(seen) => {
-                        self.notice(format!(
-                            "a session of user:{} has ended: {seen}",
-                            session.subject
-                        ));
+                        let subject = shown(&session.subject);
+                        self.notice(format!("a session of user:{subject} has ended: {seen}"));
                     }
                     Refreshed::Unavailable { seen, unknown_key, .. } => {
                         if *unknown_key {

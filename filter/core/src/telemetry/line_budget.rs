@@ -19,27 +19,28 @@ impl LineBudget {
     /// left out.
     #[must_use]
     pub(crate) fn apply(&mut self, mut event: Event, now: UnixTime) -> Event {
-        if !event.is_about_a_stranger() {
-            return event;
+        if event.is_about_a_stranger() {
+            event.line = event.line.and_then(|line| self.line(line, now));
         }
-        let Some(line) = &mut event.line else { return event };
+        event
+    }
+
+    /// Returns a line about a stranger, unless the limit is reached.
+    pub(crate) fn line(&mut self, mut line: String, now: UnixTime) -> Option<String> {
         let rate = LINES_ABOUT_STRANGERS;
         let mut bucket = self.bucket.map_or(rate.full(now), |bucket| rate.filled_up(bucket, now));
-        match bucket.left.checked_sub(1) {
-            Some(left) => {
-                bucket.left = left;
-                if self.left_out > 0 {
-                    line.push_str(&format!(" left_out={}", self.left_out));
-                    self.left_out = 0;
-                }
-            }
-            None => {
-                self.left_out = self.left_out.saturating_add(1);
-                event.line = None;
-            }
-        }
+        let left = bucket.left.checked_sub(1);
+        bucket.left = left.unwrap_or(0);
         self.bucket = Some(bucket);
-        event
+        if left.is_none() {
+            self.left_out = self.left_out.saturating_add(1);
+            return None;
+        }
+        if self.left_out > 0 {
+            line.push_str(&format!(" left_out={}", self.left_out));
+            self.left_out = 0;
+        }
+        Some(line)
     }
 }
 

@@ -75,3 +75,16 @@ fn a_body_that_does_not_arrive_is_answered_after_ten_seconds() {
         half_bodies(&mut world, &headers, BODIES_PER_NETWORK);
     }
 }
+
+#[test]
+fn trailers_give_the_place_back() {
+    for (what, headers) in readers() {
+        let mut world = World::with(&settings());
+        for _ in 0..3 * BODIES_PER_NETWORK {
+            let mut gate = half_bodies(&mut world, &headers, 1).remove(0);
+            let step = gate.on_request_trailers(&mut world.cx());
+            assert!(matches!(step, DataStep::Answer(_)), "{what}: {step:?}");
+            gate.finish(&mut world.site);
+        }
+    }
+}

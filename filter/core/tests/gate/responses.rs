@@ -66,6 +66,27 @@ fn without_a_response_of_prefects_the_client_is_told_when_to_try_again() {
     }
 }
 
+/// A rotated refresh token must reach the browser, whatever becomes of Prefect's response.
+#[test]
+fn an_answer_in_place_of_prefects_keeps_the_renewed_session() {
+    for (status, by_envoy) in [("503", true), ("401", false), ("200", false)] {
+        let mut world = World::new();
+        let browser = world.log_in();
+        world.pass(300);
+        world.work();
+        let (mut gate, outcome) = world.request(&browser.asks());
+        outcome.forwarded();
+        world.peer.answered_by_envoy = by_envoy;
+        let answer = [(":status".to_owned(), status.as_bytes().to_vec())];
+        let step = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
+        let renewed = match step {
+            ResponseStep::Replace(reply) => reply_header(&reply, "set-cookie").is_some(),
+            ResponseStep::Edit(edit) => edit.add.iter().any(|(name, _)| *name == "set-cookie"),
+        };
+        assert!(renewed, "{status}");
+    }
+}
+
 #[test]
 fn the_uis_settings_are_rewritten_whole_or_not_at_all() {
     let mut world = World::new();

@@ -389,6 +389,50 @@ fn a_page_that_asks_to_sign_in_again_knows_what_was_asked_for() {
     assert!(body.contains(&format!("/oauth2/start?rd={}", encode_value(ASKED))), "{body}");
 }
 
+/// A page that waits for the provider leads to a login by itself. Until that can begin, the session
+/// that counts in grace stays.
+#[test]
+fn a_login_that_cannot_begin_signs_nobody_out() {
+    let mut world = World::new();
+    let mut browser = world.log_in();
+    world.idp.mood = Mood::Away;
+    world.pass(31);
+    world.work();
+    let own = [
+        ("sec-fetch-site", "same-origin"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "document"),
+    ];
+    let headers = browser.headers("GET", "/oauth2/start?rd=%2Fruns", &own);
+    let reply = world.request(&headers).1.reply();
+    browser.keep(&reply);
+    assert_eq!(reply.status, 503);
+    assert!(browser.session().is_some());
+    mend(&mut world);
+    let reply = world.request(&headers).1.reply();
+    browser.keep(&reply);
+    assert_eq!((reply.status, browser.session()), (302, None), "a login has begun");
+}
+
+/// An escape hides no endpoint, which would begin a login or end a session at once.
+#[test]
+fn no_login_returns_to_an_endpoint() {
+    for asked in [
+        "/oauth2/start",
+        "/%6Fauth2/start",
+        "/oauth2/sign_out",
+        "/oauth2%2Fstart",
+        "/oauth2/token/x",
+        "/OAUTH2/../oauth2/start",
+    ] {
+        let (mut world, mut browser) = (World::new(), Browser::default());
+        let start = format!("/oauth2/start?rd={}", encode_value(asked));
+        let callback = browser.start_login(&mut world, &start);
+        let end = load(&mut world, &mut browser, &callback);
+        assert_eq!(reply_header(&end, "location"), Some(format!("{PUBLIC}/").as_str()), "{asked}");
+    }
+}
+
 /// A query that no cookie could hold is lost, the page is not.
 #[test]
 fn of_a_long_address_the_page_stays() {

@@ -63,10 +63,10 @@ fn each_answer_has_its_meaning() {
     };
     // The ID token's claims, the access token's, the outcome, and what the log says.
     let rows: Vec<(Option<Value>, Option<Value>, Then, &str)> = vec![
-        (None, None, Then::Operator, ""),
+        (None, None, Then::SignedOut, "without a claim for the role"),
         (None, Some(viewer.clone()), Then::Viewer, ""),
         (None, Some(nothing.clone()), Then::NoRole, ""),
-        (None, Some(no_claim.clone()), Then::Operator, ""),
+        (None, Some(no_claim.clone()), Then::SignedOut, "without a claim for the role"),
         (None, Some(with(viewer.clone(), "sub", json!("bob"))), Then::Operator, "sub \"bob\""),
         (None, Some(with(viewer.clone(), "azp", json!("other"))), Then::Operator, "azp \"other\""),
         (None, Some(with(viewer.clone(), "exp", json!(1_700_000_000))), Then::Operator, "exp 17"),
