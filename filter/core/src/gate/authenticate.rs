@@ -36,7 +36,8 @@ pub(crate) enum Proof {
 
 impl Proof {
     fn no_credential() -> Self {
-        Self::Nobody(Refusal::new(Reason::NoCredential))
+        let refusal = Refusal::new(Reason::NoCredential);
+        Self::Nobody(refusal.seen("no credential").wanted("a session or a credential"))
     }
 }
 

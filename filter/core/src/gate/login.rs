@@ -74,7 +74,9 @@ impl Gate {
                 self.awaited_provider = true;
                 return Ok(self.wait(WaitFor::Provider, cx.now));
             }
-            return Err(Refusal::new(Reason::ProviderUnreachable).seen("a login, and no provider"));
+            return Err(Refusal::new(Reason::ProviderUnreachable)
+                .seen("a login while the provider does not answer")
+                .wanted("an answer of the provider"));
         }
         let ticket = Ticket::new(options, cx.now, cx.entropy)?;
         let set_cookies = cx.site.tickets.keep(&config, &ticket, cookies, cx.entropy)?;
@@ -387,6 +389,8 @@ fn ready_provider(cx: &mut Cx<'_>) -> Result<Provider, Refusal> {
     cx.site.catch_up(cx.now);
     let provider = cx.site.provider().filter(|_| cx.site.is_ready(cx.now)).cloned();
     provider.ok_or_else(|| {
-        Refusal::new(Reason::NotReady).seen("no metadata or keys of the provider yet")
+        Refusal::new(Reason::NotReady)
+            .seen("no metadata or keys of the provider yet")
+            .wanted("both, to verify the login")
     })
 }

@@ -300,5 +300,8 @@ fn no_slower() {
     let direct = rounds.iter().map(|(direct, _)| *direct).min().unwrap();
     let gated = rounds.iter().map(|(_, gated)| *gated).min().unwrap();
     say(&format!("a run of the flow: {direct:.2?} direct, {gated:.2?} through the gate"));
-    assert!(gated < direct.mul_f64(1.05), "{direct:?} direct, {gated:?} through the gate");
+    // Prefect's client waits in steps of an eighth of a second, with the gate and without it. All runs
+    // of one kind may be on either side of a step.
+    let step = Duration::from_millis(150);
+    assert!(gated < direct + step, "{direct:?} direct, {gated:?} through the gate");
 }

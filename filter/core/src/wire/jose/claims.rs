@@ -23,11 +23,11 @@ impl Mismatch {
     /// Returns what was seen of a token of this kind, for a log line.
     #[must_use]
     pub(crate) fn of(&self, kind: &str) -> String {
-        let value = if self.seen.is_empty() { "missing or not shown" } else { &self.seen };
-        if self.claim == UNREADABLE {
-            return format!("{kind} {value}");
+        match (self.claim, self.seen.as_str()) {
+            (UNREADABLE, why) => format!("{kind} {why}"),
+            (claim, "") => format!("{kind} whose {claim} is missing or does not fit"),
+            (claim, value) => format!("{kind} with {claim} {value}"),
         }
-        format!("{kind} with {} {value}", self.claim)
     }
 
     /// Creates the mismatch of a text that can't be read as a token.
