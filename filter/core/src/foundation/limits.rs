@@ -102,17 +102,17 @@ pub(crate) const PINGS: usize = 4 * (125 + 6);
 /// Bytes of a socket that are held while its first frame waits for a verdict, earlier ping frames
 /// included.
 pub(crate) const HELD: usize = FIRST_FRAME + PINGS + 64;
-/// Largest number of sockets without a verdict on their first frame, in all workers of an Envoy. It
-/// is below the circuit breaker for sockets in the samples, 80.
-pub(crate) const PENDING_SOCKETS_IN_ALL: usize = 64;
+/// Largest number of sockets without a verdict on their first frame, in all workers of an Envoy.
+/// Together with [`SOCKETS_OF_PEOPLE_IN_ALL`], it leaves a third of the samples' circuit breaker
+/// for sockets, 80, to workers and flow runs.
+pub(crate) const PENDING_SOCKETS_IN_ALL: usize = 32;
 /// Largest number of sockets without a verdict on their first frame, in one worker. Half of them
 /// may be of one client network.
 pub(crate) const PENDING_SOCKETS: usize = 32;
-/// Largest number of open sockets of viewers and operators, in all workers of an Envoy. What
-/// remains of the circuit breaker is for workers and flow runs.
-pub(crate) const SOCKETS_OF_PEOPLE_IN_ALL: usize = 32;
+/// Largest number of open sockets of viewers and operators, in all workers of an Envoy.
+pub(crate) const SOCKETS_OF_PEOPLE_IN_ALL: usize = 24;
 /// Largest number of open sockets of one viewer or operator, in all workers of an Envoy.
-pub(crate) const SOCKETS_OF_PERSON_IN_ALL: usize = 16;
+pub(crate) const SOCKETS_OF_PERSON_IN_ALL: usize = 12;
 /// Largest number of open sockets of one principal in one Envoy worker. A flow run opens one or
 /// two, a Prefect worker three.
 pub(crate) const SOCKETS_OF_PRINCIPAL: usize = 512;

@@ -50,12 +50,12 @@ impl Gate {
     fn decide(&mut self, request: RequestView<'_>, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
         let config = cx.site.config();
         let incoming = Incoming::parse(request, &config)?;
-        self.page.elsewhere = !incoming.host.is_public();
+        self.asked.elsewhere = !incoming.host.is_public();
         if endpoints::is_below_prefix(&incoming.target, &config) {
             return self.endpoint(&incoming, cx);
         }
         if incoming.is_page_load() {
-            self.page.return_to = Some(return_path::checked(Some(incoming.target.raw()), &config));
+            self.asked.return_to = Some(return_path::checked(Some(incoming.target.raw()), &config));
         }
         let cookies = incoming.cookies()?;
         let place = Place::of(&incoming.target, &config);

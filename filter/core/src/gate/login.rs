@@ -95,11 +95,11 @@ impl Gate {
         let state = only(query, "state").ok().flatten().unwrap_or_default();
         // The address works once. Whatever fails from here on leads to the page that was asked for.
         let Remembered { return_to, again } = Remembered::of(&state);
-        self.page.return_to = Some(return_path::checked(return_to.as_deref(), &config));
-        self.page.attempt = Some(Attempt { again, fresh: false });
+        self.asked.return_to = Some(return_path::checked(return_to.as_deref(), &config));
+        self.asked.attempt = Some(Attempt { again, fresh: false });
         let result = match cx.site.tickets.claim(&config, cookies, &state, cx.now) {
             Some(ticket) => {
-                self.page.attempt = Some(Attempt { again: ticket.again, fresh: ticket.fresh });
+                self.asked.attempt = Some(Attempt { again: ticket.again, fresh: ticket.fresh });
                 // The login attempt has ended, whatever its result is.
                 self.set_cookies = Tickets::end(&config, &state).into_iter().collect();
                 self.redeem(query, ticket, cx)
@@ -155,8 +155,8 @@ impl Gate {
             return Err(refusal);
         }
         let config = cx.site.config();
-        let return_to = self.page.return_to.clone().unwrap_or_else(|| config.home().to_owned());
-        let attempt = self.page.attempt.unwrap_or(Attempt { again: false, fresh: false });
+        let return_to = self.asked.return_to.clone().unwrap_or_else(|| config.home().to_owned());
+        let attempt = self.asked.attempt.unwrap_or_default();
         // The page for personal tokens would only start the same login again.
         if !attempt.fresh && !return_to.starts_with(&config.endpoints) {
             let ended = core::mem::take(&mut self.set_cookies);

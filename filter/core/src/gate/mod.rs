@@ -76,13 +76,13 @@ pub struct Gate {
     /// Whether the request ends with its headers.
     bodiless: bool,
     /// What a browser asked for, if the request loads a page.
-    page: Page,
+    asked: AskedPage,
     event: Option<Event>,
 }
 
 /// What a browser asked for, for the links on Lictor's pages.
 #[derive(Default)]
-struct Page {
+struct AskedPage {
     /// The path to which a login returns.
     return_to: Option<String>,
     /// The login attempt, if the request is its callback.
@@ -92,7 +92,7 @@ struct Page {
 }
 
 /// What a callback knows of its login attempt.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Attempt {
     /// Whether Lictor started the attempt by itself.
     again: bool,
@@ -188,7 +188,7 @@ impl Gate {
             set_cookies: Vec::new(),
             session: None,
             bodiless: false,
-            page: Page { return_to: None, attempt: None, elsewhere: false },
+            asked: AskedPage { return_to: None, attempt: None, elsewhere: false },
             event: None,
         }
     }
@@ -297,9 +297,9 @@ impl Gate {
             request_id: self.request_id.as_deref(),
             endpoints: &config.endpoints,
             home: config.home(),
-            origin: if self.page.elsewhere { config.public.origin() } else { "" },
-            return_to: self.page.return_to.as_deref(),
-            single_use: self.page.attempt.is_some(),
+            origin: if self.asked.elsewhere { config.public.origin() } else { "" },
+            return_to: self.asked.return_to.as_deref(),
+            single_use: self.asked.attempt.is_some(),
             provider: &config.issuer_url,
             hsts: config.hsts(),
         }

@@ -5,7 +5,7 @@
 //! burst of flow runs exceeds the limit. Its handshakes wait in a queue, since Prefect's clients
 //! treat a refused upgrade as final.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use crate::foundation::limits::{
     FIRST_FRAME_WAIT, PENDING_SOCKETS, QUEUED_SOCKETS, QUEUED_SOCKETS_PER_NETWORK, UPGRADE_WAIT,
@@ -108,13 +108,28 @@ impl PendingHandshakes {
             .map(|waiting| waiting.stream)
             .collect();
         self.queue.retain(|waiting| !late(waiting));
-        while let Some(next) = self.queue.iter().position(|waiting| self.has_room(&waiting.network))
-            && let Some(socket) = self.queue.remove(next)
-        {
+        while let Some(socket) = self.next().and_then(|next| self.queue.remove(next)) {
             woken.push(socket.stream);
             self.placed.push(Waiting { since: now, ..socket });
         }
         woken
+    }
+
+    /// Returns the place in the queue of the handshake that gets the next free slot.
+    ///
+    /// It is the oldest one of the network with the fewest handshakes, with or without a slot. A
+    /// network that sends many of them delays itself, not the others.
+    fn next(&self) -> Option<usize> {
+        let mut of_network: HashMap<&[u8], usize> = HashMap::new();
+        for waiting in self.placed.iter().chain(&self.queue) {
+            let number = of_network.entry(&waiting.network).or_default();
+            *number = number.saturating_add(1);
+        }
+        let candidates = self.queue.iter().enumerate();
+        let admissible = candidates.filter(|(_, waiting)| self.has_room(&waiting.network));
+        let (next, _) = admissible
+            .min_by_key(|(_, waiting)| of_network.get(waiting.network.as_slice()).copied())?;
+        Some(next)
     }
 
     /// Returns whether a slot is free for a queued handshake.
@@ -208,7 +223,11 @@ mod tests {
         }
         assert!(!takes(&mut pending, 33, b"c", t0), "32 per worker");
         pending.release(StreamId(3));
-        assert_eq!(pending.admit(UnixTime::from_secs(103)), [StreamId(16)], "its turn, by address");
+        assert_eq!(
+            pending.admit(UnixTime::from_secs(103)),
+            [StreamId(33)],
+            "the fewest by address"
+        );
         assert!(pending.expire(UnixTime::from_millis(104_999)).is_empty());
         assert_eq!(pending.expire(UnixTime::from_secs(105)).len(), 31);
         assert_eq!(pending.placed.len(), 1);
@@ -258,6 +277,24 @@ mod tests {
         let late = pending.admit(UnixTime::from_secs(105));
         assert_eq!(late.len(), QUEUED_SOCKETS_PER_NETWORK - 3);
         assert!(matches!(pending.take(late[0], b"a", true, t0), Admission::Refused));
+    }
+
+    #[test]
+    fn whoever_sends_many_handshakes_delays_nobody_else() {
+        let mut pending = PendingHandshakes::default();
+        pending.limit(2);
+        let t0 = UnixTime::from_secs(100);
+        assert!(takes(&mut pending, 0, b"a", t0) && takes(&mut pending, 1, b"b", t0));
+        for (stream, address) in (2..).zip(*b"ababab").chain([(8, b'c'), (9, b'c')]) {
+            let queued = pending.take(StreamId(stream), &[address], false, t0);
+            assert!(matches!(queued, Admission::Queued), "{stream}");
+        }
+        pending.release(StreamId(0));
+        assert_eq!(pending.admit(t0), [StreamId(8)], "the third address came last");
+        pending.release(StreamId(8));
+        assert_eq!(pending.admit(t0), [StreamId(9)], "and has the fewest");
+        pending.release(StreamId(9));
+        assert_eq!(pending.admit(t0), [StreamId(2)], "in order of arrival again");
     }
 
     #[test]

@@ -16,6 +16,11 @@ use crate::workers::{READ_LATER, SharedStore};
 const RENEWAL: Duration = Duration::from_secs(10);
 /// The time after which a worker that does not renew its entry is no longer counted.
 const LIFETIME: Duration = Duration::from_secs(35);
+/// The number of times that a worker looks at the list before it trusts its count. Until then, it
+/// looks at every opportunity. The workers of an Envoy start within a second or two of each other.
+const FIRST_LOOKS: u8 = 3;
+/// The number of workers that a worker assumes until it trusts its count.
+const ASSUMED: usize = 16;
 /// Largest number of entries. Envoy starts one worker for each core.
 const MOST: usize = 512;
 
@@ -24,6 +29,8 @@ pub(crate) struct Census {
     record: Record,
     own: [u8; 8],
     renewed: UnixTime,
+    /// How often this worker has looked at the list, up to [`FIRST_LOOKS`].
+    looks: u8,
     running: usize,
 }
 
@@ -36,16 +43,18 @@ impl Census {
             // Without randomness, workers are taken for one another, and each keeps a larger part.
             own: random(entropy).unwrap_or_default(),
             renewed: UnixTime::default(),
+            looks: 0,
             running: 1,
         }
     }
 
     /// Renews this worker's entry when it is due, and counts the workers.
     pub(crate) fn renew(&mut self, now: UnixTime) {
-        if !now.is_over(self.renewed, RENEWAL) {
+        if self.is_settled() && !now.is_over(self.renewed, RENEWAL) {
             return;
         }
         self.renewed = now;
+        self.looks = self.looks.saturating_add(1).min(FIRST_LOOKS);
         let mut running = 1;
         let _ = self.record.update(|content| {
             let mut entries = decode(content.as_deref().unwrap_or_default());
@@ -65,7 +74,13 @@ impl Census {
     /// Returns this worker's part of a limit for the whole process; at least 1.
     #[must_use]
     pub(crate) fn share(&self, whole: usize) -> usize {
-        whole.checked_div(self.running).unwrap_or(whole).max(1)
+        let running = if self.is_settled() { self.running } else { self.running.max(ASSUMED) };
+        whole.checked_div(running).unwrap_or(whole).max(1)
+    }
+
+    /// Returns whether the others have had time to join the list.
+    const fn is_settled(&self) -> bool {
+        self.looks >= FIRST_LOOKS
     }
 }
 
@@ -96,14 +111,48 @@ mod tests {
         (1..=count).map(census).collect()
     }
 
+    /// Looks often enough to trust the count.
+    fn look(worker: &mut Census, now: UnixTime) {
+        worker.looks = 0;
+        for _ in 0..FIRST_LOOKS {
+            worker.renew(now);
+        }
+    }
+
+    #[test]
+    fn a_worker_takes_little_until_the_others_are_on_the_list() {
+        let store: Rc<dyn SharedStore> = Rc::new(MemoryStore::default());
+        let mut workers = workers(&store, 3);
+        let at = UnixTime::from_secs;
+        let shares = |worker: &mut Census| {
+            [100, 101, 102].map(|seconds| {
+                let before = worker.share(48);
+                worker.renew(at(seconds));
+                before
+            })
+        };
+        // The first one is alone at first, and does not take everything.
+        assert_eq!(shares(&mut workers[0]), [3, 3, 3]);
+        assert_eq!(workers[0].share(48), 48);
+        for worker in &mut workers[1..] {
+            assert_eq!(shares(worker), [3, 3, 3]);
+        }
+        assert_eq!(workers[2].share(48), 16);
+        // More than it assumes are counted at once.
+        let mut crowd = self::workers(&store, 24);
+        for worker in &mut crowd {
+            worker.renew(at(103));
+        }
+        assert_eq!(crowd[23].share(48), 2);
+    }
+
     #[test]
     fn each_worker_has_its_part_of_a_limit() {
         let store: Rc<dyn SharedStore> = Rc::new(MemoryStore::default());
         let mut workers = workers(&store, 4);
         let at = UnixTime::from_secs;
         for worker in &mut workers {
-            assert_eq!(worker.share(48), 48, "alone until it has looked");
-            worker.renew(at(100));
+            look(worker, at(100));
         }
         for worker in &mut workers {
             worker.renew(at(110));
@@ -125,8 +174,7 @@ mod tests {
         let mut worker = workers(&shared, 1).remove(0);
         for planted in [b"".as_slice(), b"0", &[1; 4000]] {
             let _ = store.write("lictor.workers", planted, None);
-            worker.renewed = UnixTime::default();
-            worker.renew(UnixTime::from_secs(100));
+            look(&mut worker, UnixTime::from_secs(100));
             assert_eq!(worker.share(48), 48);
         }
     }
@@ -135,7 +183,7 @@ mod tests {
     fn a_host_without_a_store_has_one_worker() {
         let store: Rc<dyn SharedStore> = Rc::new(NoStore);
         let mut worker = workers(&store, 1).remove(0);
-        worker.renew(UnixTime::from_secs(100));
+        look(&mut worker, UnixTime::from_secs(100));
         assert_eq!(worker.share(48), 48);
     }
 

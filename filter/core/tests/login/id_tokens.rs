@@ -10,7 +10,11 @@ use serde_json::{Value, json};
 
 /// A login whose ID token is what `make` makes of the usual claims; the status of its end.
 fn login(make: impl FnOnce(&World, Value) -> String) -> u16 {
-    let (mut world, mut browser) = (World::new(), Browser::default());
+    login_at(World::new(), make)
+}
+
+fn login_at(mut world: World, make: impl FnOnce(&World, Value) -> String) -> u16 {
+    let mut browser = Browser::default();
     let callback = browser.start_login(&mut world, "/");
     let mut claims = world.idp.person_claims(world.now);
     claims["nonce"] = json!(world.idp.nonce);
@@ -61,6 +65,27 @@ fn idt_3_the_audience_is_us_and_nobody_we_do_not_trust() {
         Value::Null,
     ] {
         assert_eq!(login_with(json!({ "aud": aud })), 502, "{aud}");
+    }
+}
+
+#[test]
+fn idt_3_an_audience_that_the_operator_trusts_may_be_beside_us() {
+    let mut settings = configuration();
+    settings["idp"]["trusted_audiences"] = json!(["grafana"]);
+    for (aud, status) in [
+        (json!(["prefect", "grafana"]), 302),
+        (json!(["grafana", "prefect"]), 302),
+        (json!("prefect"), 302),
+        (json!(["prefect", "grafana", "stranger"]), 502),
+        // It stands for nobody by itself.
+        (json!("grafana"), 502),
+        (json!(["grafana"]), 502),
+    ] {
+        let seen = login_at(World::with(&settings), |world, mut claims| {
+            claims["aud"] = aud.clone();
+            world.idp.sign(&claims)
+        });
+        assert_eq!(seen, status, "{aud}");
     }
 }
 

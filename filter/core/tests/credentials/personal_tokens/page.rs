@@ -72,6 +72,21 @@ fn it_needs_a_login_of_a_moment_ago() {
     assert_eq!(browser.load(&mut world, "/oauth2/token").status(), 200);
 }
 
+/// Whoever has a copy of the cookie waits in vain for the person to authenticate elsewhere.
+#[test]
+fn a_refresh_makes_no_fresh_login_of_an_old_one() {
+    let mut world = World::with(&buffered());
+    let mut browser = person(&mut world, "/oauth2/token");
+    world.pass(1000);
+    world.idp.claims["auth_time"] = json!(world.now.secs());
+    let before = browser.session().cloned();
+    assert_eq!(browser.poll(&mut world), 200);
+    assert_ne!(browser.session(), before.as_ref(), "it is refreshed");
+    assert_eq!(browser.load(&mut world, "/oauth2/token").reply().status, 302);
+    let reply = post(&mut world, &browser, "/oauth2/token").reply();
+    assert_eq!(reply.status, 302, "{}", text(&reply));
+}
+
 /// A form somewhere among Prefect's own pages is of our origin, but nobody was asked.
 #[test]
 fn the_answer_must_be_to_the_page_that_asked_this_person() {
