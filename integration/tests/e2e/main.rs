@@ -40,6 +40,7 @@ mod http2;
 mod keycloak_admin;
 mod keycloak_login;
 mod keycloak_versions;
+mod members;
 mod oidc_provider;
 mod prefect_client;
 mod production;

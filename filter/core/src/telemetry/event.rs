@@ -24,6 +24,8 @@ pub struct Event {
     pub(crate) role: &'static str,
     /// The log line for the operator, which refused and reported requests have.
     pub line: Option<String>,
+    /// Whether the access log leaves the request out, too.
+    left_out: bool,
 }
 
 impl Event {
@@ -43,6 +45,7 @@ impl Event {
                 .map_or_else(|| "-".to_owned(), |(p, _)| crate::foundation::log_text::shown(&p.id)),
             role,
             line: None,
+            left_out: false,
         }
     }
 
@@ -78,6 +81,7 @@ impl Event {
             principal: id,
             role: "-",
             line: Some(line),
+            left_out: false,
         }
     }
 
@@ -85,6 +89,12 @@ impl Event {
     #[must_use]
     pub(crate) fn is_about_a_stranger(&self) -> bool {
         self.principal == "-"
+    }
+
+    /// Leaves the request out of the log and of the access log.
+    #[must_use]
+    pub(crate) fn leave_out(self) -> Self {
+        Self { line: None, left_out: true, ..self }
     }
 
     /// Appends the request id to the log line.
@@ -107,6 +117,7 @@ impl Event {
             principal: "-".to_owned(),
             role: "-",
             line: None,
+            left_out: false,
         }
     }
 
@@ -121,18 +132,20 @@ impl Event {
 
     /// Returns the names and values that the access log shows, for Envoy's filter state.
     ///
-    /// Each field costs a host call, so a forwarded request has no field for its reason `ok`.
+    /// Each field costs a host call, so a forwarded request has no field for its reason `ok`. A
+    /// request that the access log leaves out has none. The filter of the access log looks for
+    /// `lictor.decision`.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let reason = Some(self.reason).filter(|_| self.outcome != FORWARDED);
-        [
+        let entry = [
             ("lictor.decision", Some(self.outcome)),
             ("lictor.reason", reason),
             ("lictor.method", Some(self.method)),
             ("lictor.principal", Some(self.principal.as_str())),
             ("lictor.role", Some(self.role)),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
+        ];
+        let entry = entry.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        entry.filter(|_| !self.left_out)
     }
 
     /// Returns the counter that the event increments by one.

@@ -1,13 +1,13 @@
 //! A limit on log lines about requests without a proved principal.
 //!
-//! A stranger can cause any number of refusals. The counters and the access log have all of them.
+//! A stranger can cause any number of requests. The counters have all of them.
 
 use crate::foundation::limits::LINES_ABOUT_STRANGERS;
 use crate::foundation::time::UnixTime;
 use crate::foundation::token_bucket::Bucket;
 use crate::telemetry::event::Event;
 
-/// What is left of the limit, and how many lines were left out since the last one.
+/// What is left of the limit, and how many requests were left out since the last line.
 #[derive(Default)]
 pub(crate) struct LineBudget {
     bucket: Option<Bucket>,
@@ -15,18 +15,27 @@ pub(crate) struct LineBudget {
 }
 
 impl LineBudget {
-    /// Returns the event without its line if the limit is reached. The next line says how many were
-    /// left out.
+    /// Leaves a stranger's request out of the log and of the access log if the limit is reached.
+    /// The next line says how many were left out.
     #[must_use]
     pub(crate) fn apply(&mut self, mut event: Event, now: UnixTime) -> Event {
-        if event.is_about_a_stranger() {
-            event.line = event.line.and_then(|line| self.line(line, now));
+        if !event.is_about_a_stranger() {
+            return event;
         }
+        if !self.take(now) {
+            return event.leave_out();
+        }
+        event.line = event.line.map(|line| self.counted(line));
         event
     }
 
     /// Returns a line about a stranger, unless the limit is reached.
-    pub(crate) fn line(&mut self, mut line: String, now: UnixTime) -> Option<String> {
+    pub(crate) fn line(&mut self, line: String, now: UnixTime) -> Option<String> {
+        self.take(now).then(|| self.counted(line))
+    }
+
+    /// Takes one line from the limit. Returns `false` if it is reached.
+    fn take(&mut self, now: UnixTime) -> bool {
         let rate = LINES_ABOUT_STRANGERS;
         let mut bucket = self.bucket.map_or(rate.full(now), |bucket| rate.filled_up(bucket, now));
         let left = bucket.left.checked_sub(1);
@@ -34,13 +43,17 @@ impl LineBudget {
         self.bucket = Some(bucket);
         if left.is_none() {
             self.left_out = self.left_out.saturating_add(1);
-            return None;
         }
+        left.is_some()
+    }
+
+    /// Appends the number of requests that were left out since the last line.
+    fn counted(&mut self, mut line: String) -> String {
         if self.left_out > 0 {
             line.push_str(&format!(" left_out={}", self.left_out));
             self.left_out = 0;
         }
-        Some(line)
+        line
     }
 }
 
@@ -73,6 +86,26 @@ mod tests {
         assert!(later[0].ends_with(&wanted), "{later:?}");
         let much_later = lines(1, now.plus(LINES_ABOUT_STRANGERS.each * 1_000_000));
         assert!(!much_later[0].contains("left_out"), "{much_later:?}");
+    }
+
+    /// Logins that begin and health checks have no line, but each has an entry in the access log.
+    #[test]
+    fn the_access_log_leaves_out_what_the_limit_does() {
+        let mut budget = LineBudget::default();
+        let now = UnixTime::from_secs(1000);
+        let mut entries = |event: &Event, count: usize, now| {
+            let events = (0..count).map(|_| budget.apply(event.clone(), now));
+            events.filter(|event| event.fields().next().is_some()).count()
+        };
+        let burst = LINES_ABOUT_STRANGERS.burst as usize;
+        assert_eq!(entries(&Event::answered("login"), burst - 1, now), burst - 1);
+        assert_eq!(entries(&refused(), 1000, now), 1);
+        assert_eq!(entries(&Event::answered("login"), 1000, now), 0);
+        let person = Principal::machine("key", "etl", Method::ApiKey);
+        let missing = Refusal::new(Reason::RoleMissing).by(Rc::new(person));
+        assert_eq!(entries(&Event::refused(&missing), 1000, now), 1000);
+        let line = budget.apply(refused(), now.plus(LINES_ABOUT_STRANGERS.each)).line;
+        assert!(line.unwrap().ends_with(" left_out=1999"));
     }
 
     #[test]

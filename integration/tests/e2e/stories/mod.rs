@@ -3,6 +3,7 @@
 mod auth_request;
 mod awkward_browsers;
 mod backchannel_logout;
+mod beside_strangers;
 mod callbacks;
 mod canary;
 mod certificates;
@@ -83,6 +84,7 @@ pub fn all() -> Vec<Story> {
         socket_ends::stories(),
         floods::stories(),
         strangers::stories(),
+        beside_strangers::stories(),
         prefect_runs::stories(),
         clients::stories(),
         streaming::stories(),

@@ -79,6 +79,17 @@ pub fn ask(gate: &Gate, path: &str, filter: &Value) -> Value {
     gate.send(&request).expect(200).json()
 }
 
+/// How many runs of a deployment are in these states.
+#[track_caller]
+pub fn count_runs(gate: &Gate, deployment: &str, states: &[&str]) -> usize {
+    let filter = json!({
+        "deployments": {"name": {"any_": [deployment]}},
+        "flow_runs": {"state": {"type": {"any_": states}}},
+    });
+    let count = ask(gate, "/api/flow_runs/count", &filter).as_u64();
+    usize::try_from(count.unwrap()).unwrap()
+}
+
 fn commands(setup: Setup) {
     let version = setup.version.clone();
     let client = Client::new(&own(&setup, "commands"), setup);

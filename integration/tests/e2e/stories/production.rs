@@ -1,6 +1,6 @@
 //! Prefect in several processes on PostgreSQL and Redis, behind two Envoys with one name.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::prefect_runs::{ask, assert_connected, assert_events, assert_logs};
 use super::{Story, story};
-use crate::client::{Gate, Request, Tls, connect, plain};
+use crate::client::{Gate, Request, connect, plain};
 use crate::cookie_client::{CookieClient, SESSION};
-use crate::http1::exchange;
 use crate::keycloak_admin::basic;
 use crate::keycloak_login::{is_form, log_in, open};
+use crate::members::{Ending, machine, person};
 use crate::prefect_client::{Client, Credential};
 use crate::production::{Production, RECHECK, end, in_production};
 use crate::traffic;
@@ -143,7 +143,7 @@ fn rolled(production: &mut Production) {
     let earlier = production.access_logs().map(|lines| lines.len());
     let over = AtomicBool::new(false);
     let begun = Instant::now();
-    let (ends, rolls, pages, [requests, connections]) = thread::scope(|scope| {
+    let (ends, rolls, of_person, of_machine) = thread::scope(|scope| {
         // Whatever panics here, the others come to their end.
         let ending = Ending(&over);
         let person = scope.spawn(|| person(alice, &over));
@@ -176,10 +176,13 @@ fn rolled(production: &mut Production) {
         assert_connected(&without_race_of_prefect(&worker.log()));
     }
     say(&format!(
-        "{rolls} times an Envoy was rolled over in {:.0?}: {} flow runs, {pages} requests of a person, \
-         {requests} of a machine on {connections} connections, none failed",
+        "{rolls} times an Envoy was rolled over in {:.0?}: {} flow runs, {} requests of a person, \
+         {} of a machine on {} connections, none failed",
         begun.elapsed(),
-        ROUNDS * deployments.len()
+        ROUNDS * deployments.len(),
+        of_person.requests,
+        of_machine.requests,
+        of_machine.connections
     ));
 }
 
@@ -203,54 +206,9 @@ fn without_race_of_prefect(log: &str) -> String {
     rest
 }
 
-struct Ending<'a>(&'a AtomicBool);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 fn running(gate: &Gate) -> bool {
     let filter = json!({ "flow_runs": { "state": { "type": { "any_": ["RUNNING"] } } } });
     ask(gate, "/api/flow_runs/count", &filter) != json!(0)
-}
-
-/// Somebody with a session, whose every request must pass; gives how many there were.
-fn person(mut visitor: CookieClient, over: &AtomicBool) -> usize {
-    let mut requests = 0;
-    while !over.load(Ordering::Relaxed) {
-        visitor.fetch(VERSION).expect(200);
-        requests += 1;
-        // Their pace, not a wait.
-        thread::sleep(Duration::from_millis(50));
-    }
-    requests
-}
-
-/// A machine that keeps its connection until it is asked to close it; gives the counts of its
-/// requests, every one of which must pass, and of its connections.
-fn machine(gate: &Gate, over: &AtomicBool) -> [usize; 2] {
-    let request = Request::get(VERSION)
-        .host(gate.machine_host())
-        .header("authorization", basic(&Credential::OfClient.pair()));
-    let bytes = request.bytes("");
-    let (mut requests, mut connections) = (0, 0);
-    let mut kept: Option<Tls> = None;
-    while !over.load(Ordering::Relaxed) {
-        let connection = kept.get_or_insert_with(|| {
-            connections += 1;
-            gate.connect("localhost").unwrap()
-        });
-        let answer = exchange(connection, &bytes, false).unwrap().expect(200);
-        requests += 1;
-        if answer.header("connection") == Some("close") {
-            kept = None;
-        }
-        // Its pace.
-        thread::sleep(Duration::from_millis(25));
-    }
-    [requests, connections]
 }
 
 /// `/api/task_runs/` goes to the first replica. What the second one gets stays there, for no

@@ -5,15 +5,13 @@
 use std::env;
 use std::time::{Duration, Instant};
 
-use lictor_integration::download::KEYCLOAK;
-use serde_json::json;
-
-use super::prefect_runs::ask;
+use super::prefect_runs::count_runs;
 use super::{Story, story};
 use crate::gateway::{Gateway, Plan};
 use crate::keycloak_admin::{admin_at, text};
 use crate::prefect_client::{Client, Credential, newest};
 use crate::world::{eventually, say};
+use lictor_integration::download::KEYCLOAK;
 
 const ABOUT: &str = "soak";
 /// The longest that a Keycloak takes to come back.
@@ -32,16 +30,6 @@ pub fn stories() -> Vec<Story> {
 
 fn runs() -> usize {
     if env::var_os("LICTOR_SOAK").is_some() { 100 } else { 12 }
-}
-
-/// How many runs of the deployment are in these states.
-fn count(gateway: &Gateway, states: &[&str]) -> usize {
-    let filter = json!({
-        "deployments": {"name": {"any_": ["soak"]}},
-        "flow_runs": {"state": {"type": {"any_": states}}},
-    });
-    let answer = ask(&gateway.gate, "/api/flow_runs/count", &filter);
-    answer.as_u64().and_then(|count| usize::try_from(count).ok()).unwrap()
 }
 
 /// Counters of refusals; those of the time before Keycloak's first start are among them.
@@ -92,7 +80,7 @@ fn outlasts() {
     let begun = Instant::now();
     let mut keycloak = Some(keycloak);
     let all = Duration::from_secs(60 + 30 * u64::try_from(runs()).unwrap());
-    let ended = |states: &[&str]| count(&gateway, states);
+    let ended = |states: &[&str]| count_runs(&gateway.gate, "soak", states);
     eventually("a third of the runs have ended", all, || {
         assert!(worker.is_alive(), "{}", client.log("worker"));
         (ended(&["COMPLETED"]) >= runs() / 3).then_some(())

@@ -117,7 +117,7 @@ fn silent_sockets(gateway: &Gateway) -> (u64, Duration) {
 }
 
 /// Begins to send a form and stops in the middle.
-fn half_body(gate: &Gate, path: &str) -> Tls {
+pub fn half_body(gate: &Gate, path: &str) -> Tls {
     let host = gate.public_host();
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
@@ -130,7 +130,8 @@ fn half_body(gate: &Gate, path: &str) -> Tls {
     connection
 }
 
-fn answer(connection: &mut Tls) -> Answer {
+/// The answer to what was sent.
+pub fn answer(connection: &mut Tls) -> Answer {
     Reader { stream: connection, held: Vec::new() }.answer(false).unwrap()
 }
 
