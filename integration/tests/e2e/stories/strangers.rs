@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Story, story};
-use crate::client::{Gate, Request, Tls};
+use crate::client::{Gate, Request, Tls, plain};
 use crate::gateway::{Gateway, Plan};
 use crate::http1::{Answer, Reader};
 use crate::http2::Http2;
@@ -37,6 +37,12 @@ pub fn stories() -> Vec<Story> {
         )
         .apart(),
         story(ABOUT, "floods of health checks leave Prefect's API alone", health).apart(),
+        story(
+            ABOUT,
+            "when memory is short Envoy refuses, and serves again once it is free",
+            overload,
+        )
+        .apart(),
         story(ABOUT, "without Prefect there is a page, or JSON, that says when to try again", away)
             .apart(),
         story(ABOUT, "a browser with 180 cookies gets in by HTTP/2", many_cookies),
@@ -206,6 +212,51 @@ fn health() {
     ));
     assert!(served > 0 && refused > 0, "{served} served, {refused} refused");
     assert!(open > 0 && slowest < Duration::from_secs(3), "{open} connections, {slowest:?}");
+}
+
+/// The samples' limits, at a heap that few connections fill.
+fn overload() {
+    const REFUSES: &str = "overload.envoy.overload_actions.stop_accepting_requests.active";
+    let used = {
+        let gateway = Plan::new("usual-heap").start();
+        let memory = plain(gateway.admin.0, &Request::get("/memory")).unwrap().json();
+        let bytes = |name: &str| memory[name].as_str().unwrap().parse::<u64>().unwrap();
+        bytes("heap_size") - bytes("pageheap_unmapped")
+    };
+    let limit = format!("max_heap_size_bytes: {}", used + (32 << 20));
+    let gateway = Plan::new("small-heap").envoy("max_heap_size_bytes: 1073741824", limit).start();
+    let served = || {
+        let request = by_key(&gateway.gate, Request::get("/api/admin/version"));
+        gateway.gate.try_send(&request).is_ok_and(|answer| answer.status == 200)
+    };
+    assert!(served());
+    let head = format!("GET / HTTP/1.1\r\nhost: x\r\nx-long: {}", "a".repeat(40_000));
+    let mut held = Vec::new();
+    eventually("Envoy refuses requests", Duration::from_secs(60), || {
+        for last in 3..6 {
+            for _ in 0..10 {
+                let connected = gateway.gate.from(last).connect("localhost");
+                // Once Envoy refuses, connections fail.
+                let Ok(mut connection) = connected else { continue };
+                let _ = connection.write_all(head.as_bytes()).and_then(|()| connection.flush());
+                held.push(connection);
+            }
+        }
+        (gateway.admin.counter(REFUSES) == 1).then_some(())
+    });
+    assert!(!served(), "the limit is reached");
+    let connections = held.len();
+    drop(held);
+    let ended = Instant::now();
+    eventually("Envoy serves again", Duration::from_secs(20), || served().then_some(()));
+    say(&format!(
+        "32 MiB were full with {connections} connections; served again after {:.1?}",
+        ended.elapsed()
+    ));
+    eventually("nothing is refused", Duration::from_secs(20), || {
+        (gateway.admin.counter(REFUSES) == 0).then_some(())
+    });
+    gateway.admin.assert_vm_alive();
 }
 
 fn away() {
