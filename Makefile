@@ -82,6 +82,7 @@ fmt: cargo ## Format the code
 
 samples: wasm parts ## Validate every Envoy configuration in the repository with the real Envoy
 	@scripts/check-samples
+	@scripts/check-connections
 
 compose-test: wasm parts ## Check the compose stack; run it where a Docker engine is there
 	@scripts/compose-test
