@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::answer::context::AnswerContext;
 use crate::answer::pages;
-use crate::identity::principal::Principal;
+use crate::identity::principal::{Method, Principal};
 use crate::identity::role::Role;
 use crate::prefect::upstream::identity_headers;
 use crate::refusal::{Meaning, Refusal};
@@ -212,8 +212,12 @@ impl Reply {
         if let Some(about) = refusal.about {
             text = format!("{text} Mismatch: {about}.");
         }
+        let principal = refusal.principal.as_deref();
         if let Some(roles) = refusal.sufficient_roles() {
             text = format!("{text} Required role: {roles}.");
+            if principal.is_some_and(|principal| principal.method == Method::PersonalToken) {
+                text.push_str(" The role is that of your token, which may be lower than your own.");
+            }
         }
         let mut body = json!({
             // Prefect's UI shows `detail`, and its clients print `exception_message`. Some of its

@@ -79,6 +79,28 @@ fn a_key_that_is_left_out_says_why() {
     }
 }
 
+/// A token must not choose among several keys. The same key twice leaves it no choice.
+#[test]
+fn a_kid_names_one_key() {
+    let mut world = World::new();
+    let token = access(&world, json!({}));
+    let last =
+        |world: &World| world.idp.jwks()["keys"].as_array().unwrap().last().cloned().unwrap();
+    let own = last(&world);
+    world.idp.rotate("another");
+    let mut same_kid = last(&world);
+    same_kid["kid"] = own["kid"].clone();
+    for (keys, status) in [([&own, &own], 200), ([&own, &same_kid], 401)] {
+        let mut world = World::starting(&configuration());
+        world.idp.instead_of_keys = Some(json!({ "keys": keys }).to_string().into_bytes());
+        world.work();
+        assert_eq!(world.show(&token).status(), status, "{keys:?}");
+        let log = world.log.join("\n");
+        let wanted = "an algorithm for which exactly one key has this kid";
+        assert_eq!(log.contains(wanted), status == 401, "{log}");
+    }
+}
+
 /// The base points, which are points of their curves.
 #[test]
 fn keys_of_both_curves_are_read() {

@@ -175,7 +175,8 @@ impl Idp {
         Some((200, body.to_string().into_bytes()))
     }
 
-    fn jwks(&self) -> Value {
+    /// The keys that it publishes.
+    pub fn jwks(&self) -> Value {
         let mut keys =
             vec![json!({"kty": "RSA", "use": "enc", "kid": "enc", "n": "AQAB", "e": "AQAB"})];
         keys.extend(self.published.iter().map(|(kid, pair)| jwk(kid, pair)));

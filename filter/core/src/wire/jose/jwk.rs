@@ -142,7 +142,12 @@ impl KeySet {
             return Err(Unusable("more than 64 keys"));
         }
         let mut set = Self::default();
-        for jwk in list {
+        for (number, jwk) in list.iter().enumerate() {
+            // Two keys with one `kid` would be ambiguous; the same key twice is not.
+            if list.iter().take(number).any(|earlier| earlier == jwk) {
+                set.skipped.push("listed twice");
+                continue;
+            }
             let key = jwk.as_object().ok_or(Unusable("no object")).and_then(PublicKey::from_jwk);
             match key {
                 Ok(key) => set.keys.push(key),

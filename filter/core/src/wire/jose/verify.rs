@@ -68,7 +68,7 @@ impl Verifier<'_> {
             return Err(match key_id {
                 None => Mismatch::new("kid", None, "a kid, or a set with one fitting key").into(),
                 Some(kid) if keys.has(kid) => {
-                    let wanted = "the algorithm of the key with this kid";
+                    let wanted = "an algorithm for which exactly one key has this kid";
                     Mismatch::new("alg", Some(&alg), wanted).into()
                 }
                 Some(kid) => Unverified::UnknownKey(crate::foundation::log_text::shown(kid)),

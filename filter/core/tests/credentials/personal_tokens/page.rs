@@ -200,6 +200,11 @@ fn its_role_is_never_above_the_person_s_or_the_settings() {
     let mut stricter = World::with(&settings);
     let headers = used(&mut stricter, &pair).forwarded();
     assert_eq!(header(&headers, "x-auth-request-groups"), Some("viewer"));
+    // An admin wonders why.
+    let denied = request("DELETE", "/api/flows/1", &[("authorization", &basic(&pair))]);
+    let denied = stricter.request(&denied).1.reply();
+    assert_eq!(denied.status, 403);
+    assert!(text(&denied).contains("Required role: admin. The role is that of your token"));
 }
 
 #[test]
