@@ -1,6 +1,7 @@
-//! No secret stands in any log.
+//! What stands in the logs of a whole run: no secret, and no error of Prefect's.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Story, story};
@@ -9,7 +10,50 @@ use crate::client::Request;
 use crate::world::{eventually, layouts, world};
 
 pub fn stories() -> Vec<Story> {
-    vec![story("logs", "hold none of the secrets that any test has used", clean)]
+    vec![
+        story("logs", "hold none of the secrets that any test has used", clean),
+        story("logs", "of Prefect hold no error", errors),
+    ]
+}
+
+/// Prefect's services fail without a word to anybody: a scheduler that starts no run, for example.
+fn errors() {
+    // Alone, this story starts the stack.
+    let (_, mut read) = (world(), 0);
+    for layout in layouts() {
+        let logs = fs::read_dir(layout.logs()).into_iter().flatten().flatten();
+        let of_prefect = |path: &PathBuf| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("prefect"))
+        };
+        for path in logs.map(|log| log.path()).filter(of_prefect) {
+            let text = fs::read_to_string(&path).unwrap();
+            read += text.len();
+            let failed: Vec<_> = records(&text).into_iter().filter(|one| is_error(one)).collect();
+            assert!(failed.is_empty(), "{}:\n{}", path.display(), failed.join("\n"));
+        }
+    }
+    assert!(read > 100, "no logs were read");
+    let planted =
+        "12:00:00.000 | INFO    | prefect - a\n12:00:00.001 | ERROR   | prefect - b\nTrace";
+    assert_eq!(records(planted).into_iter().filter(|one| is_error(one)).count(), 1);
+}
+
+/// The records of a log, each with the lines that follow it.
+fn records(log: &str) -> Vec<String> {
+    let mut records: Vec<String> = Vec::new();
+    for line in log.lines() {
+        match records.last_mut().filter(|_| !line.contains(" | ")) {
+            Some(record) => record.extend(["\n", line]),
+            None => records.push(line.to_owned()),
+        }
+    }
+    records
+}
+
+/// SQLite is busy when many write at once; Prefect and its clients try again.
+fn is_error(record: &str) -> bool {
+    let is_loud = record.contains(" | ERROR ") || record.contains(" | CRITICAL ");
+    is_loud && !record.contains("database is locked")
 }
 
 fn clean() {
