@@ -37,6 +37,7 @@ mod forge;
 mod gateway;
 mod http1;
 mod http2;
+mod interruptible;
 mod keycloak_admin;
 mod keycloak_login;
 mod keycloak_versions;

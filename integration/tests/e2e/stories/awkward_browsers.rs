@@ -3,14 +3,19 @@
 
 use std::time::{Duration, Instant};
 
+use lictor_integration::secrets::Secrets;
 use serde_json::json;
 
 use super::in_the_browser::{assert_inside, inside};
 use super::pages::assert_good;
 use super::{Story, story};
 use crate::browser::Browser;
+use crate::canary;
+use crate::client::Gate;
 use crate::cookie_client::{CookieClient, LOGIN, SESSION};
-use crate::keycloak_admin::admin;
+use crate::gateway::Plan;
+use crate::interruptible::Interruptible;
+use crate::keycloak_admin::{admin, allow_callback};
 use crate::keycloak_login::{authenticate, callback_request};
 use crate::world::{eventually, world};
 
@@ -28,6 +33,10 @@ pub fn stories() -> Vec<Story> {
         story(ABOUT, "ten tabs at the form, of which the first one goes on", ten_tabs),
         story(ABOUT, "a form past its time, after a login in another tab", expired_form)
             .changing_realm(),
+        story(ABOUT, "Envoy restarts with another key while the form is shown", new_key)
+            .own_provider(),
+        story(ABOUT, "the provider is away when the form is sent, and comes back", provider_away)
+            .own_provider(),
         story(ABOUT, "a bookmarked callback, with a session and without one", bookmark),
         story(ABOUT, "callbacks that fail again and again end on a page with a way on", login_loop),
     ]
@@ -37,7 +46,12 @@ pub fn stories() -> Vec<Story> {
 /// the session counts.
 #[track_caller]
 fn wait_inside(browser: &Browser, user: &str) {
-    let origin = world().gate.origin();
+    wait_inside_of(&world().gate, browser, user);
+}
+
+#[track_caller]
+fn wait_inside_of(gate: &Gate, browser: &Browser, user: &str) {
+    let origin = gate.origin();
     browser.wait("the way into Prefect", |browser| {
         // Keycloak's own script may lead on while somebody types.
         let typed = browser.has("#kc-form-login") && browser.try_log_in(user);
@@ -71,7 +85,11 @@ fn assert_session(browser: &Browser, user: &str) {
 
 /// At Keycloak's form, on the way to a path.
 fn at_the_form(browser: &Browser, path: &str) -> String {
-    browser.goto(&format!("{}{path}", world().gate.origin()));
+    at_the_form_of(&world().gate, browser, path)
+}
+
+fn at_the_form_of(gate: &Gate, browser: &Browser, path: &str) -> String {
+    browser.goto(&format!("{}{path}", gate.origin()));
     browser.wait("Keycloak's form", |browser| browser.has("#kc-form-login"));
     browser.url()
 }
@@ -204,9 +222,14 @@ fn late() {
 /// The page that was asked for, inside Prefect.
 #[track_caller]
 fn wait_at(browser: &Browser, path: &str) {
-    let asked = format!("{}{path}", world().gate.origin());
+    wait_at_of(&world().gate, browser, path);
+}
+
+#[track_caller]
+fn wait_at_of(gate: &Gate, browser: &Browser, path: &str) {
+    let asked = format!("{}{path}", gate.origin());
     browser.wait("the page that was asked for", |browser| browser.url().starts_with(&asked));
-    wait_inside(browser, "alice");
+    wait_inside_of(gate, browser, "alice");
     assert!(browser.url().starts_with(&asked), "{}", browser.url());
 }
 
@@ -250,6 +273,41 @@ fn expired_form() {
     browser.log_in("alice");
     wait_at_without_scripts(&browser, "/v2/flows");
     lifespan(1800);
+}
+
+/// The attempt can't be read any more. Keycloak knows the person by then, and asks nothing again.
+fn new_key() {
+    let mut gateway = Plan::new("new-key").start();
+    allow_callback(&gateway.gate.origin());
+    let browser = Browser::open();
+    at_the_form_of(&gateway.gate, &browser, "/v2/flows");
+    let cookie_key = "o".repeat(43);
+    canary::plant(&cookie_key);
+    gateway.restart_with(Secrets { cookie_key, ..world().secrets.clone() });
+    browser.log_in("alice");
+    wait_at_of(&gateway.gate, &browser, "/v2/flows");
+}
+
+/// The code can't be redeemed. The page that says so tries again by itself until it works.
+fn provider_away() {
+    let provider = Interruptible::to(world().layout.ports.keycloak);
+    let own = format!(
+        "    load_assignment:\n      cluster_name: idp\n      endpoints:\n      - lb_endpoints:\n        \
+         - endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {} }} }} }}\n\
+         \n  - name: beside_idp\n    type: STATIC\n    load_assignment: &keycloak_endpoints\n",
+        provider.port
+    );
+    let gateway =
+        Plan::new("provider-away").envoy("    load_assignment: &keycloak_endpoints\n", own).start();
+    allow_callback(&gateway.gate.origin());
+    let browser = Browser::open();
+    at_the_form_of(&gateway.gate, &browser, "/v2/flows");
+    provider.interrupt();
+    browser.log_in("alice");
+    browser.wait("a page of Lictor's", |browser| is_ours(browser, &gateway.gate.origin()));
+    assert_good(&browser, "Sign-in is unavailable");
+    provider.restore();
+    wait_at_of(&gateway.gate, &browser, "/v2/flows");
 }
 
 fn bookmark() {
