@@ -390,6 +390,42 @@ impl Refusal {
         (by_role && self.principal.is_some()).then_some(&self.wanted)
     }
 
+    /// Creates the refusal for something that there is too much of.
+    #[must_use]
+    pub(crate) fn busy(seen: &str) -> Self {
+        Self::new(Reason::Busy).seen(seen).wanted("fewer of them at a time")
+    }
+
+    /// Creates the refusal of a request whose `Cookie` header is too large to be read.
+    #[must_use]
+    pub(crate) fn too_many_cookies() -> Self {
+        Self::new(Reason::CookiesTooLarge)
+            .seen("a Cookie header that is too large")
+            .wanted("fewer cookies of this site")
+    }
+
+    /// Creates the refusal of a request whose target has no single meaning.
+    #[must_use]
+    pub(crate) fn ambiguous(seen: &str) -> Self {
+        Self::new(Reason::AmbiguousTarget).seen(seen).wanted("a path with one meaning")
+    }
+
+    /// Creates the refusal while the provider does not say whether client credentials are valid.
+    #[must_use]
+    pub(crate) fn no_answer_about_a_client() -> Self {
+        Self::new(Reason::ProviderUnreachable)
+            .seen("no answer of the provider about client credentials")
+            .wanted("an answer")
+    }
+
+    /// Creates the refusal while the provider's keys are not known.
+    #[must_use]
+    pub(crate) fn no_keys() -> Self {
+        Self::new(Reason::NotReady)
+            .seen("no keys of the issuer yet")
+            .wanted("the keys (earlier lines say why they can't be loaded)")
+    }
+
     /// Sets who sent the request.
     #[must_use]
     pub(crate) fn by(mut self, principal: Rc<Principal>) -> Self {
@@ -400,6 +436,8 @@ impl Refusal {
 
 impl From<crate::foundation::crypto::NoEntropy> for Refusal {
     fn from(_: crate::foundation::crypto::NoEntropy) -> Self {
-        Self::new(Reason::Internal).seen("no randomness from the host")
+        Self::new(Reason::Internal)
+            .seen("no randomness from the host")
+            .wanted("wasi random_get to work")
     }
 }

@@ -256,7 +256,9 @@ fn wrapped(pair: &Secret) -> Option<Result<Presented<'_>, AuthenticationError>> 
     };
     Some(read.map_err(|_| {
         AuthenticationError::Refused(
-            Refusal::new(Reason::MalformedCredential).seen("a header wrapped in Basic"),
+            Refusal::new(Reason::MalformedCredential)
+                .seen("a whole Authorization header in base64, in Basic")
+                .wanted("name:secret in base64"),
         )
     }))
 }

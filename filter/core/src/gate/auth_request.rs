@@ -178,13 +178,15 @@ impl<'a> Original<'a> {
         }
         let original = |name| {
             let wanted = "X-Original-Method and X-Original-URI, once each";
-            let missing =
-                || Refusal::new(Reason::AmbiguousTarget).seen("no original").wanted(wanted);
+            let missing = || {
+                Refusal::new(Reason::AmbiguousTarget)
+                    .seen("a request of another proxy without the original one")
+                    .wanted(wanted)
+            };
             request.only(name).ok_or_else(missing)
         };
         let (method, path) = (original("x-original-method")?, original("x-original-uri")?);
-        let target =
-            Target::parse(path).map_err(|why| Refusal::new(Reason::AmbiguousTarget).seen(why.0))?;
+        let target = Target::parse(path).map_err(|why| Refusal::ambiguous(why.0))?;
         let others =
             request.headers.iter().filter(|(name, _)| name != ":method" && name != ":path");
         let mut headers: Vec<_> = others.cloned().collect();

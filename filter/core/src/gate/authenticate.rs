@@ -89,16 +89,12 @@ impl Gate {
         match cx.site.verify_credential(&presented, self.stream, cx.peer, cx.now) {
             Ok(identity) => Ok(Proof::Identified(identity)),
             Err(AuthenticationError::Refused(refusal)) => Err(refusal),
-            Err(AuthenticationError::NoKeys) => {
-                Err(Refusal::new(Reason::NotReady).seen("no keys yet"))
-            }
+            Err(AuthenticationError::NoKeys) => Err(Refusal::no_keys()),
             Err(AuthenticationError::UnknownKey { issuer, kid }) => {
                 self.on_unknown_key(issuer, &kid, cx)
             }
             Err(AuthenticationError::Asking) if self.waited.is_none() => Ok(Proof::Wait),
-            Err(AuthenticationError::Asking) => {
-                Err(Refusal::new(Reason::ProviderUnreachable).seen("no verdict on credentials"))
-            }
+            Err(AuthenticationError::Asking) => Err(Refusal::no_answer_about_a_client()),
         }
     }
 
@@ -154,9 +150,7 @@ impl Gate {
                 let why = "the provider did not confirm it";
                 Ok(self.session_ended_proof(&session, why, &config, cookies))
             }
-            Recheck::Busy => {
-                Err(Refusal::new(Reason::Busy).seen("too many requests wait for a recheck"))
-            }
+            Recheck::Busy => Err(Refusal::busy("too many requests that wait for a recheck")),
             Recheck::Wait if self.waited.is_none() => Ok(Proof::Wait),
             Recheck::Wait | Recheck::Unavailable => self.in_grace(&session, cookies, cx),
         }
@@ -274,11 +268,13 @@ fn is_leftover_password(request: RequestView<'_>, config: &Config) -> bool {
 fn malformed(why: Malformed) -> Refusal {
     match why {
         Malformed::Several => Refusal::new(Reason::SeveralCredentials)
-            .seen("several credential headers")
-            .wanted("one"),
-        Malformed::TooLong => Refusal::new(Reason::MalformedCredential).seen("more than 16 KiB"),
+            .seen("several headers with a credential")
+            .wanted("one of Authorization and X-Api-Key"),
+        Malformed::TooLong => Refusal::new(Reason::MalformedCredential)
+            .seen("a credential of more than 16 KiB")
+            .wanted("at most 16 KiB"),
         Malformed::Scheme => Refusal::new(Reason::MalformedCredential)
-            .seen("another scheme")
+            .seen("an Authorization header of another scheme")
             .wanted("Bearer or Basic"),
         Malformed::Syntax => Refusal::new(Reason::MalformedCredential)
             .seen("a value that is not of the scheme's form")

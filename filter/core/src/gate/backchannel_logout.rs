@@ -39,7 +39,9 @@ impl Gate {
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         let token = backchannel::token(form).ok_or_else(|| {
-            Refusal::new(Reason::LogoutToken).seen("another form").wanted("one logout_token")
+            Refusal::new(Reason::LogoutToken)
+                .seen("a form without exactly one logout_token")
+                .wanted("one logout_token")
         })?;
         self.accept_logout_token(token, cx)
     }
@@ -48,8 +50,7 @@ impl Gate {
         let config = cx.site.config();
         cx.site.catch_up(cx.now);
         let verifier = cx.site.verifier(&config, cx.now);
-        let verifier = verifier
-            .ok_or_else(|| Refusal::new(Reason::NotReady).seen("no keys of the provider"))?;
+        let verifier = verifier.ok_or_else(|| Refusal::no_keys())?;
         let logout = match backchannel::verify(&token, verifier, &config, cx.now) {
             Ok(logout) => logout,
             Err(Unverified::UnknownKey(_)) if cx.site.keys.take_newer(LOGIN, cx.now) => {
@@ -79,7 +80,7 @@ impl Gate {
                 Added::Busy => false,
             };
         if !done {
-            return Err(Refusal::new(Reason::Busy).seen("too many logouts at once"));
+            return Err(Refusal::busy("too many logout tokens"));
         }
         let reply = Reply::json(200, "backchannel_logout", &json!({}));
         Ok(self.reply(reply))

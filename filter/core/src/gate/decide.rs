@@ -123,10 +123,13 @@ impl Gate {
             Proof::Wait => return Ok(self.wait(WaitFor::Verdict, cx.now)),
             Proof::Nobody(_) if shows_session(route.cookies, &config) => {
                 return Err(Refusal::new(Reason::SocketByCookie)
+                    .seen("a socket with a session cookie of another origin")
                     .wanted("a credential in a header or the first frame"));
             }
             Proof::Nobody(_) if !config.first_frame => {
-                return Err(Refusal::new(Reason::NoCredential));
+                return Err(Refusal::new(Reason::NoCredential)
+                    .seen("a socket without a credential, while prefect.first_frame is off")
+                    .wanted("a credential in a header"));
             }
             Proof::Nobody(_) => {
                 let again = self.waited.is_some_and(|waited| waited.reason == WaitFor::Slot);
@@ -134,8 +137,7 @@ impl Gate {
                 match cx.site.pending.take(self.stream, &address, again, cx.now) {
                     Admission::Queued => return Ok(self.wait(WaitFor::Slot, cx.now)),
                     Admission::Refused => {
-                        return Err(Refusal::new(Reason::Busy)
-                            .seen("too many sockets that are not judged yet"));
+                        return Err(Refusal::busy("too many sockets without a credential"));
                     }
                     Admission::Admitted(slot) => {
                         (authorize::handshake(&known, &slot), Socket::unauthenticated(known, slot))

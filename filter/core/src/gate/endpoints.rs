@@ -88,7 +88,7 @@ impl Methods {
             (Self::GetOrPost, _) => "GET, HEAD, POST",
             (Self::Post, _) => "POST",
         };
-        Err(Refusal::new(Reason::Method).wanted(wanted))
+        Err(Refusal::new(Reason::Method).seen("another method").wanted(wanted))
     }
 }
 
@@ -110,7 +110,9 @@ impl Hosts {
         }
         let host = host.known()?;
         if self == Self::Public && !host.is_public() {
-            return Err(Refusal::new(Reason::NotFound).seen("a login on a host for machines"));
+            return Err(Refusal::new(Reason::NotFound)
+                .seen("a login on a host for machines")
+                .wanted("the host of public_url"));
         }
         Ok(())
     }
@@ -131,10 +133,15 @@ impl Gate {
     ) -> Result<Decision, Refusal> {
         let endpoint = Endpoint::at(&incoming.target, &cx.site.config());
         if incoming.upgrade && endpoint.is_none_or(|endpoint| endpoint.accepts.is_some()) {
-            return Err(Refusal::new(Reason::Upgrade).seen("an upgrade of an endpoint"));
+            return Err(Refusal::new(Reason::Upgrade)
+                .seen("an upgrade of an endpoint")
+                .wanted("a request without upgrade"));
         }
-        let endpoint =
-            endpoint.ok_or_else(|| Refusal::new(Reason::NotFound).seen("an unknown endpoint"))?;
+        let endpoint = endpoint.ok_or_else(|| {
+            Refusal::new(Reason::NotFound)
+                .seen("an unknown endpoint")
+                .wanted("one of docs/endpoints.md")
+        })?;
         if let Some((methods, hosts)) = endpoint.accepts {
             methods.check(incoming.method())?;
             hosts.check(incoming.host)?;
@@ -155,7 +162,9 @@ impl Gate {
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Refusal> {
         if !cx.site.config().companion {
-            return Err(Refusal::new(Reason::NotFound).seen("ui.companion is off"));
+            return Err(Refusal::new(Reason::NotFound)
+                .seen("the companion, while ui.companion is off")
+                .wanted("ui.companion"));
         }
         let query = incoming.target.query().unwrap_or_default();
         let version = query::only(query, "v").ok().flatten();

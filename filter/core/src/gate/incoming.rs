@@ -3,7 +3,7 @@
 use super::hosts::RequestHost;
 use super::protocol;
 use crate::config::Config;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 use crate::wire::http::client::ClientKind;
 use crate::wire::http::cookies::{Cookies, TooLarge};
 use crate::wire::http::request::RequestView;
@@ -46,7 +46,7 @@ impl<'a> Incoming<'a> {
     /// # Errors
     /// Refuses more bytes of cookies than Lictor reads.
     pub(crate) fn cookies(&self) -> Result<&Cookies<'a>, Refusal> {
-        self.cookies.as_ref().map_err(|_| Refusal::new(Reason::CookiesTooLarge))
+        self.cookies.as_ref().map_err(|_| Refusal::too_many_cookies())
     }
 
     #[must_use]

@@ -126,7 +126,7 @@ impl Gate {
         answer.check_issuer(&config, &provider)?;
         let code = answer.result.map_err(|error| callback::provider_error(&error))?;
         if !cx.site.take_login_slot() {
-            return Err(Refusal::new(Reason::Busy).seen("too many logins at once").into());
+            return Err(Refusal::busy("too many logins").into());
         }
         let failure = match cx.site.use_state(&answer.state, cx.now) {
             Added::New => {
@@ -135,7 +135,7 @@ impl Gate {
                 return Ok(Decision::Await(callout));
             }
             Added::Known => Failure::again(stray()),
-            Added::Busy => Refusal::new(Reason::Busy).seen("too many callbacks at once").into(),
+            Added::Busy => Refusal::busy("too many callbacks").into(),
         };
         cx.site.release_login_slot();
         Err(failure)
@@ -240,9 +240,10 @@ impl Gate {
                         .into()),
                 }
             }
-            LoginStep::AwaitingKey(..) => {
-                Err(Refusal::new(Reason::Internal).seen("a reply to no call").into())
-            }
+            LoginStep::AwaitingKey(..) => Err(Refusal::new(Reason::Internal)
+                .seen("a reply to no call")
+                .wanted("a report of this line")
+                .into()),
         };
         self.or_failed(result, request, cx)
     }
@@ -259,7 +260,10 @@ impl Gate {
             }
             other => {
                 other.abandon(cx.site);
-                Err(Refusal::new(Reason::Internal).seen("woken while calling").into())
+                Err(Refusal::new(Reason::Internal)
+                    .seen("woken while calling")
+                    .wanted("a report of this line")
+                    .into())
             }
         };
         self.or_failed(result, request, cx)
@@ -288,10 +292,7 @@ impl Gate {
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Failure> {
         let config = cx.site.config();
-        let verifier = cx
-            .site
-            .verifier(&config, cx.now)
-            .ok_or_else(|| Refusal::new(Reason::NotReady).seen("no keys"))?;
+        let verifier = cx.site.verifier(&config, cx.now).ok_or_else(|| Refusal::no_keys())?;
         let logged_in =
             callback::session(&tokens, &ticket, verifier, &config, last_try, cx.now, cx.entropy);
         let LoggedIn { session, notice } = match logged_in {
@@ -381,7 +382,7 @@ fn stray() -> Refusal {
 }
 
 fn cookies(request: RequestView<'_>) -> Result<Cookies<'_>, Refusal> {
-    Cookies::parse(request).map_err(|_| Refusal::new(Reason::CookiesTooLarge))
+    Cookies::parse(request).map_err(|_| Refusal::too_many_cookies())
 }
 
 /// Returns the provider once its metadata and keys are known. A login could not be finished before.

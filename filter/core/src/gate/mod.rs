@@ -270,7 +270,11 @@ impl Gate {
     ) -> Decision {
         self.state = state;
         self.finish(cx.site);
-        self.refuse(&Refusal::new(Reason::Internal).seen(seen), request, cx)
+        self.refuse(
+            &Refusal::new(Reason::Internal).seen(seen).wanted("a report of this line"),
+            request,
+            cx,
+        )
     }
 
     fn wait(&mut self, reason: WaitFor, now: UnixTime) -> Decision {

@@ -39,28 +39,42 @@ impl Gate {
         let config = cx.site.config();
         let request = incoming.view;
         let host = incoming.host.known()?;
-        let off = || Refusal::new(Reason::NotFound).seen("machines.personal_tokens is off");
+        let off = || {
+            Refusal::new(Reason::NotFound)
+                .seen("the page for personal tokens, while machines.personal_tokens is off")
+                .wanted("machines.personal_tokens")
+        };
         let settings = config.machines.personal_tokens.as_ref().ok_or_else(off)?;
         let post = incoming.method() == "POST";
         if post && !is_from_a_browser(request) {
             return self.begin_endpoint_body(BodyEndpoint::TokenRequest, request, cx);
         }
         if !host.is_public() {
-            return Err(Refusal::new(Reason::NotFound).seen("a page on a host for machines"));
+            return Err(Refusal::new(Reason::NotFound)
+                .seen("a page on a host for machines")
+                .wanted("the host of public_url"));
         }
         let cookies = incoming.cookies()?;
         let terminal = NativeApp::read(incoming.target.query())?;
         if post && !is_from_our_page(request, config.public.origin()) {
-            return Err(Refusal::new(Reason::CrossSite).seen("a personal token for another site"));
+            return Err(Refusal::new(Reason::CrossSite)
+                .seen("a personal token for another site")
+                .wanted("a form of our own page"));
         }
         if !post && !incoming.is_page_load() {
-            return Err(Refusal::new(Reason::CrossSite).seen("a personal token by no page load"));
+            return Err(Refusal::new(Reason::CrossSite)
+                .seen("a personal token by no page load")
+                .wanted("a page load"));
         }
         let page = native_app::page_path(terminal.as_ref(), &config);
         let (identity, session) = match self.authenticate_session(request, cookies, cx)? {
             Proof::Wait => return Ok(self.wait(WaitFor::Verdict, cx.now)),
             Proof::Identified(identity) => (identity, self.session.clone()),
-            Proof::Nobody(_) if post => return Err(Refusal::new(Reason::SessionEnded)),
+            Proof::Nobody(_) if post => {
+                return Err(Refusal::new(Reason::SessionEnded)
+                    .seen("a form for a personal token without a session")
+                    .wanted("a login"));
+            }
             Proof::Nobody(_) => return self.begin_fresh_login(page, cookies, cx),
         };
         let role = role(&identity, settings)?;
@@ -111,7 +125,9 @@ impl Gate {
     ) -> Result<Decision, Refusal> {
         let config = cx.site.config();
         let Some(settings) = &config.machines.personal_tokens else {
-            return Err(Refusal::new(Reason::Internal).seen("no settings of personal tokens"));
+            return Err(Refusal::new(Reason::Internal)
+                .seen("no settings of personal tokens")
+                .wanted("a report of this line"));
         };
         let token = personal_token::make(session, role, settings, cx.now, cx.entropy)?;
         let context = self.answer_context(client, &config);
@@ -156,7 +172,7 @@ impl Gate {
         match cx.site.use_terminal_code(&token, cx.now) {
             Added::New => {}
             Added::Known => return Err(refused("a code for the second time, or too late")),
-            Added::Busy => return Err(Refusal::new(Reason::Busy).seen("too many codes at once")),
+            Added::Busy => return Err(Refusal::busy("too many codes of personal tokens")),
         }
         if !request.fits(&challenge) {
             return Err(refused("another verifier"));

@@ -6,11 +6,8 @@ use crate::wire::http::target::Target;
 
 /// Reads the canonical target.
 pub(crate) fn target(request: RequestView<'_>) -> Result<Target<'_>, Refusal> {
-    let refuse = |seen: &str| {
-        Refusal::new(Reason::AmbiguousTarget).seen(seen).wanted("a path with one meaning")
-    };
-    let path = request.only(":path").ok_or_else(|| refuse("no path"))?;
-    Target::parse(path).map_err(|ambiguous| refuse(ambiguous.0))
+    let path = request.only(":path").ok_or_else(|| Refusal::ambiguous("no path"))?;
+    Target::parse(path).map_err(|ambiguous| Refusal::ambiguous(ambiguous.0))
 }
 
 /// Accepts the methods that Prefect has, exactly as it writes them. Another spelling passed checks
@@ -51,5 +48,11 @@ pub(crate) fn not_a_preflight(request: RequestView<'_>) -> Result<(), Refusal> {
     let preflight = request.method() == "OPTIONS"
         && request.has("origin")
         && request.has("access-control-request-method");
-    if preflight { Err(Refusal::new(Reason::Preflight)) } else { Ok(()) }
+    if preflight {
+        Err(Refusal::new(Reason::Preflight)
+            .seen("a CORS preflight")
+            .wanted("a listed origin in Envoy's CORS filter"))
+    } else {
+        Ok(())
+    }
 }

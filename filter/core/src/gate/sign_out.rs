@@ -36,11 +36,15 @@ impl Gate {
         let (request, cookies) = (incoming.view, incoming.cookies()?);
         let post = request.method() == "POST";
         if post && !is_ours(request, config.public.origin()) {
-            return Err(Refusal::new(Reason::CrossSite).seen("a sign-out by another site"));
+            return Err(Refusal::new(Reason::CrossSite)
+                .seen("a sign-out by another site")
+                .wanted("the page of a sign-out here"));
         }
         if !post && !is_deliberate_navigation(request) {
             if !incoming.is_page_load() {
-                return Err(Refusal::new(Reason::CrossSite).seen("a sign-out that is no page load"));
+                return Err(Refusal::new(Reason::CrossSite)
+                    .seen("a sign-out that is no page load")
+                    .wanted("a page load"));
             }
             let context = self.answer_context(incoming.client, &config);
             let page = if shows_session(cookies, &config) {

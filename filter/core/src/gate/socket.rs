@@ -279,12 +279,8 @@ impl Socket {
                 cx.site.pending.first_frame_arrived(stream, cx.now);
                 return (DataStep::Hold, None);
             }
-            Err(AuthenticationError::Asking) => {
-                Err(Refusal::new(Reason::ProviderUnreachable).seen("no verdict on credentials"))
-            }
-            Err(AuthenticationError::NoKeys) => {
-                Err(Refusal::new(Reason::NotReady).seen("no keys yet"))
-            }
+            Err(AuthenticationError::Asking) => Err(Refusal::no_answer_about_a_client()),
+            Err(AuthenticationError::NoKeys) => Err(Refusal::no_keys()),
             Err(AuthenticationError::UnknownKey { issuer, kid }) => {
                 // The fetched key is for the client's next attempt.
                 cx.site.keys.want_fresher(issuer, cx.now);
@@ -322,7 +318,7 @@ impl Socket {
 
 /// Returns the refusal of a principal that has the maximum number of open sockets.
 pub(crate) fn too_many() -> Refusal {
-    Refusal::new(Reason::Busy).seen("too many open sockets of one principal")
+    Refusal::busy("too many open sockets of one principal, or of viewers and operators")
 }
 
 #[cfg(test)]

@@ -243,6 +243,12 @@ pub fn host(store: Rc<dyn SharedStore>) -> Services {
     }
 }
 
+/// Each line about a refusal says what was seen and what was wanted.
+#[track_caller]
+fn assert_complete(line: &str) {
+    assert!(!line.contains("=\"\""), "an operator can't tell what to do: {line}");
+}
+
 impl World {
     /// A site that has its provider's metadata and keys.
     pub fn new() -> Self {
@@ -313,7 +319,8 @@ impl World {
         }
         match gate.on_request_data(body, true, &mut self.cx()) {
             DataStep::Answer(reply) => {
-                self.log.extend(gate.take_event().and_then(|event| event.line));
+                let line = gate.take_event().and_then(|event| event.line);
+                self.log.extend(line.inspect(|line| assert_complete(line)));
                 Outcome::Reply(reply)
             }
             DataStep::Hold => self.finish_waiting(vec![(gate, headers.clone())]).remove(0).1,
@@ -361,7 +368,7 @@ impl World {
     fn settle(&mut self, gate: &mut Gate, headers: &Headers, mut decision: Decision) -> Outcome {
         loop {
             if let Some(event) = gate.take_event() {
-                self.log.extend(event.line.clone());
+                self.log.extend(event.line.clone().inspect(|line| assert_complete(line)));
                 self.log.push(format!(
                     "{} {} {}",
                     event.metric().name(),
