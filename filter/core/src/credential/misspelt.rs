@@ -216,6 +216,10 @@ mod tests {
             "bearer",
             "a:b%2B+c d\u{e9}&=",
             "~!@#$^&*()[]{}<>?/|\\\\",
+            // Not quite the shape of a signed token.
+            "my eyes.and.ears-of-mine",
+            "my ey-is-how-this-secret-of-forty-letters-begins",
+            "my three.long-parts-of-a-secret-that-is-no.json-in-base64url",
         ] {
             assert_eq!(Misspelt::of(secret.as_bytes()), None, "{secret}");
         }

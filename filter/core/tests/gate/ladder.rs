@@ -9,7 +9,7 @@ use crate::gate::decision::Decision;
 use crate::testing::browser::{Browser, NAVIGATION, SCRIPT};
 use crate::testing::idp::Mood;
 use crate::testing::machines::{PAIR, asks};
-use crate::testing::{API_KEY, World, code, reply_header, request, request_to};
+use crate::testing::{API_KEY, World, basic, code, reply_header, request, request_to};
 use crate::wire::http::request::RequestView;
 use serde_json::json;
 
@@ -86,6 +86,59 @@ fn a_session_proves_nobody_at_a_host_for_machines() {
                 assert_eq!(seen, wanted, "{host} {path} {extra:?}");
             }
         }
+    }
+}
+
+/// A password that the browser attaches may even be a valid key. It logs nobody in on a page, and
+/// takes nobody's place whose session has ended. Prefect's own scripts may use it.
+#[test]
+fn a_password_of_the_browser_is_for_scripts_without_a_session() {
+    let password = basic(&format!("etl:{API_KEY}"));
+    let leftover = ("authorization", password.as_str());
+    let mut world = World::new();
+    let mut browser = world.log_in();
+    let ended = browser.clone().cookie_header();
+    browser.load(&mut world, "/oauth2/sign_out");
+    let cookie = ("cookie", ended.as_str());
+    let page = [&NAVIGATION[..], &[leftover]].concat();
+    let script = [&SCRIPT[..], &[leftover]].concat();
+    for (path, lines, wanted) in [
+        ("/", page.clone(), 302),
+        ("/", [&page[..], &[cookie]].concat(), 302),
+        ("/api/flows/1", script.clone(), 200),
+        ("/api/flows/1", [&script[..], &[cookie]].concat(), 401),
+    ] {
+        assert_eq!(world.request(&request("GET", path, &lines)).1.status(), wanted, "{lines:?}");
+    }
+}
+
+/// The links on a page lead to the host where browsers log in.
+#[test]
+fn a_page_at_a_host_for_machines_links_to_the_public_one() {
+    let mut world = World::new();
+    for (host, wanted) in [
+        ("prefect.example.com", "href=\"/\""),
+        ("api.prefect.example.com", "href=\"https://prefect.example.com/\""),
+    ] {
+        let asked = request_to(host, "GET", "/oauth2/nothing", &NAVIGATION);
+        let page = world.request(&asked).1.reply();
+        let html = String::from_utf8(page.body).unwrap();
+        assert!(page.status == 404 && html.contains(wanted), "{host}: {html}");
+    }
+}
+
+/// An operator who is asked why somebody had to log in again finds the line.
+#[test]
+fn a_page_load_says_whose_session_had_ended() {
+    let mut world = World::new();
+    let mut browser = world.log_in();
+    let mut ended = browser.clone();
+    browser.load(&mut world, "/oauth2/sign_out");
+    let line = "a session of user:alice-1";
+    for (visitor, is_told) in [(&mut Browser::default(), false), (&mut ended, true)] {
+        assert_eq!(visitor.load(&mut world, "/runs").status(), 302);
+        world.work();
+        assert_eq!(world.log.join("\n").contains(line), is_told, "{:?}", world.log);
     }
 }
 

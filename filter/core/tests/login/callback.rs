@@ -118,3 +118,31 @@ fn a_callback_that_comes_twice_is_redeemed_by_one_worker() {
     assert!(to.starts_with(&format!("{}/auth?", crate::testing::ISSUER)), "a fresh login: {to}");
     assert_eq!(second.idp.called("/realms/prefect/token"), 0);
 }
+
+/// Without its cookie, a callback is a new login only if it could be one.
+#[test]
+fn a_malformed_callback_starts_no_login() {
+    for (query, status) in
+        [("", 302), ("?state=a.b&code=c", 302), ("?state=a.b", 400), ("?code=c&code=d", 400)]
+    {
+        let (mut world, mut browser) = (World::new(), Browser::default());
+        let reply = browser.load(&mut world, &format!("/oauth2/callback{query}")).reply();
+        assert_eq!(reply.status, status, "{query}");
+    }
+}
+
+/// The page for personal tokens would start the same login again.
+#[test]
+fn a_session_is_no_end_of_a_login_for_a_personal_token() {
+    let mut settings = configuration();
+    settings["machines"]["personal_tokens"] = json!({});
+    settings["prefect"]["buffered_routes"] = json!(true);
+    let mut world = World::with(&settings);
+    for (page, is_there) in [("/runs", true), ("/oauth2/token", false)] {
+        let callback = Browser::default().start_login(&mut world, page);
+        let mut browser = world.log_in();
+        let reply = browser.load(&mut world, &callback).reply();
+        let location = reply_header(&reply, "location").unwrap();
+        assert_eq!(location == format!("{PUBLIC}{page}"), is_there, "{location}");
+    }
+}

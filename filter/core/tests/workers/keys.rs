@@ -6,6 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use std::rc::Rc;
 
+use crate::testing::logout::buffered;
 use crate::testing::store::MemoryStore;
 use crate::testing::{Outcome, World, code, reply_header, request};
 use crate::tests::workers::{fetched, version_by};
@@ -48,6 +49,31 @@ fn a_key_that_one_has_fetched_serves_the_others() {
         assert_eq!(world.request(&headers).1.status(), 200);
     }
     assert_eq!(fetched(&workers).1, 2, "the first set, and the one with the new key");
+}
+
+/// The same for logins and logout tokens, which have ways of their own.
+#[test]
+fn a_set_of_another_worker_serves_a_login_and_a_logout() {
+    let store = Rc::new(MemoryStore::default());
+    let worker = || World::worker_with(&buffered(), &store);
+    let (mut first, mut second) = (worker(), worker());
+    for kid in ["k2", "k3"] {
+        for world in [&mut first, &mut second] {
+            world.work();
+            world.pass(20);
+            world.idp.rotate(kid);
+        }
+        assert_eq!(first.request(&version_by(&first)).1.status(), 200, "it has fetched");
+        let before = second.idp.called("/realms/prefect/certs");
+        if kid == "k2" {
+            second.log_in();
+        } else {
+            let header = json!({"alg": "EdDSA", "typ": "logout+jwt", "kid": kid});
+            let token = second.idp.sign_with(&header, &second.logout_claims());
+            assert_eq!(second.send_logout_token(&token).status, 200);
+        }
+        assert_eq!(second.idp.called("/realms/prefect/certs"), before, "{kid}");
+    }
 }
 
 /// What another worker has fetched may be newer than this worker's set and still lack the key.
