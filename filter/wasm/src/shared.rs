@@ -93,8 +93,8 @@ impl Shared {
         let mut entropy = HostEntropy;
         let result =
             event(&mut gate, &mut Cx { site, now, entropy: &mut entropy, peer: &HostPeer });
-        if let Some(event) = gate.take_event() {
-            self.record(&site.bounded(event, now));
+        if let Some(event) = gate.take_event(site, now) {
+            self.record(&event);
         }
         self.gates.borrow_mut().insert(stream, gate);
         let rest = site.next_poll(now);

@@ -1,6 +1,7 @@
-//! Client credentials in Basic authentication, by which Lictor requests a token at the provider.
+//! Client credentials that a machine sends in Basic. Lictor checks them by requesting a token with
+//! them at the provider.
 //!
-//! The client credentials grant (RFC 6749 §4.4) tells the client's role. A Prefect worker therefore
+//! The token of the client credentials grant (RFC 6749 §4.4) yields the client's role. A Prefect worker therefore
 //! needs neither a sidecar nor code that renews tokens.
 
 use core::time::Duration;
@@ -63,7 +64,7 @@ impl Grant {
             return Validity::Due;
         }
         let life = self.end.since(self.at);
-        // A token that expires before it must be rechecked is renewed when it expires for the
+        // A token that expires before it must be rechecked is renewed at its expiry at the
         // provider, while the leeway still keeps it valid here.
         let lead = Duration::from_secs(LEEWAY).min(life.checked_div(2).unwrap_or_default());
         if self.end.since(now) <= lead { Validity::Aging } else { Validity::Fresh }
@@ -93,7 +94,7 @@ pub(crate) enum GrantReply {
     /// The credentials are invalid, or their token is not accepted here.
     Refused(Refusal),
     /// The provider gave no verdict.
-    None {
+    NoVerdict {
         /// What was seen, for logs.
         seen: String,
         /// Whether the provider did not answer at all. Other requests then do not ask it for a
@@ -118,14 +119,14 @@ pub(crate) fn read_reply(
     now: UnixTime,
 ) -> GrantReply {
     let no_verdict =
-        |seen: String, silent, unknown_key| GrantReply::None { seen, silent, unknown_key };
+        |seen: String, silent, unknown_key| GrantReply::NoVerdict { seen, silent, unknown_key };
     let access = match token_endpoint::read(reply) {
         Ok(tokens) => tokens.access,
         Err(NoTokens::InvalidGrant(_) | NoTokens::InvalidClient(_)) => {
             return GrantReply::Refused(
                 Refusal::new(Reason::ClientCredentials)
                     .seen(format!("client {client}, refused by the provider"))
-                    .wanted("the secret of a client that may ask for tokens of its own"),
+                    .wanted("the current secret of a client that may request tokens for itself"),
             );
         }
         Err(NoTokens::OurFault(seen) | NoTokens::Unavailable(seen)) => {

@@ -121,6 +121,12 @@ pub(crate) const QUEUED_SOCKETS: usize = 256;
 /// Largest number of sockets that wait for one of the [`PENDING_SOCKETS`] places, for one client
 /// network in one worker.
 pub(crate) const QUEUED_SOCKETS_PER_NETWORK: usize = 128;
+/// The same for a network whose sockets have been silent.
+pub(crate) const QUEUED_SOCKETS_PER_SILENT_NETWORK: usize = 16;
+/// How long a worker remembers that a network's socket was silent.
+pub(crate) const SILENT_NETWORK_MEMORY: Duration = Duration::from_secs(60);
+/// Largest number of such networks that a worker remembers.
+pub(crate) const SILENT_NETWORKS: usize = 1024;
 /// Largest part of a response body of Prefect that is held to be rewritten, in bytes: the UI
 /// settings, or the beginning of a page.
 pub(crate) const REWRITTEN_BODY: usize = 24 * 1024;

@@ -42,11 +42,11 @@ impl Gate {
         // The connection and its certificate belong to the other proxy, so the certificate proves
         // no client. A proxy that may describe the original request may also name the client's
         // address.
-        let is_trusted = is_vouched_for(request, &cx.site.config());
+        let is_trusted = has_proxy_secret(request, &cx.site.config());
         let client_address =
             is_trusted.then(|| request.only("x-real-ip").map(<[u8]>::to_vec)).flatten();
         let Cx { site, now, entropy, peer } = cx;
-        let behind = Behind { proxy: *peer, client_address };
+        let behind = ProxiedPeer { proxy: *peer, client_address };
         let cx = &mut Cx { site, now: *now, entropy: &mut **entropy, peer: &behind };
         let verdict = self.verdict(incoming, cx);
         Ok(verdict
@@ -101,6 +101,7 @@ impl Gate {
         let single = renewed.len() == 1;
         let reply = Reply::accepted(&identity.principal, identity.role)
             .with_cookies(renewed.into_iter().filter(|_| single));
+        self.answered = Some(Box::new(identity));
         Ok(self.reply(reply))
     }
 }
@@ -124,12 +125,12 @@ fn check_origin(
 }
 
 /// The client behind another proxy.
-struct Behind<'a> {
+struct ProxiedPeer<'a> {
     proxy: &'a dyn Peer,
     client_address: Option<Vec<u8>>,
 }
 
-impl Peer for Behind<'_> {
+impl Peer for ProxiedPeer<'_> {
     fn certificate(&self) -> Option<Certificate> {
         None
     }
@@ -151,7 +152,7 @@ impl Peer for Behind<'_> {
 ///
 /// A secret sent twice is not accepted: a proxy that appends its secret to the client's own header
 /// proves nothing.
-fn is_vouched_for(request: RequestView<'_>, config: &Config) -> bool {
+fn has_proxy_secret(request: RequestView<'_>, config: &Config) -> bool {
     let known = request.only(SECRET).zip(config.secrets.auth_request.as_ref());
     known.is_some_and(|(shown, secret)| secret.equals(shown))
 }
@@ -171,9 +172,9 @@ impl<'a> Original<'a> {
         if !request.has(SECRET) {
             return Ok(None);
         }
-        if !is_vouched_for(request, config) {
+        if !has_proxy_secret(request, config) {
             return Err(Refusal::new(Reason::InvalidToken)
-                .seen("another secret of the proxy in front")
+                .seen("a wrong secret from the proxy in front")
                 .wanted("LICTOR_AUTH_REQUEST_SECRET"));
         }
         let original = |name| {

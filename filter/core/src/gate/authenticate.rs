@@ -130,7 +130,7 @@ impl Gate {
             Found::Session { session, stale } => (session, stale),
         };
         let revoked = cx.site.is_ended(&session, cx.now);
-        let revoked = revoked.then_some("it was signed out, or ended by the provider");
+        let revoked = revoked.then_some("it ended by a sign-out, or at the provider");
         if let Some(why) = revoked.or_else(|| session.ended(cx.now, &config.session)) {
             return Ok(self.session_ended_proof(&session, why, &config, cookies));
         }
@@ -218,8 +218,8 @@ impl Gate {
 
 /// Authenticates by a mapped client certificate.
 ///
-/// Browsers send a certificate without a request, as they do with cookies. So it is accepted only
-/// from our own pages, on page loads, or outside a browser.
+/// Browsers send a certificate unasked, as they do cookies. So it is accepted only from our own
+/// pages, on page loads, or outside a browser.
 fn by_certificate(
     request: RequestView<'_>,
     config: &Config,
@@ -259,8 +259,8 @@ pub(crate) fn identity_of(session: &Session, absolute: Duration) -> Identity {
     }
 }
 
-/// Returns whether a browser sends `Authorization: Basic`, and no other credential, by itself or
-/// for a script on one of our own pages.
+/// Returns whether `Authorization: Basic` is the only credential, and a browser may have added it
+/// by itself, or for a script on one of our own pages.
 fn is_leftover_password(request: RequestView<'_>, config: &Config) -> bool {
     authorization::is_only_basic(request) && may_be_leftover(request, config.public.origin())
 }

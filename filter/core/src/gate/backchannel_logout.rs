@@ -12,6 +12,7 @@ use crate::config::LOGIN;
 use crate::gate::decision::Decision;
 use crate::login::backchannel;
 use crate::refusal::{Reason, Refusal};
+use crate::telemetry::event::Event;
 use crate::wire::jose::verify::Unverified;
 use crate::workers::tombstones::Added;
 
@@ -82,6 +83,8 @@ impl Gate {
         if !done {
             return Err(Refusal::busy("too many logout tokens"));
         }
+        let event = Event::answered("backchannel_logout");
+        self.event = Some(event.about_subject(logout.subject.as_deref()));
         let reply = Reply::json(200, "backchannel_logout", &json!({}));
         Ok(self.reply(reply))
     }

@@ -123,12 +123,12 @@ impl Gate {
             Proof::Wait => return Ok(self.wait(WaitFor::Verdict, cx.now)),
             Proof::Nobody(_) if shows_session(route.cookies, &config) => {
                 return Err(Refusal::new(Reason::SocketByCookie)
-                    .seen("a socket with a session cookie of another origin")
+                    .seen("a socket with a session cookie")
                     .wanted("a credential in a header or the first frame"));
             }
             Proof::Nobody(_) if !config.first_frame => {
                 return Err(Refusal::new(Reason::NoCredential)
-                    .seen("a socket without a credential, while prefect.first_frame is off")
+                    .seen("a socket without a credential, while websockets.first_frame is off")
                     .wanted("a credential in a header"));
             }
             Proof::Nobody(_) => {

@@ -26,13 +26,14 @@ pub enum Decision {
     AwaitSite,
     /// Read the body for one of Lictor's own endpoints.
     ///
-    /// The edited headers continue to the filter behind Lictor. The operator states that this
-    /// filter holds them until the body is complete. They never go further, because Lictor answers
-    /// the request. The edits still remove everything from the client that could claim an identity.
+    /// The edited headers continue to Envoy's buffer filter behind Lictor, which holds them until
+    /// the body is complete (`prefect.buffered_routes`). They never go further, because Lictor
+    /// answers the request. The edits still remove everything from the client that could claim an
+    /// identity.
     ReadBody(HeaderEdit),
     /// Forward the request only if its body is authorized as well.
     ///
-    /// The filter behind Lictor holds the headers meanwhile, as the operator states.
+    /// Envoy's buffer filter holds the headers meanwhile (`prefect.buffered_routes`).
     ForwardWithBody {
         /// The proof that the request is authorized as far as its headers say.
         permit: Permit,

@@ -140,7 +140,7 @@ impl Gate {
         let endpoint = endpoint.ok_or_else(|| {
             Refusal::new(Reason::NotFound)
                 .seen("an unknown endpoint")
-                .wanted("one of docs/endpoints.md")
+                .wanted("an endpoint of docs/endpoints.md")
         })?;
         if let Some((methods, hosts)) = endpoint.accepts {
             methods.check(incoming.method())?;
@@ -221,6 +221,7 @@ impl Gate {
                     "method": principal.method.label(),
                     "expires": identity.until.map(crate::foundation::time::UnixTime::secs),
                 });
+                self.answered = Some(Box::new(identity));
                 Ok(self.reply(Reply::json(200, "userinfo", &body)))
             }
         }

@@ -1,6 +1,6 @@
 //! The browser login, as steps of one request.
 
-use super::authenticate::Proof;
+use super::authenticate::{Proof, identity_of};
 use super::incoming::Incoming;
 use super::unknown_key::NoKey;
 use super::{Attempt, Cx, Gate, State, WaitFor};
@@ -348,6 +348,7 @@ impl Gate {
         let reply = Reply::redirect(&config.absolute(return_to), "logged_in")
             .with_cookies(set)
             .with_cookies(Failures::forget(&config, &cookies));
+        self.answered = Some(Box::new(identity_of(session, config.session.absolute)));
         Ok(self.reply(reply))
     }
 

@@ -23,6 +23,7 @@ mod sign_out;
 mod socket;
 mod unknown_key;
 
+use core::time::Duration;
 use std::rc::Rc;
 
 use crate::answer::context::AnswerContext;
@@ -32,6 +33,7 @@ use crate::foundation::crypto::Entropy;
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::gate::decision::{DataStep, Decision};
+use crate::identity::principal::Identity;
 use crate::provider::callout::CalloutReply;
 use crate::refusal::{Reason, Refusal};
 use crate::session::model::Session;
@@ -41,6 +43,7 @@ use crate::wire::http::client::ClientKind;
 use crate::wire::http::request::RequestView;
 use crate::wire::peer::Peer;
 
+use authenticate::identity_of;
 use endpoint_body::EndpointBody;
 use forwarded::Forwarded;
 use operation_body::BodyPending;
@@ -73,11 +76,15 @@ pub struct Gate {
     set_cookies: Vec<String>,
     /// The session that authenticated the request.
     session: Option<Rc<Session>>,
+    /// Whom an endpoint has answered, if it is not the session's person.
+    answered: Option<Box<Identity>>,
     /// Whether the request ends with its headers.
     bodiless: bool,
     /// What a browser asked for, if the request loads a page.
     asked: AskedPage,
     event: Option<Event>,
+    /// Whether the access log has an entry about the request.
+    is_shown: bool,
 }
 
 /// What a browser asked for, for the links on Lictor's pages.
@@ -187,9 +194,11 @@ impl Gate {
             awaited_provider: false,
             set_cookies: Vec::new(),
             session: None,
+            answered: None,
             bodiless: false,
             asked: AskedPage { return_to: None, attempt: None, elsewhere: false },
             event: None,
+            is_shown: false,
         }
     }
 
@@ -287,7 +296,14 @@ impl Gate {
 
     /// Answers the request with the pending cookies.
     fn reply(&mut self, reply: Reply) -> Decision {
-        self.event.get_or_insert_with(|| Event::answered(reply.code));
+        self.event.get_or_insert_with(|| {
+            let event = Event::answered(reply.code);
+            match (&self.answered, &self.session) {
+                (Some(identity), _) => event.to(identity),
+                (None, Some(session)) => event.to(&identity_of(session, Duration::ZERO)),
+                (None, None) => event,
+            }
+        });
         Decision::Reply(self.with_pending_cookies(reply))
     }
 
@@ -389,8 +405,13 @@ impl Gate {
     }
 
     /// Takes the log and metrics event of the last decision. Its log line ends with the request ID.
-    pub fn take_event(&mut self) -> Option<Event> {
-        Some(self.event.take()?.with_request(self.request_id.as_deref()))
+    ///
+    /// It has neither line nor fields if there are too many about strangers.
+    pub fn take_event(&mut self, site: &mut Site, now: UnixTime) -> Option<Event> {
+        let event = self.event.take()?.with_request(self.request_id.as_deref());
+        let event = site.bounded(event, self.is_shown, now);
+        self.is_shown |= event.fields().next().is_some();
+        Some(event)
     }
 
     /// Releases what the site holds for the request, which has ended.

@@ -1,6 +1,6 @@
 //! Sign-out, at Lictor and at the provider.
 
-use super::authenticate::shows_session;
+use super::authenticate::{identity_of, shows_session};
 use super::incoming::Incoming;
 use super::{Cx, Gate, State};
 use crate::answer::pages::Page;
@@ -101,6 +101,7 @@ impl Gate {
         // Another tab may have refreshed the session since this cookie was made.
         let refresh_token = cx.site.newest(&session).refresh_token;
         cx.site.sign_out(session.id, cx.now);
+        self.answered = Some(Box::new(identity_of(&session, config.session.absolute)));
         // The provider is asked only about a session that may still exist, and for a bounded number
         // at a time.
         if has_ended || !cx.site.take_login_slot() {

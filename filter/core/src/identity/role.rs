@@ -1,4 +1,4 @@
-//! The four roles in Prefect.
+//! The roles in Prefect.
 
 /// What a principal may do in Prefect (docs/roles.md).
 ///
@@ -39,6 +39,16 @@ impl Role {
             Self::Operator => matches!(other, Self::Viewer | Self::Operator),
             Self::Worker => matches!(other, Self::Worker),
             Self::Admin => true,
+        }
+    }
+
+    /// Returns whether this role is for people. Their sockets have a limit, which leaves room for
+    /// those of Prefect's workers.
+    #[must_use]
+    pub(crate) const fn is_for_people(self) -> bool {
+        match self {
+            Self::Viewer | Self::Operator => true,
+            Self::Worker | Self::Admin => false,
         }
     }
 

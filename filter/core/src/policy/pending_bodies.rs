@@ -56,7 +56,8 @@ impl BodyPools {
     }
 
     fn all(&mut self) -> impl Iterator<Item = &mut PendingBodies> {
-        [&mut self.logout, &mut self.token, &mut self.operation].into_iter()
+        let Self { logout, token, operation } = self;
+        [logout, token, operation].into_iter()
     }
 }
 

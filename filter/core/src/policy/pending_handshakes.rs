@@ -8,7 +8,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::foundation::limits::{
-    FIRST_FRAME_WAIT, PENDING_SOCKETS, QUEUED_SOCKETS, QUEUED_SOCKETS_PER_NETWORK, UPGRADE_WAIT,
+    FIRST_FRAME_WAIT, PENDING_SOCKETS, QUEUED_SOCKETS, QUEUED_SOCKETS_PER_NETWORK,
+    QUEUED_SOCKETS_PER_SILENT_NETWORK, SILENT_NETWORK_MEMORY, SILENT_NETWORKS, UPGRADE_WAIT,
 };
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
@@ -22,6 +23,8 @@ pub(crate) struct PendingHandshakes {
     placed: Vec<Waiting>,
     /// Handshakes that wait for a slot, in order of arrival.
     queue: VecDeque<Waiting>,
+    /// The networks whose sockets stayed silent, and when the last one ended.
+    silent: HashMap<Vec<u8>, UnixTime>,
 }
 
 /// A handshake that has a slot or waits for one.
@@ -37,7 +40,12 @@ struct Waiting {
 
 impl Default for PendingHandshakes {
     fn default() -> Self {
-        Self { slots: PENDING_SOCKETS, placed: Vec::new(), queue: VecDeque::new() }
+        Self {
+            slots: PENDING_SOCKETS,
+            placed: Vec::new(),
+            queue: VecDeque::new(),
+            silent: HashMap::new(),
+        }
     }
 }
 
@@ -84,7 +92,12 @@ impl PendingHandshakes {
             self.placed.push(socket);
             return Admission::Admitted(Slot(()));
         }
-        if self.queue.len() >= QUEUED_SOCKETS || queued >= QUEUED_SOCKETS_PER_NETWORK {
+        let most = if self.has_been_silent(&socket.network, now) {
+            QUEUED_SOCKETS_PER_SILENT_NETWORK
+        } else {
+            QUEUED_SOCKETS_PER_NETWORK
+        };
+        if self.queue.len() >= QUEUED_SOCKETS || queued >= most {
             return Admission::Refused;
         }
         self.queue.push_back(socket);
@@ -92,8 +105,11 @@ impl PendingHandshakes {
     }
 
     fn has_room(&self, network: &[u8]) -> bool {
+        if self.placed.len() >= self.slots {
+            return false;
+        }
         let of_network = self.placed.iter().filter(|waiting| waiting.network == network).count();
-        self.placed.len() < self.slots && of_network < self.slots.div_ceil(2)
+        of_network < self.slots.div_ceil(2)
     }
 
     /// Gives free slots to queued handshakes and drops those that have waited too long.
@@ -108,7 +124,7 @@ impl PendingHandshakes {
             .map(|waiting| waiting.stream)
             .collect();
         self.queue.retain(|waiting| !late(waiting));
-        while let Some(socket) = self.next().and_then(|next| self.queue.remove(next)) {
+        while let Some(socket) = self.next(now).and_then(|next| self.queue.remove(next)) {
             woken.push(socket.stream);
             self.placed.push(Waiting { since: now, ..socket });
         }
@@ -117,19 +133,28 @@ impl PendingHandshakes {
 
     /// Returns the place in the queue of the handshake that gets the next free slot.
     ///
-    /// It is the oldest one of the network with the fewest handshakes, with or without a slot. A
-    /// network that sends many of them delays itself, not the others.
-    fn next(&self) -> Option<usize> {
-        let mut of_network: HashMap<&[u8], usize> = HashMap::new();
-        for waiting in self.placed.iter().chain(&self.queue) {
-            let number = of_network.entry(&waiting.network).or_default();
-            *number = number.saturating_add(1);
+    /// It is the oldest one, but networks that have been silent come last.
+    fn next(&self, now: UnixTime) -> Option<usize> {
+        let has_room = |waiting: &Waiting| self.has_room(&waiting.network);
+        let is_good = |waiting: &Waiting| !self.has_been_silent(&waiting.network, now);
+        let good = self.queue.iter().position(|waiting| is_good(waiting) && has_room(waiting));
+        good.or_else(|| self.queue.iter().position(has_room))
+    }
+
+    /// Returns whether a network has opened a socket in the last minute and said nothing.
+    ///
+    /// Prefect's clients send their first frame within milliseconds.
+    fn has_been_silent(&self, network: &[u8], now: UnixTime) -> bool {
+        self.silent.get(network).is_some_and(|at| !now.is_over(*at, SILENT_NETWORK_MEMORY))
+    }
+
+    fn remember_silent(&mut self, network: Vec<u8>, now: UnixTime) {
+        if self.silent.len() >= SILENT_NETWORKS {
+            self.silent.retain(|_, at| !now.is_over(*at, SILENT_NETWORK_MEMORY));
         }
-        let candidates = self.queue.iter().enumerate();
-        let admissible = candidates.filter(|(_, waiting)| self.has_room(&waiting.network));
-        let (next, _) = admissible
-            .min_by_key(|(_, waiting)| of_network.get(waiting.network.as_slice()).copied())?;
-        Some(next)
+        if self.silent.len() < SILENT_NETWORKS {
+            self.silent.insert(network, now);
+        }
     }
 
     /// Returns whether a slot is free for a queued handshake.
@@ -173,7 +198,12 @@ impl PendingHandshakes {
             let limit = if waiting.accepted { FIRST_FRAME_WAIT } else { UPGRADE_WAIT };
             now.is_over(waiting.since, limit)
         };
-        self.placed.extract_if(.., silent).map(|waiting| waiting.stream).collect()
+        let ended: Vec<Waiting> = self.placed.extract_if(.., silent).collect();
+        let streams = ended.iter().map(|waiting| waiting.stream).collect();
+        for waiting in ended.into_iter().filter(|waiting| waiting.accepted) {
+            self.remember_silent(waiting.network, now);
+        }
+        streams
     }
 
     /// Returns whether no handshake has a slot or waits for one.
@@ -223,11 +253,7 @@ mod tests {
         }
         assert!(!takes(&mut pending, 33, b"c", t0), "32 per worker");
         pending.release(StreamId(3));
-        assert_eq!(
-            pending.admit(UnixTime::from_secs(103)),
-            [StreamId(33)],
-            "the fewest by address"
-        );
+        assert_eq!(pending.admit(UnixTime::from_secs(103)), [StreamId(16)], "its turn, by address");
         assert!(pending.expire(UnixTime::from_millis(104_999)).is_empty());
         assert_eq!(pending.expire(UnixTime::from_secs(105)).len(), 31);
         assert_eq!(pending.placed.len(), 1);
@@ -279,22 +305,63 @@ mod tests {
         assert!(matches!(pending.take(late[0], b"a", true, t0), Admission::Refused));
     }
 
+    /// Two networks with silent sockets hold every slot and the head of the queue.
     #[test]
-    fn whoever_sends_many_handshakes_delays_nobody_else() {
+    fn networks_that_have_been_silent_come_last() {
         let mut pending = PendingHandshakes::default();
         pending.limit(2);
         let t0 = UnixTime::from_secs(100);
+        let queue = |pending: &mut PendingHandshakes, stream: u32, address: u8, at: u64| {
+            let admission =
+                pending.take(StreamId(stream), &[address], false, UnixTime::from_secs(at));
+            matches!(admission, Admission::Queued)
+        };
         assert!(takes(&mut pending, 0, b"a", t0) && takes(&mut pending, 1, b"b", t0));
-        for (stream, address) in (2..).zip(*b"ababab").chain([(8, b'c'), (9, b'c')]) {
-            let queued = pending.take(StreamId(stream), &[address], false, t0);
-            assert!(matches!(queued, Admission::Queued), "{stream}");
+        for (stream, address) in (2..).zip(*b"abab").chain([(6, b'c'), (7, b'c')]) {
+            assert!(queue(&mut pending, stream, address, 101), "{stream}");
         }
+        // In order of arrival, while nothing is known of any of them.
         pending.release(StreamId(0));
-        assert_eq!(pending.admit(t0), [StreamId(8)], "the third address came last");
-        pending.release(StreamId(8));
-        assert_eq!(pending.admit(t0), [StreamId(9)], "and has the fewest");
-        pending.release(StreamId(9));
-        assert_eq!(pending.admit(t0), [StreamId(2)], "in order of arrival again");
+        assert_eq!(pending.admit(t0), [StreamId(2)]);
+        pending.upgrade_accepted(StreamId(2), t0);
+        let t5 = UnixTime::from_secs(105);
+        assert_eq!(pending.expire(t5), [StreamId(1), StreamId(2)]);
+        // Two places, of which one network has one at most.
+        assert_eq!(pending.admit(t5), [StreamId(6), StreamId(3)], "the good one is first");
+        pending.release(StreamId(6));
+        assert_eq!(pending.admit(t5), [StreamId(7)], "again");
+        // Those that were silent have a short queue, for a minute.
+        let mut queued = |address: u8, at: u64| {
+            let streams = (0..200).map(|number| u32::from(address) * 1000 + number);
+            streams.take_while(|stream| queue(&mut pending, *stream, address, at)).count()
+        };
+        assert_eq!(queued(b'a', 106) + 1, QUEUED_SOCKETS_PER_SILENT_NETWORK, "one waits already");
+        assert!(queued(b'b', 165) > QUEUED_SOCKETS_PER_SILENT_NETWORK);
+    }
+
+    /// A socket that Prefect never accepted says nothing about its client.
+    #[test]
+    fn a_client_that_waits_for_prefect_is_not_silent() {
+        let mut pending = PendingHandshakes::default();
+        let t0 = UnixTime::from_secs(100);
+        let _ = pending.take(StreamId(1), b"a", false, t0);
+        assert_eq!(pending.expire(UnixTime::from_secs(115)), [StreamId(1)]);
+        assert!(!pending.has_been_silent(b"a", UnixTime::from_secs(115)));
+    }
+
+    #[test]
+    fn few_silent_networks_are_remembered() {
+        let mut pending = PendingHandshakes::default();
+        let t0 = UnixTime::from_secs(100);
+        let most = u32::try_from(SILENT_NETWORKS).unwrap();
+        for number in 0..=most {
+            pending.remember_silent(number.to_be_bytes().to_vec(), t0);
+        }
+        assert!(pending.has_been_silent(&0_u32.to_be_bytes(), t0));
+        assert!(!pending.has_been_silent(&most.to_be_bytes(), t0), "no room");
+        let later = t0.plus(SILENT_NETWORK_MEMORY);
+        pending.remember_silent(most.to_be_bytes().to_vec(), later);
+        assert!(pending.has_been_silent(&most.to_be_bytes(), later) && pending.silent.len() == 1);
     }
 
     #[test]

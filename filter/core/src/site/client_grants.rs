@@ -314,7 +314,7 @@ impl ClientGrants {
                 let pause = before.map_or(first, |failed| failed.pause.saturating_mul(2).min(most));
                 self.failed.insert(id, Failed { refusal: Some(refusal), at: now, pause });
             }
-            GrantReply::None { silent, unknown_key, .. } => {
+            GrantReply::NoVerdict { silent, unknown_key, .. } => {
                 self.flights.shared().release(id, now);
                 let pause = if unknown_key { KEYS_PAUSE } else { PAUSE };
                 self.failed.insert(id, Failed { refusal: None, at: now, pause });

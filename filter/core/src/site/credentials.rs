@@ -136,7 +136,7 @@ impl Site {
             &config,
             now,
         );
-        if let GrantReply::None { seen, unknown_key, .. } = &verdict {
+        if let GrantReply::NoVerdict { seen, unknown_key, .. } = &verdict {
             if *unknown_key {
                 self.keys.want_fresher(LOGIN, now);
             }

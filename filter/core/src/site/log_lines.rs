@@ -7,10 +7,11 @@ use crate::session::model::Session;
 use crate::telemetry::event::Event;
 
 impl Site {
-    /// Returns an event of a request, without its log line if there are too many about strangers.
+    /// Returns an event of a request, which is left out of the logs if there are too many about
+    /// strangers. `is_shown` says that the access log has an entry about the request already.
     #[must_use]
-    pub fn bounded(&mut self, event: Event, now: UnixTime) -> Event {
-        self.lines.apply(event, now)
+    pub(crate) fn bounded(&mut self, event: Event, is_shown: bool, now: UnixTime) -> Event {
+        self.lines.apply(event, is_shown, now)
     }
 
     /// Queues a line about a request without a valid credential, unless there are too many.

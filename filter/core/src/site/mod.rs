@@ -140,7 +140,8 @@ pub struct Site {
     /// Replies to requests whose body is still on its way.
     pub(crate) delayed: DelayedReplies,
     waiting_for_provider: Vec<StreamId>,
-    census: Census,
+    /// How many workers share the limits.
+    pub(crate) census: Census,
     lines: LineBudget,
     /// When a reply to one of this worker's calls last showed that the provider is available.
     contact: UnixTime,

@@ -65,7 +65,7 @@ impl OpenSockets {
     pub(crate) fn take(&mut self, stream: StreamId, known: &KnownSocket, permit: &Permit) -> bool {
         let Some((principal, credential)) = permit.socket_owner() else { return false };
         let role = permit.identity().and_then(|(_, role)| role);
-        let is_of_person = !matches!(role, Some(Role::Worker | Role::Admin));
+        let is_of_person = role.is_none_or(Role::is_for_people);
         let own = self.open.values().filter(|open| open.principal.id == principal.id).count();
         let people = self.open.values().filter(|open| open.is_of_person).count();
         let SocketQuota { person, people: of_people } = self.quota;

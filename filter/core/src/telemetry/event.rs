@@ -1,7 +1,7 @@
 //! Events: the records of decisions that metrics, the access log and the log lines show.
 
 use crate::identity::personal_token::PersonalToken;
-use crate::identity::principal::Method;
+use crate::identity::principal::{Identity, Method};
 use crate::identity::role::Role;
 use crate::policy::authorize::Permit;
 use crate::refusal::Refusal;
@@ -119,6 +119,23 @@ impl Event {
             line: None,
             left_out: false,
         }
+    }
+
+    /// Sets the principal and the role to those of an identity that gets a local answer.
+    #[must_use]
+    pub(crate) fn to(mut self, identity: &Identity) -> Self {
+        self.principal = crate::foundation::log_text::shown(&identity.principal.id);
+        self.role = identity.role.map_or("-", Role::name);
+        self.method = identity.principal.method.label();
+        self
+    }
+
+    /// Sets the principal to the person whose session the provider has ended.
+    #[must_use]
+    pub(crate) fn about_subject(mut self, subject: Option<&str>) -> Self {
+        let id = subject.map_or_else(|| "provider".to_owned(), |subject| format!("user:{subject}"));
+        self.principal = crate::foundation::log_text::shown(&id);
+        self
     }
 
     /// Sets the principal and the role to those of a personal token, and how its owner proved them.

@@ -16,9 +16,11 @@ use crate::workers::{READ_LATER, SharedStore};
 const RENEWAL: Duration = Duration::from_secs(10);
 /// The time after which a worker that does not renew its entry is no longer counted.
 const LIFETIME: Duration = Duration::from_secs(35);
-/// The number of times that a worker looks at the list before it trusts its count. Until then, it
-/// looks at every opportunity. The workers of an Envoy start within a second or two of each other.
+/// The number of times that a worker looks at the list before it trusts its count. The workers of
+/// an Envoy start within a second or two of each other.
 const FIRST_LOOKS: u8 = 3;
+/// The time between these looks.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// The number of workers that a worker assumes until it trusts its count.
 const ASSUMED: usize = 16;
 /// Largest number of entries. Envoy starts one worker for each core.
@@ -50,7 +52,8 @@ impl Census {
 
     /// Renews this worker's entry when it is due, and counts the workers.
     pub(crate) fn renew(&mut self, now: UnixTime) {
-        if self.is_settled() && !now.is_over(self.renewed, RENEWAL) {
+        let pause = if self.is_settled() { RENEWAL } else { LOOK_AGAIN };
+        if !now.is_over(self.renewed, pause) {
             return;
         }
         self.renewed = now;
@@ -76,6 +79,12 @@ impl Census {
     pub(crate) fn share(&self, whole: usize) -> usize {
         let running = if self.is_settled() { self.running } else { self.running.max(ASSUMED) };
         whole.checked_div(running).unwrap_or(whole).max(1)
+    }
+
+    /// Trusts the count without further looks: in tests no time passes.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) const fn settle(&mut self) {
+        self.looks = FIRST_LOOKS;
     }
 
     /// Returns whether the others have had time to join the list.
@@ -111,11 +120,11 @@ mod tests {
         (1..=count).map(census).collect()
     }
 
-    /// Looks often enough to trust the count.
+    /// Looks often enough to trust the count; the last time is now.
     fn look(worker: &mut Census, now: UnixTime) {
-        worker.looks = 0;
-        for _ in 0..FIRST_LOOKS {
-            worker.renew(now);
+        (worker.looks, worker.renewed) = (0, UnixTime::default());
+        for seconds in (0..u64::from(FIRST_LOOKS)).rev() {
+            worker.renew(UnixTime::from_secs(now.secs() - seconds));
         }
     }
 
@@ -125,17 +134,18 @@ mod tests {
         let mut workers = workers(&store, 3);
         let at = UnixTime::from_secs;
         let shares = |worker: &mut Census| {
-            [100, 101, 102].map(|seconds| {
+            // However often the worker could look.
+            [100_000, 100_001, 100_050, 101_000, 101_999, 102_000].map(|millis| {
                 let before = worker.share(48);
-                worker.renew(at(seconds));
+                worker.renew(UnixTime::from_millis(millis));
                 before
             })
         };
         // The first one is alone at first, and does not take everything.
-        assert_eq!(shares(&mut workers[0]), [3, 3, 3]);
+        assert_eq!(shares(&mut workers[0]), [3; 6]);
         assert_eq!(workers[0].share(48), 48);
         for worker in &mut workers[1..] {
-            assert_eq!(shares(worker), [3, 3, 3]);
+            assert_eq!(shares(worker), [3; 6]);
         }
         assert_eq!(workers[2].share(48), 16);
         // More than it assumes are counted at once.

@@ -69,9 +69,9 @@ fn a_body_that_does_not_arrive_is_answered_after_ten_seconds() {
         let late = gate.on_wake(RequestView { headers: &headers }, &mut world.cx());
         let Decision::Reply(reply) = late else { panic!("{what}: {late:?}") };
         assert_eq!(reply.status, 408, "{what}");
-        let line = gate.take_event().unwrap().line.unwrap();
+        let line = gate.take_event(&mut world.site, world.now).unwrap().line.unwrap();
         assert!(line.contains("reason=body_timeout"), "{line}");
-        assert!(gate.take_event().is_none());
+        assert!(gate.take_event(&mut world.site, world.now).is_none());
         half_bodies(&mut world, &headers, BODIES_PER_NETWORK);
     }
 }

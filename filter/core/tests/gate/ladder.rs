@@ -8,6 +8,7 @@ use crate::foundation::stream::StreamId;
 use crate::gate::decision::Decision;
 use crate::testing::browser::{Browser, NAVIGATION, SCRIPT};
 use crate::testing::idp::Mood;
+use crate::testing::logout::buffered;
 use crate::testing::machines::{PAIR, asks};
 use crate::testing::{API_KEY, World, basic, code, reply_header, request, request_to};
 use crate::wire::http::request::RequestView;
@@ -124,6 +125,38 @@ fn a_page_at_a_host_for_machines_links_to_the_public_one() {
         let page = world.request(&asked).1.reply();
         let html = String::from_utf8(page.body).unwrap();
         assert!(page.status == 404 && html.contains(wanted), "{host}: {html}");
+    }
+}
+
+/// The access log says whom Lictor's own answers are about. Otherwise they would be a stranger's,
+/// and a flood could hide that somebody has logged in.
+#[test]
+fn answers_to_somebody_name_the_principal() {
+    let mut world = World::with(&buffered());
+    let mut browser = world.log_in();
+    for path in ["/oauth2/userinfo", "/oauth2/auth"] {
+        let headers = browser.headers("GET", path, &SCRIPT);
+        assert!((200..300).contains(&world.request(&headers).1.status()), "{path}");
+        let headers = request("GET", path, &[("x-api-key", API_KEY)]);
+        assert!((200..300).contains(&world.request(&headers).1.status()), "{path}");
+    }
+    let callback = Browser::default().start_login(&mut world, "/");
+    assert_eq!(browser.load(&mut world, &callback).status(), 302);
+    assert_eq!(browser.load(&mut world, "/oauth2/sign_out").status(), 200);
+    let claims = world.logout_claims();
+    assert_eq!(world.log_out(&claims).status, 200);
+    for (code, principal) in [
+        ("logged_in", "user:alice-1"),
+        ("userinfo", "user:alice-1"),
+        ("userinfo", "key:etl"),
+        ("accepted", "user:alice-1"),
+        ("accepted", "key:etl"),
+        ("already_logged_in", "user:alice-1"),
+        ("signed_out", "user:alice-1"),
+        ("backchannel_logout", "user:alice-1"),
+    ] {
+        let entry = format!("reason={code} {principal} ");
+        assert!(world.log.iter().any(|line| line.contains(&entry)), "{entry}: {:#?}", world.log);
     }
 }
 

@@ -46,7 +46,7 @@ fn a_refusal_by_the_body_carries_the_request_id() {
     let step = gate.on_request_data(br#"{"include_secrets":true}"#, true, &mut world.cx());
     let DataStep::Answer(reply) = step else { panic!("{step:?}") };
     assert!(String::from_utf8(reply.body).unwrap().contains(ID));
-    assert!(line_of(&mut gate).contains(&format!("request={ID}")));
+    assert!(line_of(&mut gate, &mut world).contains(&format!("request={ID}")));
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_response_that_comes_before_the_body_is_replaced_with_the_request_id() {
     let reply = replaced(gate.on_response(ResponseView { headers: &answer }, &mut world.cx()));
     assert_eq!(reply.status, 503);
     assert!(String::from_utf8(reply.body).unwrap().contains(ID));
-    assert!(line_of(&mut gate).ends_with(&format!("request={ID}")));
+    assert!(line_of(&mut gate, &mut world).ends_with(&format!("request={ID}")));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_replaced_response_of_prefect_carries_the_request_id() {
     let answer = [(":status".to_owned(), b"401".to_vec())];
     let reply = replaced(gate.on_response(ResponseView { headers: &answer }, &mut world.cx()));
     assert!(String::from_utf8(reply.body).unwrap().contains(ID));
-    assert!(line_of(&mut gate).contains(&format!("request={ID}")));
+    assert!(line_of(&mut gate, &mut world).contains(&format!("request={ID}")));
 }
 
 /// Each event that writes a log line, whatever its answer is.
@@ -98,7 +98,7 @@ fn every_log_line_ends_with_the_request_id() {
             "a first frame with an unknown key",
             |gate, world| {
                 world.answer(gate, "101");
-                let _ = gate.take_event();
+                let _ = gate.take_event(&mut world.site, world.now);
                 let _ = gate.on_request_data(&auth_frame("etl:lk_unknown"), false, &mut world.cx());
             },
             upgrade(&[id]),
@@ -111,13 +111,13 @@ fn every_log_line_ends_with_the_request_id() {
         let view = RequestView { headers: &headers };
         let _ = gate.on_request(view, false, &mut world.cx());
         event(&mut gate, &mut world);
-        let line = line_of(&mut gate);
+        let line = line_of(&mut gate, &mut world);
         assert!(line.ends_with(&format!("request={ID}")), "{what}: {line}");
     }
 }
 
-fn line_of(gate: &mut Gate) -> String {
-    gate.take_event().and_then(|event| event.line).expect("a log line")
+fn line_of(gate: &mut Gate, world: &mut World) -> String {
+    gate.take_event(&mut world.site, world.now).and_then(|event| event.line).expect("a log line")
 }
 
 #[test]

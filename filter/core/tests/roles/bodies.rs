@@ -30,7 +30,7 @@ fn begin(world: &mut World, role: Role, path: &str) -> Gate {
     let Decision::ForwardWithBody { permit, edit } = decision else { panic!("{decision:?}") };
     assert_eq!(permit.identity().unwrap().1, Some(role));
     assert!(edit.remove.contains(&"x-api-key".into()));
-    assert!(gate.take_event().is_none(), "nothing is decided");
+    assert!(gate.take_event(&mut world.site, world.now).is_none(), "nothing is decided");
     assert_eq!(gate.request_data(), Interest::Whole);
     gate
 }
@@ -40,12 +40,12 @@ fn verdict(world: &mut World, role: Role, body: &[u8]) -> Result<(), Reply> {
     match gate.on_request_data(body, true, &mut world.cx()) {
         DataStep::Pass => {
             assert!(gate.is_forwarded());
-            assert_eq!(gate.take_event().unwrap().outcome, "forwarded");
+            assert_eq!(gate.take_event(&mut world.site, world.now).unwrap().outcome, "forwarded");
             Ok(())
         }
         DataStep::Answer(reply) => {
             assert!(!gate.is_forwarded(), "answered, and on its way");
-            let event = gate.take_event().unwrap();
+            let event = gate.take_event(&mut world.site, world.now).unwrap();
             assert_eq!(event.outcome, "refused");
             assert!(!event.line.unwrap().contains("planted"));
             Err(reply)
@@ -117,7 +117,7 @@ fn an_answer_before_the_verdict_reaches_nobody() {
         let step = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
         let reply = replaced(step);
         assert_eq!((reply.status, code(&reply).as_str()), (503, "internal"), "{length:?}");
-        assert_eq!(gate.take_event().unwrap().outcome, "refused");
+        assert_eq!(gate.take_event(&mut world.site, world.now).unwrap().outcome, "refused");
         assert_eq!(gate.response_data(), Interest::None);
     }
     for (status, passes) in [("100", false), ("302", false), ("399", false), ("400", true)] {
@@ -153,7 +153,7 @@ fn a_head_without_a_body_is_judged_as_an_empty_one() {
     let mut gate = Gate::new(StreamId(7));
     let decision = gate.on_request(view, true, &mut world.cx());
     assert!(matches!(decision, Decision::Forward { .. }), "{decision:?}");
-    assert_eq!(gate.take_event().unwrap().outcome, "forwarded");
+    assert_eq!(gate.take_event(&mut world.site, world.now).unwrap().outcome, "forwarded");
     let answer = [(":status".to_owned(), b"200".to_vec())];
     let _ = gate.on_response(ResponseView { headers: &answer }, &mut world.cx());
     assert_eq!(gate.response_data(), Interest::Whole, "masked all the same");
@@ -219,7 +219,7 @@ fn roles_that_are_only_reported_are_reported_by_the_body() {
         let mut gate = begin(&mut world, Role::Viewer, PATH);
         let step = gate.on_request_data(body.as_bytes(), true, &mut world.cx());
         assert_eq!(step, DataStep::Pass);
-        let event = gate.take_event().unwrap();
+        let event = gate.take_event(&mut world.site, world.now).unwrap();
         assert_eq!((event.outcome, event.reason), ("reported", reason), "{body}");
     }
 }

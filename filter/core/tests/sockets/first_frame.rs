@@ -163,7 +163,7 @@ fn a_client_that_leaves_before_it_has_spoken_is_refused_nothing() {
     // With the code of whoever leaves, and nothing of what it says.
     assert_eq!((left.opcode, left.payload.as_slice()), (websocket::CLOSE, [3, 232].as_slice()));
     assert_eq!(left.length, rest.len());
-    assert!(gate.take_event().is_none());
+    assert!(gate.take_event(&mut world.site, world.now).is_none());
     assert_eq!(
         gate.on_request_data(b"more", false, &mut world.cx()),
         DataStep::Replace(Vec::new())

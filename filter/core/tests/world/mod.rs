@@ -265,7 +265,7 @@ impl World {
 
     /// A site that has nothing yet.
     pub fn starting(configuration: &Value) -> Self {
-        Self {
+        let mut world = Self {
             now: UnixTime::from_secs(1_800_000_000),
             entropy: Repeatable::default(),
             idp: Idp::new(),
@@ -273,7 +273,9 @@ impl World {
             log: Vec::new(),
             peer: Client::default(),
             next_stream: 1,
-        }
+        };
+        world.site.census.settle();
+        world
     }
 
     pub fn pass(&mut self, seconds: u64) {
@@ -319,7 +321,7 @@ impl World {
         }
         match gate.on_request_data(body, true, &mut self.cx()) {
             DataStep::Answer(reply) => {
-                let line = gate.take_event().and_then(|event| event.line);
+                let line = gate.take_event(&mut self.site, self.now).and_then(|event| event.line);
                 self.log.extend(line.inspect(|line| assert_complete(line)));
                 Outcome::Reply(reply)
             }
@@ -367,7 +369,7 @@ impl World {
 
     fn settle(&mut self, gate: &mut Gate, headers: &Headers, mut decision: Decision) -> Outcome {
         loop {
-            if let Some(event) = gate.take_event() {
+            if let Some(event) = gate.take_event(&mut self.site, self.now) {
                 self.log.extend(event.line.clone().inspect(|line| assert_complete(line)));
                 self.log.push(format!(
                     "{} {} {}",

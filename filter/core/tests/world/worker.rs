@@ -34,5 +34,6 @@ impl World {
     pub fn restart<S: SharedStore + 'static>(&mut self, settings: &Value, store: &Rc<S>) {
         let store: Rc<dyn SharedStore> = Rc::<S>::clone(store);
         self.site = Site::new(compile(settings), host(store));
+        self.site.census.settle();
     }
 }

@@ -41,15 +41,15 @@ impl NativeApp {
         }
         let challenge = challenge
             .and_then(|text| from_base64url(text.as_bytes())?.try_into().ok())
-            .ok_or_else(|| malformed("another challenge"))?;
+            .ok_or_else(|| malformed("an invalid challenge"))?;
         let port = port.map(|text| text.parse().ok().filter(|port| *port != 0));
         if port == Some(None) {
-            return Err(malformed("another port"));
+            return Err(malformed("an invalid port"));
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         let fits = |text: &str| (1..=128).contains(&text.len()) && text.bytes().all(plain);
         if state.as_deref().is_some_and(|state| !fits(state)) {
-            return Err(malformed("another state"));
+            return Err(malformed("an invalid state"));
         }
         let state = state.map(|state| state.into_owned());
         Ok(Some(Self { challenge, port: port.flatten(), state }))
