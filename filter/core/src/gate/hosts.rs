@@ -46,7 +46,7 @@ impl<'a> RequestHost<'a> {
     pub(crate) fn known(self) -> Result<ConfiguredHost<'a>, Refusal> {
         self.configured.ok_or_else(|| {
             Refusal::new(Reason::Host)
-                .seen(format!("host {}", self.asked))
+                .seen(if self.asked.is_empty() { "no host" } else { "another host" })
                 .wanted("the host of public_url, or one of machines.hosts")
         })
     }

@@ -347,7 +347,8 @@ impl Gate {
     ) -> Decision {
         self.state = State::Over;
         let config = cx.site.config();
-        self.event = Some(Event::refused(refusal));
+        let host = request.text(":authority").unwrap_or_default();
+        self.event = Some(Event::refused(refusal).at_host(host));
         let reply = reply(refusal, self.answer_context(ClientKind::of(request), &config));
         Decision::Reply(self.with_pending_cookies(reply))
     }

@@ -91,6 +91,17 @@ impl Event {
         self.principal == "-"
     }
 
+    /// Appends the host that a stranger asked for to the log line.
+    #[must_use]
+    pub(crate) fn at_host(mut self, host: &str) -> Self {
+        if let Some(line) = self.line.as_mut().filter(|_| self.principal == "-" && !host.is_empty())
+        {
+            let host = crate::foundation::log_text::shown(host);
+            line.push_str(&format!(" host=\"{}\"", field(&host)));
+        }
+        self
+    }
+
     /// Leaves the request out of the log and of the access log.
     #[must_use]
     pub(crate) fn leave_out(self) -> Self {

@@ -321,8 +321,7 @@ impl World {
         }
         match gate.on_request_data(body, true, &mut self.cx()) {
             DataStep::Answer(reply) => {
-                let line = gate.take_event(&mut self.site, self.now).and_then(|event| event.line);
-                self.log.extend(line.inspect(|line| assert_complete(line)));
+                self.log_event(&mut gate);
                 Outcome::Reply(reply)
             }
             DataStep::Hold => self.finish_waiting(vec![(gate, headers.clone())]).remove(0).1,
@@ -369,15 +368,7 @@ impl World {
 
     fn settle(&mut self, gate: &mut Gate, headers: &Headers, mut decision: Decision) -> Outcome {
         loop {
-            if let Some(event) = gate.take_event(&mut self.site, self.now) {
-                self.log.extend(event.line.clone().inspect(|line| assert_complete(line)));
-                self.log.push(format!(
-                    "{} {} {}",
-                    event.metric().name(),
-                    event.principal,
-                    event.role
-                ));
-            }
+            self.log_event(gate);
             decision = match decision {
                 Decision::Forward { permit: _, edit } => {
                     return Outcome::Forwarded(edited_head(headers, &edit));
@@ -394,6 +385,12 @@ impl World {
                 }
             };
         }
+    }
+
+    fn log_event(&mut self, gate: &mut Gate) {
+        let Some(event) = gate.take_event(&mut self.site, self.now) else { return };
+        self.log.extend(event.line.clone().inspect(|line| assert_complete(line)));
+        self.log.push(format!("{} {} {}", event.metric().name(), event.principal, event.role));
     }
 
     /// Everything that the site has to do now.
