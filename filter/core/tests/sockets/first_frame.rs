@@ -3,9 +3,12 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use crate::Gate;
+use crate::foundation::stream::StreamId;
 use crate::gate::decision::DataStep;
-use crate::testing::{API_KEY, AUTH_STRING, World, auth_frame, header};
+use crate::testing::{API_KEY, AUTH_STRING, World, auth_frame, header, request};
 use crate::tests::sockets::{proved_socket, upgrade};
+use crate::wire::http::request::RequestView;
 use crate::wire::websocket;
 use serde_json::json;
 
@@ -172,4 +175,27 @@ fn a_client_that_leaves_before_it_has_spoken_is_refused_nothing() {
     let mut gate = world.unproved_socket();
     let step = gate.on_request_data(&close[..3], false, &mut world.cx());
     assert_eq!(step, DataStep::Hold);
+}
+
+/// The access log would say that it was forwarded, and nothing else.
+#[test]
+fn a_refused_key_is_in_the_access_log_however_many_others_are_refused() {
+    let mut world = World::new();
+    let mut shown = world.unproved_socket();
+    let refused = |world: &mut World| world.request(&request("GET", "/api/flows/1", &[])).1.reply();
+    for _ in 0..1001 {
+        assert_eq!(refused(&mut world).status, 401);
+    }
+    let mut gate = Gate::new(StreamId(90_000));
+    let headers = request("GET", "/api/flows/1", &[]);
+    let _ = gate.on_request(RequestView { headers: &headers }, true, &mut world.cx());
+    let fields = |gate: &mut Gate, world: &mut World| {
+        let event = gate.take_event(&mut world.site, world.now).unwrap();
+        assert_eq!(event.line, None, "the limit is reached");
+        event.fields().next().map(|(name, value)| (name, value.to_owned()))
+    };
+    assert_eq!(fields(&mut gate, &mut world), None);
+    let step = shown.on_request_data(&auth_frame("etl:lk_wrong"), false, &mut world.cx());
+    assert!(matches!(step, DataStep::Replace(_)));
+    assert_eq!(fields(&mut shown, &mut world), Some(("lictor.decision", "refused".to_owned())));
 }
