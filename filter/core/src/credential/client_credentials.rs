@@ -1,8 +1,8 @@
 //! Client credentials that a machine sends in Basic. Lictor checks them by requesting a token with
 //! them at the provider.
 //!
-//! The token of the client credentials grant (RFC 6749 §4.4) yields the client's role. A Prefect worker therefore
-//! needs neither a sidecar nor code that renews tokens.
+//! The token of the client credentials grant (RFC 6749 §4.4) yields the client's role. A Prefect
+//! worker therefore needs neither a sidecar nor code that renews tokens.
 
 use core::time::Duration;
 use std::rc::Rc;

@@ -218,8 +218,8 @@ impl Gate {
 
 /// Authenticates by a mapped client certificate.
 ///
-/// Browsers send a certificate unasked, as they do cookies. So it is accepted only from our own
-/// pages, on page loads, or outside a browser.
+/// Browsers send a certificate by themselves, as they do cookies. So it is accepted only from our
+/// own pages, on page loads, or outside a browser.
 fn by_certificate(
     request: RequestView<'_>,
     config: &Config,

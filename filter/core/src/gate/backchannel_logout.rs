@@ -51,7 +51,7 @@ impl Gate {
         let config = cx.site.config();
         cx.site.catch_up(cx.now);
         let verifier = cx.site.verifier(&config, cx.now);
-        let verifier = verifier.ok_or_else(|| Refusal::no_keys())?;
+        let verifier = verifier.ok_or_else(Refusal::no_keys)?;
         let logout = match backchannel::verify(&token, verifier, &config, cx.now) {
             Ok(logout) => logout,
             Err(Unverified::UnknownKey(_)) if cx.site.keys.take_newer(LOGIN, cx.now) => {

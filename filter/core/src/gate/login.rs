@@ -292,7 +292,7 @@ impl Gate {
         cx: &mut Cx<'_>,
     ) -> Result<Decision, Failure> {
         let config = cx.site.config();
-        let verifier = cx.site.verifier(&config, cx.now).ok_or_else(|| Refusal::no_keys())?;
+        let verifier = cx.site.verifier(&config, cx.now).ok_or_else(Refusal::no_keys)?;
         let logged_in =
             callback::session(&tokens, &ticket, verifier, &config, last_try, cx.now, cx.entropy);
         let LoggedIn { session, notice } = match logged_in {

@@ -10,7 +10,7 @@ use crate::telemetry::event::Event;
 /// What is left of the limits, and how many lines were left out since the last one.
 ///
 /// Requests with a line and those without have limits of their own: a flood of health checks must
-/// not hide that somebody guesses keys.
+/// not hide that a client guesses keys.
 #[derive(Default)]
 pub(crate) struct LineBudget {
     lines: Option<Bucket>,

@@ -16,12 +16,12 @@ use crate::workers::{READ_LATER, SharedStore};
 const RENEWAL: Duration = Duration::from_secs(10);
 /// The time after which a worker that does not renew its entry is no longer counted.
 const LIFETIME: Duration = Duration::from_secs(35);
-/// The number of times that a worker looks at the list before it trusts its count. The workers of
+/// The number of times that a worker looks at the list before it trusts the number. The workers of
 /// an Envoy start within a second or two of each other.
 const FIRST_LOOKS: u8 = 3;
 /// The time between these looks.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// The number of workers that a worker assumes until it trusts its count.
+/// The number of workers that a worker assumes until it trusts the number.
 const ASSUMED: usize = 16;
 /// Largest number of entries. Envoy starts one worker for each core.
 const MOST: usize = 512;
@@ -81,7 +81,7 @@ impl Census {
         whole.checked_div(running).unwrap_or(whole).max(1)
     }
 
-    /// Trusts the count without further looks: in tests no time passes.
+    /// Trusts the number without further looks: in tests no time passes.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) const fn settle(&mut self) {
         self.looks = FIRST_LOOKS;
@@ -120,7 +120,7 @@ mod tests {
         (1..=count).map(census).collect()
     }
 
-    /// Looks often enough to trust the count; the last time is now.
+    /// Looks often enough to trust the number; the last time is now.
     fn look(worker: &mut Census, now: UnixTime) {
         (worker.looks, worker.renewed) = (0, UnixTime::default());
         for seconds in (0..u64::from(FIRST_LOOKS)).rev() {
@@ -148,7 +148,7 @@ mod tests {
             assert_eq!(shares(worker), [3; 6]);
         }
         assert_eq!(workers[2].share(48), 16);
-        // More than it assumes are counted at once.
+        // More than it assumes are counted immediately.
         let mut crowd = self::workers(&store, 24);
         for worker in &mut crowd {
             worker.renew(at(103));
