@@ -16,6 +16,8 @@ mod conformance;
 mod credentials;
 mod gate;
 #[cfg(not(target_family = "wasm"))]
+mod generated_requests;
+#[cfg(not(target_family = "wasm"))]
 mod invariants;
 mod login;
 mod roles;
