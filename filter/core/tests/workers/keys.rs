@@ -6,6 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use std::rc::Rc;
 
+use crate::testing::browser::{Browser, NAVIGATION};
 use crate::testing::logout::buffered;
 use crate::testing::store::MemoryStore;
 use crate::testing::{Outcome, World, code, reply_header, request};
@@ -66,7 +67,10 @@ fn a_set_of_another_worker_serves_a_login_and_a_logout() {
         assert_eq!(first.request(&version_by(&first)).1.status(), 200, "it has fetched");
         let before = second.idp.called("/realms/prefect/certs");
         if kid == "k2" {
-            second.log_in();
+            let mut browser = Browser::default();
+            let callback = browser.start_login(&mut second, "/");
+            let (_, outcome) = second.begin(&browser.headers("GET", &callback, &NAVIGATION));
+            assert!(matches!(outcome, Outcome::Reply(_)), "no wait for a fetch: {outcome:?}");
         } else {
             let header = json!({"alg": "EdDSA", "typ": "logout+jwt", "kid": kid});
             let token = second.idp.sign_with(&header, &second.logout_claims());
