@@ -33,6 +33,7 @@ pub(crate) struct Census {
     renewed: UnixTime,
     /// How often this worker has looked at the list, up to [`FIRST_LOOKS`].
     looks: u8,
+    /// The VMs that are running, this one included.
     running: usize,
 }
 
@@ -77,8 +78,10 @@ impl Census {
     /// Returns this worker's part of a limit for the whole process; at least 1.
     #[must_use]
     pub(crate) fn share(&self, whole: usize) -> usize {
-        let running = if self.is_settled() { self.running } else { self.running.max(ASSUMED) };
-        whole.checked_div(running).unwrap_or(whole).max(1)
+        // Envoy's main thread has a VM, too. It is on the list and gets no requests.
+        let workers = self.running.saturating_sub(1);
+        let workers = if self.is_settled() { workers } else { workers.max(ASSUMED) };
+        whole.checked_div(workers).unwrap_or(whole).max(1)
     }
 
     /// Trusts the number without further looks: in tests no time passes.
@@ -113,7 +116,8 @@ mod tests {
     use crate::testing::store::MemoryStore;
     use crate::workers::NoStore;
 
-    fn workers(store: &Rc<dyn SharedStore>, count: u64) -> Vec<Census> {
+    /// The VMs of an Envoy; one of them is the main thread's.
+    fn vms(store: &Rc<dyn SharedStore>, count: u64) -> Vec<Census> {
         let master = derive(&[1; 32], "test");
         let census =
             |seed| Census::new(&master, Rc::clone(store), &mut Repeatable::seeded(seed * 1000));
@@ -131,7 +135,7 @@ mod tests {
     #[test]
     fn a_worker_takes_little_until_the_others_are_on_the_list() {
         let store: Rc<dyn SharedStore> = Rc::new(MemoryStore::default());
-        let mut workers = workers(&store, 3);
+        let mut workers = vms(&store, 4);
         let at = UnixTime::from_secs;
         let shares = |worker: &mut Census| {
             // However often the worker could look.
@@ -147,19 +151,19 @@ mod tests {
         for worker in &mut workers[1..] {
             assert_eq!(shares(worker), [3; 6]);
         }
-        assert_eq!(workers[2].share(48), 16);
+        assert_eq!(workers[3].share(48), 16);
         // More than it assumes are counted immediately.
-        let mut crowd = self::workers(&store, 24);
+        let mut crowd = vms(&store, 21);
         for worker in &mut crowd {
             worker.renew(at(103));
         }
-        assert_eq!(crowd[23].share(48), 2);
+        assert_eq!(crowd[20].share(48), 2);
     }
 
     #[test]
     fn each_worker_has_its_part_of_a_limit() {
         let store: Rc<dyn SharedStore> = Rc::new(MemoryStore::default());
-        let mut workers = workers(&store, 4);
+        let mut workers = vms(&store, 5);
         let at = UnixTime::from_secs;
         for worker in &mut workers {
             look(worker, at(100));
@@ -169,7 +173,7 @@ mod tests {
             assert_eq!(worker.share(48), 12);
             assert_eq!(worker.share(2), 1, "nobody is left without");
         }
-        // Three of them end. Within half a minute they are no longer counted.
+        // All others end. Within half a minute they are no longer counted.
         let last = &mut workers[0];
         last.renew(at(120));
         assert_eq!(last.share(48), 12);
@@ -181,7 +185,7 @@ mod tests {
     fn what_others_wrote_is_not_counted() {
         let store = Rc::new(MemoryStore::default());
         let shared: Rc<dyn SharedStore> = Rc::<MemoryStore>::clone(&store);
-        let mut worker = workers(&shared, 1).remove(0);
+        let mut worker = vms(&shared, 1).remove(0);
         for planted in [b"".as_slice(), b"0", &[1; 4000]] {
             let _ = store.write("lictor.workers", planted, None);
             look(&mut worker, UnixTime::from_secs(100));
@@ -192,7 +196,7 @@ mod tests {
     #[test]
     fn a_host_without_a_store_has_one_worker() {
         let store: Rc<dyn SharedStore> = Rc::new(NoStore);
-        let mut worker = workers(&store, 1).remove(0);
+        let mut worker = vms(&store, 1).remove(0);
         look(&mut worker, UnixTime::from_secs(100));
         assert_eq!(worker.share(48), 48);
     }
@@ -200,7 +204,7 @@ mod tests {
     #[test]
     fn a_clock_that_goes_back_counts_nobody_twice() {
         let store: Rc<dyn SharedStore> = Rc::new(MemoryStore::default());
-        let mut workers = workers(&store, 2);
+        let mut workers = vms(&store, 3);
         for seconds in [1000, 100, 110, 120] {
             for worker in &mut workers {
                 worker.renew(UnixTime::from_secs(seconds));

@@ -103,8 +103,8 @@ fn beside(gateway: &Gateway, addresses: &[Gate], done: &Done, work: impl FnOnce(
             }
         };
         let refused = |gate: Gate| {
-            while !is_over() {
-                let _closed = refusals(&gate, &done.refused, &over);
+            while !is_over() && done.refused.load(Relaxed) < REFUSED {
+                let _closed = refusals(&gate, &done.refused);
             }
         };
         for number in 0..100 {
@@ -175,10 +175,10 @@ fn health_checks(
 }
 
 /// Asks for Prefect's API without a credential.
-fn refusals(gate: &Gate, refused: &AtomicUsize, over: &AtomicBool) -> io::Result<()> {
+fn refusals(gate: &Gate, refused: &AtomicUsize) -> io::Result<()> {
     let request = Request::get("/api/flows/1").bytes(&gate.machine_host());
     let mut connection = gate.connect("localhost")?;
-    while !over.load(Relaxed) {
+    while refused.load(Relaxed) < REFUSED {
         assert_eq!(exchange(&mut connection, &request, false)?.status, 401);
         refused.fetch_add(1, Relaxed);
     }
