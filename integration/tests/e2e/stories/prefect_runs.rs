@@ -76,7 +76,11 @@ pub fn ask(gate: &Gate, path: &str, filter: &Value) -> Value {
     let request = Request::post(path, &filter.to_string())
         .host(gate.machine_host())
         .header("authorization", basic(&world().stack.machine.auth_string));
-    gate.send(&request).expect(200).json()
+    // While others write much, Prefect answers 503, or closes the connection.
+    let answer = eventually("Prefect has time", Duration::from_secs(20), || {
+        Some(gate.send(&request)).filter(|answer| answer.status != 503)
+    });
+    answer.expect(200).json()
 }
 
 /// How many runs of a deployment are in these states.
@@ -86,14 +90,8 @@ pub fn count_runs(gate: &Gate, deployment: &str, states: &[&str]) -> usize {
         "deployments": {"name": {"any_": [deployment]}},
         "flow_runs": {"state": {"type": {"any_": states}}},
     });
-    let request = Request::post("/api/flow_runs/count", &filter.to_string())
-        .host(gate.machine_host())
-        .header("authorization", basic(&world().stack.machine.auth_string));
-    // While others write much, Prefect answers 503.
-    let answer = eventually("Prefect has time", Duration::from_secs(20), || {
-        Some(gate.send(&request)).filter(|answer| answer.status != 503)
-    });
-    usize::try_from(answer.expect(200).json().as_u64().unwrap()).unwrap()
+    let count = ask(gate, "/api/flow_runs/count", &filter).as_u64();
+    usize::try_from(count.unwrap()).unwrap()
 }
 
 fn commands(setup: Setup) {
