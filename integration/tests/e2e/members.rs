@@ -20,8 +20,7 @@ pub struct Served {
     pub connections: usize,
     /// The longest that an answer took.
     pub slowest: Duration,
-    /// How often Prefect closed the connection instead of answering, as it does when it is short of
-    /// time. Envoy's own answer is a 503, with which clients try again.
+    /// How often Envoy got no answer of Prefect, and a 503 came instead.
     pub closed: usize,
 }
 

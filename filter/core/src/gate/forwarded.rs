@@ -1,9 +1,11 @@
 //! A request that is forwarded to Prefect, and what its response needs.
 
+use std::rc::Rc;
+
 use super::incoming::Incoming;
 use super::socket::Socket;
 use crate::config::Config;
-use crate::identity::principal::Method;
+use crate::identity::principal::{Method, Principal};
 use crate::policy::authorize::Permit;
 use crate::prefect::place::{Content, Place};
 use crate::prefect::rewrite::Rewrite;
@@ -28,6 +30,8 @@ pub(crate) struct Forwarded {
     pub(crate) socket: Option<Socket>,
     /// The kind of client that reads the response.
     pub(crate) client: ClientKind,
+    /// The principal, if a credential has proved one.
+    pub(crate) principal: Option<Rc<Principal>>,
 }
 
 /// The parsed request headers and their target.
@@ -48,7 +52,8 @@ impl Forwarded {
         let Route { incoming, cookies, place, host } = route;
         let by_session = permit.method() == Method::Session;
         let rewrite = Rewrite::of(incoming.view, &place, by_session, permit.mask(), config);
-        let identity = permit.identity();
+        let principal = permit.identity().map(|(principal, _)| Rc::clone(principal));
+        let identity = permit.identity().map(|(principal, role)| (&**principal, role));
         let forwarding =
             Forwarding { request: incoming.view, place, cookies, host, identity, rewrite };
         let forwarded = Self {
@@ -58,6 +63,7 @@ impl Forwarded {
             rewrite,
             socket: None,
             client: incoming.client,
+            principal,
         };
         (forwarded, forwarding.edit(config))
     }

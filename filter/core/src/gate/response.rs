@@ -1,11 +1,14 @@
 //! Prefect's response: header edits for browsers, faults of Lictor's settings, rewritten bodies.
 
+use std::rc::Rc;
+
 use super::forwarded::Forwarded;
 use super::{Cx, Gate, Interest, State};
 use crate::answer::reply::Reply;
 use crate::config::Config;
 use crate::foundation::limits::MASKED_BODY;
 use crate::gate::decision::{DataStep, ResponseStep};
+use crate::identity::principal::Principal;
 use crate::prefect::response as hygiene;
 use crate::prefect::rewrite::{Rewrite, Rewritten};
 use crate::refusal::{Reason, Refusal};
@@ -49,26 +52,26 @@ impl Gate {
             cx.site.sockets.release(self.stream);
         }
         if matches!(status, 502..=504) && cx.peer.is_answered_by_envoy() {
-            let client = forwarded.client;
+            let (client, principal) = (forwarded.client, forwarded.principal.take());
             let refusal = Refusal::new(Reason::PrefectUnreachable)
                 .seen(format!("no response of Prefect; Envoy gave {status}"))
                 .wanted("a response within the limits of the cluster, see Envoy's access log");
-            return self.refuse_response(&refusal, client, &config);
+            return self.refuse_response(refusal, principal, client, &config);
         }
         if status == 401 && forwarded.injected {
             let refusal = Refusal::new(Reason::PrefectSecret).seen("401 from Prefect").wanted(
                 "LICTOR_PREFECT_AUTH_STRING to be Prefect's PREFECT_SERVER_API_AUTH_STRING",
             );
-            let client = forwarded.client;
-            return self.refuse_response(&refusal, client, &config);
+            let (client, principal) = (forwarded.client, forwarded.principal.take());
+            return self.refuse_response(refusal, principal, client, &config);
         }
         forwarded.rewrite = forwarded.rewrite.by_answer(response);
         if let Some(length) = forwarded.rewrite.too_long(response) {
-            let client = forwarded.client;
+            let (client, principal) = (forwarded.client, forwarded.principal.take());
             let refusal = Refusal::new(Reason::MaskedTooLarge)
                 .seen(format!("a response of {length} bytes"))
                 .wanted(format!("at most {MASKED_BODY} bytes, or a role that may see all of it"));
-            return self.refuse_response(&refusal, client, &config);
+            return self.refuse_response(refusal, principal, client, &config);
         }
         let cookies = core::mem::take(&mut self.set_cookies);
         let setting_no_cookie = cookies.is_empty();
@@ -86,12 +89,17 @@ impl Gate {
 
     fn refuse_response(
         &mut self,
-        refusal: &Refusal,
+        refusal: Refusal,
+        principal: Option<Rc<Principal>>,
         client: ClientKind,
         config: &Config,
     ) -> ResponseStep {
-        self.event = Some(Event::refused(refusal));
-        let reply = Reply::refusal(refusal, self.answer_context(client, config));
+        let refusal = match principal {
+            Some(principal) => refusal.by(principal),
+            None => refusal,
+        };
+        self.event = Some(Event::refused(&refusal));
+        let reply = Reply::refusal(&refusal, self.answer_context(client, config));
         ResponseStep::Replace(self.with_pending_cookies(reply))
     }
 

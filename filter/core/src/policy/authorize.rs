@@ -54,7 +54,7 @@ impl Permit {
     /// Prefect's credential and the identity headers go only with such a request. The role may be
     /// `None` only with `roles.report_only`.
     #[must_use]
-    pub(crate) fn identity(&self) -> Option<(&Principal, Option<Role>)> {
+    pub(crate) const fn identity(&self) -> Option<(&Rc<Principal>, Option<Role>)> {
         match &self.grant {
             Grant::Identity { principal, role, .. } => Some((principal, *role)),
             Grant::Public | Grant::Handshake => None,

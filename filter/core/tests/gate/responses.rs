@@ -66,6 +66,26 @@ fn without_a_response_of_prefects_the_client_is_told_when_to_try_again() {
     }
 }
 
+/// Whose request it was stays in the access log, and no flood of strangers leaves the line out.
+#[test]
+fn an_answer_in_place_of_prefects_names_the_principal() {
+    let mut world = World::new();
+    let browser = world.log_in();
+    let by_key = request("GET", "/api/flows/1", &[("x-api-key", API_KEY)]);
+    for (headers, principal) in [(browser.asks(), "user:alice-1"), (by_key, "key:etl")] {
+        for (status, by_envoy) in [("503", true), ("401", false)] {
+            let (mut gate, outcome) = world.request(&headers);
+            outcome.forwarded();
+            world.peer.answered_by_envoy = by_envoy;
+            let answer = [(":status".to_owned(), status.as_bytes().to_vec())];
+            let _ = replaced(gate.on_response(ResponseView { headers: &answer }, &mut world.cx()));
+            let event = gate.take_event(&mut world.site, world.now).unwrap();
+            assert_eq!((event.principal.as_str(), event.outcome), (principal, "refused"));
+            assert!(event.line.unwrap().contains(principal), "{status}");
+        }
+    }
+}
+
 /// A rotated refresh token must reach the browser, whatever becomes of Prefect's response.
 #[test]
 fn an_answer_in_place_of_prefects_keeps_the_renewed_session() {

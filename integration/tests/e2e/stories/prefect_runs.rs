@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{Story, story};
 use crate::client::{Gate, Request};
 use crate::gateway::Gateway;
+use crate::http1::Answer;
 use crate::keycloak_admin::{add_client, basic, client_token, with_role};
 use crate::prefect_client::{Client, Credential, Setup, gated, newest};
 use crate::traffic;
@@ -76,9 +77,14 @@ pub fn ask(gate: &Gate, path: &str, filter: &Value) -> Value {
     let request = Request::post(path, &filter.to_string())
         .host(gate.machine_host())
         .header("authorization", basic(&world().stack.machine.auth_string));
-    // While others write much, Prefect answers 503, or closes the connection.
+    // While others write much, Prefect answers 503, or closes the connection. A refusal of Lictor's
+    // own has another code, and is none of that.
+    let has_no_time = |answer: &Answer| {
+        let code = |answer: &Answer| answer.json().get("code").cloned();
+        answer.status == 503 && code(answer).is_none_or(|code| code == "prefect_unreachable")
+    };
     let answer = eventually("Prefect has time", Duration::from_secs(20), || {
-        Some(gate.send(&request)).filter(|answer| answer.status != 503)
+        Some(gate.send(&request)).filter(|answer| !has_no_time(answer))
     });
     answer.expect(200).json()
 }
