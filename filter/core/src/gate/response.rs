@@ -25,7 +25,9 @@ impl Gate {
         }
         // The user may have signed out while Prefect was answering. Then no cookie may renew the
         // session.
-        if self.session.as_ref().is_some_and(|session| cx.site.is_ended(session, cx.now)) {
+        if !self.set_cookies.is_empty()
+            && self.session.as_ref().is_some_and(|session| cx.site.is_ended(session, cx.now))
+        {
             self.set_cookies.clear();
         }
         let forwarded = match &mut self.state {
