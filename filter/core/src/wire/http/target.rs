@@ -43,9 +43,9 @@ impl<'a> Target<'a> {
         } else {
             Cow::Borrowed(path)
         };
-        for segment in decoded.split('/') {
-            let name = segment.split(';').next().unwrap_or_default();
-            if name == "." || name == ".." || (name.is_empty() && segment.contains(';')) {
+        for segment in decoded.as_bytes().split(|byte| *byte == b'/') {
+            let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
+            if name == b"." || name == b".." || (name.is_empty() && segment.contains(&b';')) {
                 return Err(Ambiguous("a dot segment"));
             }
         }
