@@ -75,12 +75,20 @@ pub fn server(version: &'static str) -> &'static Server {
     SERVERS[at].get_or_init(|| starting(start))
 }
 
-/// One of the newest version with settings of its own; where its API is then.
-pub fn server_with(name: &str, settings: &[(&str, &str)], api: &str) -> u16 {
+/// One of the newest version with settings of its own.
+pub struct OwnServer {
+    pub port: u16,
+    /// The file of its database.
+    pub database: PathBuf,
+    pub python: PathBuf,
+}
+
+/// Starts one; `api` is where its API is then.
+pub fn server_with(name: &str, settings: &[(&str, &str)], api: &str) -> OwnServer {
     starting(|| start_with(name, settings, api))
 }
 
-fn start_with(name: &str, settings: &[(&str, &str)], api: &str) -> u16 {
+fn start_with(name: &str, settings: &[(&str, &str)], api: &str) -> OwnServer {
     let (progress, secrets, stack) = (progress(), &world().secrets, &world().stack);
     let layout = new_layout(name, Ports::unused().unwrap());
     let version = &stack.prefect.version;
@@ -95,7 +103,8 @@ fn start_with(name: &str, settings: &[(&str, &str)], api: &str) -> u16 {
         let health = plain(layout.ports.prefect, &Request::get(format!("{api}/health")));
         health.ok().filter(|answer| answer.status == 200)
     });
-    layout.ports.prefect
+    let database = prefect::data_folder(&layout, version).join("prefect.db");
+    OwnServer { port: layout.ports.prefect, database, python: venv.join("bin/python") }
 }
 
 /// A Prefect of some version, with a gate of its own and the shared Keycloak.

@@ -320,6 +320,34 @@ mod tests {
         }
     }
 
+    /// Envoy sends a request again that got no response. An operation that does something must not
+    /// be done twice.
+    #[test]
+    fn the_samples_repeat_only_what_reads() {
+        let last = ["count", "filter", "history", "paginate"];
+        let paths = format!("safe_regex: {{ regex: \"/api/[^?]+/({})\" }}", last.join("|"));
+        for sample in crate::testing::SAMPLES {
+            let (_, rule) = sample.split_once("retriable_request_headers:\n").unwrap();
+            let matchers = rule.lines().take_while(|line| line.trim_start().starts_with("- {"));
+            let matchers: Vec<_> = matchers.collect();
+            assert_eq!(matchers.len(), 2, "{matchers:?}");
+            assert!(matchers[0].ends_with("{ name: \":method\", string_match: { exact: GET } }"));
+            assert!(matchers[1].contains(&paths), "{matchers:?}");
+        }
+        // Whatever stands in the place of a parameter. Other methods than POST set or delete
+        // something by its name, which twice is the same as once.
+        let ends = |template: &str| {
+            let end = template.rsplit('/').next().unwrap_or_default();
+            end.starts_with('{') || last.contains(&end)
+        };
+        let repeated =
+            OPERATIONS.iter().filter(|(method, template, _)| *method == "POST" && ends(template));
+        for (_, template, roles) in repeated {
+            let reads = *template == "/block_documents/filter" || roles.include(Role::Viewer);
+            assert!(reads, "{template}");
+        }
+    }
+
     /// Paths that Prefect serves without describing them.
     const UNDESCRIBED: [&str; 5] =
         ["/docs", "/docs/oauth2-redirect", "/openapi.json", "/redoc", "/static/{file}"];

@@ -228,7 +228,6 @@ fn attacks() {
         let lasted = begun.elapsed();
         for (who, served) in ["a person", "a machine"].iter().zip(served) {
             assert!(served.slowest < WAIT, "{who} beside {about}: {served:?}");
-            assert!(served.closed <= 2, "{who} beside {about}: {served:?}");
         }
         eventually("the strangers have gone", Duration::from_secs(30), || {
             (gateway.admin.counter("http.prefect.downstream_cx_active") < 20).then_some(())

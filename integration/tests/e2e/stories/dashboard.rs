@@ -45,7 +45,7 @@ fn median(mut times: Vec<f64>) -> f64 {
 }
 
 fn load() {
-    let port = server_with("prefect-dashboard", &[("PREFECT_UI_API_URL", "/api")], "/api");
+    let port = server_with("prefect-dashboard", &[("PREFECT_UI_API_URL", "/api")], "/api").port;
     SampleData::make(port);
     let gateway = Plan::new("dashboard").prefect(port).start();
     let gated = gateway.gate.origin();

@@ -1,5 +1,6 @@
-//! Parts that are away: Keycloak at the start, Envoy itself while it starts.
+//! Parts that are away: Keycloak at the start, Envoy itself while it starts, a table of Prefect's.
 
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,8 +15,9 @@ use crate::client::{Gate, Request};
 use crate::gateway::Plan;
 use crate::keycloak_admin::{basic, worker_token};
 use crate::keycloak_login::logged_in;
+use crate::prefect_client::{OwnServer, server_with};
 use crate::recorder::Recorder;
-use crate::world::{eventually, prefect_sees_nothing, progress, world};
+use crate::world::{eventually, prefect_sees_nothing, progress, say, world};
 
 const ABOUT: &str = "faults";
 
@@ -28,6 +30,7 @@ pub fn stories() -> Vec<Story> {
             no_keycloak,
         )
         .alone(),
+        story(ABOUT, "errors of Prefect's fail no reads of others", errors).apart().heavy(),
     ]
 }
 
@@ -159,4 +162,63 @@ fn no_keycloak() {
         },
     );
     gateway.admin.assert_vm_alive();
+}
+
+/// How many errors Prefect is to answer with.
+const ERRORS: usize = 400;
+
+/// Prefect closes a connection a moment after it has answered with an error on it, and does not say
+/// so in the answer. Envoy may have sent the next request on it by then.
+fn errors() {
+    let server = server_with("prefect-errors", &[], "/api");
+    let gateway = Plan::new("errors").prefect(server.port).start();
+    let as_machine = |request: Request| {
+        request
+            .host(gateway.gate.machine_host())
+            .header("authorization", basic(&world().stack.machine.auth_string))
+    };
+    let broken = as_machine(Request::post("/api/variables/filter", "{}"));
+    gateway.gate.send(&broken).expect(200);
+    lose_variables(&server);
+    let reads = [
+        as_machine(Request::get("/api/admin/version")),
+        as_machine(Request::post("/api/flows/filter", r#"{"limit": 1}"#)),
+    ];
+    let (errors, ending) = (AtomicUsize::new(0), Instant::now() + Duration::from_secs(120));
+    let is_over = || errors.load(Ordering::Relaxed) >= ERRORS || Instant::now() > ending;
+    let ask = |request: &Request, wanted: u16| {
+        let mut failed = Vec::new();
+        while !is_over() {
+            let answer = gateway.gate.send(request);
+            if answer.status != wanted {
+                failed.push(format!("{} instead of {wanted}: {}", answer.status, answer.text()));
+            } else if wanted == 500 {
+                errors.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        failed
+    };
+    let failed: Vec<String> = thread::scope(|scope| {
+        let [version, flows] = &reads;
+        let asked = [(&broken, 500), (&broken, 500), (version, 200), (flows, 200)];
+        let asked = asked.map(|(request, wanted)| scope.spawn(move || ask(request, wanted)));
+        asked.into_iter().flat_map(|asking| asking.join().unwrap()).collect()
+    });
+    let errors = errors.load(Ordering::Relaxed);
+    let again = gateway.admin.counter("cluster.prefect.upstream_rq_retry");
+    say(&format!("{errors} errors of Prefect's; {again} reads were sent again"));
+    assert!(errors >= ERRORS, "Prefect does not answer with errors");
+    assert_eq!(failed, Vec::<String>::new());
+    assert!(again > 0, "no read met a connection that was about to be closed");
+    gateway.admin.assert_vm_alive();
+}
+
+/// Takes a table away, without which one operation of Prefect's fails.
+fn lose_variables(server: &OwnServer) {
+    let script = "import sqlite3, sys
+with sqlite3.connect(sys.argv[1], timeout=60) as database:
+    database.execute('ALTER TABLE variable RENAME TO variable_elsewhere')";
+    let mut command = Command::new(&server.python);
+    let ended = command.args(["-c", script]).arg(&server.database).status().unwrap();
+    assert!(ended.success());
 }

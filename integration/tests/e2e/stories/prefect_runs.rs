@@ -77,12 +77,8 @@ pub fn ask(gate: &Gate, path: &str, filter: &Value) -> Value {
     let request = Request::post(path, &filter.to_string())
         .host(gate.machine_host())
         .header("authorization", basic(&world().stack.machine.auth_string));
-    // While others write much, Prefect answers 503, or closes the connection. A refusal of Lictor's
-    // own has another code, and is none of that.
-    let has_no_time = |answer: &Answer| {
-        let code = |answer: &Answer| answer.json().get("code").cloned();
-        answer.status == 503 && code(answer).is_none_or(|code| code == "prefect_unreachable")
-    };
+    // While others write much, Prefect answers 503. A refusal of Lictor's own has a code.
+    let has_no_time = |answer: &Answer| answer.status == 503 && answer.json().get("code").is_none();
     let answer = eventually("Prefect has time", Duration::from_secs(20), || {
         Some(gate.send(&request)).filter(|answer| !has_no_time(answer))
     });

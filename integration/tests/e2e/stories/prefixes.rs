@@ -35,7 +35,8 @@ fn below() {
             ("PREFECT_SERVER_CSRF_PROTECTION_ENABLED", "true"),
         ],
         API,
-    );
+    )
+    .port;
     let mut plan = Plan::new("below").prefect(port);
     plan.settings = |settings: &mut Value| {
         let origin = settings["public_url"].as_str().unwrap().to_owned();

@@ -160,7 +160,6 @@ fn rolled(production: &mut Production) {
         (ends, rolls, person.join().unwrap(), machine.join().unwrap())
     });
     assert_completed(production, &ends, ROUNDS * deployments.len());
-    assert_eq!(of_person.closed + of_machine.closed, 0);
     // Prefect's clients try again by themselves: the logs tell whether they had to.
     let failed: Vec<_> = production
         .access_logs()

@@ -233,7 +233,7 @@ fn large_batch() {
 
 fn lines() {
     // Beside a Prefect that writes so much, others of that Prefect would wait.
-    let port = server_with("prefect-lines", &[], "/api");
+    let port = server_with("prefect-lines", &[], "/api").port;
     let gateway = Plan::new("lines").prefect(port).start();
     let gate = &gateway.gate;
     let run = make_run(gate, "many-lines");
