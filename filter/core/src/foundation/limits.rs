@@ -109,7 +109,7 @@ pub(crate) const PENDING_SOCKETS_IN_ALL: usize = 32;
 /// Largest number of sockets without a verdict on their first frame, in one worker. Half of them
 /// may be of one client network.
 pub(crate) const PENDING_SOCKETS: usize = 32;
-/// Largest number of open sockets of viewers and operators, in all workers of an Envoy.
+/// Largest number of open sockets of people (`Role::is_for_people`), in all workers of an Envoy.
 pub(crate) const SOCKETS_OF_PEOPLE_IN_ALL: usize = 24;
 /// Largest number of open sockets of one viewer or operator, in all workers of an Envoy.
 pub(crate) const SOCKETS_OF_PERSON_IN_ALL: usize = 12;

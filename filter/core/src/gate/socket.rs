@@ -318,7 +318,7 @@ impl Socket {
 
 /// Returns the refusal of a principal that has the maximum number of open sockets.
 pub(crate) fn too_many() -> Refusal {
-    Refusal::busy("too many open sockets of one principal, or of viewers and operators")
+    Refusal::busy("too many open sockets of one principal, or of people")
 }
 
 #[cfg(test)]

@@ -52,6 +52,12 @@ impl Role {
         }
     }
 
+    /// Returns the roles for people.
+    #[cfg(test)]
+    pub(crate) fn for_people() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|role| role.is_for_people())
+    }
+
     /// Returns the role with this name.
     #[must_use]
     pub(crate) fn named(name: &str) -> Option<Self> {

@@ -45,10 +45,5 @@ impl RoleSet {
 }
 
 const fn bit(role: Role) -> u8 {
-    match role {
-        Role::Viewer => 1,
-        Role::Operator => 2,
-        Role::Worker => 4,
-        Role::Admin => 8,
-    }
+    1 << role as u8
 }

@@ -379,7 +379,7 @@ mod tests {
             };
             let action = Action::Api(method.into(), template.into());
             let operation = Operation { action, secrets: false, harmless: true };
-            for role in [Role::Viewer, Role::Operator] {
+            for role in Role::for_people() {
                 let reads = roles_for(&operation).include(role);
                 let mask = Mask::of(&operation, Some(role));
                 assert!(!reads || mask == Some(wanted), "{line}: {mask:?}");

@@ -21,7 +21,7 @@ pub(crate) struct OpenSockets {
     quota: SocketQuota,
 }
 
-/// How many sockets this worker opens for viewers and operators.
+/// How many sockets this worker opens for people.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SocketQuota {
     /// For one of them.
@@ -54,13 +54,13 @@ pub(crate) struct OpenSocket {
 }
 
 impl OpenSockets {
-    /// Sets how many sockets viewers and operators may open.
+    /// Sets how many sockets people may open.
     pub(crate) const fn limit(&mut self, quota: SocketQuota) {
         self.quota = quota;
     }
 
     /// Takes a slot for a permitted socket. Returns `false` if its principal has too many, or
-    /// viewers and operators together do: workers must find room below Prefect's own limit.
+    /// people together do: workers must find room below Prefect's own limit.
     #[must_use]
     pub(crate) fn take(&mut self, stream: StreamId, known: &KnownSocket, permit: &Permit) -> bool {
         let Some((principal, credential)) = permit.socket_owner() else { return false };

@@ -57,7 +57,7 @@ fn verdict(world: &mut World, role: Role, body: &[u8]) -> Result<(), Reply> {
 #[test]
 fn a_body_that_asks_for_secrets_is_refused_for_those_who_may_not() {
     let mut world = world();
-    for role in [Role::Viewer, Role::Operator] {
+    for role in Role::for_people() {
         for body in [
             r#"{"include_secrets":true,"x":"planted"}"#.as_bytes(),
             br#"{"include_secrets":false,"include\u005fsecrets":true}"#,
@@ -203,7 +203,7 @@ fn a_body_that_is_not_read_counts_as_asking() {
     let mut settings = settings();
     settings["prefect"]["buffered_routes"] = json!(false);
     let mut world = World::with(&settings);
-    for role in [Role::Viewer, Role::Operator] {
+    for role in Role::for_people() {
         assert_eq!(code(&world.request(&by(role, "POST", PATH)).1.reply()), "role_missing");
     }
     world.request(&by(Role::Worker, "POST", PATH)).1.forwarded();
