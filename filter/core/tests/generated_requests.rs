@@ -1,13 +1,12 @@
 //! Requests made at random, of parts that mean something to the filter.
 
 use crate::testing::{Headers, request};
+use crate::wire::http::authorization::HEADERS;
 use proptest::prelude::*;
 
 /// Header names and values that mean something to some part of the filter.
 fn header_lines() -> impl Strategy<Value = Headers> {
-    let name = prop::sample::select(vec![
-        "authorization",
-        "x-api-key",
+    let others = [
         "cookie",
         "origin",
         "sec-fetch-site",
@@ -25,7 +24,8 @@ fn header_lines() -> impl Strategy<Value = Headers> {
         "x-http-method-override",
         "sec-purpose",
         "access-control-request-method",
-    ]);
+    ];
+    let name = prop::sample::select(HEADERS.into_iter().chain(others).collect::<Vec<_>>());
     let known = prop::sample::select(vec![
         "Bearer x.y.z",
         "Bearer lk_wrong",

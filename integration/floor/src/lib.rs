@@ -126,7 +126,7 @@ fn edit_answer(edits: &Edits) -> Result<(), Status> {
     set_map_value(map, "strict-transport-security", Some("max-age=31536000"))?;
     if matches!(edits, Edits::Session) {
         set_map_value(map, "cache-control", Some("private"))?;
-        add_map_value(map, "vary", "Cookie, Authorization")?;
+        add_map_value(map, "vary", "Cookie, Authorization, X-Api-Key")?;
         add_map_value(map, "content-security-policy", "frame-ancestors 'self'")?;
     }
     Ok(())

@@ -13,6 +13,7 @@ use crate::identity::principal::{Method, Principal};
 use crate::identity::role::Role;
 use crate::prefect::upstream::identity_headers;
 use crate::refusal::{Meaning, Refusal};
+use crate::wire::http::authorization::VARY;
 use crate::wire::http::client::ClientKind;
 
 /// A local answer: a response that Lictor generates itself.
@@ -42,7 +43,7 @@ impl Reply {
         let mut reply = Self { status, headers: Vec::new(), body, code };
         reply.push("content-type", content_type);
         reply.push("cache-control", "no-store");
-        reply.push("vary", "Cookie, Authorization, Sec-Fetch-Mode, Accept");
+        reply.push("vary", format!("{VARY}, Sec-Fetch-Mode, Accept"));
         reply.push("x-content-type-options", "nosniff");
         reply.push("referrer-policy", "no-referrer");
         reply

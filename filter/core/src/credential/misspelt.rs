@@ -5,6 +5,7 @@
 
 use crate::credential::kind::Kind;
 use crate::credential::{api_key, personal_token};
+use crate::wire::http::authorization::HEADERS;
 
 /// What a text is that is not a credential, but looks like a key or a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +33,9 @@ const NO_SECRET: Misspelt = Misspelt {
     wanted: "the client ID and the client secret alone",
 };
 
-/// Words that belong in front of a credential, in lower case. `export` comes with a pasted line.
-const WORDS: [&str; 9] = [
-    "authorization",
+/// Words that belong in front of a credential, in lower case, beside the names of its headers.
+/// `export` comes with a pasted line.
+const WORDS: [&str; 7] = [
     "basic",
     "bearer",
     "export",
@@ -42,7 +43,6 @@ const WORDS: [&str; 9] = [
     "prefect_api_key",
     "prefect_client_custom_headers",
     "token",
-    "x-api-key",
 ];
 
 /// The least length of a key, a token or a part of one that is told from an ordinary word.
@@ -82,7 +82,8 @@ impl Misspelt {
         if parts.iter().any(|part| is_jwt(part)) {
             return Some(JWT);
         }
-        let is_word = |part: &&[u8]| WORDS.iter().any(|word| word.as_bytes() == *part);
+        let is_word =
+            |part: &&[u8]| WORDS.iter().chain(&HEADERS).any(|word| word.as_bytes() == *part);
         (parts.len() > 1 && parts.first().is_some_and(is_word)).then_some(HEADER)
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::prefect::place::Content;
+use crate::wire::http::authorization;
 use crate::wire::http::edit::HeaderEdit;
 use crate::wire::http::request::ResponseView;
 
@@ -38,7 +39,7 @@ pub(crate) fn for_session(
         edit.set.push(("cache-control", private(caching).into_bytes()));
     }
     if content != Content::Asset {
-        edit.add.push(("vary", b"Cookie, Authorization".to_vec()));
+        edit.add.push(("vary", authorization::VARY.as_bytes().to_vec()));
     }
     if content == Content::Description {
         // API descriptions load scripts from other sites. Without the sandbox, these scripts could

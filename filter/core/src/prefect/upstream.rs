@@ -307,7 +307,8 @@ mod tests {
             cf-access-jwt-assertion oidc-claim-sub OIDC_access_token x-consumer-username \
             x-authentik-username x-lictor-auth-request-secret prefect-automation-id x_forwarded_for \
             x-forwarded.proto";
-        for name in ENVOY.into_iter().chain(others.split_whitespace()) {
+        let credentials = crate::wire::http::authorization::HEADERS;
+        for name in ENVOY.into_iter().chain(others.split_whitespace()).chain(credentials) {
             assert!(is_removed(name), "{name}");
         }
         let kept = "x-forwarded-for x-forwarded-proto x-request-id x-prefect-worker-id cookie accept \

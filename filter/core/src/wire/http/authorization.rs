@@ -35,8 +35,14 @@ pub(crate) enum Malformed {
     Syntax,
 }
 
+/// The headers that present a credential.
+pub(crate) const HEADERS: [&str; 2] = ["authorization", "x-api-key"];
+
+/// The request headers that tell who asks, for caches (`Vary`, RFC 9110 §12.5.5).
+pub(crate) const VARY: &str = "Cookie, Authorization, X-Api-Key";
+
 fn is_credential(name: &str) -> bool {
-    matches!(name, "authorization" | "x-api-key")
+    HEADERS.contains(&name)
 }
 
 /// Returns whether a request presents a credential, readable or not.
@@ -74,7 +80,7 @@ pub(crate) fn read(request: RequestView<'_>) -> Result<Option<Presented<'_>>, Ma
     match name.as_str() {
         "authorization" => scheme(value).map(Some),
         "x-api-key" => api_key(value).map(Some),
-        // A name that `is_credential` accepts has an arm of its own.
+        // Each of `HEADERS` has an arm of its own.
         _ => Err(Malformed::Scheme),
     }
 }
@@ -160,6 +166,13 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
+
+    #[test]
+    fn caches_know_every_header_with_a_credential() {
+        let known = VARY.to_ascii_lowercase();
+        let known: Vec<&str> = known.split(", ").collect();
+        assert!(HEADERS.iter().all(|name| known.contains(name)), "{known:?}");
+    }
 
     fn read_lines(lines: &[(&str, &[u8])]) -> Result<Option<Presented<'static>>, Malformed> {
         let headers: Vec<_> = lines.iter().map(|(n, v)| ((*n).to_owned(), v.to_vec())).collect();
