@@ -330,12 +330,19 @@ fn calls(linker: &mut Linker<Host>) -> Result<(), Error> {
     Ok(())
 }
 
+/// The kind of metric that only grows.
+const COUNTER: u32 = 0;
+
 fn metrics(linker: &mut Linker<Host>) -> Result<(), Error> {
     linker.func_wrap(
         "env",
         "proxy_define_metric",
-        |caller: In<'_>, _kind: u32, at: u32, length: u32, out: u32| {
+        |caller: In<'_>, kind: u32, at: u32, length: u32, out: u32| {
             call(caller, "proxy_define_metric", Subject::Text(at, length), |guest| {
+                // A gauge or a histogram has other calls, which this host does not have.
+                if kind != COUNTER {
+                    return Ok(BAD_ARGUMENT);
+                }
                 let name = guest.text(at, length)?;
                 let number = guest.host().counter(name);
                 guest.write_number(out, number)?;
