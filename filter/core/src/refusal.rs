@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::foundation::log_text::shown;
 use crate::identity::principal::Principal;
+use crate::identity::role::Role;
 
 /// Why a request is not forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -353,13 +354,22 @@ pub(crate) struct Refusal {
     pub(crate) about: Option<&'static str>,
     /// Who sent the request, if a credential has proved it.
     pub(crate) principal: Option<Rc<Principal>>,
+    /// The role of the principal.
+    pub(crate) role: Option<Role>,
 }
 
 impl Refusal {
     /// Creates a refusal without details.
     #[must_use]
     pub(crate) fn new(reason: Reason) -> Self {
-        Self { reason, seen: String::new(), wanted: String::new(), about: None, principal: None }
+        Self {
+            reason,
+            seen: String::new(),
+            wanted: String::new(),
+            about: None,
+            principal: None,
+            role: None,
+        }
     }
 
     /// Sets what Lictor saw, shortened and made printable.
@@ -426,10 +436,11 @@ impl Refusal {
             .wanted("the keys (earlier lines say why they can't be loaded)")
     }
 
-    /// Sets who sent the request.
+    /// Sets who sent the request, and with which role.
     #[must_use]
-    pub(crate) fn by(mut self, principal: Rc<Principal>) -> Self {
-        self.principal = Some(principal);
+    pub(crate) fn by(mut self, principal: &Rc<Principal>, role: Option<Role>) -> Self {
+        self.principal = Some(Rc::clone(principal));
+        self.role = role;
         self
     }
 }

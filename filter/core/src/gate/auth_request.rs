@@ -222,5 +222,5 @@ fn has_role(identity: &Identity, wanted: Role) -> Result<(), Refusal> {
     }
     let seen = identity.role.map_or("no role", Role::name);
     let refusal = Refusal::new(Reason::RoleMissing).seen(format!("role {seen}"));
-    Err(refusal.wanted(wanted.name()).by(identity.principal.clone()))
+    Err(refusal.wanted(wanted.name()).by(&identity.principal, identity.role))
 }

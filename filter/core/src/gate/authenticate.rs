@@ -236,7 +236,7 @@ fn by_certificate(
     Err(Refusal::new(Reason::CrossSite)
         .seen("a request of another site with a client certificate")
         .wanted("Sec-Fetch-Site same-origin or none, or Origin of public_url")
-        .by(identity.principal))
+        .by(&identity.principal, identity.role))
 }
 
 fn user_id(session: &Session) -> String {

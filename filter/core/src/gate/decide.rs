@@ -132,6 +132,7 @@ impl Gate {
                     .wanted("a credential in a header"));
             }
             Proof::Nobody(_) => {
+                self.remember_host(route.incoming.view);
                 let again = self.waited.is_some_and(|waited| waited.reason == WaitFor::Slot);
                 let address = cx.peer.address();
                 match cx.site.pending.take(self.stream, &address, again, cx.now) {

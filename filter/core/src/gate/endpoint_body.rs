@@ -73,6 +73,7 @@ impl Gate {
             ));
         }
         self.begin_body(reader.purpose(), cx)?;
+        self.remember_host(request);
         let content_type = request.text("content-type").map(str::to_owned);
         self.state = State::EndpointBody(EndpointBody { reader, content_type });
         let mut edit = upstream::stripped(request);

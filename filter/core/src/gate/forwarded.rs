@@ -6,6 +6,7 @@ use super::incoming::Incoming;
 use super::socket::Socket;
 use crate::config::Config;
 use crate::identity::principal::{Method, Principal};
+use crate::identity::role::Role;
 use crate::policy::authorize::Permit;
 use crate::prefect::place::{Content, Place};
 use crate::prefect::rewrite::Rewrite;
@@ -30,8 +31,8 @@ pub(crate) struct Forwarded {
     pub(crate) socket: Option<Socket>,
     /// The kind of client that reads the response.
     pub(crate) client: ClientKind,
-    /// The principal, if a credential has proved one.
-    pub(crate) principal: Option<Rc<Principal>>,
+    /// The principal with its role, if a credential has proved one.
+    pub(crate) identity: Option<(Rc<Principal>, Option<Role>)>,
 }
 
 /// The parsed request headers and their target.
@@ -52,7 +53,7 @@ impl Forwarded {
         let Route { incoming, cookies, place, host } = route;
         let by_session = permit.method() == Method::Session;
         let rewrite = Rewrite::of(incoming.view, &place, by_session, permit.mask(), config);
-        let principal = permit.identity().map(|(principal, _)| Rc::clone(principal));
+        let owned = permit.identity().map(|(principal, role)| (Rc::clone(principal), role));
         let identity = permit.identity().map(|(principal, role)| (&**principal, role));
         let forwarding =
             Forwarding { request: incoming.view, place, cookies, host, identity, rewrite };
@@ -63,7 +64,7 @@ impl Forwarded {
             rewrite,
             socket: None,
             client: incoming.client,
-            principal,
+            identity: owned,
         };
         (forwarded, forwarding.edit(config))
     }

@@ -67,6 +67,8 @@ pub struct Gate {
     stream: StreamId,
     /// Envoy's request ID, if the request has one of the form that Envoy generates.
     request_id: Option<String>,
+    /// The host that the request asked for, if a log line may need it.
+    host: Option<String>,
     state: State,
     /// The last wait for the site, ended or not.
     waited: Option<Waited>,
@@ -189,6 +191,7 @@ impl Gate {
         Self {
             stream,
             request_id: None,
+            host: None,
             state: State::New,
             waited: None,
             awaited_provider: false,
@@ -347,10 +350,16 @@ impl Gate {
     ) -> Decision {
         self.state = State::Over;
         let config = cx.site.config();
-        let host = request.text(":authority").unwrap_or_default();
-        self.event = Some(Event::refused(refusal).at_host(host));
+        self.remember_host(request);
+        self.event = Some(Event::refused(refusal));
         let reply = reply(refusal, self.answer_context(ClientKind::of(request), &config));
         Decision::Reply(self.with_pending_cookies(reply))
+    }
+
+    /// Remembers the host for log lines, of which those about strangers name it.
+    fn remember_host(&mut self, request: RequestView<'_>) {
+        let host = request.text(":authority").filter(|host| !host.is_empty());
+        self.host.get_or_insert_with(|| host.unwrap_or("-").to_owned());
     }
 
     /// Returns how much of a body the gate must see.
@@ -409,7 +418,7 @@ impl Gate {
     ///
     /// It has neither line nor fields if there are too many about strangers.
     pub fn take_event(&mut self, site: &mut Site, now: UnixTime) -> Option<Event> {
-        let event = self.event.take()?.with_request(self.request_id.as_deref());
+        let event = self.event.take()?.with_ends(self.host.as_deref(), self.request_id.as_deref());
         let event = site.bounded(event, self.is_shown, now);
         self.is_shown |= event.fields().next().is_some();
         Some(event)

@@ -4,8 +4,6 @@
 //! buffer filter follows Lictor on these routes (`prefect.buffered_routes`) and holds the headers
 //! meanwhile.
 
-use std::rc::Rc;
-
 use super::endpoint_body::late;
 use super::forwarded::Forwarded;
 use super::{Cx, Gate, State};
@@ -63,7 +61,7 @@ impl Gate {
 
     /// Refuses a body that has not arrived in time.
     pub(super) fn operation_body_late(&mut self, pending: &BodyPending, cx: &Cx<'_>) -> Decision {
-        let refusal = late().by(Rc::clone(&pending.identity.principal));
+        let refusal = late().by(&pending.identity.principal, pending.identity.role);
         self.event = Some(Event::refused(&refusal));
         let config = cx.site.config();
         let context = self.answer_context(pending.forwarded.client, &config);

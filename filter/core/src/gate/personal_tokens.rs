@@ -197,10 +197,10 @@ impl Gate {
 fn role(identity: &Identity, settings: &PersonalTokenSettings) -> Result<Role, Refusal> {
     let held = identity.role;
     let refused = |reason, seen: String| {
-        let principal = Rc::clone(&identity.principal);
         let gets_one = |role: &Role| personal_token::role(*role, settings).is_some();
         let roles: Vec<Role> = Role::ALL.into_iter().filter(gets_one).collect();
-        Refusal::new(reason).seen(seen).wanted(RoleSet::of(&roles).names()).by(principal)
+        let refusal = Refusal::new(reason).seen(seen).wanted(RoleSet::of(&roles).names());
+        refusal.by(&identity.principal, identity.role)
     };
     let held = held.ok_or_else(|| refused(Reason::NoRole, "no role".to_owned()))?;
     personal_token::role(held, settings).ok_or_else(|| {

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::foundation::limits::MASKED_BODY;
 use crate::gate::decision::{DataStep, ResponseStep};
 use crate::identity::principal::Principal;
+use crate::identity::role::Role;
 use crate::prefect::response as hygiene;
 use crate::prefect::rewrite::{Rewrite, Rewritten};
 use crate::refusal::{Reason, Refusal};
@@ -54,26 +55,26 @@ impl Gate {
             cx.site.sockets.release(self.stream);
         }
         if matches!(status, 502..=504) && cx.peer.is_answered_by_envoy() {
-            let (client, principal) = (forwarded.client, forwarded.principal.take());
+            let (client, identity) = (forwarded.client, forwarded.identity.take());
             let refusal = Refusal::new(Reason::PrefectUnreachable)
                 .seen(format!("no response of Prefect; Envoy gave {status}"))
                 .wanted("a response within the limits of the cluster, see Envoy's access log");
-            return self.refuse_response(refusal, principal, client, &config);
+            return self.refuse_response(refusal, identity, client, &config);
         }
         if status == 401 && forwarded.injected {
             let refusal = Refusal::new(Reason::PrefectSecret).seen("401 from Prefect").wanted(
                 "LICTOR_PREFECT_AUTH_STRING to be Prefect's PREFECT_SERVER_API_AUTH_STRING",
             );
-            let (client, principal) = (forwarded.client, forwarded.principal.take());
-            return self.refuse_response(refusal, principal, client, &config);
+            let (client, identity) = (forwarded.client, forwarded.identity.take());
+            return self.refuse_response(refusal, identity, client, &config);
         }
         forwarded.rewrite = forwarded.rewrite.by_answer(response);
         if let Some(length) = forwarded.rewrite.too_long(response) {
-            let (client, principal) = (forwarded.client, forwarded.principal.take());
+            let (client, identity) = (forwarded.client, forwarded.identity.take());
             let refusal = Refusal::new(Reason::MaskedTooLarge)
                 .seen(format!("a response of {length} bytes"))
                 .wanted(format!("at most {MASKED_BODY} bytes, or a role that may see all of it"));
-            return self.refuse_response(refusal, principal, client, &config);
+            return self.refuse_response(refusal, identity, client, &config);
         }
         let cookies = core::mem::take(&mut self.set_cookies);
         let setting_no_cookie = cookies.is_empty();
@@ -92,12 +93,12 @@ impl Gate {
     fn refuse_response(
         &mut self,
         refusal: Refusal,
-        principal: Option<Rc<Principal>>,
+        identity: Option<(Rc<Principal>, Option<Role>)>,
         client: ClientKind,
         config: &Config,
     ) -> ResponseStep {
-        let refusal = match principal {
-            Some(principal) => refusal.by(principal),
+        let refusal = match identity {
+            Some((principal, role)) => refusal.by(&principal, role),
             None => refusal,
         };
         self.event = Some(Event::refused(&refusal));

@@ -161,8 +161,8 @@ pub(crate) fn identity(
 pub(crate) fn may(identity: &Identity, operation: &Operation<'_>) -> Result<(), Refusal> {
     let needed = operations::roles_for(operation);
     let refused = |reason, seen: String| {
-        let principal = Rc::clone(&identity.principal);
-        Err(Refusal::new(reason).seen(seen).wanted(needed.names()).by(principal))
+        let refusal = Refusal::new(reason).seen(seen).wanted(needed.names());
+        Err(refusal.by(&identity.principal, identity.role))
     };
     match identity.role {
         None => refused(Reason::NoRole, format!("no role for {operation}")),
@@ -182,5 +182,5 @@ pub(crate) fn masked(identity: &Identity, operation: &Operation<'_>, mask: Mask)
     Refusal::new(Reason::Masked)
         .seen(format!("role {role} for {operation}, whose answer would be masked"))
         .wanted(mask.roles().names())
-        .by(Rc::clone(&identity.principal))
+        .by(&identity.principal, identity.role)
 }

@@ -334,7 +334,7 @@ mod tests {
             assert!(matchers[0].ends_with("{ name: \":method\", string_match: { exact: GET } }"));
             assert!(matchers[1].contains(&paths), "{matchers:?}");
         }
-        // Whatever stands in the place of a parameter. Other methods than POST set or delete
+        // Whatever is in the place of a parameter. Other methods than POST set or delete
         // something by its name, which twice is the same as once.
         let ends = |template: &str| {
             let end = template.rsplit('/').next().unwrap_or_default();

@@ -33,9 +33,8 @@ impl Event {
     #[must_use]
     pub(crate) fn forwarded(permit: &Permit) -> Self {
         let identity = permit.identity();
-        let role = identity.and_then(|(_, role)| role).map_or("-", Role::name);
         if let Some(refusal) = permit.reported() {
-            return Self { role, ..Self::reported(refusal) };
+            return Self::reported(refusal);
         }
         Self {
             outcome: FORWARDED,
@@ -43,7 +42,7 @@ impl Event {
             reason: "ok",
             principal: identity
                 .map_or_else(|| "-".to_owned(), |(p, _)| crate::foundation::log_text::shown(&p.id)),
-            role,
+            role: identity.and_then(|(_, role)| role).map_or("-", Role::name),
             line: None,
             left_out: false,
         }
@@ -79,7 +78,7 @@ impl Event {
             method: principal.map_or(Method::Anonymous, |p| p.method).label(),
             reason: code,
             principal: id,
-            role: "-",
+            role: refusal.role.map_or("-", Role::name),
             line: Some(line),
             left_out: false,
         }
@@ -91,29 +90,25 @@ impl Event {
         self.principal == "-"
     }
 
-    /// Appends the host that a stranger asked for to the log line.
-    #[must_use]
-    pub(crate) fn at_host(mut self, host: &str) -> Self {
-        if let Some(line) = self.line.as_mut().filter(|_| self.principal == "-" && !host.is_empty())
-        {
-            let host = crate::foundation::log_text::shown(host);
-            line.push_str(&format!(" host=\"{}\"", field(&host)));
-        }
-        self
-    }
-
     /// Leaves the request out of the log and of the access log.
     #[must_use]
     pub(crate) fn leave_out(self) -> Self {
         Self { line: None, left_out: true, ..self }
     }
 
-    /// Appends the request id to the log line.
+    /// Appends to the log line the host that a stranger asked for, and the request ID.
     #[must_use]
-    pub(crate) fn with_request(mut self, id: Option<&str>) -> Self {
-        if let (Some(line), Some(id)) = (&mut self.line, id) {
-            line.push_str(" request=");
-            line.push_str(id);
+    pub(crate) fn with_ends(mut self, host: Option<&str>, id: Option<&str>) -> Self {
+        let is_about_a_stranger = self.is_about_a_stranger();
+        if let Some(line) = &mut self.line {
+            if let Some(host) = host.filter(|_| is_about_a_stranger) {
+                let host = crate::foundation::log_text::shown(host);
+                line.push_str(&format!(" host=\"{}\"", field(&host)));
+            }
+            if let Some(id) = id {
+                line.push_str(" request=");
+                line.push_str(id);
+            }
         }
         self
     }

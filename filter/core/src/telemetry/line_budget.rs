@@ -130,7 +130,7 @@ mod tests {
         let now = UnixTime::from_secs(1000);
         while budget.apply(refused(), false, now).line.is_some() {}
         let principal = Principal::machine("key", "etl", Method::ApiKey);
-        let missing = Refusal::new(Reason::RoleMissing).by(Rc::new(principal));
+        let missing = Refusal::new(Reason::RoleMissing).by(&Rc::new(principal), None);
         for event in [Event::refused(&missing), Event::reported(&missing)] {
             assert_eq!(budget.apply(event.clone(), false, now), event);
         }

@@ -134,10 +134,11 @@ fn a_page_at_a_host_for_machines_links_to_the_public_one() {
 fn answers_to_somebody_name_the_principal() {
     let mut world = World::with(&buffered());
     let mut browser = world.log_in();
+    let key = [("x-api-key", API_KEY)];
     for path in ["/oauth2/userinfo", "/oauth2/auth"] {
         let headers = browser.headers("GET", path, &SCRIPT);
         assert!((200..300).contains(&world.request(&headers).1.status()), "{path}");
-        let headers = request("GET", path, &[("x-api-key", API_KEY)]);
+        let headers = request("GET", path, &key);
         assert!((200..300).contains(&world.request(&headers).1.status()), "{path}");
     }
     let callback = Browser::default().start_login(&mut world, "/");
@@ -145,7 +146,9 @@ fn answers_to_somebody_name_the_principal() {
     assert_eq!(browser.load(&mut world, "/oauth2/sign_out").status(), 200);
     let claims = world.logout_claims();
     assert_eq!(world.log_out(&claims).status, 200);
+    assert_eq!(world.request(&request("DELETE", "/api/flows/1", &key)).1.status(), 403);
     for (code, principal) in [
+        ("role_missing", "key:etl worker"),
         ("logged_in", "user:alice-1"),
         ("userinfo", "user:alice-1"),
         ("userinfo", "key:etl"),
@@ -155,7 +158,7 @@ fn answers_to_somebody_name_the_principal() {
         ("signed_out", "user:alice-1"),
         ("backchannel_logout", "user:alice-1"),
     ] {
-        let entry = format!("reason={code} {principal} ");
+        let entry = format!("reason={code} {principal}");
         assert!(world.log.iter().any(|line| line.contains(&entry)), "{entry}: {:#?}", world.log);
     }
 }

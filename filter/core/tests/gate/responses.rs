@@ -72,7 +72,8 @@ fn an_answer_in_place_of_prefects_names_the_principal() {
     let mut world = World::new();
     let browser = world.log_in();
     let by_key = request("GET", "/api/flows/1", &[("x-api-key", API_KEY)]);
-    for (headers, principal) in [(browser.asks(), "user:alice-1"), (by_key, "key:etl")] {
+    let rows = [(browser.asks(), "user:alice-1", "operator"), (by_key, "key:etl", "worker")];
+    for (headers, principal, role) in rows {
         for (status, by_envoy) in [("503", true), ("401", false)] {
             let (mut gate, outcome) = world.request(&headers);
             outcome.forwarded();
@@ -81,6 +82,7 @@ fn an_answer_in_place_of_prefects_names_the_principal() {
             let _ = replaced(gate.on_response(ResponseView { headers: &answer }, &mut world.cx()));
             let event = gate.take_event(&mut world.site, world.now).unwrap();
             assert_eq!((event.principal.as_str(), event.outcome), (principal, "refused"));
+            assert_eq!(event.role, role);
             assert!(event.line.unwrap().contains(principal), "{status}");
         }
     }

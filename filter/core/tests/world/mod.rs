@@ -247,6 +247,8 @@ pub fn host(store: Rc<dyn SharedStore>) -> Services {
 #[track_caller]
 fn assert_complete(line: &str) {
     assert!(!line.contains("=\"\""), "an operator can't tell what to do: {line}");
+    let is_of_stranger = line.contains("principal=\"-\"");
+    assert!(!is_of_stranger || line.contains(" host=\""), "asked for which host? {line}");
 }
 
 impl World {

@@ -373,7 +373,8 @@ mod tests {
             email: None,
             method: Method::Session,
         };
-        let refusal = Refusal::new(Reason::RoleMissing).wanted("admin").by(Rc::new(principal));
+        let refusal =
+            Refusal::new(Reason::RoleMissing).wanted("admin").by(&Rc::new(principal), None);
         let html = html(&refusal);
         assert!(!html.contains("<script"));
         assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;"));
