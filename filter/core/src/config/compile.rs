@@ -14,7 +14,7 @@ use super::reader::{Section, quote};
 use super::secrets::secrets;
 use super::url::HttpUrl;
 use super::values::{role, url};
-use super::{ClientAuth, Config, Idp, Prefect, SessionSettings};
+use super::{ClientAuth, Config, Endpoint, Idp, Prefect, SessionSettings};
 use crate::identity::claims_to_role::Roles;
 use crate::identity::role::Role;
 use crate::wire::jose::Algorithm;
@@ -155,19 +155,63 @@ fn idp(root: &Section<'_>, issuer: Option<&HttpUrl>) -> Option<Idp> {
     let algorithms = algorithms.collect();
     let extra_auth_params = extra_auth_params(&section);
     let cluster = section.text("cluster").unwrap_or("idp").to_owned();
+    let clusters = clusters(&section, &[issuer, internal.as_ref()]);
+    let metadata_url = section.text("metadata_url");
+    let metadata_url = metadata_url.and_then(|text| url(&section, "metadata_url", text));
     let userinfo = section.flag("userinfo", false);
     let trusted_audiences = section.texts("trusted_audiences", &[]);
     section.finish();
-    Some(Idp {
+    let internal = internal?;
+    let path = format!("{}/.well-known/openid-configuration", internal.path);
+    let metadata = Endpoint { cluster: cluster.clone(), url: internal.with_path(path) };
+    let mut idp = Idp {
         cluster,
-        internal: internal?,
+        internal,
+        clusters,
+        metadata,
         scopes,
         client_auth,
         extra_auth_params,
         userinfo,
         trusted_audiences,
         algorithms,
-    })
+    };
+    if let (Some(url), Some(issuer)) = (metadata_url, issuer) {
+        match idp.reached(issuer, &url) {
+            Some(metadata) => idp.metadata = metadata,
+            None => {
+                let wanted = format!(
+                    "an origin in idp.clusters, such as {{\"{}\": \"idp-metadata\"}}",
+                    url.origin()
+                );
+                section.problem("metadata_url", &quote(&url.to_string()), &wanted);
+            }
+        }
+    }
+    Some(idp)
+}
+
+/// Reads the clusters of the provider's further origins.
+fn clusters(section: &Section<'_>, known: &[Option<&HttpUrl>]) -> Vec<(HttpUrl, String)> {
+    let mut clusters: Vec<(HttpUrl, String)> = Vec::new();
+    for (text, cluster) in section.pairs("clusters") {
+        let problem = |wanted| section.problem("clusters", &quote(&text), wanted);
+        let Some(origin) = HttpUrl::parse(&text).filter(|url| url.path.is_empty()) else {
+            problem("origins, such as \"https://oauth2.example.com\"");
+            continue;
+        };
+        let is_same = |other: &HttpUrl| other.origin() == origin.origin();
+        if cluster.is_empty() {
+            problem("the name of a cluster for each origin");
+        } else if known.iter().flatten().any(|url| is_same(url)) {
+            problem("idp.cluster for the origin of issuer and idp.internal_url");
+        } else if clusters.iter().any(|(other, _)| is_same(other)) {
+            problem("each origin once");
+        } else {
+            clusters.push((origin, cluster));
+        }
+    }
+    clusters
 }
 
 /// Parameters of the authorization request that Lictor sets. No setting may replace them.

@@ -3,7 +3,7 @@
 use super::claim_path;
 use super::reader::{Section, quote};
 use super::values::{role, url};
-use super::{Issuer, KeySource, Profile};
+use super::{Endpoint, Issuer, Profile};
 
 pub(crate) fn issuers(
     root: &Section<'_>,
@@ -67,7 +67,7 @@ fn further(section: &Section<'_>, client_id: &str) -> Option<Issuer> {
     }
     Some(Issuer {
         issuer: issuer?.to_owned(),
-        keys: Some(KeySource { cluster: cluster?.to_owned(), url: keys? }),
+        keys: Some(Endpoint { cluster: cluster?.to_owned(), url: keys? }),
         profile,
         audiences,
         authorized_parties,

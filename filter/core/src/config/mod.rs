@@ -83,7 +83,7 @@ pub(crate) struct Issuer {
     /// `iss`, compared as text.
     pub(crate) issuer: String,
     /// Where the keys of the issuer are; `None` if the provider's metadata says so.
-    pub(crate) keys: Option<KeySource>,
+    pub(crate) keys: Option<Endpoint>,
     /// How the issuer marks its access tokens.
     pub(crate) profile: Profile,
     /// Accepted values of `aud`.
@@ -96,12 +96,12 @@ pub(crate) struct Issuer {
     pub(crate) role: Option<Role>,
 }
 
-/// Where the keys of an issuer are fetched.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct KeySource {
+/// An endpoint of a provider, and how Envoy reaches it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoint {
     /// The Envoy cluster to call.
     pub(crate) cluster: String,
-    /// The URL of the JWKS.
+    /// The URL to request there.
     pub(crate) url: HttpUrl,
 }
 
@@ -119,10 +119,14 @@ pub(crate) enum Profile {
 /// How to reach and use the identity provider: the setting `idp`.
 #[derive(Debug)]
 pub(crate) struct Idp {
-    /// The Envoy cluster for all calls to the provider.
+    /// The Envoy cluster for endpoints at the origin of the issuer.
     pub(crate) cluster: String,
     /// The URL at which Envoy reaches the issuer.
     pub(crate) internal: HttpUrl,
+    /// The Envoy clusters for endpoints at other origins.
+    pub(crate) clusters: Vec<(HttpUrl, String)>,
+    /// The metadata document.
+    pub(crate) metadata: Endpoint,
     /// `scope` of the authorization request.
     pub(crate) scopes: String,
     /// How the login's client authenticates at the token endpoint.
@@ -136,6 +140,40 @@ pub(crate) struct Idp {
     pub(crate) trusted_audiences: Vec<String>,
     /// The allowed signature algorithms (RFC 8725 §3.1).
     pub(crate) algorithms: Vec<Algorithm>,
+}
+
+impl Idp {
+    /// Returns a text of all that decides where the provider's documents come from.
+    ///
+    /// Workers and configurations share documents only if it is the same for both.
+    #[must_use]
+    pub(crate) fn source(&self) -> String {
+        let Self { cluster, internal, clusters, metadata, .. } = self;
+        format!("{:?}", (cluster, internal, clusters, metadata))
+    }
+
+    /// Returns how Envoy reaches an endpoint that the provider's metadata names.
+    ///
+    /// The metadata may contain the outside address of the issuer (Keycloak with a fixed host name)
+    /// or the inside one. `None` for any other origin without a cluster: nothing is sent to an
+    /// address that the operator has not named.
+    #[must_use]
+    pub(crate) fn reached(&self, issuer: &HttpUrl, endpoint: &HttpUrl) -> Option<Endpoint> {
+        let own = |url| Endpoint { cluster: self.cluster.clone(), url };
+        if endpoint.origin() == issuer.origin() {
+            let path = match endpoint.path.strip_prefix(&issuer.path) {
+                Some(rest) if rest.starts_with('/') => format!("{}{rest}", self.internal.path),
+                _ => endpoint.path.clone(),
+            };
+            return Some(own(self.internal.with_path(path)));
+        }
+        if endpoint.origin() == self.internal.origin() {
+            return Some(own(endpoint.clone()));
+        }
+        let (_, cluster) =
+            self.clusters.iter().find(|(origin, _)| origin.origin() == endpoint.origin())?;
+        Some(Endpoint { cluster: cluster.clone(), url: endpoint.clone() })
+    }
 }
 
 /// A method of client authentication (OpenID Connect Core §9).

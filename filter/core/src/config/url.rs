@@ -49,6 +49,12 @@ impl HttpUrl {
         Some(Self { https, authority, path: path.to_owned(), origin })
     }
 
+    /// Returns the URL with another path, which must have the form of [`Self::path`].
+    #[must_use]
+    pub(crate) fn with_path(&self, path: String) -> Self {
+        Self { path, ..self.clone() }
+    }
+
     /// Returns the origin: `scheme://authority`.
     #[must_use]
     pub(crate) fn origin(&self) -> &str {

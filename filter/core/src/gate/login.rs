@@ -308,9 +308,9 @@ impl Gate {
         if let Some(notice) = notice {
             cx.site.notice(notice);
         }
-        let path = cx.site.provider().and_then(|provider| provider.userinfo_path.as_deref());
-        if let (true, Some(path)) = (role::is_open(session.role, &config), path) {
-            let callout = userinfo::request(&config, path, &tokens.access);
+        let endpoint = cx.site.provider().and_then(|provider| provider.userinfo.as_ref());
+        if let (true, Some(endpoint)) = (role::is_open(session.role, &config), endpoint) {
+            let callout = userinfo::request(endpoint, &tokens.access);
             self.state = State::Login(LoginStep::AskingUserinfo(
                 Box::new(session),
                 ticket.return_to.clone(),

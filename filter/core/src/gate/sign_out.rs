@@ -108,10 +108,9 @@ impl Gate {
             return self.signed_out(false, request, cx);
         }
         let provider = cx.site.provider().cloned();
-        let logout =
-            provider.as_ref().and_then(|p| p.logout_path.as_deref()).zip(refresh_token.as_ref());
-        if let Some((path, token)) = logout {
-            let callout = token_endpoint::end_session(&config, path, token);
+        let logout = provider.as_ref().and_then(|p| p.logout.as_ref()).zip(refresh_token.as_ref());
+        if let Some((endpoint, token)) = logout {
+            let callout = token_endpoint::end_session(&config, endpoint, token);
             self.state = State::SignOut(SignOutStep::AtProvider);
             return Decision::Await(callout);
         }

@@ -1,40 +1,31 @@
 //! Construction of HTTP calls to the provider.
 
-use crate::config::{Config, HttpUrl, KeySource};
+use crate::config::Endpoint;
 use crate::foundation::limits::CALLOUT_TIMEOUT;
 use crate::provider::callout::Callout;
 
-/// Creates a call to the provider through the cluster of the setting `idp`.
-///
-/// A body, if there is one, is a form.
-pub(crate) fn call(config: &Config, method: &'static str, path: String, body: Vec<u8>) -> Callout {
-    call_at(&config.idp.cluster, &config.idp.internal, method, path, body)
+/// Creates the call that fetches a document.
+pub(crate) fn get(endpoint: &Endpoint) -> Callout {
+    call(endpoint, "GET", Vec::new())
 }
 
-/// Creates the call that fetches the keys of an issuer in `machines.issuers`.
-pub(crate) fn keys(source: &KeySource) -> Callout {
-    call_at(&source.cluster, &source.url, "GET", source.url.path.clone(), Vec::new())
+/// Creates the call that sends a form.
+pub(crate) fn post(endpoint: &Endpoint, form: Vec<u8>) -> Callout {
+    let mut callout = call(endpoint, "POST", form);
+    callout.headers.push(("content-type", "application/x-www-form-urlencoded".to_owned()));
+    callout
 }
 
-fn call_at(
-    cluster: &str,
-    inside: &HttpUrl,
-    method: &'static str,
-    path: String,
-    body: Vec<u8>,
-) -> Callout {
-    let scheme = if inside.https { "https" } else { "http" };
-    let mut headers = vec![
+fn call(Endpoint { cluster, url }: &Endpoint, method: &'static str, body: Vec<u8>) -> Callout {
+    let scheme = if url.https { "https" } else { "http" };
+    let headers = vec![
         (":method", method.to_owned()),
         (":scheme", scheme.to_owned()),
-        (":authority", inside.authority.clone()),
-        (":path", path),
+        (":authority", url.authority.clone()),
+        (":path", url.path.clone()),
         ("accept", "application/json".to_owned()),
         // A compressed response could be a decompression bomb.
         ("accept-encoding", "identity".to_owned()),
     ];
-    if !body.is_empty() {
-        headers.push(("content-type", "application/x-www-form-urlencoded".to_owned()));
-    }
-    Callout { cluster: cluster.to_owned(), headers, body, timeout: CALLOUT_TIMEOUT }
+    Callout { cluster: cluster.clone(), headers, body, timeout: CALLOUT_TIMEOUT }
 }

@@ -209,7 +209,7 @@ impl IssuerKeys {
     fn new(issuer: &Issuer, config: &Config, master: &Key, store: Rc<dyn SharedStore>) -> Self {
         let from = match &issuer.keys {
             Some(source) => format!("{} {}", source.cluster, source.url),
-            None => format!("{} {}", config.idp.cluster, config.idp.internal),
+            None => config.idp.source(),
         };
         let description = format!("keys of {} from {from}", issuer.issuer);
         Self {

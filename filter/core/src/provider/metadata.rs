@@ -4,26 +4,24 @@
 
 use serde_json::Value;
 
-use crate::config::{Config, HttpUrl};
+use crate::config::{Config, Endpoint, HttpUrl};
 use crate::foundation::limits::IDP_ANSWER;
-use crate::provider::call::call;
-use crate::provider::callout::Callout;
 
 /// The endpoints of the provider that Lictor uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Provider {
     /// URL of the authorization endpoint, for browsers.
     pub(crate) authorization: String,
-    /// Path of the token endpoint, for Envoy.
-    pub(crate) token_path: String,
-    /// Path of the JWKS, for Envoy.
-    pub(crate) jwks_path: String,
-    /// Path of the userinfo endpoint, for Envoy; `None` unless the setting `idp.userinfo` is on.
-    pub(crate) userinfo_path: Option<String>,
+    /// The token endpoint.
+    pub(crate) token: Endpoint,
+    /// The JWKS.
+    pub(crate) jwks: Endpoint,
+    /// The userinfo endpoint; `None` unless the setting `idp.userinfo` is on.
+    pub(crate) userinfo: Option<Endpoint>,
     /// URL of the end session endpoint, for browsers.
     pub(crate) end_session: Option<String>,
-    /// Path of Keycloak's logout by refresh token, for Envoy. It needs no confirmation by the user.
-    pub(crate) logout_path: Option<String>,
+    /// Keycloak's logout by refresh token, which needs no confirmation by the user.
+    pub(crate) logout: Option<Endpoint>,
     /// Whether callbacks carry `iss` (RFC 9207 §3).
     pub(crate) iss_in_callback: bool,
 }
@@ -37,19 +35,12 @@ pub(crate) struct BadMetadata {
     pub(crate) wanted: String,
 }
 
-/// Creates the call that fetches the metadata.
-#[must_use]
-pub(crate) fn request(config: &Config) -> Callout {
-    let path = format!("{}/.well-known/openid-configuration", config.idp.internal.path);
-    call(config, "GET", path, Vec::new())
-}
-
 impl Provider {
     /// Reads a metadata document.
     ///
     /// # Errors
     /// When the issuer is not exactly the configured one (OpenID Connect Discovery §4.3). Also when
-    /// a required endpoint is missing, or on a host that is not configured.
+    /// a required endpoint is missing, or at an origin for which no cluster is configured.
     pub(crate) fn parse(config: &Config, body: &[u8]) -> Result<Self, BadMetadata> {
         let bad = |seen: &str, wanted: &str| BadMetadata {
             seen: crate::foundation::log_text::shown(seen),
@@ -65,16 +56,25 @@ impl Provider {
             let seen = format!("issuer {}", text("issuer").unwrap_or("missing"));
             return Err(bad(&seen, &format!("issuer {} (setting issuer)", config.issuer)));
         }
-        let inside = |name: &str| {
+        let url = |name: &str| {
             let url = text(name).ok_or_else(|| bad(&format!("no {name}"), name))?;
-            inside_path(config, url).ok_or_else(|| {
-                let wanted = format!(
-                    "{name} under {} or {}",
-                    config.issuer_url.origin(),
-                    config.idp.internal.origin()
-                );
-                bad(&format!("{name} {url}"), &wanted)
-            })
+            let plain = "a URL without user, query or fragment";
+            HttpUrl::parse(url).ok_or_else(|| bad(&format!("{name} {url}"), plain))
+        };
+        let (token, jwks) = (url("token_endpoint")?, url("jwks_uri")?);
+        let userinfo = config.idp.userinfo.then(|| url("userinfo_endpoint")).transpose()?;
+        let reached = |url: &HttpUrl| config.idp.reached(&config.issuer_url, url);
+        let endpoints = [Some(&token), Some(&jwks), userinfo.as_ref()];
+        let unnamed = || {
+            let mut origins = Vec::new();
+            for url in endpoints.into_iter().flatten().filter(|url| reached(url).is_none()) {
+                if !origins.contains(&url.origin()) {
+                    origins.push(url.origin());
+                }
+            }
+            let members = origins.iter().map(|origin| format!("\"{origin}\": \"<cluster>\""));
+            let wanted = format!("idp.clusters: {{{}}}", members.collect::<Vec<_>>().join(", "));
+            bad(&format!("endpoints at {}", origins.join(" and ")), &wanted)
         };
         let authorization =
             text("authorization_endpoint").filter(|url| HttpUrl::parse(url).is_some());
@@ -85,31 +85,15 @@ impl Provider {
             authorization: authorization
                 .ok_or_else(|| bad("no authorization_endpoint", "authorization_endpoint"))?
                 .to_owned(),
-            token_path: inside("token_endpoint")?,
-            jwks_path: inside("jwks_uri")?,
-            userinfo_path: match config.idp.userinfo {
-                true => Some(inside("userinfo_endpoint")?),
-                false => None,
+            token: reached(&token).ok_or_else(unnamed)?,
+            jwks: reached(&jwks).ok_or_else(unnamed)?,
+            userinfo: match &userinfo {
+                Some(url) => Some(reached(url).ok_or_else(unnamed)?),
+                None => None,
             },
             end_session: end_session.map(str::to_owned),
-            logout_path: end_session.filter(is_keycloak).and_then(|url| inside_path(config, url)),
+            logout: end_session.filter(is_keycloak).and_then(|url| reached(&HttpUrl::parse(url)?)),
             iss_in_callback: flag("authorization_response_iss_parameter_supported"),
         })
     }
-}
-
-/// Returns the path at which Envoy reaches an endpoint through the cluster of the provider.
-///
-/// The metadata may contain the outside address (Keycloak with a fixed host name) or the inside
-/// one. `None` for any other host: the operator has not configured it, so nothing is sent there.
-fn inside_path(config: &Config, url: &str) -> Option<String> {
-    let (inside, outside) = (&config.idp.internal, &config.issuer_url);
-    let url = HttpUrl::parse(url)?;
-    if url.origin() == outside.origin() {
-        return match url.path.strip_prefix(&outside.path) {
-            Some(rest) if rest.starts_with('/') => Some(format!("{}{rest}", inside.path)),
-            _ => Some(url.path),
-        };
-    }
-    (url.origin() == inside.origin()).then_some(url.path)
 }

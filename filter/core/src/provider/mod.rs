@@ -1,11 +1,8 @@
 //! The OpenID provider: its metadata, its keys, and calls to its endpoints.
 
-mod call;
+pub(crate) mod call;
 pub(crate) mod callout;
 pub(crate) mod keys;
 pub(crate) mod metadata;
 pub(crate) mod token_endpoint;
 pub(crate) mod userinfo;
-
-pub(crate) use call::call;
-pub(crate) use call::keys as keys_request;

@@ -3,18 +3,22 @@
 
 use serde_json::Value;
 
-use crate::config::{ClientAuth, Config};
+use crate::config::{ClientAuth, Config, Endpoint};
 use crate::foundation::crypto::to_base64;
 use crate::foundation::limits::IDP_ANSWER;
 use crate::foundation::log_text::described;
 use crate::foundation::secret::Secret;
-use crate::provider::call::call;
+use crate::provider::call;
 use crate::provider::callout::{Callout, CalloutReply};
 use crate::provider::metadata::Provider;
 use crate::wire::http::query::{encode, encode_value};
 
 /// Creates a form request with the credentials of the login's client.
-fn client_call<'a>(config: &'a Config, path: &str, mut form: Vec<(&'a str, &'a str)>) -> Callout {
+fn client_call<'a>(
+    config: &'a Config,
+    endpoint: &Endpoint,
+    mut form: Vec<(&'a str, &'a str)>,
+) -> Callout {
     let secret = config.secrets.client.as_ref().map(Secret::expose_str).unwrap_or_default();
     let mut authorization = None;
     match config.idp.client_auth {
@@ -26,7 +30,7 @@ fn client_call<'a>(config: &'a Config, path: &str, mut form: Vec<(&'a str, &'a s
         }
         ClientAuth::None => form.push(("client_id", config.client_id.as_str())),
     }
-    let mut callout = call(config, "POST", path.to_owned(), encode(form).into_bytes());
+    let mut callout = call::post(endpoint, encode(form).into_bytes());
     callout.headers.extend(authorization.map(|value| ("authorization", value)));
     callout
 }
@@ -48,14 +52,14 @@ pub(crate) fn redeem(config: &Config, provider: &Provider, code: &str, verifier:
         ("redirect_uri", redirect_uri.as_str()),
         ("code_verifier", verifier),
     ];
-    client_call(config, &provider.token_path, form)
+    client_call(config, &provider.token, form)
 }
 
 /// Creates the request for new tokens with a refresh token (RFC 6749 §6).
 #[must_use]
 pub(crate) fn refresh(config: &Config, provider: &Provider, token: &Secret) -> Callout {
     let form = vec![("grant_type", "refresh_token"), ("refresh_token", token.expose_str())];
-    client_call(config, &provider.token_path, form)
+    client_call(config, &provider.token, form)
 }
 
 /// The credentials of a machine's client, which is not the login's client.
@@ -82,8 +86,7 @@ pub(crate) fn client_credentials(
         // `None` means that the login's client is public. This client has a secret all the same.
         ClientAuth::Basic | ClientAuth::None => authorization = Some(basic(client, secret)),
     }
-    let path = provider.token_path.clone();
-    let mut callout = call(config, "POST", path, encode(form).into_bytes());
+    let mut callout = call::post(&provider.token, encode(form).into_bytes());
     callout.headers.extend(authorization.map(|value| ("authorization", value)));
     callout
 }
@@ -91,8 +94,8 @@ pub(crate) fn client_credentials(
 /// Creates the request that ends the session at the provider (Keycloak's logout by refresh
 /// token).
 #[must_use]
-pub(crate) fn end_session(config: &Config, path: &str, token: &Secret) -> Callout {
-    client_call(config, path, vec![("refresh_token", token.expose_str())])
+pub(crate) fn end_session(config: &Config, endpoint: &Endpoint, token: &Secret) -> Callout {
+    client_call(config, endpoint, vec![("refresh_token", token.expose_str())])
 }
 
 /// The tokens of a successful response.

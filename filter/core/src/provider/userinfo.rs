@@ -2,16 +2,16 @@
 
 use serde_json::Value;
 
-use crate::config::Config;
+use crate::config::Endpoint;
 use crate::foundation::limits::IDP_ANSWER;
 use crate::foundation::secret::Secret;
-use crate::provider::call::call;
+use crate::provider::call;
 use crate::provider::callout::{Callout, CalloutReply};
 
 /// Creates the request for the claims of the person with this access token.
 #[must_use]
-pub(crate) fn request(config: &Config, path: &str, access: &Secret) -> Callout {
-    let mut callout = call(config, "GET", path.to_owned(), Vec::new());
+pub(crate) fn request(endpoint: &Endpoint, access: &Secret) -> Callout {
+    let mut callout = call::get(endpoint);
     callout.headers.push(("authorization", format!("Bearer {}", access.expose_str())));
     callout
 }

@@ -42,8 +42,8 @@ use crate::policy::pending_bodies::BodyPools;
 use crate::policy::pending_handshakes::PendingHandshakes;
 use crate::provider::callout::{Callout, CalloutReply};
 use crate::provider::keys::Keys;
-use crate::provider::metadata::{self, BadMetadata, Provider};
-use crate::provider::{call, keys_request, token_endpoint, userinfo};
+use crate::provider::metadata::{BadMetadata, Provider};
+use crate::provider::{call, token_endpoint, userinfo};
 use crate::session::cookie::SessionCookie;
 use crate::session::model::Session;
 use crate::site::open_sockets::OpenSockets;
@@ -170,8 +170,7 @@ impl Site {
     pub fn new(config: Config, services: Services) -> Self {
         let (session_cookie, tickets) = (SessionCookie::new(&config), Tickets::new(&config));
         let failures = Failures::new(&config);
-        let from = format!("{} {}", config.idp.cluster, config.idp.internal);
-        let source = format!("metadata of {} from {from}", config.issuer);
+        let source = format!("metadata of {} from {}", config.issuer, config.idp.source());
         let master = config.shared_key();
         let judged_by = format!("shared client grants {}", config.judging());
         let tombstones =
@@ -282,7 +281,7 @@ impl Site {
             match self.metadata.poll(now) {
                 FetchStep::Rest => break,
                 FetchStep::Fetch => {
-                    return Some((SiteCall(Call::Metadata), metadata::request(&config)));
+                    return Some((SiteCall(Call::Metadata), call::get(&config.idp.metadata)));
                 }
                 FetchStep::Failed => self.woken.append(&mut self.waiting_for_provider),
                 FetchStep::Take(body) => self.take_over_metadata(&body, now),
@@ -296,11 +295,11 @@ impl Site {
         self.woken.extend(self.refreshes.follow(now));
         self.woken.extend(self.client_grants.follow(now));
         let provider = self.provider.as_ref()?;
-        if let Some(path) = &provider.userinfo_path
+        if let Some(endpoint) = &provider.userinfo
             && let Some((id, session, access)) = self.roles_wanted.pop()
         {
             self.roles_asked.insert(id, session);
-            return Some((SiteCall(Call::Userinfo(id)), userinfo::request(&config, path, &access)));
+            return Some((SiteCall(Call::Userinfo(id)), userinfo::request(endpoint, &access)));
         }
         if let Some((id, token)) = self.refreshes.next(now) {
             let callout = token_endpoint::refresh(&config, provider, token);
@@ -338,11 +337,8 @@ impl Site {
 
     fn fetch_keys(&self, issuer: IssuerId, config: &Config) -> Option<Callout> {
         match config.issuer(issuer)?.keys.as_ref() {
-            Some(source) => Some(keys_request(source)),
-            None => {
-                let path = self.provider.as_ref()?.jwks_path.clone();
-                Some(call(config, "GET", path, Vec::new()))
-            }
+            Some(keys) => Some(call::get(keys)),
+            None => self.provider.as_ref().map(|provider| call::get(&provider.jwks)),
         }
     }
 

@@ -3,6 +3,7 @@
 mod callback;
 mod failures;
 mod id_tokens;
+mod metadata;
 mod provider_answers;
 mod providers;
 mod return_to;
