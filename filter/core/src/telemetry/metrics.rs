@@ -6,7 +6,7 @@
 
 /// A metric with its labels.
 ///
-/// Label values come from fixed sets, so that the number of metrics is bounded.
+/// Label values come from fixed sets, so that the number of metrics is bounded. They have no dot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Metric {
     /// Counts the requests that Lictor decided about.
@@ -53,6 +53,8 @@ mod tests {
             .map(Metric::name)
             .collect();
         let parts = names.iter().flat_map(|name| name.split('.'));
+        // A label's value has no dot: what follows it would be part of the name.
+        assert!(names.iter().all(|name| name.split('.').skip(1).all(|part| part.contains('='))));
         let mut labels: Vec<&str> = Vec::new();
         for (label, _) in parts.filter_map(|part| part.split_once('=')) {
             if !labels.contains(&label) {

@@ -8,7 +8,7 @@ mod client_credentials;
 mod issuers;
 mod jwts;
 mod kinds;
-mod personal_tokens;
+pub mod personal_tokens;
 mod verified;
 
 use crate::answer::reply::Reply;

@@ -113,10 +113,19 @@ fn trailers_let_nothing_go_unmasked() {
 fn settings_are_for_admins() {
     let mut world = world();
     let body = json!({"server": {"docket": {"url": "redis://:planted@h"}}}).to_string();
-    for role in [Role::Viewer, Role::Operator, Role::Admin] {
+    for role in Role::ALL {
+        let wanted = match role {
+            Role::Viewer | Role::Operator => false,
+            Role::Admin => true,
+            Role::Worker => {
+                let asked = world.request(&by(role, "GET", "/api/admin/settings")).1;
+                assert_eq!(asked.status(), 403);
+                continue;
+            }
+        };
         let got = answered(&mut world, role, "/api/admin/settings", "200", body.as_bytes());
         let shown = String::from_utf8(got.unwrap()).unwrap().contains("planted");
-        assert_eq!(shown, role == Role::Admin, "{}", role.name());
+        assert_eq!(shown, wanted, "{}", role.name());
     }
 }
 

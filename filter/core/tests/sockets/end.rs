@@ -8,11 +8,16 @@ use std::rc::Rc;
 use crate::Site;
 use crate::foundation::stream::StreamId;
 use crate::gate::decision::DataStep;
+use crate::identity::credential_ref::CredentialRef;
 use crate::site::sockets::SocketVerdict;
 use crate::testing::machines::{PAIR, asks};
 use crate::testing::store::MemoryStore;
-use crate::testing::{World, auth_frame, compile, configuration, host};
+use crate::testing::{
+    API_KEY, AUTH_STRING, World, auth_frame, basic, compile, configuration, host,
+};
+use crate::tests::credentials::personal_tokens::made;
 use crate::tests::sockets::{ended, open_socket, rewritten, upgrade};
+use crate::wire::peer::Certificate;
 use serde_json::{Value, json};
 
 #[test]
@@ -113,6 +118,92 @@ fn a_socket_that_no_site_knows_is_over() {
     world.work();
     world.pass(100_000);
     assert_eq!(gate.on_request_data(&[], false, &mut world.cx()), DataStep::Reset);
+}
+
+/// A new kind does not compile here before it has its row below.
+const fn kind(credential: &CredentialRef) -> &'static str {
+    match credential {
+        CredentialRef::Session => "none: a session opens no socket",
+        CredentialRef::AccessToken { .. } => "access token",
+        CredentialRef::ApiKey(_) => "API key",
+        CredentialRef::ClientCredentials(_) => "client credentials",
+        CredentialRef::PersonalToken(_) => "personal token",
+        CredentialRef::Certificate(_) => "certificate",
+        CredentialRef::AuthString => "Prefect's own secret",
+    }
+}
+
+#[test]
+fn a_socket_ends_when_newer_settings_accept_no_such_credential() {
+    type Shown = fn(&mut World) -> Option<(&'static str, String)>;
+    let rows: [(&str, Shown, fn(&mut Value)); 6] = [
+        (
+            "access token",
+            |world| Some(("authorization", world.bearer())),
+            |machines| machines["bearer"] = json!(false),
+        ),
+        (
+            "API key",
+            |_| Some(("x-api-key", API_KEY.to_owned())),
+            |machines| machines["api_keys"] = json!([]),
+        ),
+        (
+            "client credentials",
+            |_| Some(("authorization", basic(PAIR))),
+            |machines| machines["client_credentials"] = json!(false),
+        ),
+        (
+            "personal token",
+            |world| Some(("authorization", basic(&made(world)))),
+            |machines| machines["personal_tokens"] = json!(false),
+        ),
+        (
+            "certificate",
+            |world| {
+                let dns = Some("edge.example.com".to_owned());
+                world.peer.certificate = Some(Certificate { dns, ..Certificate::default() });
+                None
+            },
+            |machines| machines["certificates"] = json!([]),
+        ),
+        (
+            "Prefect's own secret",
+            |_| Some(("authorization", basic(AUTH_STRING))),
+            |machines| machines["accept_auth_string"] = json!(false),
+        ),
+    ];
+    let mut settings = configuration();
+    settings["machines"]["accept_auth_string"] = json!(true);
+    // The feed of events is masked for other roles.
+    settings["machines"]["personal_tokens"] = json!({"role": "admin"});
+    settings["roles"] = json!({"admin": ["prefect-operator"]});
+    settings["machines"]["certificates"] =
+        json!([{"name": "edge", "role": "worker", "dns": "edge.example.com"}]);
+    for (what, show, change) in rows {
+        let store = Rc::new(MemoryStore::default());
+        let mut before = World::worker_with(&settings, &store);
+        let shown = show(&mut before);
+        let lines: Vec<(&str, &str)> =
+            shown.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let headers = upgrade(&lines);
+        // Client credentials have been exchanged before.
+        if what == "client credentials" {
+            assert_eq!(before.status_of(PAIR), 200);
+        }
+        let (mut gate, outcome) = before.request(&headers);
+        outcome.forwarded();
+        before.answer(&mut gate, "101");
+        let open = before.site.sockets.to_be_judged(true, before.now).remove(0).1;
+        assert_eq!(kind(&open.credential), what);
+        let mut same = World::worker_with(&settings, &store);
+        let ended = before.site.sockets_to_end(Some(&mut same.site), before.now);
+        assert_eq!(ended, [], "{what}, settings unchanged");
+        let mut changed = settings.clone();
+        change(&mut changed["machines"]);
+        let mut after = World::worker_with(&changed, &store);
+        let ended = before.site.sockets_to_end(Some(&mut after.site), before.now);
+        assert_eq!(ended.len(), 1, "{what}");
+    }
 }
 
 /// A token's text is not kept, so it can't be verified by newer rules. Its socket ends when they

@@ -40,7 +40,7 @@ fn text(reply: &Reply) -> String {
 }
 
 /// What the page shows to be copied: `name:lt_…`.
-fn made(world: &mut World) -> String {
+pub fn made(world: &mut World) -> String {
     let browser = person(world, "/oauth2/token");
     let reply = post(world, &browser, "/oauth2/token").reply();
     assert_eq!(reply.status, 200, "{}", text(&reply));
