@@ -97,6 +97,7 @@ fn configuration(gateway: &Gateway, port: u16, application: u16, vouches: bool) 
               auth_request_set $who $upstream_http_x_auth_request_user;
               proxy_set_header X-Who $who;
               proxy_set_header Authorization \"\";
+              proxy_set_header X-Api-Key \"\";
               proxy_set_header Cookie \"\";
               proxy_pass http://127.0.0.1:{application};
             }}
