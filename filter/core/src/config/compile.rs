@@ -13,7 +13,7 @@ use super::machines;
 use super::reader::{Section, quote};
 use super::secrets::secrets;
 use super::url::HttpUrl;
-use super::values::{role, url};
+use super::values::{check_scopes, role, url};
 use super::{ClientAuth, Config, Endpoint, Idp, Prefect, SessionSettings};
 use crate::identity::claims_to_role::Roles;
 use crate::identity::role::Role;
@@ -67,10 +67,12 @@ fn compile_root(
     let issuer_url = issuer.as_deref().and_then(|text| url(root, "issuer", text));
     let client_id = root.required("client_id").map(str::to_owned);
     let named = client_id.clone().unwrap_or_default();
-    let idp = idp(root, issuer_url.as_ref());
-    let machines_section = root.section("machines");
     let login_issuer = issuer.as_deref().unwrap_or_default();
-    let issuers = issuers::issuers(root, &machines_section, login_issuer, &named);
+    let idp_section = root.section("idp");
+    let profile = issuers::login_profile(&idp_section, login_issuer);
+    let idp = idp(&idp_section, issuer_url.as_ref());
+    let machines_section = root.section("machines");
+    let issuers = issuers::issuers(root, &machines_section, login_issuer, profile, &named);
     let machines = machines::machines(&machines_section, public.as_ref().is_none_or(|p| p.https));
     machines_section.finish();
     let websockets = root.section("websockets");
@@ -122,13 +124,13 @@ fn public_url(root: &Section<'_>) -> Option<HttpUrl> {
     Some(public)
 }
 
-fn idp(root: &Section<'_>, issuer: Option<&HttpUrl>) -> Option<Idp> {
-    let section = root.section("idp");
+fn idp(section: &Section<'_>, issuer: Option<&HttpUrl>) -> Option<Idp> {
     let internal = match section.text("internal_url") {
-        Some(text) => url(&section, "internal_url", text),
+        Some(text) => url(section, "internal_url", text),
         None => issuer.cloned(),
     };
     let scopes = section.text("scopes").unwrap_or("openid profile email").to_owned();
+    check_scopes(section, "scopes", &scopes);
     if !scopes.split(' ').any(|scope| scope == "openid") {
         section.problem("scopes", &quote(&scopes), "scopes separated by blanks, openid among them");
     }
@@ -153,11 +155,11 @@ fn idp(root: &Section<'_>, issuer: Option<&HttpUrl>) -> Option<Idp> {
     });
     // Read all members before the first `?`, so that all problems are reported together.
     let algorithms = algorithms.collect();
-    let extra_auth_params = extra_auth_params(&section);
+    let extra_auth_params = extra_auth_params(section);
     let cluster = section.text("cluster").unwrap_or("idp").to_owned();
-    let clusters = clusters(&section, &[issuer, internal.as_ref()]);
+    let clusters = clusters(section, &[issuer, internal.as_ref()]);
     let metadata_url = section.text("metadata_url");
-    let metadata_url = metadata_url.and_then(|text| url(&section, "metadata_url", text));
+    let metadata_url = metadata_url.and_then(|text| url(section, "metadata_url", text));
     let userinfo = section.flag("userinfo", false);
     let trusted_audiences = section.texts("trusted_audiences", &[]);
     section.finish();

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::reader::{Section, quote};
 use super::url::normal_authority;
-use super::values::role;
+use super::values::{check_scopes, role};
 use crate::foundation::hex;
 use crate::identity::credential_ref::CertificateName;
 use crate::identity::personal_token;
@@ -63,8 +63,15 @@ fn client_credentials(machines: &Section<'_>) -> Option<ClientCredentialSettings
         pattern
     });
     let clients = clients.collect();
+    if let Some(scopes) = section.text("scope") {
+        check_scopes(&section, "scope", scopes);
+    }
+    let parameters = ["scope", "audience", "resource"]
+        .into_iter()
+        .filter_map(|name| Some((name, section.text(name)?.to_owned())));
+    let parameters = parameters.collect();
     section.finish();
-    Some(ClientCredentialSettings { clients })
+    Some(ClientCredentialSettings { clients, parameters })
 }
 
 fn personal_tokens(machines: &Section<'_>) -> Option<PersonalTokenSettings> {

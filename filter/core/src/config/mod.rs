@@ -88,7 +88,7 @@ pub(crate) struct Issuer {
     pub(crate) profile: Profile,
     /// Accepted values of `aud`.
     pub(crate) audiences: Vec<String>,
-    /// Accepted values of `azp`; an empty list accepts any.
+    /// Accepted clients, see [`crate::wire::jose::claims::client`]; an empty list accepts any.
     pub(crate) authorized_parties: Vec<String>,
     /// Required claims: for each path of member names, the accepted values.
     pub(crate) claims: Vec<(Vec<String>, Vec<String>)>,
@@ -114,6 +114,24 @@ pub(crate) enum Profile {
     Rfc9068,
     /// No mark. Access tokens have an audience of their own, and no claim that only ID tokens have.
     Generic,
+}
+
+impl Profile {
+    /// Returns the profile's name in settings and in the log.
+    #[must_use]
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Keycloak => "keycloak",
+            Self::Rfc9068 => "rfc9068",
+            Self::Generic => "generic",
+        }
+    }
+
+    /// Returns the profile with this name.
+    #[must_use]
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::Keycloak, Self::Rfc9068, Self::Generic].into_iter().find(|one| one.name() == name)
+    }
 }
 
 /// How to reach and use the identity provider: the setting `idp`.
@@ -228,6 +246,9 @@ pub(crate) struct Machines {
 pub(crate) struct ClientCredentialSettings {
     /// Patterns of `client_id`.
     pub(crate) clients: Vec<Pattern>,
+    /// Additional parameters of the token request, as names and values: `scope` (RFC 6749 §3.3),
+    /// `audience` (Auth0) and `resource` (RFC 8707).
+    pub(crate) parameters: Vec<(&'static str, String)>,
 }
 
 impl ClientCredentialSettings {
@@ -386,10 +407,10 @@ impl Config {
             issuers,
             roles,
             session,
+            machines,
             // The rest decides nothing about the result of a token.
             public: _,
             issuer_url: _,
-            machines: _,
             first_frame: _,
             public_paths: _,
             prefect: _,
@@ -398,7 +419,8 @@ impl Config {
             endpoints: _,
             secrets: _,
         } = self;
-        format!("{:?}", (issuer, client_id, idp, issuers, roles, session))
+        let grants = machines.client_credentials.as_ref().map(|grants| &grants.parameters);
+        format!("{:?}", (issuer, client_id, idp, issuers, roles, session, grants))
     }
 
     /// Returns the master key for the data that the workers of a process share.

@@ -73,13 +73,9 @@ pub(crate) struct VerifiedToken {
 
 impl Claimed<'_> {
     /// Returns whether the token says that it was issued to this client, and names no other client.
-    ///
-    /// Providers name the client in `azp` or in `client_id` (RFC 9068 §2.2).
     #[must_use]
     pub(crate) fn is_issued_to(&self, client: &str) -> bool {
-        let parties = ["azp", "client_id"].map(|claim| self.token.claims.get(claim));
-        let mut parties = parties.into_iter().flatten().peekable();
-        parties.peek().is_some() && parties.all(|party| party.as_str() == Some(client))
+        claims::client(&self.token.claims) == Ok(Some(client))
     }
 
     /// Verifies the token.
@@ -103,7 +99,7 @@ impl Claimed<'_> {
         let until = claims::times(claims, now, true)?.plus(LEEWAY);
         kind(&self.token, issuer.profile, config)?;
         possession(claims, peer)?;
-        claims::audience(claims, &issuer.audiences)?;
+        audience(claims, issuer)?;
         party(claims, &issuer.authorized_parties)?;
         required(claims, issuer)?;
         let principal = principal(claims, issuer, self.issuer == LOGIN)?;
@@ -131,7 +127,9 @@ fn kind(token: &Compact<'_>, profile: Profile, config: &Config) -> Result<(), Mi
     let token_type = token.jws.token_type.as_deref();
     let types: &[&str] = match profile {
         Profile::Rfc9068 => &["at+jwt"],
-        Profile::Keycloak | Profile::Generic => &["jwt", "at+jwt"],
+        Profile::Keycloak => &["jwt", "at+jwt"],
+        // The last one is Okta's.
+        Profile::Generic => &["jwt", "at+jwt", "application/okta-internal-at+jwt"],
     };
     let fits = match token_type {
         Some(token_type) => types.contains(&token_type),
@@ -142,6 +140,7 @@ fn kind(token: &Compact<'_>, profile: Profile, config: &Config) -> Result<(), Mi
         return Err(Mismatch::new("header typ", seen.as_ref(), types.join(" or ")));
     }
     claims::not_an_event(claims)?;
+    not_an_id_token(claims, profile)?;
     match profile {
         Profile::Keycloak if claims::text(claims, "typ") != Some("Bearer") => {
             return Err(Mismatch::new("typ", claims.get("typ"), "Bearer (an access token)"));
@@ -154,7 +153,8 @@ fn kind(token: &Compact<'_>, profile: Profile, config: &Config) -> Result<(), Mi
                 }
             }
         }
-        Profile::Generic => not_an_id_token(claims, config)?,
+        // Nothing else tells an ID token of a provider without marks.
+        Profile::Generic => not_for_the_login(claims, config)?,
         Profile::Keycloak => {}
     }
     Ok(())
@@ -177,13 +177,13 @@ fn possession(members: &Map<String, Value>, peer: &dyn Peer) -> Result<(), Misma
     if proved { Ok(()) } else { Err(Mismatch::new("cnf", None, wanted)) }
 }
 
-/// Refuses a token that has a mark of an ID token.
-///
-/// It is for issuers whose access tokens have no mark of their own.
-fn not_an_id_token(members: &Map<String, Value>, config: &Config) -> Result<(), Mismatch> {
+/// Refuses a token that has a mark of an ID token, whatever the issuer's profile.
+fn not_an_id_token(members: &Map<String, Value>, profile: Profile) -> Result<(), Mismatch> {
+    let wanted = "an access token (this is an ID token)";
     for name in ["nonce", "at_hash", "c_hash"] {
-        if members.contains_key(name) {
-            return Err(Mismatch::new(name, None, "an access token (this is an ID token)"));
+        // Keycloak before version 25 repeats the nonce in access tokens, and marks them otherwise.
+        if members.contains_key(name) && !(name == "nonce" && profile == Profile::Keycloak) {
+            return Err(Mismatch::new(name, None, wanted));
         }
     }
     if let Some(typ) = members.get("typ")
@@ -191,27 +191,46 @@ fn not_an_id_token(members: &Map<String, Value>, config: &Config) -> Result<(), 
     {
         return Err(Mismatch::new("typ", Some(typ), "an access token"));
     }
+    // Cognito's mark.
+    match members.get("token_use") {
+        Some(token_use) if token_use != "access" => {
+            Err(Mismatch::new("token_use", Some(token_use), "access"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a token for the login's client, as ID tokens are.
+fn not_for_the_login(members: &Map<String, Value>, config: &Config) -> Result<(), Mismatch> {
     let client = core::slice::from_ref(&config.client_id);
     if claims::audience(members, client).is_ok() {
-        return Err(Mismatch::new(
-            "aud",
-            members.get("aud"),
-            "an audience other than the login's client",
-        ));
+        let wanted = "an audience other than the login's client";
+        return Err(Mismatch::new("aud", members.get("aud"), wanted));
     }
     Ok(())
 }
 
-/// Checks `azp` against the authorized parties of the issuer's settings. An empty list allows all.
-fn party(members: &Map<String, Value>, allowed: &[String]) -> Result<(), Mismatch> {
-    let azp = claims::text(members, "azp").filter(|azp| !azp.is_empty());
-    if azp.is_none() && members.contains_key("azp") {
-        return Err(Mismatch::new("azp", members.get("azp"), "the name of a client"));
-    }
-    if allowed.is_empty() || azp.is_some_and(|azp| allowed.iter().any(|party| party == azp)) {
+/// Checks `aud`.
+///
+/// Cognito's access tokens have none. With the profile [`Profile::Generic`] such a token is for us
+/// if its client is one of the authorized parties.
+fn audience(members: &Map<String, Value>, issuer: &Issuer) -> Result<(), Mismatch> {
+    let may_lack = issuer.profile == Profile::Generic && !issuer.authorized_parties.is_empty();
+    if may_lack && !members.contains_key("aud") {
         return Ok(());
     }
-    Err(Mismatch::new("azp", members.get("azp"), allowed.join(" or ")))
+    claims::audience(members, &issuer.audiences)
+}
+
+/// Checks the client that a token was issued to. An empty list allows all, and tokens that name
+/// none.
+fn party(members: &Map<String, Value>, allowed: &[String]) -> Result<(), Mismatch> {
+    let client = claims::client(members)?;
+    if allowed.is_empty() || client.is_some_and(|name| allowed.iter().any(|party| party == name)) {
+        return Ok(());
+    }
+    let seen = client.map(Value::from);
+    Err(Mismatch::new("azp", seen.as_ref(), allowed.join(" or ")))
 }
 
 /// Checks the claims that the issuer's settings require: each must be one of the listed strings.
@@ -231,9 +250,8 @@ fn required(claims: &Map<String, Value>, issuer: &Issuer) -> Result<(), Mismatch
 
 /// Returns the principal of a token: a client or a person.
 ///
-/// With Keycloak, a client's own token belongs to a service account and has no session; any other
-/// token belongs to a person. The prefix of the identifier separates clients from people (RFC 9700
-/// §4.15), and the issuer separates the subjects of different issuers.
+/// The prefix of the identifier separates clients from people (RFC 9700 §4.15), and the issuer
+/// separates the subjects of different issuers.
 fn principal(
     members: &Map<String, Value>,
     issuer: &Issuer,
@@ -241,21 +259,38 @@ fn principal(
 ) -> Result<Principal, Mismatch> {
     let subject = claims::subject(members)?;
     let username = claims::text(members, "preferred_username");
-    let client = claims::text(members, "azp").filter(|azp| {
-        issuer.profile == Profile::Keycloak
-            && username.and_then(|name| name.strip_prefix("service-account-")) == Some(azp)
-            && !members.contains_key("sid")
-            && !members.contains_key("auth_time")
-    });
     let scope = if is_login { String::new() } else { format!("{}#", issuer.issuer) };
-    let (id, name) = match client {
+    let (id, name) = match own_client(members, issuer.profile, subject)? {
         Some(client) => (format!("client:{scope}{client}"), client),
-        // Other profiles are for machines, so their subjects are no people.
-        None if issuer.profile != Profile::Keycloak => {
+        // Further issuers of other profiles are for machines, so their subjects are no people.
+        None if issuer.profile != Profile::Keycloak && !is_login => {
             (format!("client:{scope}{subject}"), subject)
         }
         None => (format!("user:{scope}{subject}"), username.unwrap_or(subject)),
     };
     let name = name.chars().filter(|c| !c.is_control()).take(128).collect();
     Ok(Principal { id, name, email: None, method: Method::Bearer })
+}
+
+/// Returns the client of a token that it got for itself; `None` for a token of a person.
+///
+/// With Keycloak, such a token belongs to a service account and has no session. Others name the
+/// client as the subject (Okta, Cognito), add `@clients` to it (Auth0), or say `idtyp: app` (Entra
+/// ID, if its application is set to add this claim).
+fn own_client<'a>(
+    members: &'a Map<String, Value>,
+    profile: Profile,
+    subject: &str,
+) -> Result<Option<&'a str>, Mismatch> {
+    let Some(client) = claims::client(members)? else { return Ok(None) };
+    let is_own = if profile == Profile::Keycloak {
+        let username = claims::text(members, "preferred_username");
+        username.and_then(|name| name.strip_prefix("service-account-")) == Some(client)
+            && !members.contains_key("sid")
+            && !members.contains_key("auth_time")
+    } else {
+        subject.strip_suffix("@clients").unwrap_or(subject) == client
+            || claims::text(members, "idtyp") == Some("app")
+    };
+    Ok(is_own.then_some(client))
 }

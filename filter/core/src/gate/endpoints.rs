@@ -7,7 +7,7 @@ use super::hosts::RequestHost;
 use super::incoming::Incoming;
 use super::{Cx, Gate, WaitFor};
 use crate::answer::reply::Reply;
-use crate::config::Config;
+use crate::config::{Config, LOGIN};
 use crate::gate::decision::Decision;
 use crate::login::return_path;
 use crate::prefect::companion;
@@ -196,7 +196,10 @@ impl Gate {
     fn ready(&mut self, _: &Incoming<'_>, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
         cx.site.catch_up(cx.now);
         if cx.site.is_ready(cx.now) {
-            return Ok(self.reply(Reply::json(200, "ready", &json!({"status": "ready"}))));
+            let config = cx.site.config();
+            let profile = config.issuer(LOGIN).map(|issuer| issuer.profile.name());
+            let body = json!({"status": "ready", "profile": profile});
+            return Ok(self.reply(Reply::json(200, "ready", &body)));
         }
         let seen = if cx.site.provider().is_none() {
             "no metadata of the provider"

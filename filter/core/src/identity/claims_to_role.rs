@@ -19,20 +19,21 @@ pub(crate) struct Roles {
 
 /// Returns the highest role that the claims grant.
 ///
-/// Only strings and arrays of strings grant a role. A claim of any other type grants nothing.
+/// Only strings and arrays of strings grant a role. A claim of any other type grants nothing. A
+/// string in `scope` or `scp` is a list of scopes (RFC 8693 §4.2).
 #[must_use]
 pub(crate) fn role_of(claims: &Map<String, Value>, roles: &Roles) -> Option<Role> {
-    roles
-        .sources
-        .iter()
-        .filter_map(|path| at(claims, path))
-        .flat_map(|value| match value {
-            Value::String(name) => vec![name.as_str()],
-            Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
-            _ => Vec::new(),
-        })
-        .filter_map(|name| granted(name, roles))
-        .max()
+    let names = roles.sources.iter().flat_map(|path| match at(claims, path) {
+        Some(Value::String(scopes)) if is_scope(path) => scopes.split(' ').collect(),
+        Some(Value::String(name)) => vec![name.as_str()],
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    });
+    names.filter_map(|name| granted(name, roles)).max()
+}
+
+fn is_scope(path: &[String]) -> bool {
+    matches!(path.last().map(String::as_str), Some("scope" | "scp"))
 }
 
 /// Returns whether one of the claims that grant roles is present, whatever it grants.
@@ -67,7 +68,11 @@ mod tests {
     fn roles() -> Roles {
         Roles {
             names: Role::ALL.map(|r| (r, vec![format!("prefect-{}", r.name())])).to_vec(),
-            sources: vec![vec!["realm_access".into(), "roles".into()], vec!["groups".into()]],
+            sources: vec![
+                vec!["realm_access".into(), "roles".into()],
+                vec!["groups".into()],
+                vec!["scope".into()],
+            ],
             default: None,
             report_only: false,
         }
@@ -82,6 +87,9 @@ mod tests {
                 Some(Role::Admin),
             ),
             (json!({"groups": "prefect-operator"}), Some(Role::Operator)),
+            (json!({"scope": "openid prefect-worker prefect-viewer"}), Some(Role::Worker)),
+            (json!({"scope": ["prefect-worker prefect-viewer"]}), None),
+            (json!({"groups": "prefect-worker prefect-viewer"}), None),
             (json!({"groups": ["offline_access", "PREFECT-ADMIN", "prefect-admins"]}), None),
         ] {
             assert_eq!(role_of(claims.as_object().unwrap(), &roles()), wanted, "{claims}");

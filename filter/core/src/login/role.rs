@@ -73,10 +73,11 @@ fn access_claims(
     }
     claims::issuer(&claims, &config.issuer)?;
     claims::times(&claims, now, true)?;
-    for (name, wanted) in [("sub", subject), ("azp", &config.client_id)] {
-        if claims::text(&claims, name) != Some(wanted) {
-            return Err(Mismatch::new(name, claims.get(name), wanted).into());
-        }
+    if claims::text(&claims, "sub") != Some(subject) {
+        return Err(Mismatch::new("sub", claims.get("sub"), subject).into());
+    }
+    if claims::client(&claims)? != Some(config.client_id.as_str()) {
+        return Err(Mismatch::new("azp", claims.get("azp"), config.client_id.as_str()).into());
     }
     Ok(claims)
 }

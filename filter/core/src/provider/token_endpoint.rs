@@ -71,7 +71,8 @@ pub(crate) struct Credentials {
     pub(crate) secret: Secret,
 }
 
-/// Creates the request of a client credentials grant (RFC 6749 §4.4.2).
+/// Creates the request of a client credentials grant (RFC 6749 §4.4.2), with the parameters of
+/// `machines.client_credentials`.
 #[must_use]
 pub(crate) fn client_credentials(
     config: &Config,
@@ -80,6 +81,9 @@ pub(crate) fn client_credentials(
 ) -> Callout {
     let (client, secret) = (credentials.client.as_str(), credentials.secret.expose_str());
     let mut form = vec![("grant_type", "client_credentials")];
+    let settings = config.machines.client_credentials.as_ref();
+    let parameters = settings.into_iter().flat_map(|settings| &settings.parameters);
+    form.extend(parameters.map(|(name, value)| (*name, value.as_str())));
     let mut authorization = None;
     match config.idp.client_auth {
         ClientAuth::Post => form.extend([("client_id", client), ("client_secret", secret)]),

@@ -438,7 +438,7 @@ impl Site {
         match known {
             Ok((provider, body)) => {
                 if self.provider.is_none() {
-                    self.notice(format!("found the identity provider {}", self.config.issuer));
+                    self.notice(found(&self.config));
                 }
                 self.provider = Some(provider);
                 self.metadata.finish(Some(body), now);
@@ -479,6 +479,12 @@ impl Site {
         self.refreshes.flights.forget(stream);
         self.client_grants.flights.forget(stream);
     }
+}
+
+/// Describes the provider for the operator's log.
+fn found(config: &Config) -> String {
+    let profile = config.issuer(LOGIN).map_or("", |issuer| issuer.profile.name());
+    format!("found the identity provider {}, access tokens by profile {profile}", config.issuer)
 }
 
 fn seen_and_wanted(bad: &BadMetadata) -> String {

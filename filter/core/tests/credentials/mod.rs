@@ -9,6 +9,7 @@ mod issuers;
 mod jwts;
 mod kinds;
 pub mod personal_tokens;
+mod profiles;
 mod verified;
 
 use crate::answer::reply::Reply;

@@ -85,7 +85,14 @@ pub(crate) fn audience(claims: &Map<String, Value>, accepted: &[String]) -> Resu
         }
         _ => false,
     };
-    if found { Ok(()) } else { Err(Mismatch::new("aud", claims.get("aud"), accepted.join(" or "))) }
+    if found {
+        return Ok(());
+    }
+    let wanted = match accepted {
+        [] => "one of the setting audiences, which is empty".to_owned(),
+        accepted => accepted.join(" or "),
+    };
+    Err(Mismatch::new("aud", claims.get("aud"), wanted))
 }
 
 /// The last second of the year 9999. A larger number is a time in another unit, such as
@@ -154,6 +161,26 @@ pub(crate) fn not_an_event(claims: &Map<String, Value>) -> Result<(), Mismatch> 
 pub(crate) fn not_before(claims: &Map<String, Value>) -> UnixTime {
     let at = |name| claims.get(name).and_then(numeric_date).unwrap_or(0);
     UnixTime::from_secs(at("nbf").max(at("iat")))
+}
+
+/// Returns the client that a token was issued to; `None` if the token names none.
+///
+/// Providers name it in `azp` (Keycloak, Auth0, Entra ID v2), `client_id` (RFC 9068 §2.2, Cognito),
+/// `cid` (Okta) or `appid` (Entra ID v1).
+///
+/// # Errors
+/// When one of these claims is not a name, or two of them differ.
+pub(crate) fn client(claims: &Map<String, Value>) -> Result<Option<&str>, Mismatch> {
+    let mut client = None;
+    for name in ["azp", "client_id", "cid", "appid"] {
+        let Some(value) = claims.get(name) else { continue };
+        let named = value.as_str().filter(|text| !text.is_empty());
+        if named.is_none() || client.is_some_and(|client| Some(client) != named) {
+            return Err(Mismatch::new(name, Some(value), client.unwrap_or("the name of a client")));
+        }
+        client = named;
+    }
+    Ok(client)
 }
 
 /// Returns `sub`: 1 to 255 ASCII characters (OpenID Connect Core §2).
