@@ -68,6 +68,8 @@ pub(crate) enum Reason {
     /// The body decides about the request, and has not arrived in time.
     BodyTimeout,
     // A right is missing.
+    /// The person is not among those who may come.
+    NotAllowed,
     /// The principal has no role.
     NoRole,
     /// The operation needs another role.
@@ -229,6 +231,8 @@ mod table {
     );
     pub(super) const BODY_TIMEOUT: Meaning =
         plain(408, "body_timeout", "The request body did not arrive within 10 seconds.");
+    pub(super) const NOT_ALLOWED: Meaning =
+        plain(403, "not_allowed", "Your account may not use this Prefect.");
     pub(super) const NO_ROLE: Meaning =
         plain(403, "no_role", "Your account has no role in Prefect.");
     pub(super) const ROLE_MISSING: Meaning =
@@ -318,6 +322,7 @@ impl Reason {
             Self::FirstFrame => table::FIRST_FRAME,
             Self::BodyTooLarge => table::BODY_TOO_LARGE,
             Self::BodyTimeout => table::BODY_TIMEOUT,
+            Self::NotAllowed => table::NOT_ALLOWED,
             Self::NoRole => table::NO_ROLE,
             Self::RoleMissing => table::ROLE_MISSING,
             Self::Masked => table::MASKED,
@@ -426,6 +431,15 @@ impl Refusal {
         Self::new(Reason::ProviderUnreachable)
             .seen("no answer of the provider about client credentials")
             .wanted("an answer")
+    }
+
+    /// Creates the refusal of a person who may not come. `email` is the accepted address.
+    #[must_use]
+    pub(crate) fn not_allowed(subject: &str, email: Option<&str>) -> Self {
+        let email = email.unwrap_or("no verified e-mail address");
+        Self::new(Reason::NotAllowed)
+            .seen(format!("user:{subject} with {email}"))
+            .wanted("a subject, address or domain of users.allow")
     }
 
     /// Creates the refusal while the provider's keys are not known.

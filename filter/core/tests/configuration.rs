@@ -172,6 +172,8 @@ const SECTIONS: &[(&str, &str)] = &[
     ("", r#"{"x?": 1}"#),
     ("idp", r#"{"idp": {"x?": 1}}"#),
     ("roles", r#"{"roles": {"x?": 1}}"#),
+    ("users", r#"{"users": {"x?": 1}}"#),
+    ("users.allow", r#"{"users": {"allow": {"x?": 1}}}"#),
     ("session", r#"{"session": {"x?": 1}}"#),
     ("machines", r#"{"machines": {"x?": 1}}"#),
     ("machines.client_credentials", r#"{"machines": {"client_credentials": {"x?": 1}}}"#),

@@ -17,6 +17,7 @@ use super::values::{check_scopes, role, url};
 use super::{ClientAuth, Config, Endpoint, Idp, Prefect, SessionSettings};
 use crate::identity::claims_to_role::Roles;
 use crate::identity::role::Role;
+use crate::identity::users::{self, Allowed, Users};
 use crate::wire::jose::Algorithm;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -92,7 +93,7 @@ fn compile_root(
     let public_paths = public_paths(root, &defaults);
     let client_auth = idp.as_ref().map_or(ClientAuth::Basic, |idp| idp.client_auth);
     let secrets = secrets(environment, client_auth, problems);
-    let (roles, session) = (roles(root, &named), session(root));
+    let (roles, users, session) = (roles(root, &named), users(root), session(root));
     root.finish();
     Some(Config {
         public: public?,
@@ -102,6 +103,7 @@ fn compile_root(
         idp: idp?,
         issuers,
         roles,
+        users,
         session,
         machines,
         first_frame,
@@ -261,6 +263,26 @@ fn roles(root: &Section<'_>, client_id: &str) -> Roles {
     let report_only = section.flag("report_only", false);
     section.finish();
     Roles { names, sources, default, report_only }
+}
+
+fn users(root: &Section<'_>) -> Users {
+    let section = root.section("users");
+    let allow = section.optional("allow").map(|allow| {
+        let (subjects, emails) = (allow.texts("subjects", &[]), allow.texts("emails", &[]));
+        let domains = allow.texts("domains", &[]);
+        for email in emails.iter().filter(|email| users::domain(email).is_none()) {
+            allow.problem("emails", &quote(email), "addresses such as \"alice@example.com\"");
+        }
+        let is_domain = |text: &str| users::domain(&format!("a@{text}")) == Some(text);
+        for domain in domains.iter().filter(|domain| !is_domain(domain) || domain.contains('*')) {
+            allow.problem("domains", &quote(domain), "domains such as \"example.com\"");
+        }
+        allow.finish();
+        Allowed { subjects, emails, domains }
+    });
+    let unverified_email = section.flag("unverified_email", false);
+    section.finish();
+    Users { allow, unverified_email }
 }
 
 fn session(root: &Section<'_>) -> SessionSettings {

@@ -27,6 +27,7 @@ use crate::identity::claims_to_role::Roles;
 use crate::identity::credential_ref::CertificateName;
 use crate::identity::principal::Principal;
 use crate::identity::role::Role;
+use crate::identity::users::Users;
 use crate::wire::jose::Algorithm;
 
 use error::ConfigErrors;
@@ -50,6 +51,8 @@ pub struct Config {
     pub(crate) issuers: Vec<Issuer>,
     /// How claims map to roles.
     pub(crate) roles: Roles,
+    /// Who may come.
+    pub(crate) users: Users,
     /// Lifetimes of browser sessions.
     pub(crate) session: SessionSettings,
     /// The credentials that machines may present.
@@ -385,6 +388,7 @@ impl Config {
             && self.client_id == other.client_id
             && self.idp.algorithms == other.idp.algorithms
             && self.roles == other.roles
+            && self.users == other.users
     }
 
     fn issuer_named(&self, issuer: &str) -> Option<&Issuer> {
@@ -411,6 +415,7 @@ impl Config {
             // The rest decides nothing about the result of a token.
             public: _,
             issuer_url: _,
+            users: _,
             first_frame: _,
             public_paths: _,
             prefect: _,

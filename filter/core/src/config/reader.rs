@@ -62,6 +62,12 @@ impl<'a> Section<'a> {
         Section::new(self.path_of(name), self.value(name), &self.problems)
     }
 
+    /// Reads a member that is an object; `None` if it is absent.
+    pub(crate) fn optional(&self, name: &'static str) -> Option<Section<'a>> {
+        let value = self.value(name)?;
+        Some(Section::new(self.path_of(name), Some(value), &self.problems))
+    }
+
     /// Reads a member that is an object or a boolean.
     ///
     /// `None` for `false`. `true` and an absent member are an empty section.

@@ -102,7 +102,11 @@ impl Claimed<'_> {
         audience(claims, issuer)?;
         party(claims, &issuer.authorized_parties)?;
         required(claims, issuer)?;
-        let principal = principal(claims, issuer, self.issuer == LOGIN)?;
+        let is_login = self.issuer == LOGIN;
+        let principal = principal(claims, issuer, is_login)?;
+        if is_login && principal.is_person() {
+            person(claims, config)?;
+        }
         let role = issuer.role.or_else(|| role_of(claims, &config.roles));
         let credential =
             CredentialRef::AccessToken { issuer: Rc::from(issuer.issuer.as_str()), role };
@@ -246,6 +250,15 @@ fn required(claims: &Map<String, Value>, issuer: &Issuer) -> Result<(), Mismatch
         }
     }
     Ok(())
+}
+
+/// Checks that the person of a token may come, as at a login.
+fn person(members: &Map<String, Value>, config: &Config) -> Result<(), Mismatch> {
+    let (subject, email) = (claims::subject(members)?, config.users.email(members));
+    if config.users.admits(subject, email) {
+        return Ok(());
+    }
+    Err(Mismatch::new("sub", members.get("sub"), "a person of users.allow"))
 }
 
 /// Returns the principal of a token: a client or a person.

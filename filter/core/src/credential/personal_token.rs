@@ -94,6 +94,9 @@ pub(crate) fn verify(
     if config.session.not_before.is_some_and(|limit| token.issued < limit) {
         return refused("issued before session.not_before");
     }
+    if !config.users.admits(&token.subject, token.email.as_deref()) {
+        return refused("who is not in users.allow");
+    }
     if settings.revoked.contains(&token.id) {
         return refused("listed in machines.personal_tokens.revoked");
     }

@@ -131,7 +131,11 @@ impl Gate {
         };
         let revoked = cx.site.is_ended(&session, cx.now);
         let revoked = revoked.then_some("it ended by a sign-out, or at the provider");
-        if let Some(why) = revoked.or_else(|| session.ended(cx.now, &config.session)) {
+        let is_admitted = || config.users.admits(&session.subject, session.email.as_deref());
+        let ended = revoked
+            .or_else(|| session.ended(cx.now, &config.session))
+            .or_else(|| (!is_admitted()).then_some("the person is not in users.allow"));
+        if let Some(why) = ended {
             return Ok(self.session_ended_proof(&session, why, &config, cookies));
         }
         if !is_ours(request, config.public.origin()) {

@@ -6,3 +6,4 @@ pub(crate) mod personal_token;
 pub(crate) mod principal;
 pub(crate) mod role;
 pub(crate) mod role_set;
+pub(crate) mod users;

@@ -65,6 +65,12 @@ impl Principal {
     pub(crate) fn machine(kind: &str, name: &str, method: Method) -> Self {
         Self { id: format!("{kind}:{name}"), name: name.to_owned(), email: None, method }
     }
+
+    /// Returns whether the principal is a person.
+    #[must_use]
+    pub(crate) fn is_person(&self) -> bool {
+        self.id.starts_with("user:")
+    }
 }
 
 /// An authenticated identity, before authorization.

@@ -1,8 +1,6 @@
 //! The callback of a login: reads the provider's answer from the query, interprets the token
 //! endpoint's answer and creates a session from the tokens.
 
-use serde_json::Value;
-
 use crate::config::Config;
 use crate::foundation::crypto::{Entropy, random};
 use crate::foundation::id::{Id, SessionId};
@@ -208,9 +206,12 @@ pub(crate) fn session(
         id.check_auth_time(now).map_err(|m| NoSession::Refused(from_mismatch(&m)))?;
     }
     id.check_at_hash(tokens.access.expose()).map_err(|m| NoSession::Refused(from_mismatch(&m)))?;
+    let email = config.users.email(&id.claims);
+    if !config.users.admits(&id.subject, email) {
+        return Err(NoSession::Refused(Refusal::not_allowed(&id.subject, email)));
+    }
     let text = |name: &str| claims::text(&id.claims, name);
     let name = text("preferred_username").or(text("email")).or(text("name")).unwrap_or(&id.subject);
-    let verified = id.claims.get("email_verified") == Some(&Value::Bool(true));
     let access = tokens.access.expose();
     let named = role::named(Some(&id), &id.subject, access, verifier, config, now);
     let role = role::or_default(named.role, config);
@@ -228,7 +229,7 @@ pub(crate) fn session(
     let session = Session {
         id: SessionId::from_bytes(session_id),
         name: name.chars().filter(|c| !c.is_control()).take(128).collect(),
-        email: text("email").filter(|e| verified && e.len() <= 254).map(str::to_owned),
+        email: email.map(str::to_owned),
         role,
         sid: text("sid").filter(|sid| sid.len() <= 255).map(str::to_owned),
         auth_time: id.claims.get("auth_time").and_then(claims::numeric_date),

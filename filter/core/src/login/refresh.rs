@@ -126,7 +126,18 @@ fn confirm(
         }
         (None, _) => role::or_default(None, config),
     };
+    // An ID token without an address says nothing about it.
+    let email = match &id {
+        Some(id) if id.claims.contains_key("email") => {
+            config.users.email(&id.claims).map(str::to_owned)
+        }
+        _ => session.email.clone(),
+    };
+    if !config.users.admits(&session.subject, email.as_deref()) {
+        return Err(Refreshed::Ended("the person is no longer in users.allow".to_owned()));
+    }
     let confirmed = Session {
+        email,
         role,
         checked: now,
         used: now,

@@ -9,3 +9,4 @@ mod providers;
 mod return_to;
 mod start;
 mod userinfo;
+mod users;

@@ -242,7 +242,7 @@ impl Page {
 
 const fn heading(reason: Reason) -> (Mood, &'static str) {
     match reason {
-        Reason::NoRole | Reason::RoleMissing => (Mood::Stop, "Not allowed"),
+        Reason::NoRole | Reason::RoleMissing | Reason::NotAllowed => (Mood::Stop, "Not allowed"),
         Reason::ProviderUnreachable => (Mood::Wait, "Sign-in is unavailable"),
         Reason::PrefectUnreachable => (Mood::Wait, "Prefect is unavailable"),
         Reason::NotReady | Reason::Busy => (Mood::Wait, "Please wait"),
@@ -291,6 +291,9 @@ const fn advice(reason: Reason) -> Option<&'static str> {
     Some(match reason {
         Reason::NoRole => "Ask your administrator for one of these roles, then try again.",
         Reason::RoleMissing => "If you need access, ask your administrator.",
+        Reason::NotAllowed => {
+            "Ask your administrator for access, or sign in with another account at your provider."
+        }
         Reason::Callback | Reason::UnknownAttempt => {
             "Sign in again. This usually solves the problem."
         }
