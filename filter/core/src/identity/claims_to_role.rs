@@ -42,6 +42,15 @@ pub(crate) fn has_source(claims: &Map<String, Value>, roles: &Roles) -> bool {
     roles.sources.iter().any(|path| at(claims, path).is_some())
 }
 
+/// Returns the claim that grants roles and that the token only refers to, because it is kept
+/// elsewhere (`_claim_names`, OpenID Connect Core §5.6.2). Entra ID does so with many groups.
+#[must_use]
+pub(crate) fn kept_elsewhere<'a>(claims: &Map<String, Value>, roles: &'a Roles) -> Option<&'a str> {
+    let names = claims.get("_claim_names")?.as_object()?;
+    let first = roles.sources.iter().filter_map(|path| path.first());
+    first.map(String::as_str).find(|name| names.contains_key(*name))
+}
+
 /// Returns the value at a path of member names.
 #[must_use]
 pub(crate) fn at<'a>(claims: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> {

@@ -217,14 +217,14 @@ pub(crate) fn session(
     let role = role::or_default(named.role, config);
     let notice = match named.unusable {
         Some(Unverified::UnknownKey(kid)) if !last_try => return Err(NoSession::UnknownKey(kid)),
-        Some(unusable) if role.is_none() => Some(format!(
-            "a login of {} without a role: the ID token names none, and the access token can't be \
-             used: {}",
-            shown(&id.subject),
-            unusable.described("access token"),
-        )),
+        unusable if role.is_none() => role::missing(&id, config).or_else(|| {
+            let unusable = unusable?.described("access token");
+            Some(format!("the ID token names none, and the access token can't be used: {unusable}"))
+        }),
         _ => None,
     };
+    let subject = shown(&id.subject);
+    let notice = notice.map(|why| format!("a login of {subject} without a role: {why}"));
     let session_id = random(entropy).map_err(|e| NoSession::Refused(e.into()))?;
     let session = Session {
         id: SessionId::from_bytes(session_id),

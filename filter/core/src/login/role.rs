@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::config::Config;
 use crate::foundation::limits::PROVIDER_TOKEN;
 use crate::foundation::time::UnixTime;
-use crate::identity::claims_to_role::{has_source, role_of};
+use crate::identity::claims_to_role::{has_source, kept_elsewhere, role_of};
 use crate::identity::role::Role;
 use crate::login::id_token;
 use crate::login::id_token::IdToken;
@@ -23,6 +23,17 @@ pub(crate) struct Named {
     pub(crate) unusable: Option<Unverified>,
     /// Whether a token has one of the claims that grant roles, whatever it grants.
     pub(crate) has_claim: bool,
+}
+
+/// Returns why a person has no role, if the ID token only refers to the claim that grants it: a
+/// text for the log.
+#[must_use]
+pub(crate) fn missing(id: &IdToken, config: &Config) -> Option<String> {
+    let claim = kept_elsewhere(&id.claims, &config.roles)?;
+    Some(format!(
+        "the ID token has too many entries for {claim} and only refers to them (_claim_names): \
+         use app roles, or let the token list only what is assigned to the application",
+    ))
 }
 
 /// Returns the role that the ID token names, else the one that the access token names.

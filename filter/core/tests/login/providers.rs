@@ -9,8 +9,8 @@ use crate::testing::idp::merge;
 use crate::testing::{World, configuration, header};
 use serde_json::{Value, json};
 
-/// Logs in with these claims and settings; gives the role and the name that Prefect is told.
-fn told(roles: &Value, claims: &Value) -> (String, String) {
+/// Logs in with these claims and settings.
+fn logged_in(roles: &Value, claims: &Value) -> (Browser, World) {
     let mut settings = configuration();
     settings["roles"] = roles.clone();
     let mut world = World::with(&settings);
@@ -25,6 +25,13 @@ fn told(roles: &Value, claims: &Value) -> (String, String) {
     merge(&mut exact, &patch);
     world.idp.instead_of_id = Some(world.idp.sign(&exact));
     assert_eq!(browser.load(&mut world, &callback).reply().status, 302, "{claims}");
+    world.work();
+    (browser, world)
+}
+
+/// The role and the name that Prefect is told after a login with these claims and settings.
+fn told(roles: &Value, claims: &Value) -> (String, String) {
+    let (browser, mut world) = logged_in(roles, claims);
     let headers = browser.asks();
     match world.request(&headers).1 {
         crate::testing::Outcome::Forwarded(sent) => {
@@ -85,7 +92,12 @@ fn entra_id() {
     overage["groups"] = Value::Null;
     overage["_claim_names"] = json!({"groups": "src1"});
     overage["_claim_sources"] = json!({"src1": {"endpoint": "https://graph.example.com/groups"}});
-    is(json!({"sources": ["groups"], "admin": ["groups", "src1"]}), overage, "no_role", "");
+    is(json!({"sources": ["groups"], "admin": ["groups", "src1"]}), overage.clone(), "no_role", "");
+    // The log says so, unless roles do not come from groups.
+    for (sources, is_said) in [(json!(["groups"]), true), (json!(["roles"]), false)] {
+        let log = logged_in(&json!({"sources": sources}), &overage).1.log.join("\n");
+        assert_eq!(log.contains("too many entries for groups"), is_said, "{log}");
+    }
 }
 
 /// Google says nothing of groups; the organisation's domain can be a role.
