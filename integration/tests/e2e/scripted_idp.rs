@@ -25,6 +25,9 @@ pub const CERTS: &str = "/realms/prefect/certs";
 /// Path of its metadata.
 pub const METADATA: &str = "/realms/prefect/.well-known/openid-configuration";
 
+/// What paths begin with that another port of the provider is asked for.
+pub const ELSEWHERE: &str = "elsewhere:";
+
 /// How a path is answered.
 #[derive(Clone)]
 pub enum Manner {
@@ -60,8 +63,14 @@ impl ScriptedIdp {
             asked: Mutex::default(),
         });
         let serving = Arc::clone(&shared);
-        let port = tcp_server::serve(move |stream| serve(stream, &serving));
+        let port = tcp_server::serve(move |stream| serve(stream, &serving, ""));
         Self { port, shared }
+    }
+
+    /// Another port of the same provider. What it is asked for begins with [`ELSEWHERE`].
+    pub fn elsewhere(&self) -> u16 {
+        let serving = Arc::clone(&self.shared);
+        tcp_server::serve(move |stream| serve(stream, &serving, ELSEWHERE))
     }
 
     /// What it signs with and says.
@@ -124,7 +133,7 @@ pub fn now() -> UnixTime {
     UnixTime::from_millis(u64::try_from(now.as_millis()).unwrap())
 }
 
-fn serve(mut stream: TcpStream, shared: &Shared) {
+fn serve(mut stream: TcpStream, shared: &Shared, at: &str) {
     let mut held = Vec::new();
     while let Some(head) = read_head(&mut stream, &mut held) {
         let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
@@ -137,7 +146,7 @@ fn serve(mut stream: TcpStream, shared: &Shared) {
             }
         }
         let body: Vec<u8> = held.drain(..length).collect();
-        shared.asked.lock().unwrap().push(path.clone());
+        shared.asked.lock().unwrap().push(format!("{at}{path}"));
         let manner = shared.manners.lock().unwrap().get(path.as_str()).cloned();
         let line = head.lines().find_map(|line| {
             let (name, value) = line.split_once(':')?;

@@ -91,7 +91,7 @@ pub(crate) struct Issuer {
     pub(crate) profile: Profile,
     /// Accepted values of `aud`.
     pub(crate) audiences: Vec<String>,
-    /// Accepted clients, see [`crate::wire::jose::claims::client`]; an empty list accepts any.
+    /// Accepted clients ([`Profile::client_claims`]); an empty list accepts any.
     pub(crate) authorized_parties: Vec<String>,
     /// Required claims: for each path of member names, the accepted values.
     pub(crate) claims: Vec<(Vec<String>, Vec<String>)>,
@@ -127,6 +127,18 @@ impl Profile {
             Self::Keycloak => "keycloak",
             Self::Rfc9068 => "rfc9068",
             Self::Generic => "generic",
+        }
+    }
+
+    /// Returns the claims that name the client of an access token.
+    ///
+    /// Keycloak's mappers may put anything into the others. Auth0 and Entra ID v2 have `azp`, RFC
+    /// 9068 §2.2 and Cognito `client_id`, Okta `cid`, and Entra ID v1 `appid`.
+    #[must_use]
+    pub(crate) const fn client_claims(self) -> &'static [&'static str] {
+        match self {
+            Self::Keycloak => &["azp"],
+            Self::Rfc9068 | Self::Generic => &["azp", "client_id", "cid", "appid"],
         }
     }
 

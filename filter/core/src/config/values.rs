@@ -17,12 +17,9 @@ pub(crate) fn url(section: &Section<'_>, name: &'static str, text: &str) -> Opti
 
 /// Reports a text that is not a list of scopes, separated by blanks (RFC 6749 §3.3).
 pub(crate) fn check_scopes(section: &Section<'_>, name: &'static str, text: &str) {
-    let is_scope = |scope: &str| {
-        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-        !scope.is_empty() && scope.bytes().all(plain)
-    };
-    if !text.split(' ').all(is_scope) {
-        section.problem(name, &quote(text), "scopes separated by single blanks, without quotes");
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    if !text.bytes().all(plain) {
+        section.problem(name, &quote(text), "scopes separated by blanks, without quotes");
     }
 }
 

@@ -65,6 +65,8 @@ pub(crate) fn read<'a>(
 pub(crate) struct VerifiedToken {
     /// The identity that the token proves.
     pub(crate) identity: Identity,
+    /// Whether the settings admit the bearer (`users.allow`).
+    pub(crate) admission: Result<(), Refusal>,
     /// The time before which the token is not valid.
     pub(crate) from: UnixTime,
     /// Whether the token is valid only with a proof of possession.
@@ -74,8 +76,14 @@ pub(crate) struct VerifiedToken {
 impl Claimed<'_> {
     /// Returns whether the token says that it was issued to this client, and names no other client.
     #[must_use]
-    pub(crate) fn is_issued_to(&self, client: &str) -> bool {
-        claims::client(&self.token.claims) == Ok(Some(client))
+    pub(crate) fn is_issued_to(&self, client: &str, config: &Config) -> bool {
+        let profile = config.issuer(self.issuer).map(|issuer| issuer.profile);
+        let names: &[&str] = match profile {
+            // Keycloak's service accounts have both.
+            Some(Profile::Keycloak) | None => &["azp", "client_id"],
+            Some(profile) => profile.client_claims(),
+        };
+        claims::client(&self.token.claims, names) == Ok(Some(client))
     }
 
     /// Verifies the token.
@@ -100,13 +108,17 @@ impl Claimed<'_> {
         kind(&self.token, issuer.profile, config)?;
         possession(claims, peer)?;
         audience(claims, issuer)?;
-        party(claims, &issuer.authorized_parties)?;
-        required(claims, issuer)?;
         let is_login = self.issuer == LOGIN;
-        let principal = principal(claims, issuer, is_login)?;
-        if is_login && principal.is_person() {
-            person(claims, config)?;
+        let client = claims::client(claims, issuer.profile.client_claims())?;
+        if is_login && issuer.profile == Profile::Generic && client.is_none() {
+            // An ID token for another application of the operator's has no other mark, perhaps.
+            let names = issuer.profile.client_claims().join(", ");
+            return Err(Mismatch::new("azp", None, format!("the client, in {names}")).into());
         }
+        party(client, &issuer.authorized_parties)?;
+        required(claims, issuer)?;
+        let principal = principal(claims, client, issuer, is_login)?;
+        let admission = admission(claims, &principal, issuer, is_login, config);
         let role = issuer.role.or_else(|| role_of(claims, &config.roles));
         let credential =
             CredentialRef::AccessToken { issuer: Rc::from(issuer.issuer.as_str()), role };
@@ -117,6 +129,7 @@ impl Claimed<'_> {
                 until: Some(until),
                 credential,
             },
+            admission,
             from: claims::not_before(claims),
             bound: claims.contains_key("cnf"),
         })
@@ -133,7 +146,7 @@ fn kind(token: &Compact<'_>, profile: Profile, config: &Config) -> Result<(), Mi
         Profile::Rfc9068 => &["at+jwt"],
         Profile::Keycloak => &["jwt", "at+jwt"],
         // The last one is Okta's.
-        Profile::Generic => &["jwt", "at+jwt", "application/okta-internal-at+jwt"],
+        Profile::Generic => &["jwt", "at+jwt", "okta-internal-at+jwt"],
     };
     let fits = match token_type {
         Some(token_type) => types.contains(&token_type),
@@ -216,10 +229,12 @@ fn not_for_the_login(members: &Map<String, Value>, config: &Config) -> Result<()
 
 /// Checks `aud`.
 ///
-/// Cognito's access tokens have none. With the profile [`Profile::Generic`] such a token is for us
-/// if its client is one of the authorized parties.
+/// Cognito's access tokens have none. With the profile [`Profile::Generic`] and no configured
+/// audience such a token is for us if its client is one of the authorized parties.
 fn audience(members: &Map<String, Value>, issuer: &Issuer) -> Result<(), Mismatch> {
-    let may_lack = issuer.profile == Profile::Generic && !issuer.authorized_parties.is_empty();
+    let may_lack = issuer.profile == Profile::Generic
+        && issuer.audiences.is_empty()
+        && !issuer.authorized_parties.is_empty();
     if may_lack && !members.contains_key("aud") {
         return Ok(());
     }
@@ -228,8 +243,7 @@ fn audience(members: &Map<String, Value>, issuer: &Issuer) -> Result<(), Mismatc
 
 /// Checks the client that a token was issued to. An empty list allows all, and tokens that name
 /// none.
-fn party(members: &Map<String, Value>, allowed: &[String]) -> Result<(), Mismatch> {
-    let client = claims::client(members)?;
+fn party(client: Option<&str>, allowed: &[String]) -> Result<(), Mismatch> {
     if allowed.is_empty() || client.is_some_and(|name| allowed.iter().any(|party| party == name)) {
         return Ok(());
     }
@@ -252,13 +266,30 @@ fn required(claims: &Map<String, Value>, issuer: &Issuer) -> Result<(), Mismatch
     Ok(())
 }
 
-/// Checks that the person of a token may come, as at a login.
-fn person(members: &Map<String, Value>, config: &Config) -> Result<(), Mismatch> {
-    let (subject, email) = (claims::subject(members)?, config.users.email(members));
-    if config.users.admits(subject, email) {
+/// Returns whether the settings admit the bearer of a token, as they do a person at a login.
+///
+/// Subjects are those of the login's issuer. Anybody can register a client at some providers, so a
+/// client that is not known to be the operator's is no way around the list.
+fn admission(
+    members: &Map<String, Value>,
+    principal: &Principal,
+    issuer: &Issuer,
+    is_login: bool,
+    config: &Config,
+) -> Result<(), Refusal> {
+    if config.users.allow.is_none() {
         return Ok(());
     }
-    Err(Mismatch::new("sub", members.get("sub"), "a person of users.allow"))
+    let is_known_client = !principal.is_person()
+        && (!is_login
+            || issuer.profile == Profile::Keycloak
+            || !issuer.authorized_parties.is_empty());
+    let email = config.users.email(members);
+    let subject = claims::text(members, "sub").filter(|_| is_login).unwrap_or_default();
+    if is_known_client || config.users.admits(subject, email) {
+        return Ok(());
+    }
+    Err(Refusal::not_allowed(&principal.id, email))
 }
 
 /// Returns the principal of a token: a client or a person.
@@ -267,43 +298,42 @@ fn person(members: &Map<String, Value>, config: &Config) -> Result<(), Mismatch>
 /// separates the subjects of different issuers.
 fn principal(
     members: &Map<String, Value>,
+    client: Option<&str>,
     issuer: &Issuer,
     is_login: bool,
 ) -> Result<Principal, Mismatch> {
     let subject = claims::subject(members)?;
     let username = claims::text(members, "preferred_username");
     let scope = if is_login { String::new() } else { format!("{}#", issuer.issuer) };
-    let (id, name) = match own_client(members, issuer.profile, subject)? {
-        Some(client) => (format!("client:{scope}{client}"), client),
+    let own = client.filter(|client| is_own(members, client, issuer.profile, subject));
+    let (id, name) = match own {
         // Further issuers of other profiles are for machines, so their subjects are no people.
-        None if issuer.profile != Profile::Keycloak && !is_login => {
+        _ if issuer.profile != Profile::Keycloak && !is_login => {
             (format!("client:{scope}{subject}"), subject)
         }
+        Some(client) => (format!("client:{scope}{client}"), client),
         None => (format!("user:{scope}{subject}"), username.unwrap_or(subject)),
     };
     let name = name.chars().filter(|c| !c.is_control()).take(128).collect();
     Ok(Principal { id, name, email: None, method: Method::Bearer })
 }
 
-/// Returns the client of a token that it got for itself; `None` for a token of a person.
+/// Returns whether a client got a token for itself, and not for a person.
 ///
 /// With Keycloak, such a token belongs to a service account and has no session. Others name the
 /// client as the subject (Okta, Cognito), add `@clients` to it (Auth0), or say `idtyp: app` (Entra
-/// ID, if its application is set to add this claim).
-fn own_client<'a>(
-    members: &'a Map<String, Value>,
-    profile: Profile,
-    subject: &str,
-) -> Result<Option<&'a str>, Mismatch> {
-    let Some(client) = claims::client(members)? else { return Ok(None) };
-    let is_own = if profile == Profile::Keycloak {
-        let username = claims::text(members, "preferred_username");
-        username.and_then(|name| name.strip_prefix("service-account-")) == Some(client)
+/// ID, if its application is set to add this claim). Okta marks the tokens of people with `uid`,
+/// since their subject is a name that they may choose.
+fn is_own(members: &Map<String, Value>, client: &str, profile: Profile, subject: &str) -> bool {
+    let text = |name| claims::text(members, name);
+    if profile == Profile::Keycloak {
+        let username = text("preferred_username");
+        return username.and_then(|name| name.strip_prefix("service-account-")) == Some(client)
             && !members.contains_key("sid")
-            && !members.contains_key("auth_time")
-    } else {
-        subject.strip_suffix("@clients").unwrap_or(subject) == client
-            || claims::text(members, "idtyp") == Some("app")
-    };
-    Ok(is_own.then_some(client))
+            && !members.contains_key("auth_time");
+    }
+    let of_auth0 = subject.strip_suffix("@clients") == Some(client)
+        && text("gty") == Some("client-credentials");
+    let is_same = subject == client && !members.contains_key("uid");
+    is_same || of_auth0 || text("idtyp") == Some("app")
 }

@@ -164,7 +164,7 @@ fn verify(
     if claimed.issuer != LOGIN {
         return Err(Mismatch::new("iss", None, "the issuer that was asked").into());
     }
-    let issued_to_client = claimed.is_issued_to(client);
+    let issued_to_client = claimed.is_issued_to(client, config);
     let verified = claimed.verify(verifier, &NoPeer, config, now)?;
     if !issued_to_client {
         return Err(Mismatch::new("azp", None, "the client that asked").into());

@@ -139,6 +139,7 @@ impl VerificationContext<'_> {
             Unverified::UnknownKey(kid) => AuthenticationError::UnknownKey { issuer, kid },
             Unverified::Mismatch(mismatch) => AuthenticationError::Refused(mismatch.into()),
         })?;
+        verified.admission?;
         let identity = verified.identity;
         // A bound token is valid only with its proof of possession, which each connection must give
         // itself. So it is not cached.

@@ -131,11 +131,7 @@ impl Gate {
         };
         let revoked = cx.site.is_ended(&session, cx.now);
         let revoked = revoked.then_some("it ended by a sign-out, or at the provider");
-        let is_admitted = || config.users.admits(&session.subject, session.email.as_deref());
-        let ended = revoked
-            .or_else(|| session.ended(cx.now, &config.session))
-            .or_else(|| (!is_admitted()).then_some("the person is not in users.allow"));
-        if let Some(why) = ended {
+        if let Some(why) = revoked.or_else(|| session.ended(cx.now, &config.session)) {
             return Ok(self.session_ended_proof(&session, why, &config, cookies));
         }
         if !is_ours(request, config.public.origin()) {
@@ -208,6 +204,11 @@ impl Gate {
         cx: &mut Cx<'_>,
     ) -> Result<Proof, Refusal> {
         let config = cx.site.config();
+        // A session that another configuration has refreshed may have another address.
+        if !config.users.admits(&session.subject, session.email.as_deref()) {
+            let why = "the person is not in users.allow";
+            return Ok(self.session_ended_proof(&session, why, &config, cookies));
+        }
         if renew {
             let renewed = Session { used: cx.now, ..Session::clone(&session) };
             // If this fails, the old cookie is still valid, and the next request tries again.

@@ -126,11 +126,11 @@ fn confirm(
         }
         (None, _) => role::or_default(None, config),
     };
-    // An ID token without an address says nothing about it.
+    // An ID token without these claims says nothing about the address.
+    let says =
+        |id: &IdToken| ["email", "email_verified"].iter().any(|n| id.claims.contains_key(*n));
     let email = match &id {
-        Some(id) if id.claims.contains_key("email") => {
-            config.users.email(&id.claims).map(str::to_owned)
-        }
+        Some(id) if says(id) => config.users.email(&id.claims).map(str::to_owned),
         _ => session.email.clone(),
     };
     if !config.users.admits(&session.subject, email.as_deref()) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::config::Config;
+use crate::config::{Config, LOGIN};
 use crate::foundation::limits::PROVIDER_TOKEN;
 use crate::foundation::time::UnixTime;
 use crate::identity::claims_to_role::{has_source, kept_elsewhere, role_of};
@@ -77,7 +77,8 @@ fn access_claims(
     config: &Config,
     now: UnixTime,
 ) -> Result<Map<String, Value>, Unverified> {
-    let types = ["jwt", "at+jwt"];
+    // The last one is Okta's.
+    let types = ["jwt", "at+jwt", "okta-internal-at+jwt"];
     let claims = id_token::verify_signature(access, PROVIDER_TOKEN, verifier, &types)?.claims;
     if !is_access_token(&claims) {
         return Err(Mismatch::new("typ", claims.get("typ"), "an access token").into());
@@ -87,7 +88,8 @@ fn access_claims(
     if claims::text(&claims, "sub") != Some(subject) {
         return Err(Mismatch::new("sub", claims.get("sub"), subject).into());
     }
-    if claims::client(&claims)? != Some(config.client_id.as_str()) {
+    let names = config.issuer(LOGIN).map_or(["azp"].as_slice(), |own| own.profile.client_claims());
+    if claims::client(&claims, names)? != Some(config.client_id.as_str()) {
         return Err(Mismatch::new("azp", claims.get("azp"), config.client_id.as_str()).into());
     }
     Ok(claims)

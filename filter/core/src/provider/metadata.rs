@@ -68,8 +68,9 @@ impl Provider {
         let unnamed = || {
             let mut origins = Vec::new();
             for url in endpoints.into_iter().flatten().filter(|url| reached(url).is_none()) {
-                if !origins.contains(&url.origin()) {
-                    origins.push(url.origin());
+                let origin = crate::foundation::log_text::shown(url.origin());
+                if !origins.contains(&origin) {
+                    origins.push(origin);
                 }
             }
             let members = origins.iter().map(|origin| format!("\"{origin}\": \"<cluster>\""));

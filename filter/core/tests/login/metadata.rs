@@ -5,7 +5,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::config::{Config, Endpoint};
 use crate::provider::metadata::{BadMetadata, Provider};
-use crate::testing::{compile, configuration, environment};
+use crate::testing::{ISSUER, World, compile, configuration, environment};
 use serde_json::{Value, json};
 
 const GOOGLE: &str = include_str!("../data/providers/google.json");
@@ -216,4 +216,40 @@ fn a_cluster_belongs_to_an_origin() {
         let problems = Config::compile(text.as_bytes(), &environment).unwrap_err().to_string();
         assert!(problems.contains(&format!("{path}:")), "{idp}: {problems}");
     }
+}
+
+/// The endpoints that were found stay, and nothing is called elsewhere.
+#[test]
+fn endpoints_that_move_to_another_origin_are_not_followed() {
+    let mut world = World::new();
+    let before = world.site.provider().unwrap().clone();
+    for moved in ["token_endpoint", "jwks_uri"] {
+        let mut document = json!({
+            "issuer": ISSUER,
+            "authorization_endpoint": "https://evil.example/auth",
+            "token_endpoint": format!("{ISSUER}/token"),
+            "jwks_uri": format!("{ISSUER}/certs"),
+        });
+        document[moved] = json!("https://evil.example/here");
+        world.idp.instead_of_metadata = Some(document);
+        world.pass(3601);
+        world.work();
+        assert_eq!(world.site.provider(), Some(&before), "{moved}");
+        let line = world.log.iter().rfind(|line| line.contains("metadata can't be used")).unwrap();
+        assert!(line.contains("idp.clusters: {\"https://evil.example\""), "{line}");
+    }
+    assert!(!world.idp.calls.contains_key("/here"));
+    let browser = world.log_in();
+    world.request(&browser.asks()).1.forwarded();
+}
+
+/// A provider may publish whatever it likes beside what is read.
+#[test]
+fn a_long_document_is_read_for_what_is_needed() {
+    let mut document: Value = serde_json::from_str(OKTA).unwrap();
+    for number in 0..100 {
+        document[format!("further_{number}_endpoint")] =
+            json!(format!("https://h{number}.example/{}", "x".repeat(1000)));
+    }
+    assert_eq!(read(&document.to_string(), json!({})), read(OKTA, json!({})));
 }

@@ -75,7 +75,7 @@ fn a_shorter_list_ends_what_it_no_longer_allows() {
     };
     for (domain, wanted) in [
         ("example.com", ["200", "200", "200"]),
-        ("example.org", ["session_ended", "personal_token", "invalid_token"]),
+        ("example.org", ["session_ended", "personal_token", "not_allowed"]),
     ] {
         let mut world = World::with(&settings(&allow(domain)));
         world.now = before.now;
@@ -97,6 +97,49 @@ fn a_shorter_list_ends_what_it_no_longer_allows() {
     }
 }
 
+/// The subjects of another issuer are other people, so only their addresses are compared. A
+/// worker's client credentials are proved by the provider, whatever their token says of people.
+#[test]
+fn people_of_further_issuers_are_compared_by_address() {
+    const PARTNER: &str = "https://sso.example.com/realms/partner";
+    let mut settings =
+        settings(&json!({"allow": {"subjects": ["alice-1"], "domains": ["example.com"]}}));
+    settings["machines"]["issuers"] = json!([{
+        "issuer": PARTNER, "jwks_uri": format!("{PARTNER}/certs"), "cluster": "partner",
+        "audiences": ["prefect"], "profile": "keycloak"
+    }]);
+    let mut world = World::with(&settings);
+    for (patch, wanted) in [
+        (json!({"sub": "alice-1"}), "not_allowed"),
+        (
+            json!({"sub": "bob-1", "email": "bob@example.org", "email_verified": true}),
+            "not_allowed",
+        ),
+        (
+            json!({"sub": "bob-1", "email": "bob@example.com", "email_verified": false}),
+            "not_allowed",
+        ),
+        (json!({"sub": "bob-1", "email": "bob@example.com", "email_verified": true}), "user"),
+        (json!({"preferred_username": "service-account-etl-worker"}), "client"),
+    ] {
+        let mut claims = world.idp.machine_claims(world.now);
+        claims["iss"] = PARTNER.into();
+        claims["preferred_username"] = json!("bob");
+        crate::testing::idp::merge(&mut claims, &patch);
+        let token = crate::testing::idp::sign_as("partner", "JWT", &claims);
+        let seen = match world.show(&token) {
+            crate::testing::Outcome::Forwarded(sent) => {
+                let who = header(&sent, "x-auth-request-user").unwrap();
+                who.split(':').next().unwrap().to_owned()
+            }
+            other => code(&other.reply()),
+        };
+        assert_eq!(seen, wanted, "{patch}");
+    }
+    world.idp.client_claims = json!({"preferred_username": null});
+    assert_eq!(world.status_of(crate::testing::machines::PAIR), 200);
+}
+
 /// The provider has moved the person to another address.
 #[test]
 fn a_recheck_reads_the_address_again() {
@@ -104,7 +147,8 @@ fn a_recheck_reads_the_address_again() {
         (json!("alice@example.com"), json!(true), "200"),
         (json!("alice@example.org"), json!(true), "session_ended"),
         (json!("alice@example.com"), json!(false), "session_ended"),
-        // Without the claim nothing is said about it.
+        (Value::Null, json!(false), "session_ended"),
+        // Without the claims nothing is said about it.
         (Value::Null, Value::Null, "200"),
     ] {
         let mut world = World::with(&settings(&json!({"allow": {"domains": ["example.com"]}})));

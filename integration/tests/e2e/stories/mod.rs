@@ -32,6 +32,7 @@ mod personal_tokens;
 mod prefect_runs;
 mod prefixes;
 mod production;
+mod provider_origins;
 mod recorded_gateway;
 mod rewriting;
 mod roles;

@@ -163,16 +163,17 @@ pub(crate) fn not_before(claims: &Map<String, Value>) -> UnixTime {
     UnixTime::from_secs(at("nbf").max(at("iat")))
 }
 
-/// Returns the client that a token was issued to; `None` if the token names none.
-///
-/// Providers name it in `azp` (Keycloak, Auth0, Entra ID v2), `client_id` (RFC 9068 §2.2, Cognito),
-/// `cid` (Okta) or `appid` (Entra ID v1).
+/// Returns the client that a token was issued to, as the claims with these names say; `None` if the
+/// token has none of them.
 ///
 /// # Errors
 /// When one of these claims is not a name, or two of them differ.
-pub(crate) fn client(claims: &Map<String, Value>) -> Result<Option<&str>, Mismatch> {
+pub(crate) fn client<'a>(
+    claims: &'a Map<String, Value>,
+    names: &[&'static str],
+) -> Result<Option<&'a str>, Mismatch> {
     let mut client = None;
-    for name in ["azp", "client_id", "cid", "appid"] {
+    for name in names.iter().copied() {
         let Some(value) = claims.get(name) else { continue };
         let named = value.as_str().filter(|text| !text.is_empty());
         if named.is_none() || client.is_some_and(|client| Some(client) != named) {
