@@ -66,6 +66,7 @@ pub fn all() -> Vec<Story> {
         backchannel_logout::stories(),
         sessions::stories(),
         each(other_providers::stories(), Story::own_provider),
+        provider_origins::stories(),
         older_keycloak::stories(),
         split_names::stories(),
         cross_site::stories(),
