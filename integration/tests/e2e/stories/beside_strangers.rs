@@ -16,9 +16,9 @@ use crate::http1::exchange;
 use crate::keycloak_admin::allow_callback;
 use crate::keycloak_login::log_in;
 use crate::members::{Ending, Served, machine, person};
-use crate::prefect_client::{Client, Credential, Setup, newest};
+use crate::prefect_client::{Client, Credential, Setup, newest, server_with};
 use crate::sockets::{Socket, upgrade};
-use crate::world::{eventually, say, world};
+use crate::world::{eventually, say};
 
 const ABOUT: &str = "beside strangers";
 /// Flow runs that a CI job starts each time.
@@ -205,9 +205,13 @@ fn access_log(gateway: &Gateway) -> String {
 }
 
 fn attacks() {
+    // In a database that others write to as well, SQLite may be locked for a minute.
+    let port = server_with("prefect-beside", &[], "/api").port;
     // The access log as in production.
-    let gateway =
-        Plan::new("beside").envoy("access_log.others: 100", "access_log.others: 1").start();
+    let gateway = Plan::new("beside")
+        .prefect(port)
+        .envoy("access_log.others: 100", "access_log.others: 1")
+        .start();
     let setup = |credential: Credential| Setup {
         api_url: format!("https://{}/api", gateway.gate.machine_host()),
         ..newest().with(&credential.pair())
@@ -234,7 +238,7 @@ fn attacks() {
         .enumerate()
     {
         let (before, begun) = (Size::of(&gateway), Instant::now());
-        let others = connections(world().layout.ports.prefect);
+        let others = connections(port);
         let done = Done::default();
         let served = beside(&gateway, &addresses, &done, || {
             let script = ci.folder().join("deploy.py").to_string_lossy().into_owned();
