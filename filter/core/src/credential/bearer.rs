@@ -111,7 +111,7 @@ impl Claimed<'_> {
         let is_login = self.issuer == LOGIN;
         let client = claims::client(claims, issuer.profile.client_claims())?;
         if is_login && issuer.profile == Profile::Generic && client.is_none() {
-            // An ID token for another application of the operator's has no other mark, perhaps.
+            // An ID token for another application may have no other mark.
             let names = issuer.profile.client_claims().join(", ");
             return Err(Mismatch::new("azp", None, format!("the client, in {names}")).into());
         }
