@@ -433,12 +433,13 @@ impl Refusal {
             .wanted("an answer")
     }
 
-    /// Creates the refusal of a person who may not come. `email` is the accepted address.
+    /// Creates the refusal of somebody who may not come. `id` is that of the principal, and `email`
+    /// the accepted address.
     #[must_use]
-    pub(crate) fn not_allowed(subject: &str, email: Option<&str>) -> Self {
+    pub(crate) fn not_allowed(id: &str, email: Option<&str>) -> Self {
         let email = email.unwrap_or("no verified e-mail address");
         Self::new(Reason::NotAllowed)
-            .seen(format!("user:{subject} with {email}"))
+            .seen(format!("{id} with {email}"))
             .wanted("a subject, address or domain of users.allow")
     }
 

@@ -208,7 +208,8 @@ pub(crate) fn session(
     id.check_at_hash(tokens.access.expose()).map_err(|m| NoSession::Refused(from_mismatch(&m)))?;
     let email = config.users.email(&id.claims);
     if !config.users.admits(&id.subject, email) {
-        return Err(NoSession::Refused(Refusal::not_allowed(&id.subject, email)));
+        let user = format!("user:{}", id.subject);
+        return Err(NoSession::Refused(Refusal::not_allowed(&user, email)));
     }
     let text = |name: &str| claims::text(&id.claims, name);
     let name = text("preferred_username").or(text("email")).or(text("name")).unwrap_or(&id.subject);

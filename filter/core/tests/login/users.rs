@@ -94,6 +94,8 @@ fn a_shorter_list_ends_what_it_no_longer_allows() {
             other => code(&other.reply()),
         });
         assert_eq!(seen, wanted, "{domain}");
+        let said = world.log.iter().any(|line| line.contains("seen=\"user:alice-1 with alice@"));
+        assert_eq!(said, domain == "example.org", "{:?}", world.log);
     }
 }
 
