@@ -433,7 +433,7 @@ impl Refusal {
             .wanted("an answer")
     }
 
-    /// Creates the refusal of somebody who may not come. `id` is that of the principal, and `email`
+    /// Creates the refusal of a user who may not come. `id` is that of the principal, and `email`
     /// the accepted address.
     #[must_use]
     pub(crate) fn not_allowed(id: &str, email: Option<&str>) -> Self {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use lictor_integration::ports::Ports;
+use serde_json::json;
 use url::Url;
 
 use super::in_the_browser::inside;
@@ -26,6 +27,7 @@ pub fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "what is bad about a page is found", control).apart(),
         story(ABOUT, "those of people who may not in, or go, are good for everybody", people),
+        story(ABOUT, "one tells who is not in the list of people", not_listed),
         story(ABOUT, "those of personal tokens are good for everybody", tokens),
         story(ABOUT, "those of addresses that are no good are good for everybody", addresses),
         story(ABOUT, "those of logins that fail are good for everybody", logins),
@@ -140,6 +142,27 @@ fn people() {
     carol.wait("back at Prefect", |browser| {
         browser.url().starts_with(&origin) && !browser.url().contains("/api/")
     });
+}
+
+fn not_listed() {
+    let users = json!({ "users": { "allow": { "emails": ["alice@example.com"] } } });
+    let gateway = Plan::new("listed").patch(users).start();
+    let origin = gateway.gate.origin();
+    allow_callback(&origin);
+    for (name, is_listed) in [("alice", true), ("bob", false)] {
+        let browser = Browser::open();
+        browser.try_goto(&origin);
+        browser.log_in(name);
+        browser.wait("back", |browser| browser.url().starts_with(&origin));
+        if is_listed {
+            let asked = "return fetch('/api/admin/version').then(answer => answer.status)";
+            assert_eq!(browser.script(asked).as_u64(), Some(200));
+            continue;
+        }
+        assert_good(&browser, "Not allowed");
+        let text = browser.text();
+        assert!(text.contains("Your account may not use this Prefect."), "{text}");
+    }
 }
 
 fn tokens() {
