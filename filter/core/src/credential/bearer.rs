@@ -88,8 +88,8 @@ impl Claimed<'_> {
 
     /// Verifies the token.
     ///
-    /// The checks are, in this order: signature, times, kind, proof of possession, audience,
-    /// authorized party, required claims, subject.
+    /// The checks are, in this order: signature, times, kind, proof of possession, audience, client,
+    /// authorized party, required claims, subject. Whether the bearer is admitted is in the result.
     pub(crate) fn verify(
         self,
         verifier: Verifier<'_>,

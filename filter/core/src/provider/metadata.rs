@@ -88,10 +88,7 @@ impl Provider {
                 .to_owned(),
             token: reached(&token).ok_or_else(unnamed)?,
             jwks: reached(&jwks).ok_or_else(unnamed)?,
-            userinfo: match &userinfo {
-                Some(url) => Some(reached(url).ok_or_else(unnamed)?),
-                None => None,
-            },
+            userinfo: userinfo.as_ref().map(|url| reached(url).ok_or_else(unnamed)).transpose()?,
             end_session: end_session.map(str::to_owned),
             logout: end_session.filter(is_keycloak).and_then(|url| reached(&HttpUrl::parse(url)?)),
             iss_in_callback: flag("authorization_response_iss_parameter_supported"),

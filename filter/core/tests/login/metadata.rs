@@ -3,9 +3,13 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use std::rc::Rc;
+
+use crate::Site;
 use crate::config::{Config, Endpoint};
 use crate::provider::metadata::{BadMetadata, Provider};
-use crate::testing::{ISSUER, World, compile, configuration, environment};
+use crate::testing::store::MemoryStore;
+use crate::testing::{ISSUER, World, compile, configuration, environment, host};
 use serde_json::{Value, json};
 
 const GOOGLE: &str = include_str!("../data/providers/google.json");
@@ -183,8 +187,13 @@ fn the_document_may_be_elsewhere() {
             format!("cdn {cdn}"),
         ),
     ] {
-        let config = compile(&settings(&document, idp));
-        assert_eq!(call(&config.idp.metadata), wanted);
+        let mut world = World::new();
+        world.site =
+            Site::new(compile(&settings(&document, idp)), host(Rc::new(MemoryStore::default())));
+        let (_, callout) = world.poll().unwrap();
+        let of = |name| &callout.headers.iter().find(|(own, _)| *own == name).unwrap().1;
+        let url = format!("{}://{}{}", of(":scheme"), of(":authority"), of(":path"));
+        assert_eq!(format!("{} {url}", callout.cluster), wanted);
     }
 }
 

@@ -5,8 +5,9 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::Config;
 use crate::testing::browser::Browser;
-use crate::testing::{World, code, configuration, environment, header, request};
+use crate::testing::{World, auth_frame, code, configuration, environment, header, request};
 use crate::tests::credentials::personal_tokens::made;
+use crate::tests::sockets::rewritten;
 use serde_json::{Value, json};
 
 fn settings(users: &Value) -> Value {
@@ -81,11 +82,17 @@ fn a_shorter_list_ends_what_it_no_longer_allows() {
         world.now = before.now;
         let basic = crate::testing::basic(&pair);
         let bearer = person(&world);
-        let asked = [
-            browser.asks(),
-            request("GET", "/api/flows/1", &[("authorization", &basic)]),
-            request("GET", "/api/flows/1", &[("authorization", &bearer)]),
-        ];
+        let by = |path: &str, line: &str| request("GET", path, &[("authorization", line)]);
+        let asked = [browser.asks(), by("/api/flows/1", &basic), by("/api/flows/1", &bearer)];
+        // The endpoint for other proxies, and the first frames of sockets.
+        for (line, token) in [(&basic, pair.as_str()), (&bearer, &bearer["Bearer ".len()..])] {
+            let status = world.request(&by("/oauth2/auth", line)).1.status();
+            assert_eq!(status == 202, domain == "example.com", "{domain}: {status}");
+            let mut gate = world.unproved_socket();
+            let step = gate.on_request_data(&auth_frame(token), false, &mut world.cx());
+            // A refusal is a close frame, whose content is a number.
+            assert_eq!(rewritten(step).is_object(), domain == "example.com", "{domain}");
+        }
         let seen = asked.map(|headers| match world.request(&headers).1 {
             crate::testing::Outcome::Forwarded(sent) => {
                 assert_eq!(header(&sent, "x-auth-request-user"), Some("user:alice-1"));

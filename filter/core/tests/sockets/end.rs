@@ -210,7 +210,7 @@ fn a_socket_ends_when_newer_settings_accept_no_such_credential() {
 /// differ, and the client comes back with the token.
 #[test]
 fn a_socket_of_an_access_token_ends_when_the_rules_for_it_change() {
-    let table: [(&str, fn(&mut Value), bool); 11] = [
+    let table: [(&str, fn(&mut Value), bool); 12] = [
         ("nothing", |_| {}, false),
         ("an API key", |new| new["machines"]["api_keys"] = json!([]), false),
         ("the lifetime of sessions", |new| new["session"] = json!({"idle": "5m"}), false),
@@ -231,6 +231,7 @@ fn a_socket_of_an_access_token_ends_when_the_rules_for_it_change() {
         ("the authorized parties", |new| new["authorized_parties"] = json!(["ci"]), true),
         ("the algorithms", |new| new["idp"] = json!({"algorithms": ["RS256"]}), true),
         ("the roles", |new| new["roles"] = json!({"worker": ["other"]}), true),
+        ("the list of people", |new| new["users"] = json!({"allow": {}}), true),
         ("the issuer", |new| new["issuer"] = json!("https://sso.example.com/realms/new"), true),
     ];
     for (what, change, ends) in table {
