@@ -73,21 +73,6 @@ impl Size {
     }
 }
 
-/// How many connections a port of this computer has.
-fn connections(port: u16) -> usize {
-    let table = fs::read_to_string("/proc/net/tcp").unwrap();
-    // `sl local_address rem_address st …`, in hexadecimal; 01 is an established connection.
-    let (local, established) = (format!(":{port:04X}"), "01");
-    table
-        .lines()
-        .filter(|line| {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            fields.get(1).is_some_and(|at| at.ends_with(&local))
-                && fields.get(3) == Some(&established)
-        })
-        .count()
-}
-
 /// Strangers from these addresses, until the work is done and enough of their requests have been
 /// refused; what a person and a machine got meanwhile.
 fn beside(gateway: &Gateway, addresses: &[Gate], done: &Done, work: impl FnOnce()) -> [Served; 2] {
@@ -238,7 +223,6 @@ fn attacks() {
         .enumerate()
     {
         let (before, begun) = (Size::of(&gateway), Instant::now());
-        let others = connections(port);
         let done = Done::default();
         let served = beside(&gateway, &addresses, &done, || {
             let script = ci.folder().join("deploy.py").to_string_lossy().into_owned();
@@ -246,19 +230,15 @@ fn attacks() {
             completed(RUNS * (number + 2));
         });
         let lasted = begun.elapsed();
-        // A Prefect with SQLite serves 100 requests and sockets at a time, of all gateways.
-        assert!(
-            served.iter().all(|served| served.slowest < WAIT),
-            "a person and a machine beside {about}: {served:?}; before it Prefect had {others} \
-             connections"
-        );
+        let in_time = served.iter().all(|served| served.slowest < WAIT);
+        assert!(in_time, "a person and a machine beside {about}: {served:?}");
         eventually("the strangers have gone", Duration::from_secs(30), || {
             (gateway.admin.counter("http.prefect.downstream_cx_active") < 20).then_some(())
         });
         let after = Size::of(&gateway);
         let logs = after.logs - before.logs;
         say(&format!(
-            "{about}, {lasted:.0?}: {done:?}; {served:?}; Prefect had {others} connections; heap {} kB, {} metrics, {} kB of logs more",
+            "{about}, {lasted:.0?}: {done:?}; {served:?}; heap {} kB, {} metrics, {} kB of logs more",
             (after.heap as i64 - before.heap as i64) / 1024,
             after.stats as i64 - before.stats as i64,
             logs / 1024

@@ -28,7 +28,13 @@ fn errors() {
         for path in logs.map(|log| log.path()).filter(of_prefect) {
             let text = fs::read_to_string(&path).unwrap();
             read += text.len();
-            let failed: Vec<_> = records(&text).into_iter().filter(|one| is_error(one)).collect();
+            // A story takes a table of this Prefect away.
+            let is_meant = |record: &str| {
+                path.to_string_lossy().contains("-prefect-errors/")
+                    && record.contains("no such table: variable")
+            };
+            let failed: Vec<_> =
+                records(&text).into_iter().filter(|one| is_error(one) && !is_meant(one)).collect();
             assert!(failed.is_empty(), "{}:\n{}", path.display(), failed.join("\n"));
         }
     }
@@ -53,15 +59,12 @@ fn records(log: &str) -> Vec<String> {
 /// Returns whether a record is about an error that nobody expects.
 fn is_error(record: &str) -> bool {
     let is_loud = record.contains(" | ERROR ") || record.contains(" | CRITICAL ");
-    let expected = [
-        // SQLite is busy when many write at once; Prefect and its clients try again.
-        "database is locked",
-        // A worker that is stopped in the moment in which its socket opens.
-        "WebSocketDisconnected",
-        // A story takes this table away.
-        "no such table: variable",
-    ];
-    is_loud && !expected.iter().any(|text| record.contains(text))
+    // SQLite is busy when many write at once; Prefect and its clients try again.
+    let is_busy = record.contains("database is locked");
+    // Prefect has closed a worker's channel, or could not send on it, and its reader reads once more.
+    let is_late_reader = record.contains("coro=<WorkerChannelConnection._receive_loop()")
+        && record.contains("WebSocketDisconnected");
+    is_loud && !is_busy && !is_late_reader
 }
 
 fn clean() {
