@@ -88,8 +88,9 @@ impl Claimed<'_> {
 
     /// Verifies the token.
     ///
-    /// The checks are, in this order: signature, times, kind, proof of possession, audience, client,
-    /// authorized party, required claims, subject. Whether the bearer is admitted is in the result.
+    /// The checks are, in this order: signature, times, kind, proof of possession, audience,
+    /// client, authorized party, required claims, subject. The result says whether the bearer is
+    /// admitted.
     pub(crate) fn verify(
         self,
         verifier: Verifier<'_>,
