@@ -16,8 +16,8 @@ use crate::workers::{READ_LATER, SharedStore};
 const RENEWAL: Duration = Duration::from_secs(10);
 /// The time after which a worker that does not renew its entry is no longer counted.
 const LIFETIME: Duration = Duration::from_secs(35);
-/// The number of times that a worker looks at the list before it trusts the number. The workers of
-/// an Envoy start within a second or two of each other.
+/// The number of looks in a row at which the list has the same length before a worker trusts that
+/// number. The workers of an Envoy start one after another, on a busy machine over several seconds.
 const FIRST_LOOKS: u8 = 3;
 /// The time between these looks.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -31,7 +31,7 @@ pub(crate) struct Census {
     record: Record,
     own: [u8; 8],
     renewed: UnixTime,
-    /// How often this worker has looked at the list, up to [`FIRST_LOOKS`].
+    /// How many looks in a row had the same result, up to [`FIRST_LOOKS`].
     looks: u8,
     /// The VMs that are running, this one included.
     running: usize,
@@ -58,7 +58,6 @@ impl Census {
             return;
         }
         self.renewed = now;
-        self.looks = self.looks.saturating_add(1).min(FIRST_LOOKS);
         let mut running = 1;
         let _ = self.record.update(|content| {
             let mut entries = decode(content.as_deref().unwrap_or_default());
@@ -72,6 +71,10 @@ impl Census {
             running = entries.len();
             Some(encode(&entries))
         });
+        if !self.is_settled() {
+            let is_same = running == self.running;
+            self.looks = if is_same { self.looks.saturating_add(1) } else { 1 };
+        }
         self.running = running;
     }
 
@@ -152,6 +155,18 @@ mod tests {
             assert_eq!(shares(worker), [3; 6]);
         }
         assert_eq!(workers[3].share(48), 16);
+        // While others join, it waits: three looks in a row must have the same result.
+        let mut slow = vms(&store, 4);
+        let mut first = slow.remove(0);
+        for (second, worker) in (200..).step_by(2).zip(&mut slow) {
+            first.renew(at(second));
+            worker.renew(at(second));
+            first.renew(at(second + 1));
+            assert_eq!(first.share(48), 3, "one more has joined");
+        }
+        first.renew(at(206));
+        first.renew(at(207));
+        assert_eq!(first.share(48), 16);
         // More than it assumes are counted immediately.
         let mut crowd = vms(&store, 21);
         for worker in &mut crowd {
@@ -205,7 +220,7 @@ mod tests {
     fn a_clock_that_goes_back_counts_nobody_twice() {
         let store: Rc<dyn SharedStore> = Rc::new(MemoryStore::default());
         let mut workers = vms(&store, 3);
-        for seconds in [1000, 100, 110, 120] {
+        for seconds in [1000, 100, 110, 120, 130] {
             for worker in &mut workers {
                 worker.renew(UnixTime::from_secs(seconds));
             }
