@@ -76,8 +76,8 @@ impl Plan {
 
     /// Gives Envoy, and the module in it, one more variable.
     pub fn environment(mut self, name: &str, value: &str) -> Self {
-        let last = "LICTOR_PREFECT_AUTH_STRING]";
-        self.envoy.push((last.to_owned(), format!("LICTOR_PREFECT_AUTH_STRING, {name}]")));
+        let list = "host_env_keys: [";
+        self.envoy.push((list.to_owned(), format!("{list}{name}, ")));
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
@@ -156,7 +156,8 @@ impl Plan {
                     1,
                     "{place:?} in Envoy's configuration"
                 );
-                text = text.replace(place, instead);
+                let instead = instead.replace("{{https_port}}", &layout.ports.https.to_string());
+                text = text.replace(place, &instead);
             }
             fs::write(&file, text).unwrap();
         }

@@ -182,3 +182,30 @@ impl Event {
 fn field(text: &str) -> String {
     text.replace(['"', '\\'], "'")
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+    use crate::refusal::Reason;
+
+    /// The access log of each sample shows every field. A decision that is `refused` has them all.
+    #[test]
+    fn the_samples_log_every_field() {
+        let event = Event::refused(&Refusal::new(Reason::NoCredential));
+        let mut wanted: Vec<String> =
+            event.fields().map(|(name, _)| format!("%FILTER_STATE(wasm.{name}:PLAIN)%")).collect();
+        wanted.sort();
+        for sample in crate::testing::SAMPLES {
+            let lines = sample.lines().filter_map(|line| line.trim().split_once(": \""));
+            let mut logged: Vec<String> = lines
+                .filter(|(_, value)| value.starts_with("%FILTER_STATE(wasm.lictor."))
+                .map(|(_, value)| value.trim_end_matches('"').to_owned())
+                .collect();
+            logged.sort();
+            assert_eq!(logged, wanted);
+        }
+    }
+}

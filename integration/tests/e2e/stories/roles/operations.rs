@@ -149,8 +149,8 @@ fn config() -> Config {
     });
     let environment = |name: &str| match name {
         "LICTOR_COOKIE_KEYS" => Some(world().secrets.cookie_key.clone()),
-        "LICTOR_AUTH_REQUEST_SECRET" => None,
-        _ => Some("a:b".to_owned()),
+        "LICTOR_CLIENT_SECRET" | "LICTOR_PREFECT_AUTH_STRING" => Some("a:b".to_owned()),
+        _ => None,
     };
     Config::compile(settings.to_string().as_bytes(), &environment).unwrap()
 }
