@@ -425,11 +425,11 @@ impl Refusal {
         Self::new(Reason::AmbiguousTarget).seen(seen).wanted("a path with one meaning")
     }
 
-    /// Creates the refusal while the provider does not say whether client credentials are valid.
+    /// Creates the refusal while the provider does not say whether a credential is valid.
     #[must_use]
-    pub(crate) fn no_answer_about_a_client() -> Self {
+    pub(crate) fn no_answer_about_a_credential() -> Self {
         Self::new(Reason::ProviderUnreachable)
-            .seen("no answer of the provider about client credentials")
+            .seen("no answer of the provider about a credential")
             .wanted("an answer")
     }
 

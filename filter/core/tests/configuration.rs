@@ -177,6 +177,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("session", r#"{"session": {"x?": 1}}"#),
     ("machines", r#"{"machines": {"x?": 1}}"#),
     ("machines.client_credentials", r#"{"machines": {"client_credentials": {"x?": 1}}}"#),
+    ("machines.introspection", r#"{"machines": {"introspection": {"x?": 1}}}"#),
     ("machines.personal_tokens", r#"{"machines": {"personal_tokens": {"x?": 1}}}"#),
     ("machines.issuers[]", r#"{"machines": {"issuers": [{"x?": 1}]}}"#),
     ("machines.api_keys[]", r#"{"machines": {"api_keys": [{"x?": 1}]}}"#),
@@ -238,4 +239,31 @@ fn every_setting_is_documented_and_every_documented_one_is_read() {
         let (_, text) = SECTIONS.iter().find(|(own, _)| *own == section).expect(section);
         assert!(known(text).iter().any(|own| own == member), "{name} is not read");
     }
+}
+
+/// docs/moving names settings in the second column of its tables.
+#[test]
+fn the_guides_name_settings_that_exist() {
+    let guides = [include_str!("../../../docs/moving/oauth2-proxy.md")];
+    let page = include_str!("../../../docs/configuration.md");
+    let mut named = 0;
+    for row in guides.iter().flat_map(|guide| guide.lines()).filter(|line| line.starts_with("| `"))
+    {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        assert_eq!(cells.len(), 5, "{row}");
+        if cells[2] == "–" {
+            continue;
+        }
+        let name = cells[2].trim_matches('`');
+        // `session.idle`, `.absolute` share a row.
+        let (section, member) = name.rsplit_once('.').unwrap_or(("", name));
+        let is_listed = page.lines().any(|line| {
+            let cell = line.split('|').nth(1).unwrap_or_default();
+            let beside = !section.is_empty() && cell.contains(&format!("`{section}."));
+            cell.contains(&format!("`{name}`")) || beside && cell.contains(&format!("`.{member}`"))
+        });
+        assert!(is_listed, "{name} is no setting: {row}");
+        named += 1;
+    }
+    assert!(named > 20, "{named}");
 }

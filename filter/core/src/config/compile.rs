@@ -8,17 +8,17 @@ use serde_json::Value;
 
 use super::claim_path;
 use super::error::{ConfigErrors, Problem};
+use super::idp::idp;
 use super::issuers;
 use super::machines;
 use super::reader::{Section, quote};
 use super::secrets::secrets;
 use super::url::HttpUrl;
-use super::values::{check_scopes, role, url};
-use super::{ClientAuth, Config, Endpoint, Idp, Prefect, SessionSettings};
+use super::values::{role, url};
+use super::{ClientAuth, Config, Prefect, SessionSettings};
 use crate::identity::claims_to_role::Roles;
 use crate::identity::role::Role;
 use crate::identity::users::{self, Allowed, Users};
-use crate::wire::jose::Algorithm;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -87,12 +87,21 @@ fn compile_root(
     ui.finish();
     let endpoints = root.section("endpoints");
     let endpoints_path = path(&endpoints, "prefix", "/oauth2");
+    let endpoint_hosts = endpoints.hosts("hosts", public.as_ref().is_none_or(|p| p.https));
+    let of_machines = |host: &&String| machines.hosts.contains(host);
+    if let Some(host) = endpoint_hosts.iter().find(of_machines) {
+        endpoints.problem("hosts", &quote(host), "names that are not in machines.hosts");
+    }
     endpoints.finish();
     let api = &prefect.api_path;
     let defaults = [format!("{api}/health"), format!("{api}/ready")];
     let public_paths = public_paths(root, &defaults);
     let client_auth = idp.as_ref().map_or(ClientAuth::Basic, |idp| idp.client_auth);
     let secrets = secrets(environment, client_auth, problems);
+    if client_auth == ClientAuth::None && machines.introspection.is_some() {
+        let wanted = "another method (the provider introspects for authenticated clients only)";
+        root.problem("idp.client_auth", "\"none\" with machines.introspection", wanted);
+    }
     let (roles, users, session) = (roles(root, &named), users(root), session(root));
     root.finish();
     Some(Config {
@@ -112,6 +121,7 @@ fn compile_root(
         single_login,
         companion,
         endpoints: format!("{prefix}{endpoints_path}"),
+        endpoint_hosts,
         secrets: secrets?,
     })
 }
@@ -124,123 +134,6 @@ fn public_url(root: &Section<'_>) -> Option<HttpUrl> {
         return None;
     }
     Some(public)
-}
-
-fn idp(section: &Section<'_>, issuer: Option<&HttpUrl>) -> Option<Idp> {
-    let internal = match section.text("internal_url") {
-        Some(text) => url(section, "internal_url", text),
-        None => issuer.cloned(),
-    };
-    let scopes = section.text("scopes").unwrap_or("openid profile email").to_owned();
-    check_scopes(section, "scopes", &scopes);
-    if !scopes.split(' ').any(|scope| scope == "openid") {
-        section.problem("scopes", &quote(&scopes), "scopes separated by blanks, openid among them");
-    }
-    let client_auth = match section.text("client_auth") {
-        None | Some("client_secret_basic") => ClientAuth::Basic,
-        Some("client_secret_post") => ClientAuth::Post,
-        Some("none") => ClientAuth::None,
-        Some(other) => {
-            let wanted = "client_secret_basic, client_secret_post or none";
-            section.problem("client_auth", &quote(other), wanted);
-            ClientAuth::Basic
-        }
-    };
-    let names: Vec<&str> = Algorithm::ALL.iter().map(|a| a.name()).collect();
-    let listed = section.texts("algorithms", &names);
-    let algorithms = listed.iter().filter_map(|name| {
-        let algorithm = Algorithm::named(name);
-        if algorithm.is_none() {
-            section.problem("algorithms", &quote(name), &format!("any of {}", names.join(", ")));
-        }
-        algorithm
-    });
-    // Read all members before the first `?`, so that all problems are reported together.
-    let algorithms = algorithms.collect();
-    let extra_auth_params = extra_auth_params(section);
-    let cluster = section.text("cluster").unwrap_or("idp").to_owned();
-    let clusters = clusters(section, &[issuer, internal.as_ref()]);
-    let metadata_url = section.text("metadata_url");
-    let metadata_url = metadata_url.and_then(|text| url(section, "metadata_url", text));
-    let userinfo = section.flag("userinfo", false);
-    let trusted_audiences = section.texts("trusted_audiences", &[]);
-    section.finish();
-    let internal = internal?;
-    let path = format!("{}/.well-known/openid-configuration", internal.path);
-    let metadata = Endpoint { cluster: cluster.clone(), url: internal.with_path(path) };
-    let mut idp = Idp {
-        cluster,
-        internal,
-        clusters,
-        metadata,
-        scopes,
-        client_auth,
-        extra_auth_params,
-        userinfo,
-        trusted_audiences,
-        algorithms,
-    };
-    if let (Some(url), Some(issuer)) = (metadata_url, issuer) {
-        match idp.reached(issuer, &url) {
-            Some(metadata) => idp.metadata = metadata,
-            None => {
-                let wanted = format!(
-                    "an origin in idp.clusters, such as {{\"{}\": \"idp-metadata\"}}",
-                    url.origin()
-                );
-                section.problem("metadata_url", &quote(&url.to_string()), &wanted);
-            }
-        }
-    }
-    Some(idp)
-}
-
-/// Reads the clusters of the provider's further origins.
-fn clusters(section: &Section<'_>, known: &[Option<&HttpUrl>]) -> Vec<(HttpUrl, String)> {
-    let mut clusters: Vec<(HttpUrl, String)> = Vec::new();
-    for (text, cluster) in section.pairs("clusters") {
-        let problem = |wanted| section.problem("clusters", &quote(&text), wanted);
-        let Some(origin) = HttpUrl::parse(&text).filter(|url| url.path.is_empty()) else {
-            problem("origins, such as \"https://oauth2.example.com\"");
-            continue;
-        };
-        let is_same = |other: &HttpUrl| other.origin() == origin.origin();
-        if cluster.is_empty() {
-            problem("the name of a cluster for each origin");
-        } else if known.iter().flatten().any(|url| is_same(url)) {
-            problem("idp.cluster for the origin of issuer and idp.internal_url");
-        } else if clusters.iter().any(|(other, _)| is_same(other)) {
-            problem("each origin once");
-        } else {
-            clusters.push((origin, cluster));
-        }
-    }
-    clusters
-}
-
-/// Parameters of the authorization request that Lictor sets. No setting may replace them.
-const OWN_AUTH_PARAMS: [&str; 9] = [
-    "response_type",
-    "client_id",
-    "redirect_uri",
-    "scope",
-    "state",
-    "nonce",
-    "code_challenge",
-    "code_challenge_method",
-    "response_mode",
-];
-
-fn extra_auth_params(section: &Section<'_>) -> Vec<(String, String)> {
-    let pairs = section.pairs("extra_auth_params");
-    for (name, _) in pairs.iter().filter(|(name, _)| OWN_AUTH_PARAMS.contains(&name.as_str())) {
-        section.problem(
-            "extra_auth_params",
-            &quote(name),
-            "parameters that Lictor does not set itself",
-        );
-    }
-    pairs
 }
 
 fn roles(root: &Section<'_>, client_id: &str) -> Roles {

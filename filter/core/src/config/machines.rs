@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::reader::{Section, quote};
-use super::url::normal_authority;
 use super::values::{check_scopes, role};
 use crate::foundation::hex;
 use crate::identity::credential_ref::CertificateName;
@@ -14,23 +13,11 @@ use crate::identity::principal::{Method, Principal};
 use crate::identity::role::Role;
 
 use super::{
-    AUTH_STRING, ApiKey, CertificateEntry, ClientCredentialSettings, Machines, Pattern,
-    PersonalTokenSettings,
+    AUTH_STRING, ApiKey, CertificateEntry, ClientCredentialSettings, IntrospectionSettings,
+    Machines, Pattern, PersonalTokenSettings,
 };
 
 pub(crate) fn machines(section: &Section<'_>, https: bool) -> Machines {
-    let hosts = section.texts("hosts", &[]).into_iter().filter_map(|text| {
-        let host = normal_authority(&text, https);
-        if host.is_none() {
-            section.problem(
-                "hosts",
-                &quote(&text),
-                "host names, each with its port if it is not the default",
-            );
-        }
-        host
-    });
-    let hosts = hosts.collect();
     let mut api_keys = HashMap::new();
     for key in section.sections("api_keys") {
         if let Some((digest, entry)) = api_key(&key)
@@ -42,10 +29,11 @@ pub(crate) fn machines(section: &Section<'_>, https: bool) -> Machines {
     }
     let certificates = certificates(section);
     Machines {
-        hosts,
+        hosts: section.hosts("hosts", https),
         certificates,
         bearer: section.flag("bearer", true),
         client_credentials: client_credentials(section),
+        introspection: introspection(section),
         personal_tokens: personal_tokens(section),
         api_keys,
         accept_auth_string: section.flag("accept_auth_string", false),
@@ -53,7 +41,7 @@ pub(crate) fn machines(section: &Section<'_>, https: bool) -> Machines {
 }
 
 fn client_credentials(machines: &Section<'_>) -> Option<ClientCredentialSettings> {
-    let section = machines.switch("client_credentials")?;
+    let section = machines.switch("client_credentials", true)?;
     let clients = section.texts("clients", &["*"]);
     let clients = clients.iter().filter_map(|text| {
         let pattern = Pattern::parse(text);
@@ -74,8 +62,18 @@ fn client_credentials(machines: &Section<'_>) -> Option<ClientCredentialSettings
     Some(ClientCredentialSettings { clients, parameters })
 }
 
+fn introspection(machines: &Section<'_>) -> Option<IntrospectionSettings> {
+    let section = machines.switch("introspection", false)?;
+    let settings = IntrospectionSettings { jwts: section.flag("jwts", false) };
+    section.finish();
+    if !machines.flag("bearer", true) {
+        machines.problem("introspection", "on, with bearer off", "bearer on (tokens are bearers)");
+    }
+    Some(settings)
+}
+
 fn personal_tokens(machines: &Section<'_>) -> Option<PersonalTokenSettings> {
-    let section = machines.switch("personal_tokens")?;
+    let section = machines.switch("personal_tokens", true)?;
     let named = section.text("role").map(|text| role(&section, "role", text));
     let revoked = section.texts("revoked", &[]);
     let revoked = revoked.iter().filter_map(|text| {

@@ -7,6 +7,7 @@ mod compile;
 pub(crate) mod error;
 #[cfg(test)]
 pub(crate) mod example;
+mod idp;
 mod instant;
 mod issuers;
 mod machines;
@@ -28,9 +29,10 @@ use crate::identity::credential_ref::CertificateName;
 use crate::identity::principal::Principal;
 use crate::identity::role::Role;
 use crate::identity::users::Users;
-use crate::wire::jose::Algorithm;
+use crate::wire::jose::signing::SigningKey;
 
 use error::ConfigErrors;
+pub(crate) use idp::{ClientAuth, Idp};
 pub(crate) use url::HttpUrl;
 
 /// The checked configuration of a deployment.
@@ -70,6 +72,8 @@ pub struct Config {
     /// Path prefix of Lictor's own endpoints, such as `/oauth2`. It includes the path of the public
     /// URL.
     pub(crate) endpoints: String,
+    /// Host names that another proxy sends to Lictor's own endpoints instead of the public one.
+    pub(crate) endpoint_hosts: Vec<String>,
     /// The secrets from the environment.
     pub(crate) secrets: Secrets,
 }
@@ -149,77 +153,6 @@ impl Profile {
     }
 }
 
-/// How to reach and use the identity provider: the setting `idp`.
-#[derive(Debug)]
-pub(crate) struct Idp {
-    /// The Envoy cluster for endpoints at the origin of the issuer.
-    pub(crate) cluster: String,
-    /// The URL at which Envoy reaches the issuer.
-    pub(crate) internal: HttpUrl,
-    /// The Envoy clusters for endpoints at other origins.
-    pub(crate) clusters: Vec<(HttpUrl, String)>,
-    /// The metadata document.
-    pub(crate) metadata: Endpoint,
-    /// `scope` of the authorization request.
-    pub(crate) scopes: String,
-    /// How the login's client authenticates at the token endpoint.
-    pub(crate) client_auth: ClientAuth,
-    /// Additional parameters of the authorization request, as names and values.
-    pub(crate) extra_auth_params: Vec<(String, String)>,
-    /// Whether roles may come from the userinfo endpoint, if no token contains any.
-    pub(crate) userinfo: bool,
-    /// Audiences that an ID token may name beside our client (OpenID Connect Core §3.1.3.7, step
-    /// 3).
-    pub(crate) trusted_audiences: Vec<String>,
-    /// The allowed signature algorithms (RFC 8725 §3.1).
-    pub(crate) algorithms: Vec<Algorithm>,
-}
-
-impl Idp {
-    /// Returns a text of all that decides where the provider's documents come from.
-    ///
-    /// Workers and configurations share documents only if it is the same for both.
-    #[must_use]
-    pub(crate) fn source(&self) -> String {
-        let Self { cluster, internal, clusters, metadata, .. } = self;
-        format!("{:?}", (cluster, internal, clusters, metadata))
-    }
-
-    /// Returns how Envoy reaches an endpoint that the provider's metadata names.
-    ///
-    /// The metadata may contain the outside address of the issuer (Keycloak with a fixed host name)
-    /// or the inside one. `None` for any other origin without a cluster: nothing is sent to an
-    /// address that the operator has not named.
-    #[must_use]
-    pub(crate) fn reached(&self, issuer: &HttpUrl, endpoint: &HttpUrl) -> Option<Endpoint> {
-        let own = |url| Endpoint { cluster: self.cluster.clone(), url };
-        if endpoint.origin() == issuer.origin() {
-            let path = match endpoint.path.strip_prefix(&issuer.path) {
-                Some(rest) if rest.starts_with('/') => format!("{}{rest}", self.internal.path),
-                _ => endpoint.path.clone(),
-            };
-            return Some(own(self.internal.with_path(path)));
-        }
-        if endpoint.origin() == self.internal.origin() {
-            return Some(own(endpoint.clone()));
-        }
-        let (_, cluster) =
-            self.clusters.iter().find(|(origin, _)| origin.origin() == endpoint.origin())?;
-        Some(Endpoint { cluster: cluster.clone(), url: endpoint.clone() })
-    }
-}
-
-/// A method of client authentication (OpenID Connect Core §9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ClientAuth {
-    /// `client_secret_basic`: HTTP Basic.
-    Basic,
-    /// `client_secret_post`: client id and secret in the form.
-    Post,
-    /// `none`: a public client, with PKCE only.
-    None,
-}
-
 /// Lifetimes of browser sessions: the setting `session`.
 #[derive(Debug)]
 pub(crate) struct SessionSettings {
@@ -245,6 +178,8 @@ pub(crate) struct Machines {
     pub(crate) bearer: bool,
     /// The clients that may use a client credentials grant; `None` if it is switched off.
     pub(crate) client_credentials: Option<ClientCredentialSettings>,
+    /// How access tokens are introspected; `None` if they are not.
+    pub(crate) introspection: Option<IntrospectionSettings>,
     /// The rules for personal tokens; `None` if they are switched off.
     pub(crate) personal_tokens: Option<PersonalTokenSettings>,
     /// API keys by the SHA-256 hash of their text, so that the cost of a look-up does not depend on
@@ -272,6 +207,13 @@ impl ClientCredentialSettings {
     pub(crate) fn may(&self, client: &str) -> bool {
         self.clients.iter().any(|pattern| pattern.fits(client))
     }
+}
+
+/// The introspection of access tokens: the setting `machines.introspection`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IntrospectionSettings {
+    /// Whether the provider verifies the JWTs of the login's issuer, too.
+    pub(crate) jwts: bool,
 }
 
 /// The rules for personal tokens: the setting `machines.personal_tokens`.
@@ -354,6 +296,8 @@ pub(crate) struct Prefect {
 pub(crate) struct Secrets {
     /// `LICTOR_CLIENT_SECRET`: the secret of the login's client.
     pub(crate) client: Option<Secret>,
+    /// `LICTOR_CLIENT_KEY`: the private key of the login's client.
+    pub(crate) client_key: Option<SigningKey>,
     /// `LICTOR_COOKIE_KEYS`: the first key seals, all keys open.
     pub(crate) cookie_keys: Vec<Key>,
     /// `LICTOR_PREFECT_AUTH_STRING`: the secret that Prefect expects, `name:password`.
@@ -424,20 +368,21 @@ impl Config {
             roles,
             session,
             machines,
+            users,
             // The rest decides nothing about the result of a token.
             public: _,
             issuer_url: _,
-            users: _,
             first_frame: _,
             public_paths: _,
             prefect: _,
             single_login: _,
             companion: _,
             endpoints: _,
+            endpoint_hosts: _,
             secrets: _,
         } = self;
         let grants = machines.client_credentials.as_ref().map(|grants| &grants.parameters);
-        format!("{:?}", (issuer, client_id, idp, issuers, roles, session, grants))
+        format!("{:?}", (issuer, client_id, idp, issuers, roles, users, session, grants))
     }
 
     /// Returns the master key for the data that the workers of a process share.

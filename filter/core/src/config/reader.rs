@@ -8,6 +8,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use super::error::Problem;
+use super::url::normal_authority;
 
 type Problems = Rc<RefCell<Vec<Problem>>>;
 
@@ -70,10 +71,11 @@ impl<'a> Section<'a> {
 
     /// Reads a member that is an object or a boolean.
     ///
-    /// `None` for `false`. `true` and an absent member are an empty section.
-    pub(crate) fn switch(&self, name: &'static str) -> Option<Section<'a>> {
+    /// `None` for `false`. `true` is an empty section. An absent member is what `default` is.
+    pub(crate) fn switch(&self, name: &'static str, default: bool) -> Option<Section<'a>> {
         let path = self.path_of(name);
         match self.value(name) {
+            None if !default => None,
             Some(Value::Bool(false)) => None,
             None | Some(Value::Bool(true)) => Some(Section::new(path, None, &self.problems)),
             value @ Some(Value::Object(_)) => Some(Section::new(path, value, &self.problems)),
@@ -82,6 +84,19 @@ impl<'a> Section<'a> {
                 None
             }
         }
+    }
+
+    /// Reads a member that is an array of host names. `https` tells their default port.
+    pub(crate) fn hosts(&self, name: &'static str, https: bool) -> Vec<String> {
+        let hosts = self.texts(name, &[]).into_iter().filter_map(|text| {
+            let host = normal_authority(&text, https);
+            if host.is_none() {
+                let wanted = "host names, each with its port if it is not the default";
+                self.problem(name, &quote(&text), wanted);
+            }
+            host
+        });
+        hosts.collect()
     }
 
     /// Reads a member that is an array of objects. If it is absent, the list is empty.

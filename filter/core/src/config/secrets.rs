@@ -7,6 +7,7 @@ use super::error::Problem;
 use super::{AUTH_REQUEST_SECRET, ClientAuth, Secrets};
 use crate::foundation::crypto::{Key, from_base64url, to_base64};
 use crate::foundation::secret::Secret;
+use crate::wire::jose::signing::SigningKey;
 
 /// Reads environment variables, and reports missing and malformed ones.
 struct Environment<'a> {
@@ -60,6 +61,13 @@ impl Environment<'_> {
         Some(text)
     }
 
+    fn client_key(&self) -> Option<SigningKey> {
+        const NAME: &str = "LICTOR_CLIENT_KEY";
+        let wanted = "the client's private key, EC P-256 or Ed25519, as a JWK or PKCS#8 in PEM";
+        let key = SigningKey::read(&self.required(NAME, wanted)?);
+        key.inspect_err(|bad| self.report(NAME, bad.0, wanted)).ok()
+    }
+
     fn auth_request(&self) -> Option<String> {
         let text = self.optional(AUTH_REQUEST_SECRET);
         if text.as_ref().is_some_and(|text| text.len() < 32) {
@@ -76,19 +84,22 @@ pub(super) fn secrets(
     problems: &Rc<RefCell<Vec<Problem>>>,
 ) -> Option<Secrets> {
     let environment = Environment { read, problems };
-    let has_secret = client_auth != ClientAuth::None;
+    let has_secret = matches!(client_auth, ClientAuth::Basic | ClientAuth::Post);
+    let has_key = client_auth == ClientAuth::PrivateKeyJwt;
     let wanted = "the client's secret at the identity provider";
     let client = has_secret.then(|| environment.required("LICTOR_CLIENT_SECRET", wanted)).flatten();
+    let client_key = has_key.then(|| environment.client_key()).flatten();
     let cookie_keys = environment.cookie_keys();
     let prefect = environment.prefect();
     let auth_request = environment.auth_request();
-    if has_secret && client.is_none() {
+    if (has_secret && client.is_none()) || (has_key && client_key.is_none()) {
         return None;
     }
     let prefect = prefect?;
     let credential = format!("Basic {}", to_base64(prefect.as_bytes()));
     Some(Secrets {
         client: client.map(Secret::new),
+        client_key,
         cookie_keys: cookie_keys?,
         prefect: Secret::new(prefect),
         prefect_credential: Secret::new(credential),

@@ -18,7 +18,7 @@ use crate::wire::jose::claims;
 use crate::wire::jose::claims::Mismatch;
 use crate::wire::jose::compact::Compact;
 use crate::wire::jose::verify::{Unverified, Verifier};
-use crate::wire::peer::Peer;
+use crate::wire::peer::{NoPeer, Peer};
 
 const LEEWAY: core::time::Duration = core::time::Duration::from_secs(limits::LEEWAY);
 
@@ -108,33 +108,109 @@ impl Claimed<'_> {
         let until = claims::times(claims, now, true)?.plus(LEEWAY);
         kind(&self.token, issuer.profile, config)?;
         possession(claims, peer)?;
-        audience(claims, issuer)?;
-        let is_login = self.issuer == LOGIN;
-        let client = claims::client(claims, issuer.profile.client_claims())?;
-        if is_login && issuer.profile == Profile::Generic && client.is_none() {
-            // An ID token for another application may have no other mark.
-            let names = issuer.profile.client_claims().join(", ");
-            return Err(Mismatch::new("azp", None, format!("the client, in {names}")).into());
-        }
-        party(client, &issuer.authorized_parties)?;
-        required(claims, issuer)?;
-        let principal = principal(claims, client, issuer, is_login)?;
-        let admission = admission(claims, &principal, issuer, is_login, config);
-        let role = issuer.role.or_else(|| role_of(claims, &config.roles));
-        let credential =
-            CredentialRef::AccessToken { issuer: Rc::from(issuer.issuer.as_str()), role };
-        Ok(VerifiedToken {
-            identity: Identity {
-                principal: Rc::new(principal),
-                role,
-                until: Some(until),
-                credential,
-            },
-            admission,
-            from: claims::not_before(claims),
-            bound: claims.contains_key("cnf"),
-        })
+        Ok(judge(claims, issuer, self.issuer == LOGIN, until, config)?)
     }
+
+    /// Checks that the text claims to be an access token, before the provider verifies it.
+    pub(crate) fn is_access_token(&self, config: &Config) -> Result<(), Mismatch> {
+        match config.issuer(self.issuer) {
+            Some(issuer) => kind(&self.token, issuer.profile, config),
+            None => Err(Mismatch::new("iss", None, "a known issuer")),
+        }
+    }
+}
+
+/// Verifies the members of an introspection response for an active token (RFC 7662 §2.2).
+///
+/// They must meet what the claims of a JWT of the login's issuer must. A few may be absent: `iss`
+/// and `iat`, and `sub` in a token that a client got for itself.
+pub(crate) fn introspected(
+    mut members: Map<String, Value>,
+    config: &Config,
+    now: UnixTime,
+) -> Result<VerifiedToken, Mismatch> {
+    let Some(issuer) = config.issuer(LOGIN) else {
+        return Err(Mismatch::new("iss", None, "a known issuer"));
+    };
+    if members.contains_key("iss") {
+        claims::issuer(&members, &issuer.issuer)?;
+    }
+    let until = claims::times(&members, now, false)?.plus(LEEWAY);
+    let is_bearer = |kind: &str| kind.eq_ignore_ascii_case("Bearer");
+    if !claims::text(&members, "token_type").is_some_and(is_bearer) {
+        // Refresh tokens are active, too.
+        return Err(Mismatch::new("token_type", members.get("token_type"), "Bearer"));
+    }
+    claims::not_an_event(&members)?;
+    // Ory's name for what Cognito calls `access`.
+    if claims::text(&members, "token_use") == Some("access_token") {
+        members.remove("token_use");
+    }
+    not_an_id_token(&members, issuer.profile)?;
+    match issuer.profile {
+        Profile::Keycloak => is_keycloak_access_token(&members)?,
+        Profile::Generic => not_for_the_login(&members, config)?,
+        Profile::Rfc9068 => {}
+    }
+    // A grant is used by all connections, so no connection's certificate applies.
+    possession(&members, &NoPeer)?;
+    let client = claims::client(&members, issuer.profile.client_claims())?.map(str::to_owned);
+    if let Some(client) = client.filter(|_| is_without_owner(&members, config)) {
+        members.insert("sub".to_owned(), Value::from(client));
+    }
+    if let Some(username) = members.get("username").cloned() {
+        members.entry("preferred_username").or_insert(username);
+    }
+    judge(&members, issuer, true, until, config)
+}
+
+/// Returns whether an introspection response is about a token that its client got for itself, as
+/// the lack of a subject tells.
+///
+/// `sub` is optional for the tokens of people, too. So nothing else may hint at a person, and there
+/// is no list of people that the token would get around.
+fn is_without_owner(members: &Map<String, Value>, config: &Config) -> bool {
+    let scopes = claims::text(members, "scope").unwrap_or_default();
+    !["sub", "username", "uid"].into_iter().any(|name| members.contains_key(name))
+        && !scopes.split(' ').any(|scope| scope == "openid")
+        && config.users.allow.is_none()
+}
+
+/// Decides whether the claims of an access token are for us, and whom they name.
+fn judge(
+    claims: &Map<String, Value>,
+    issuer: &Issuer,
+    is_login: bool,
+    until: UnixTime,
+    config: &Config,
+) -> Result<VerifiedToken, Mismatch> {
+    audience(claims, issuer)?;
+    let client = claims::client(claims, issuer.profile.client_claims())?;
+    if is_login && issuer.profile == Profile::Generic && client.is_none() {
+        // An ID token for another application may have no other mark.
+        let names = issuer.profile.client_claims().join(", ");
+        return Err(Mismatch::new("azp", None, format!("the client, in {names}")));
+    }
+    party(client, &issuer.authorized_parties)?;
+    required(claims, issuer)?;
+    let principal = principal(claims, client, issuer, is_login)?;
+    let admission = admission(claims, &principal, issuer, is_login, config);
+    let role = issuer.role.or_else(|| role_of(claims, &config.roles));
+    let credential = CredentialRef::AccessToken { issuer: Rc::from(issuer.issuer.as_str()), role };
+    Ok(VerifiedToken {
+        identity: Identity { principal: Rc::new(principal), role, until: Some(until), credential },
+        admission,
+        from: claims::not_before(claims),
+        bound: claims.contains_key("cnf"),
+    })
+}
+
+/// Checks Keycloak's mark of an access token.
+fn is_keycloak_access_token(claims: &Map<String, Value>) -> Result<(), Mismatch> {
+    if claims::text(claims, "typ") == Some("Bearer") {
+        return Ok(());
+    }
+    Err(Mismatch::new("typ", claims.get("typ"), "Bearer (an access token)"))
 }
 
 /// Checks that a token is an access token (docs/threats.md T-S2).
@@ -160,9 +236,7 @@ fn kind(token: &Compact<'_>, profile: Profile, config: &Config) -> Result<(), Mi
     claims::not_an_event(claims)?;
     not_an_id_token(claims, profile)?;
     match profile {
-        Profile::Keycloak if claims::text(claims, "typ") != Some("Bearer") => {
-            return Err(Mismatch::new("typ", claims.get("typ"), "Bearer (an access token)"));
-        }
+        Profile::Keycloak => is_keycloak_access_token(claims)?,
         // Every token needs the other required claims of RFC 9068 §2.2, so only these remain.
         Profile::Rfc9068 => {
             for name in ["client_id", "jti"] {
@@ -173,7 +247,6 @@ fn kind(token: &Compact<'_>, profile: Profile, config: &Config) -> Result<(), Mi
         }
         // Nothing else tells an ID token of a provider without marks.
         Profile::Generic => not_for_the_login(claims, config)?,
-        Profile::Keycloak => {}
     }
     Ok(())
 }

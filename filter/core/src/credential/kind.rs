@@ -4,7 +4,7 @@
 
 use crate::credential::{api_key, personal_token};
 use crate::foundation::secret::SecretRef;
-use crate::wire::http::authorization::{Presented, name_and_secret};
+use crate::wire::http::authorization::{self, Presented, name_and_secret};
 use crate::wire::jose::compact::looks_like_token;
 
 /// A kind of credential that needs no name beside it, or [`Kind::Other`].
@@ -45,7 +45,8 @@ pub(crate) fn in_auth_message(token: &str) -> Option<Presented<'_>> {
     match Kind::of(bytes) {
         Kind::ApiKey => Some(Presented::ApiKey(SecretRef::new(bytes))),
         Kind::PersonalToken | Kind::Jwt => Some(Presented::Bearer(SecretRef::new(bytes))),
-        Kind::Other => name_and_secret(bytes).ok(),
+        // A text without a colon may be an opaque token.
+        Kind::Other => name_and_secret(bytes).or_else(|_| authorization::bearer(bytes)).ok(),
     }
 }
 
@@ -69,7 +70,9 @@ mod tests {
             ("lt_x", "bearer"),
             ("etl:lk_x", "basic"),
             ("admin:pw", "basic"),
-            ("nocolon", "none"),
+            ("nocolon", "bearer"),
+            ("no colon", "none"),
+            ("", "none"),
         ] {
             assert_eq!(of(token), wanted, "{token}");
         }

@@ -5,6 +5,8 @@ pub(crate) mod api_key;
 pub(crate) mod bearer;
 pub(crate) mod certificate;
 pub(crate) mod client_credentials;
+pub(crate) mod grant;
+pub(crate) mod introspection;
 pub(crate) mod kind;
 pub(crate) mod misspelt;
 pub(crate) mod personal_token;

@@ -6,14 +6,15 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::config::{AUTH_STRING, Config};
+use crate::config::{AUTH_STRING, Config, LOGIN};
+use crate::credential::grant::RemoteCredential;
 use crate::credential::kind::Kind;
 use crate::credential::misspelt::Misspelt;
 use crate::credential::personal_token::PersonalTokens;
 use crate::credential::verified_tokens::{Entry, Verified};
 use crate::credential::{api_key, bearer};
 use crate::foundation::id::IssuerId;
-use crate::foundation::limits::{CLIENT_ID, CLIENT_SECRET, TOKEN};
+use crate::foundation::limits::{CLIENT_ID, CLIENT_SECRET, OPAQUE_TOKEN, TOKEN};
 use crate::foundation::secret::{Secret, SecretRef};
 use crate::foundation::time::UnixTime;
 use crate::identity::credential_ref::CredentialRef;
@@ -25,6 +26,7 @@ use crate::provider::token_endpoint::Credentials;
 use crate::refusal::{Reason, Refusal};
 use crate::wire::http::authorization;
 use crate::wire::http::authorization::Presented;
+use crate::wire::jose::compact::Compact;
 use crate::wire::jose::signature::HostVerifier;
 use crate::wire::jose::verify::{Unverified, Verifier};
 use crate::wire::peer::Peer;
@@ -53,8 +55,8 @@ pub(crate) enum Presentation {
     Proof(Identity),
     /// A personal token that opens. Whether it has expired or is revoked is not checked yet.
     Personal(Rc<PersonalToken>),
-    /// Credentials of a client, which the provider must verify.
-    Credentials(Credentials),
+    /// A credential that the provider must verify.
+    Remote(RemoteCredential),
 }
 
 /// Why a credential proves no identity.
@@ -106,7 +108,7 @@ impl VerificationContext<'_> {
             Presented::Bearer(token) => match Kind::of(token.expose()) {
                 Kind::ApiKey => self.api_key(*token),
                 Kind::PersonalToken => self.personal(token.expose()),
-                Kind::Jwt | Kind::Other => Ok(Presentation::Proof(self.bearer(*token)?)),
+                Kind::Jwt | Kind::Other => self.bearer(*token),
             },
             Presented::Basic { user, password } => self.basic(user, password, true),
         }
@@ -120,7 +122,7 @@ impl VerificationContext<'_> {
         Ok(Presentation::Personal(Rc::new(self.personal.open(token)?)))
     }
 
-    fn bearer(self, token: SecretRef<'_>) -> Result<Identity, AuthenticationError> {
+    fn bearer(self, token: SecretRef<'_>) -> Result<Presentation, AuthenticationError> {
         if !self.config.machines.bearer {
             return Err(not_accepted(
                 "a bearer token",
@@ -128,10 +130,18 @@ impl VerificationContext<'_> {
             ));
         }
         if let Some(identity) = self.verified.borrow().find(token.expose(), self.keys, self.now) {
-            return Ok(identity);
+            return Ok(Presentation::Proof(identity));
+        }
+        let introspection = self.config.machines.introspection.as_ref();
+        if introspection.is_some() && is_opaque(token.expose()) {
+            return self.opaque(token);
         }
         let claimed = bearer::read(token.expose(), TOKEN, self.config).map_err(Refusal::from)?;
         let issuer = claimed.issuer;
+        if issuer == LOGIN && introspection.is_some_and(|settings| settings.jwts) {
+            claimed.is_access_token(self.config).map_err(Refusal::from)?;
+            return Ok(remote_token(token));
+        }
         let keys = self.keys.current(issuer, self.now).ok_or(AuthenticationError::NoKeys)?;
         let verifier = Verifier { keys, allowed: &self.config.idp.algorithms, host: self.host };
         let verified = claimed.verify(verifier, self.peer, self.config, self.now);
@@ -149,7 +159,27 @@ impl VerificationContext<'_> {
             let entry = Entry { identity: identity.clone(), issuer, keys, from: verified.from };
             self.verified.borrow_mut().keep(token.expose(), entry);
         }
-        Ok(identity)
+        Ok(Presentation::Proof(identity))
+    }
+
+    /// Returns a bearer token that is no JWT, for the provider to verify.
+    ///
+    /// A mistyped credential, or Prefect's own secret, must not be sent there.
+    fn opaque(self, token: SecretRef<'_>) -> Result<Presentation, AuthenticationError> {
+        let text = token.expose();
+        if let Some(misspelt) = Misspelt::of(text) {
+            return Err(misspelt.into());
+        }
+        if text.len() > OPAQUE_TOKEN {
+            return Err(not_accepted("a token that is too long", "at most 4 KiB"));
+        }
+        let secrets = &self.config.secrets;
+        let password = secrets.prefect.expose().splitn(2, |byte| *byte == b':').nth(1);
+        let encoded = secrets.prefect_credential.expose().strip_prefix(b"Basic ");
+        if [password, encoded].into_iter().flatten().any(|own| Secret::new(own).equals(text)) {
+            return Err(not_accepted("Prefect's own secret", "an access token"));
+        }
+        Ok(remote_token(token))
     }
 
     /// Verifies Basic authentication.
@@ -167,7 +197,7 @@ impl VerificationContext<'_> {
         match Kind::of(secret) {
             Kind::ApiKey => return self.api_key(password.lent()),
             Kind::PersonalToken => return self.personal(secret),
-            Kind::Jwt => return Ok(Presentation::Proof(self.bearer(password.lent())?)),
+            Kind::Jwt => return self.bearer(password.lent()),
             Kind::Other => {}
         }
         let pair = Secret::new([user.as_bytes(), b":", secret].concat());
@@ -212,10 +242,10 @@ impl VerificationContext<'_> {
                 &format!("client {client}"),
                 "a client of machines.client_credentials.clients",
             )),
-            Some(_) => Ok(Presentation::Credentials(Credentials {
+            Some(_) => Ok(Presentation::Remote(RemoteCredential::Client(Credentials {
                 client: client.to_owned(),
                 secret: secret.clone(),
-            })),
+            }))),
         }
     }
 
@@ -225,6 +255,15 @@ impl VerificationContext<'_> {
         }
         Ok(auth_string())
     }
+}
+
+/// Returns whether a bearer token is no JWT. A JWT may begin with any form of its header.
+fn is_opaque(token: &[u8]) -> bool {
+    Kind::of(token) != Kind::Jwt && Compact::parse(token, TOKEN).is_err()
+}
+
+fn remote_token(token: SecretRef<'_>) -> Presentation {
+    Presentation::Remote(RemoteCredential::Token(Secret::new(token.expose())))
 }
 
 /// Returns the identity of a client that presents Prefect's own auth string.

@@ -33,7 +33,7 @@ id! {
     SessionId
 }
 id! {
-    /// The identifier of client credentials: a keyed hash of client id and secret.
+    /// The identifier of client credentials or of an opaque token: a keyed hash of its text.
     CredentialId
 }
 id! {

@@ -39,6 +39,9 @@ pub(crate) const LEEWAY: u64 = 60;
 pub(crate) const CALLOUT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Largest number of logins and sign-outs that wait for the provider in one worker.
 pub(crate) const LOGINS_IN_FLIGHT: usize = 128;
+/// Largest number of logins that push their parameters to the provider in one worker. They take no
+/// places from callbacks and sign-outs.
+pub(crate) const PUSHES_IN_FLIGHT: usize = 32;
 /// Largest number of requests that wait for one event in one worker.
 ///
 /// These are limited separately: the keys of each issuer, each refresh or client credentials
@@ -46,21 +49,24 @@ pub(crate) const LOGINS_IN_FLIGHT: usize = 128;
 pub(crate) const WAITING_REQUESTS: usize = 1024;
 /// Largest number of session refreshes under way in one worker.
 pub(crate) const REFRESHES_IN_FLIGHT: usize = 64;
-/// Largest number of client credentials grants under way in one worker.
+/// Largest number of questions about client credentials and opaque tokens under way in one worker.
 ///
 /// It applies separately to credentials that were valid before and to unknown ones.
-pub(crate) const CLIENT_GRANTS_IN_FLIGHT: usize = 32;
-/// Largest number of client credentials grants that one worker remembers.
+pub(crate) const GRANTS_IN_FLIGHT: usize = 32;
+/// Largest number of answers about client credentials and opaque tokens that one worker remembers.
 ///
 /// It applies separately to granted and to failed ones.
-pub(crate) const CLIENT_GRANTS: usize = 1024;
+pub(crate) const GRANTS: usize = 1024;
 /// Largest `client_id`, in bytes.
 pub(crate) const CLIENT_ID: usize = 255;
 /// Largest `client_secret`, in bytes. It is sent to the provider in a header.
 pub(crate) const CLIENT_SECRET: usize = 1024;
+/// Largest opaque token, in bytes. It is kept while the provider is asked.
+pub(crate) const OPAQUE_TOKEN: usize = 4 * 1024;
 /// How often unknown credentials with the same `client_id` may be tried from one network.
 pub(crate) const ATTEMPTS_PER_CLIENT: Rate = Rate { burst: 8, each: Duration::from_secs(4) };
-/// How often unknown credentials with any `client_id` may be tried from one network.
+/// How often unknown credentials of any kind may be tried from one network, and how often logins
+/// from one network may push their parameters.
 pub(crate) const ATTEMPTS_PER_NETWORK: Rate = Rate { burst: 64, each: Duration::from_millis(125) };
 /// Largest number of networks, and of pairs of network and `client_id`, whose attempts are
 /// counted.

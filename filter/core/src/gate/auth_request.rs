@@ -4,7 +4,7 @@
 //! a token or key is valid. It answers 202, 401 or 403 and nothing else, because nginx turns every
 //! other status into 500.
 
-use super::authenticate::{Proof, shows_session};
+use super::authenticate::{Proof, is_leftover_password, shows_session};
 use super::incoming::Incoming;
 use super::{Cx, Gate, WaitFor, protocol};
 use crate::answer::reply::Reply;
@@ -19,7 +19,7 @@ use crate::prefect::sockets::KnownSocket;
 use crate::refusal::{Reason, Refusal};
 use crate::telemetry::event::Event;
 use crate::wire::http::authorization;
-use crate::wire::http::client::is_from_our_page;
+use crate::wire::http::client::{is_from_our_page, shows_get_of_page};
 use crate::wire::http::cookies::Cookies;
 use crate::wire::http::query;
 use crate::wire::http::request::RequestView;
@@ -106,7 +106,8 @@ impl Gate {
     }
 }
 
-/// Refuses a session cookie without proof that one of our own pages made the request.
+/// Refuses a session cookie without proof that one of our own pages made the request, or that a
+/// page is loaded.
 ///
 /// The subrequest is a GET, whatever the method of the original request was.
 fn check_origin(
@@ -114,12 +115,17 @@ fn check_origin(
     cookies: &Cookies<'_>,
     config: &Config,
 ) -> Result<(), Refusal> {
-    // A credential in a header decides, and then no cookie does.
-    let by_session = !authorization::is_presented(request) && shows_session(cookies, config);
-    if by_session && !is_from_our_page(request, config.public.origin()) {
+    // A credential in a header decides, and then no cookie does. But an old password that a browser
+    // repeats gives way to the cookie.
+    let is_presented =
+        authorization::is_presented(request) && !is_leftover_password(request, config);
+    let by_session = !is_presented && shows_session(cookies, config);
+    let is_safe =
+        || is_from_our_page(request, config.public.origin()) || shows_get_of_page(request);
+    if by_session && !is_safe() {
         return Err(Refusal::new(Reason::CrossSite)
             .seen("a session, without proof of where the request comes from")
-            .wanted("Sec-Fetch-Site same-origin or none, or the original request"));
+            .wanted("Sec-Fetch-Site same-origin or none, a page load, or LICTOR_AUTH_REQUEST_SECRET with the original request"));
     }
     Ok(())
 }
@@ -152,7 +158,7 @@ impl Peer for ProxiedPeer<'_> {
 ///
 /// A secret sent twice is not accepted: a proxy that appends its secret to the client's own header
 /// proves nothing.
-fn has_proxy_secret(request: RequestView<'_>, config: &Config) -> bool {
+pub(super) fn has_proxy_secret(request: RequestView<'_>, config: &Config) -> bool {
     let known = request.only(SECRET).zip(config.secrets.auth_request.as_ref());
     known.is_some_and(|(shown, secret)| secret.equals(shown))
 }
@@ -177,16 +183,11 @@ impl<'a> Original<'a> {
                 .seen("a wrong secret from the proxy in front")
                 .wanted("LICTOR_AUTH_REQUEST_SECRET"));
         }
-        let original = |name| {
-            let wanted = "X-Original-Method and X-Original-URI, once each";
-            let missing = || {
-                Refusal::new(Reason::AmbiguousTarget)
-                    .seen("a request of another proxy without the original one")
-                    .wanted(wanted)
-            };
-            request.only(name).ok_or_else(missing)
-        };
-        let (method, path) = (original("x-original-method")?, original("x-original-uri")?);
+        let (method, path) = described(request).ok_or_else(|| {
+            Refusal::new(Reason::AmbiguousTarget)
+                .seen("a request of another proxy without the original one, or with two")
+                .wanted("X-Original-Method and -URI, or X-Forwarded-Method and -Uri, once each")
+        })?;
         let target = Target::parse(path).map_err(|why| Refusal::ambiguous(why.0))?;
         let others =
             request.headers.iter().filter(|(name, _)| name != ":method" && name != ":path");
@@ -195,6 +196,19 @@ impl<'a> Original<'a> {
         headers.push((":path".to_owned(), path.to_vec()));
         Ok(Some(Self { headers, target }))
     }
+}
+
+/// Returns method and target of the original request, by the names that nginx's users give them, or
+/// by those of Traefik and Caddy.
+///
+/// A proxy overwrites its own two headers. The other two would be the client's, so they must be
+/// absent.
+fn described<'a>(request: RequestView<'a>) -> Option<(&'a [u8], &'a [u8])> {
+    let names =
+        [["x-original-method", "x-original-uri"], ["x-forwarded-method", "x-forwarded-uri"]];
+    let mut shown = names.into_iter().filter(|names| names.iter().any(|name| request.has(name)));
+    let ([method, path], None) = (shown.next()?, shown.next()) else { return None };
+    request.only(method).zip(request.only(path))
 }
 
 impl Original<'_> {

@@ -94,7 +94,7 @@ impl Gate {
                 self.on_unknown_key(issuer, &kid, cx)
             }
             Err(AuthenticationError::Asking) if self.waited.is_none() => Ok(Proof::Wait),
-            Err(AuthenticationError::Asking) => Err(Refusal::no_answer_about_a_client()),
+            Err(AuthenticationError::Asking) => Err(Refusal::no_answer_about_a_credential()),
         }
     }
 
@@ -266,7 +266,7 @@ pub(crate) fn identity_of(session: &Session, absolute: Duration) -> Identity {
 
 /// Returns whether `Authorization: Basic` is the only credential, and a browser may have added it
 /// by itself, or for a script on one of our own pages.
-fn is_leftover_password(request: RequestView<'_>, config: &Config) -> bool {
+pub(super) fn is_leftover_password(request: RequestView<'_>, config: &Config) -> bool {
     authorization::is_only_basic(request) && may_be_leftover(request, config.public.origin())
 }
 

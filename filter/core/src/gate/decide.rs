@@ -9,7 +9,7 @@ use super::hosts::ConfiguredHost;
 use super::incoming::Incoming;
 use super::operation_body::{self, BodyPending};
 use super::socket::{self, Socket};
-use super::{Cx, Gate, State, WaitFor, endpoints, protocol};
+use super::{Cx, Gate, State, WaitFor, protocol};
 use crate::answer::reply::Reply;
 use crate::config::Config;
 use crate::gate::decision::{DataStep, Decision};
@@ -51,7 +51,7 @@ impl Gate {
         let config = cx.site.config();
         let incoming = Incoming::parse(request, &config)?;
         self.asked.elsewhere = !incoming.host.is_public();
-        if endpoints::is_below_prefix(&incoming.target, &config) {
+        if incoming.is_endpoint {
             return self.endpoint(&incoming, cx);
         }
         if incoming.is_page_load() {

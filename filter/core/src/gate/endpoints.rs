@@ -2,10 +2,12 @@
 
 use serde_json::json;
 
+use super::auth_request::has_proxy_secret;
 use super::authenticate::{Proof, shows_session};
 use super::hosts::RequestHost;
 use super::incoming::Incoming;
-use super::{Cx, Gate, WaitFor};
+use super::login::LoginStep;
+use super::{Cx, Gate, State, WaitFor};
 use crate::answer::reply::Reply;
 use crate::config::{Config, LOGIN};
 use crate::gate::decision::Decision;
@@ -118,12 +120,6 @@ impl Hosts {
     }
 }
 
-/// Returns whether a target is below the prefix of Lictor's endpoints, in any spelling.
-pub(crate) fn is_below_prefix(target: &Target<'_>, config: &Config) -> bool {
-    let rest = target.decoded().strip_prefix(&config.endpoints);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 impl Gate {
     /// Answers a request below the prefix. None of them reaches Prefect.
     pub(super) fn endpoint(
@@ -174,13 +170,19 @@ impl Gate {
 
     /// Begins a login. Only a page load may begin one, so that scripts leave no cookies behind.
     fn start(&mut self, incoming: &Incoming<'_>, cx: &mut Cx<'_>) -> Result<Decision, Refusal> {
-        let return_to = return_path::wish(incoming.target.query());
+        let config = cx.site.config();
+        let origin = config.public.origin();
+        let return_to = return_path::wish(incoming.target.query(), origin).or_else(|| {
+            // Only a proxy that proves itself says which page it holds.
+            let is_trusted = has_proxy_secret(incoming.view, &config);
+            is_trusted.then(|| return_path::told_by_proxy(incoming.view, &config.public)).flatten()
+        });
         if !incoming.is_page_load() {
             return Err(Refusal::new(Reason::NoCredential)
                 .seen("a login by a script")
                 .wanted("a page load"));
         }
-        let (config, cookies) = (cx.site.config(), incoming.cookies()?);
+        let cookies = incoming.cookies()?;
         let decision = self.begin_login(return_to.as_deref(), cookies, cx)?;
         // A user who signs in must not keep another session meanwhile (GHSA-f24x-5g9q-753f). A link
         // on another site signs no one out, and neither does a login that can't begin.
@@ -188,6 +190,12 @@ impl Gate {
         match decision {
             Decision::Reply(reply) if replaces => {
                 Ok(Decision::Reply(reply.with_cookies(clear_session(&config, cookies))))
+            }
+            Decision::Await(callout) if replaces => {
+                if let State::Login(LoginStep::Pushing(set_cookies)) = &mut self.state {
+                    set_cookies.extend(clear_session(&config, cookies));
+                }
+                Ok(Decision::Await(callout))
             }
             decision => Ok(decision),
         }

@@ -25,17 +25,21 @@ pub(crate) enum ConfiguredHost<'a> {
 
 impl<'a> RequestHost<'a> {
     /// Finds the configured host that `:authority` names.
-    pub(crate) fn of(request: RequestView<'a>, config: &'a Config) -> Self {
+    ///
+    /// For Lictor's own endpoints, the names that another proxy uses for it (`endpoints.hosts`)
+    /// stand for the public one.
+    pub(crate) fn of(request: RequestView<'a>, is_endpoint: bool, config: &'a Config) -> Self {
         let asked = request.text(":authority").unwrap_or_default();
-        Self { configured: Self::find(asked, config), asked }
+        Self { configured: Self::find(asked, is_endpoint, config), asked }
     }
 
-    fn find(asked: &str, config: &'a Config) -> Option<ConfiguredHost<'a>> {
+    fn find(asked: &str, is_endpoint: bool, config: &'a Config) -> Option<ConfiguredHost<'a>> {
         if asked == config.public.authority {
             return Some(ConfiguredHost::Public);
         }
         let name = normal_authority(asked, config.public.https)?;
-        if name == config.public.authority {
+        if name == config.public.authority || (is_endpoint && config.endpoint_hosts.contains(&name))
+        {
             return Some(ConfiguredHost::Public);
         }
         let mut hosts = config.machines.hosts.iter();
@@ -47,7 +51,7 @@ impl<'a> RequestHost<'a> {
         self.configured.ok_or_else(|| {
             Refusal::new(Reason::Host)
                 .seen(if self.asked.is_empty() { "no host" } else { "another host" })
-                .wanted("the host of public_url, or one of machines.hosts")
+                .wanted("the host of public_url, or one of machines.hosts or endpoints.hosts")
         })
     }
 

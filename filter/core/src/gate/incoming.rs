@@ -14,6 +14,8 @@ pub(crate) struct Incoming<'a> {
     /// The headers as they came.
     pub(crate) view: RequestView<'a>,
     pub(crate) target: Target<'a>,
+    /// Whether the target is below the prefix of Lictor's own endpoints.
+    pub(crate) is_endpoint: bool,
     /// Whether the request is a WebSocket upgrade.
     pub(crate) upgrade: bool,
     /// The configured host that the request was sent to, if any.
@@ -31,10 +33,12 @@ impl<'a> Incoming<'a> {
     pub(crate) fn parse(view: RequestView<'a>, config: &'a Config) -> Result<Self, Refusal> {
         let target = protocol::target(view)?;
         protocol::method(view)?;
+        let is_endpoint = is_below_prefix(&target, config);
         Ok(Self {
+            is_endpoint,
             upgrade: protocol::is_websocket(view)?,
+            host: RequestHost::of(view, is_endpoint, config),
             target,
-            host: RequestHost::of(view, config),
             client: ClientKind::of(view),
             cookies: Cookies::parse(view),
             view,
@@ -59,4 +63,10 @@ impl<'a> Incoming<'a> {
     pub(crate) fn is_page_load(&self) -> bool {
         self.client == ClientKind::Navigation
     }
+}
+
+/// Returns whether a target is below the prefix of Lictor's endpoints, in any spelling.
+fn is_below_prefix(target: &Target<'_>, config: &Config) -> bool {
+    let rest = target.decoded().strip_prefix(&config.endpoints);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

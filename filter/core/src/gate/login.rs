@@ -16,7 +16,7 @@ use crate::login::{return_path, role};
 use crate::provider::callout::CalloutReply;
 use crate::provider::metadata::Provider;
 use crate::provider::token_endpoint;
-use crate::provider::token_endpoint::Tokens;
+use crate::provider::token_endpoint::{Client, Tokens};
 use crate::provider::userinfo;
 use crate::refusal::{Reason, Refusal};
 use crate::session::cookie::NoCookie;
@@ -32,6 +32,9 @@ use crate::workers::tombstones::Added;
 pub(crate) enum LoginStep {
     /// The token endpoint has the code. The step holds one of the bounded slots for logins.
     Redeeming(Box<Ticket>),
+    /// The provider gets the parameters of the login, which sets these cookies when it begins. The
+    /// step holds one of the bounded slots for pushes.
+    Pushing(Vec<String>),
     /// The tokens are present, and the key that verifies them is being fetched.
     AwaitingKey(Box<Ticket>, Box<Tokens>),
     /// The session is made, and userinfo is asked for its role. The text is the return path.
@@ -39,10 +42,12 @@ pub(crate) enum LoginStep {
 }
 
 impl LoginStep {
-    /// Gives back the slot for a code exchange, if this step holds one.
+    /// Gives back the slot that this step holds, if any.
     pub(crate) const fn abandon(&self, site: &mut Site) {
-        if matches!(self, Self::Redeeming(_)) {
-            site.release_login_slot();
+        match self {
+            Self::Redeeming(_) => site.release_login_slot(),
+            Self::Pushing(_) => site.release_push_slot(),
+            Self::AwaitingKey(..) | Self::AskingUserinfo(..) => {}
         }
     }
 }
@@ -80,7 +85,36 @@ impl Gate {
         }
         let ticket = Ticket::new(options, cx.now, cx.entropy)?;
         let set_cookies = cx.site.tickets.keep(&config, &ticket, cookies, cx.entropy)?;
-        Ok(self.reply(start::redirect(&config, &provider, &ticket, set_cookies)))
+        let Some(endpoint) = &provider.pushed else {
+            let location = start::location(&config, &provider, &ticket);
+            return Ok(self.go_to_provider(&location, set_cookies));
+        };
+        if !cx.site.take_push_slot(&cx.peer.address(), cx.now) {
+            return Err(Refusal::busy("too many logins that begin"));
+        }
+        let client = Client::new(&config, cx.now, cx.entropy);
+        let callout = start::push(&client, &config, endpoint, &ticket);
+        self.state = State::Login(LoginStep::Pushing(set_cookies));
+        Ok(Decision::Await(callout))
+    }
+
+    fn go_to_provider(&mut self, location: &str, set_cookies: Vec<String>) -> Decision {
+        self.reply(Reply::redirect(location, "login").with_cookies(set_cookies))
+    }
+
+    /// Redirects to the provider after it has got the parameters of the login.
+    ///
+    /// A refusal is about Lictor's request, so no other login begins by itself.
+    fn pushed(
+        &mut self,
+        set_cookies: Vec<String>,
+        reply: CalloutReply<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Decision, Refusal> {
+        let config = cx.site.config();
+        let provider = ready_provider(cx)?;
+        let location = start::pushed(&config, &provider, reply)?;
+        Ok(self.go_to_provider(&location, set_cookies))
     }
 
     /// Handles the provider's answer to a login.
@@ -130,7 +164,8 @@ impl Gate {
         }
         let failure = match cx.site.use_state(&answer.state, cx.now) {
             Added::New => {
-                let callout = token_endpoint::redeem(&config, &provider, &code, &ticket.verifier);
+                let client = Client::new(&config, cx.now, cx.entropy);
+                let callout = token_endpoint::redeem(&client, &provider, &code, &ticket.verifier);
                 self.state = State::Login(LoginStep::Redeeming(Box::new(ticket)));
                 return Ok(Decision::Await(callout));
             }
@@ -206,6 +241,10 @@ impl Gate {
                 // provider is not one.
                 match self.send_to_provider(options, cookies, cx)? {
                     Decision::Reply(reply) => Ok(Decision::Reply(reply.with_cookie(cookie))),
+                    Decision::Await(callout) => {
+                        self.set_cookies.push(cookie);
+                        Ok(Decision::Await(callout))
+                    }
                     waiting => Ok(waiting),
                 }
             }
@@ -227,6 +266,10 @@ impl Gate {
                     Ok(tokens) => self.verify(*ticket, tokens, false, request, cx),
                     Err(why) => Err(callback::no_tokens(&why)),
                 }
+            }
+            LoginStep::Pushing(set_cookies) => {
+                cx.site.release_push_slot();
+                return self.pushed(set_cookies, reply, cx);
             }
             LoginStep::AskingUserinfo(mut session, return_to) => {
                 match userinfo::read(reply, &session.subject) {

@@ -10,6 +10,7 @@ use crate::foundation::secret::Secret;
 use crate::gate::decision::Decision;
 use crate::provider::callout::CalloutReply;
 use crate::provider::token_endpoint;
+use crate::provider::token_endpoint::Client;
 use crate::refusal::{Reason, Refusal};
 use crate::session::cookie::{Found, clear_session};
 use crate::wire::http::client::{ClientKind, is_deliberate_navigation, is_ours};
@@ -18,12 +19,13 @@ use crate::wire::http::query::encode;
 use crate::wire::http::request::RequestView;
 
 /// The step of a sign-out that waits. It holds one of the bounded slots for logins.
-#[derive(Debug)]
 pub(crate) enum SignOutStep {
     /// The logout endpoint has the refresh token.
     AtProvider,
-    /// A refresh fetches an ID token, as a hint for this logout endpoint.
-    AskingForHint(String),
+    /// This refresh token fetches an ID token, as a hint for this logout endpoint.
+    AskingForHint(Secret, String),
+    /// The revocation endpoint has the refresh token. After it, the browser goes to this address.
+    Revoking(Option<String>),
 }
 
 impl Gate {
@@ -73,10 +75,18 @@ impl Gate {
                 let ended = matches!(reply, CalloutReply::Answer { status: 200..=204, .. });
                 self.signed_out(ended, request, cx)
             }
-            SignOutStep::AskingForHint(endpoint) => {
-                let hint = token_endpoint::read(reply).ok().and_then(|tokens| tokens.id);
-                self.sign_out_at(&endpoint, hint.as_ref(), cx)
+            SignOutStep::AskingForHint(shown, endpoint) => {
+                let tokens = token_endpoint::read(reply).ok();
+                let hint = tokens.as_ref().and_then(|tokens| tokens.id.as_ref());
+                let location = rp_initiated(&endpoint, hint, &cx.site.config());
+                // Without rotation the old token remains valid.
+                let newest = tokens.as_ref().and_then(|tokens| tokens.refresh.as_ref());
+                let revoked = self.revoke(newest.unwrap_or(&shown), Some(location.clone()), cx);
+                revoked.unwrap_or_else(|| self.redirect_to_provider(&location))
             }
+            SignOutStep::Revoking(Some(location)) => self.redirect_to_provider(&location),
+            // The provider itself has no session that the token's end would end.
+            SignOutStep::Revoking(None) => self.signed_out(false, request, cx),
         }
     }
 
@@ -110,30 +120,55 @@ impl Gate {
         let provider = cx.site.provider().cloned();
         let logout = provider.as_ref().and_then(|p| p.logout.as_ref()).zip(refresh_token.as_ref());
         if let Some((endpoint, token)) = logout {
-            let callout = token_endpoint::end_session(&config, endpoint, token);
+            let client = Client::new(&config, cx.now, cx.entropy);
+            let callout = token_endpoint::end_session(&client, endpoint, token);
             self.state = State::SignOut(SignOutStep::AtProvider);
             return Decision::Await(callout);
         }
-        let Some((provider, endpoint)) = provider.and_then(|p| Some((p.clone(), p.end_session?)))
-        else {
-            cx.site.release_login_slot();
-            return self.signed_out(false, request, cx);
-        };
-        let Some(token) = &refresh_token else {
-            cx.site.release_login_slot();
-            return self.sign_out_at(&endpoint, None, cx);
-        };
-        // With a hint the provider need not ask the user. Lictor keeps no ID token, so it requests
-        // a new one.
-        let callout = token_endpoint::refresh(&config, &provider, token);
-        self.state = State::SignOut(SignOutStep::AskingForHint(endpoint));
-        Decision::Await(callout)
+        cx.site.release_login_slot();
+        let end_session = provider.as_ref().and_then(|provider| provider.end_session.as_deref());
+        match (end_session, &refresh_token, &provider) {
+            (Some(endpoint), Some(token), Some(provider)) if cx.site.take_login_slot() => {
+                // With a hint the provider need not ask the user. Lictor keeps no ID token, so it
+                // requests a new one.
+                let client = Client::new(&config, cx.now, cx.entropy);
+                let callout = token_endpoint::refresh(&client, provider, token);
+                let step = SignOutStep::AskingForHint(token.clone(), endpoint.to_owned());
+                self.state = State::SignOut(step);
+                Decision::Await(callout)
+            }
+            (Some(endpoint), ..) => {
+                self.redirect_to_provider(&rp_initiated(endpoint, None, &config))
+            }
+            (None, Some(token), _) => {
+                self.revoke(token, None, cx).unwrap_or_else(|| self.signed_out(false, request, cx))
+            }
+            (None, None, _) => self.signed_out(false, request, cx),
+        }
+    }
+
+    /// Revokes a refresh token, if the provider can and few do so at a time (RFC 7009). The browser
+    /// then goes to `location`.
+    fn revoke(
+        &mut self,
+        token: &Secret,
+        location: Option<String>,
+        cx: &mut Cx<'_>,
+    ) -> Option<Decision> {
+        let endpoint = cx.site.provider()?.revocation.clone()?;
+        if !cx.site.take_login_slot() {
+            return None;
+        }
+        let config = cx.site.config();
+        let client = Client::new(&config, cx.now, cx.entropy);
+        let callout = token_endpoint::revoke(&client, &endpoint, token);
+        self.state = State::SignOut(SignOutStep::Revoking(location));
+        Some(Decision::Await(callout))
     }
 
     /// Redirects the browser to the provider's logout endpoint.
-    fn sign_out_at(&mut self, endpoint: &str, hint: Option<&Secret>, cx: &Cx<'_>) -> Decision {
-        let location = rp_initiated(endpoint, hint, &cx.site.config());
-        self.reply(Reply::redirect(&location, "signed_out"))
+    fn redirect_to_provider(&mut self, location: &str) -> Decision {
+        self.reply(Reply::redirect(location, "signed_out"))
     }
 
     fn signed_out(&mut self, everywhere: bool, request: RequestView<'_>, cx: &Cx<'_>) -> Decision {

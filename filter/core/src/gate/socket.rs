@@ -279,7 +279,7 @@ impl Socket {
                 cx.site.pending.first_frame_arrived(stream, cx.now);
                 return (DataStep::Hold, None);
             }
-            Err(AuthenticationError::Asking) => Err(Refusal::no_answer_about_a_client()),
+            Err(AuthenticationError::Asking) => Err(Refusal::no_answer_about_a_credential()),
             Err(AuthenticationError::NoKeys) => Err(Refusal::no_keys()),
             Err(AuthenticationError::UnknownKey { issuer, kid }) => {
                 // The fetched key is for the client's next attempt.

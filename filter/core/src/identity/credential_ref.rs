@@ -25,6 +25,8 @@ pub(crate) enum CredentialRef {
     ApiKey([u8; 32]),
     /// Client credentials, by a keyed hash.
     ClientCredentials(CredentialId),
+    /// An introspected access token, by a keyed hash.
+    OpaqueToken(CredentialId),
     /// A personal token.
     PersonalToken(Rc<PersonalToken>),
     /// A client certificate, by the name that is configured.

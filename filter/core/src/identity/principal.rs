@@ -17,6 +17,8 @@ pub(crate) enum Method {
     Bearer,
     /// Client id and secret, verified by a client credentials grant at the provider.
     ClientCredentials,
+    /// An access token that the provider has introspected.
+    OpaqueToken,
     /// A personal token.
     PersonalToken,
     /// An API key.
@@ -36,6 +38,7 @@ impl Method {
             Self::Session => "session",
             Self::Bearer => "bearer",
             Self::ClientCredentials => "client_credentials",
+            Self::OpaqueToken => "opaque_token",
             Self::PersonalToken => "personal_token",
             Self::ApiKey => "api_key",
             Self::Certificate => "certificate",

@@ -142,7 +142,7 @@ pub(crate) fn no_tokens(why: &NoTokens) -> Failure {
         NoTokens::InvalidClient(seen) | NoTokens::OurFault(seen) => {
             Refusal::new(Reason::ProviderRejectsClient)
                 .seen(seen)
-                .wanted("tokens (check client_id, LICTOR_CLIENT_SECRET and idp.client_auth)")
+                .wanted("tokens (check client_id, its secret or key, and idp.client_auth)")
                 .into()
         }
         NoTokens::Unavailable(seen) | NoTokens::NoAnswer(seen) => {
@@ -202,6 +202,7 @@ pub(crate) fn session(
         return Err(NoSession::Refused(refusal));
     };
     let id = id_token::verify(token.expose(), Some(&ticket.nonce), verifier, config, now)?;
+    id_token::check_acr(&id.claims, config).map_err(|m| NoSession::Refused(from_mismatch(&m)))?;
     if ticket.fresh {
         id.check_auth_time(now).map_err(|m| NoSession::Refused(from_mismatch(&m)))?;
     }

@@ -59,6 +59,23 @@ impl IdToken {
     }
 }
 
+/// Checks `acr`, how the person authenticated, against `idp.require_acr`.
+///
+/// A request for `acr_values` is voluntary, so a provider may answer with less (OpenID Connect Core
+/// §3.1.2.1).
+///
+/// # Errors
+/// When the value is not one of the accepted ones.
+pub(crate) fn check_acr(members: &Map<String, Value>, config: &Config) -> Result<(), Mismatch> {
+    let accepted = &config.idp.require_acr;
+    let acr = members.get("acr");
+    let fits = |acr: &str| accepted.iter().any(|accepted| accepted == acr);
+    if accepted.is_empty() || acr.and_then(Value::as_str).is_some_and(fits) {
+        return Ok(());
+    }
+    Err(Mismatch::new("acr", acr, accepted.join(" or ")))
+}
+
 /// Returns whether `auth_time`, in Unix seconds, lies within [`FRESH_LOGIN`] plus the leeway.
 #[must_use]
 pub(crate) fn is_fresh(auth_time: Option<u64>, now: UnixTime) -> bool {

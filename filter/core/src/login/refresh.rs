@@ -104,7 +104,7 @@ fn confirm(
         },
     };
     if let Some(id) = &id {
-        same_login(id, session).map_err(Refreshed::Ended)?;
+        same_login(id, session, config).map_err(Refreshed::Ended)?;
     }
     let access = tokens.access.expose();
     let named = role::named(id.as_ref(), &session.subject, access, verifier, config, now);
@@ -169,7 +169,7 @@ fn no_verdict(unverified: &Unverified, kind: &str, tokens: &Tokens) -> Refreshed
 /// The provider moves `auth_time` when the person authenticates again in the same session, for
 /// another application perhaps. An earlier one is another login's (OpenID Connect Core §12.2). A
 /// later one is not kept: a copy of the cookie proves no new authentication.
-fn same_login(id: &IdToken, session: &Session) -> Result<(), String> {
+fn same_login(id: &IdToken, session: &Session, config: &Config) -> Result<(), String> {
     if id.subject != session.subject {
         return Err("another subject in the refreshed ID token".to_owned());
     }
@@ -180,6 +180,9 @@ fn same_login(id: &IdToken, session: &Session) -> Result<(), String> {
     let auth_time = id.claims.get("auth_time").and_then(claims::numeric_date);
     if auth_time.zip(session.auth_time).is_some_and(|(at, known)| at < known) {
         return Err("an earlier auth_time in the refreshed ID token".to_owned());
+    }
+    if id.claims.contains_key("acr") {
+        id_token::check_acr(&id.claims, config).map_err(|mismatch| mismatch.of(ID_TOKEN))?;
     }
     Ok(())
 }

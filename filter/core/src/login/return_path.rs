@@ -1,7 +1,8 @@
 //! Return paths: where a login may end, which is a path on our own origin (RFC 9700 §4.11.1).
 
-use crate::config::Config;
+use crate::config::{Config, HttpUrl};
 use crate::foundation::limits::RETURN_PATH;
+use crate::wire::http::request::RequestView;
 use crate::wire::http::target::Target;
 
 /// Returns the requested path if it is an allowed return path, else the path without its query,
@@ -32,20 +33,46 @@ fn is_allowed(path: &str, config: &Config) -> bool {
     })
 }
 
-/// Returns the requested return path from the parameter `rd`.
+/// Returns the requested return path from the parameter `rd`: a path, or a URL of our own origin.
 ///
-/// nginx passes `$request_uri` unencoded, so a value that begins with `/` extends to the end of the
-/// query. Any other value is percent-decoded.
+/// nginx passes `$request_uri` unencoded, so a value that begins with a slash or our origin extends
+/// to the end of the query. Any other value is percent-decoded.
 #[must_use]
-pub(crate) fn wish(query: Option<&str>) -> Option<String> {
+pub(crate) fn wish(query: Option<&str>, origin: &str) -> Option<String> {
     let query = query?;
     let value = query
         .strip_prefix("rd=")
         .or_else(|| query.find("&rd=").and_then(|at| query.get(at.saturating_add(4)..)))?;
-    if value.starts_with('/') {
-        return Some(value.to_owned());
+    if value.starts_with('/') || value.starts_with(origin) {
+        return Some(of_our_origin(value, origin)?.to_owned());
     }
-    crate::wire::http::query::only(query, "rd").ok().flatten().map(std::borrow::Cow::into_owned)
+    let decoded = crate::wire::http::query::only(query, "rd").ok().flatten()?;
+    Some(of_our_origin(&decoded, origin)?.to_owned())
+}
+
+/// Returns the return path that a proxy in front names, by the headers that oauth2-proxy reads: the
+/// whole in `X-Auth-Request-Redirect`, or the parts in `X-Forwarded-Proto`, `-Host` and `-Uri`.
+///
+/// The caller has checked that the proxy is trusted.
+#[must_use]
+pub(crate) fn told_by_proxy(request: RequestView<'_>, public: &HttpUrl) -> Option<String> {
+    let is = |name, wanted: &str| !request.has(name) || request.text(name) == Some(wanted);
+    if let Some(whole) = request.text("x-auth-request-redirect") {
+        return of_our_origin(whole, public.origin()).map(str::to_owned);
+    }
+    let scheme = if public.https { "https" } else { "http" };
+    let is_ours = is("x-forwarded-proto", scheme) && is("x-forwarded-host", &public.authority);
+    let path = request.text("x-forwarded-uri").filter(|path| path.starts_with('/'))?;
+    is_ours.then(|| path.to_owned())
+}
+
+/// Returns the path of a path or URL, if it is of our own origin.
+fn of_our_origin<'a>(text: &'a str, origin: &str) -> Option<&'a str> {
+    match text.strip_prefix(origin) {
+        Some("") => Some("/"),
+        Some(rest) => rest.starts_with('/').then_some(rest),
+        None => Some(text),
+    }
 }
 
 #[cfg(test)]
@@ -55,12 +82,55 @@ mod tests {
 
     use super::*;
 
+    const ORIGIN: &str = "https://prefect.example.com";
+
     #[test]
     fn wishes_are_read_encoded_and_raw() {
-        assert_eq!(wish(Some("rd=/runs?a=b&c=d")).as_deref(), Some("/runs?a=b&c=d"));
-        assert_eq!(wish(Some("rd=%2Fruns%3Fa%3Db")).as_deref(), Some("/runs?a=b"));
-        assert_eq!(wish(Some("x=1&rd=/a")).as_deref(), Some("/a"));
-        assert_eq!(wish(Some("x=1")), None);
-        assert_eq!(wish(None), None);
+        for (query, wanted) in [
+            ("rd=/runs?a=b&c=d", Some("/runs?a=b&c=d")),
+            ("rd=%2Fruns%3Fa%3Db", Some("/runs?a=b")),
+            ("x=1&rd=/a", Some("/a")),
+            ("rd=https://prefect.example.com/runs?a=b&c=d", Some("/runs?a=b&c=d")),
+            ("rd=https%3A%2F%2Fprefect.example.com%2Fruns%3Fa%3Db&c=d", Some("/runs?a=b")),
+            ("rd=https://prefect.example.com", Some("/")),
+            ("rd=/runs?to=https://other.example/", Some("/runs?to=https://other.example/")),
+            // Of another origin that begins like ours.
+            ("rd=%2Fruns&x=https://prefect.example.com/b", Some("/runs")),
+            ("rd=https://prefect.example.com.evil.example/", None),
+            ("rd=https://prefect.example.com:8443/", None),
+            ("rd=https://prefect.example.com@evil.example/", None),
+            ("rd=https%3A%2F%2Fprefect.example.com%40evil.example", None),
+            ("x=1", None),
+        ] {
+            assert_eq!(wish(Some(query), ORIGIN).as_deref(), wanted, "{query}");
+        }
+        assert_eq!(wish(None, ORIGIN), None);
+    }
+
+    #[test]
+    fn a_trusted_proxy_names_the_page_as_oauth2_proxy_reads_it() {
+        let public = HttpUrl::parse(ORIGIN).unwrap();
+        let redirect = |value| ("x-auth-request-redirect", value);
+        let (uri, host) = (("x-forwarded-uri", "/a?b=c"), "prefect.example.com");
+        for (lines, wanted) in [
+            (vec![redirect("/a?b=c")], Some("/a?b=c")),
+            (vec![redirect("https://prefect.example.com/a?b=c")], Some("/a?b=c")),
+            (vec![redirect("https://prefect.example.com.evil.example/")], None),
+            (vec![redirect("/a?b=c"), ("x-forwarded-uri", "/other")], Some("/a?b=c")),
+            (vec![uri], Some("/a?b=c")),
+            (vec![uri, ("x-forwarded-host", host)], Some("/a?b=c")),
+            (vec![uri, ("x-forwarded-host", "evil.example")], None),
+            (vec![uri, ("x-forwarded-proto", "https")], Some("/a?b=c")),
+            (vec![uri, ("x-forwarded-proto", "http")], None),
+            (vec![("x-forwarded-uri", "https://evil.example/")], None),
+            (vec![], None),
+        ] {
+            let headers: Vec<_> = lines
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+                .collect();
+            let told = told_by_proxy(RequestView { headers: &headers }, &public);
+            assert_eq!(told.as_deref(), wanted, "{lines:?}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::config::{Config, Endpoint, HttpUrl};
+use crate::config::{ClientAuth, Config, Endpoint, HttpUrl};
 use crate::foundation::limits::IDP_ANSWER;
 
 /// The endpoints of the provider that Lictor uses.
@@ -18,6 +18,13 @@ pub(crate) struct Provider {
     pub(crate) jwks: Endpoint,
     /// The userinfo endpoint; `None` unless the setting `idp.userinfo` is on.
     pub(crate) userinfo: Option<Endpoint>,
+    /// The introspection endpoint; `None` unless the setting `machines.introspection` is on.
+    pub(crate) introspection: Option<Endpoint>,
+    /// The endpoint for pushed authorization requests (RFC 9126), if the provider requires them or
+    /// the setting `idp.par` is on.
+    pub(crate) pushed: Option<Endpoint>,
+    /// The revocation endpoint (RFC 7009), if it is at an origin with a cluster.
+    pub(crate) revocation: Option<Endpoint>,
     /// URL of the end session endpoint, for browsers.
     pub(crate) end_session: Option<String>,
     /// Keycloak's logout by refresh token, which needs no confirmation by the user.
@@ -52,22 +59,36 @@ impl Provider {
         let document = crate::foundation::json::parse(body)
             .map_err(|e| bad(&e, "a JSON metadata document"))?;
         let text = |name: &str| document.get(name).and_then(Value::as_str);
+        // Certificates may be asked for at other addresses (RFC 8705 §5).
+        let aliases = (config.idp.client_auth == ClientAuth::Certificate)
+            .then(|| document.get("mtls_endpoint_aliases"))
+            .flatten();
+        let alias = |name: &str| aliases.and_then(|aliases| aliases.get(name)?.as_str());
         if text("issuer") != Some(config.issuer.as_str()) {
             let seen = format!("issuer {}", text("issuer").unwrap_or("missing"));
             return Err(bad(&seen, &format!("issuer {} (setting issuer)", config.issuer)));
         }
         let url = |name: &str| {
-            let url = text(name).ok_or_else(|| bad(&format!("no {name}"), name))?;
+            let url = alias(name)
+                .or_else(|| text(name))
+                .ok_or_else(|| bad(&format!("no {name}"), name))?;
             let plain = "a URL without user, query or fragment";
             HttpUrl::parse(url).ok_or_else(|| bad(&format!("{name} {url}"), plain))
         };
         let (token, jwks) = (url("token_endpoint")?, url("jwks_uri")?);
         let userinfo = config.idp.userinfo.then(|| url("userinfo_endpoint")).transpose()?;
+        let is_introspecting = config.machines.introspection.is_some();
+        let introspection = is_introspecting.then(|| url("introspection_endpoint")).transpose()?;
+        let flag = |name: &str| document.get(name).and_then(Value::as_bool).unwrap_or(false);
+        let is_pushing = config.idp.par || flag("require_pushed_authorization_requests");
+        let pushed =
+            is_pushing.then(|| url("pushed_authorization_request_endpoint")).transpose()?;
         let reached = |url: &HttpUrl| config.idp.reached(&config.issuer_url, url);
-        let endpoints = [Some(&token), Some(&jwks), userinfo.as_ref()];
+        let optional = [userinfo.as_ref(), introspection.as_ref(), pushed.as_ref()];
+        let endpoints = [Some(&token), Some(&jwks)].into_iter().chain(optional);
         let unnamed = || {
             let mut origins = Vec::new();
-            for url in endpoints.into_iter().flatten().filter(|url| reached(url).is_none()) {
+            for url in endpoints.clone().flatten().filter(|url| reached(url).is_none()) {
                 let origin = crate::foundation::log_text::shown(url.origin());
                 if !origins.contains(&origin) {
                     origins.push(origin);
@@ -81,14 +102,21 @@ impl Provider {
             text("authorization_endpoint").filter(|url| HttpUrl::parse(url).is_some());
         let end_session = text("end_session_endpoint").filter(|url| HttpUrl::parse(url).is_some());
         let is_keycloak = |url: &&str| url.ends_with("/protocol/openid-connect/logout");
-        let flag = |name: &str| document.get(name).and_then(Value::as_bool).unwrap_or(false);
+        let needed = |url: &Option<HttpUrl>| {
+            url.as_ref().map(|url| reached(url).ok_or_else(unnamed)).transpose()
+        };
         Ok(Self {
             authorization: authorization
                 .ok_or_else(|| bad("no authorization_endpoint", "authorization_endpoint"))?
                 .to_owned(),
             token: reached(&token).ok_or_else(unnamed)?,
             jwks: reached(&jwks).ok_or_else(unnamed)?,
-            userinfo: userinfo.as_ref().map(|url| reached(url).ok_or_else(unnamed)).transpose()?,
+            userinfo: needed(&userinfo)?,
+            introspection: needed(&introspection)?,
+            pushed: needed(&pushed)?,
+            revocation: alias("revocation_endpoint")
+                .or_else(|| text("revocation_endpoint"))
+                .and_then(|url| reached(&HttpUrl::parse(url)?)),
             end_session: end_session.map(str::to_owned),
             logout: end_session.filter(is_keycloak).and_then(|url| reached(&HttpUrl::parse(url)?)),
             iss_in_callback: flag("authorization_response_iss_parameter_supported"),

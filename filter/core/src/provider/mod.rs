@@ -2,6 +2,7 @@
 
 pub(crate) mod call;
 pub(crate) mod callout;
+pub(crate) mod introspection;
 pub(crate) mod keys;
 pub(crate) mod metadata;
 pub(crate) mod token_endpoint;

@@ -1,38 +1,74 @@
 //! The token endpoint: authenticated requests, and the meaning of responses (RFC 6749 §2.3.1, §3.2,
 //! §4.1.3, §5, §6).
 
-use serde_json::Value;
+use core::time::Duration;
+
+use serde_json::{Map, Value, json};
 
 use crate::config::{ClientAuth, Config, Endpoint};
-use crate::foundation::crypto::to_base64;
+use crate::foundation::crypto::{Entropy, random, to_base64, to_base64url};
 use crate::foundation::limits::IDP_ANSWER;
 use crate::foundation::log_text::described;
 use crate::foundation::secret::Secret;
+use crate::foundation::time::UnixTime;
 use crate::provider::call;
 use crate::provider::callout::{Callout, CalloutReply};
 use crate::provider::metadata::Provider;
 use crate::wire::http::query::{encode, encode_value};
 
-/// Creates a form request with the credentials of the login's client.
-fn client_call<'a>(
+/// The login's client, which authenticates at the provider.
+pub(crate) struct Client<'a> {
     config: &'a Config,
-    endpoint: &Endpoint,
-    mut form: Vec<(&'a str, &'a str)>,
-) -> Callout {
-    let secret = config.secrets.client.as_ref().map(Secret::expose_str).unwrap_or_default();
-    let mut authorization = None;
-    match config.idp.client_auth {
-        ClientAuth::Basic => {
-            authorization = Some(basic(&config.client_id, secret));
-        }
-        ClientAuth::Post => {
-            form.extend([("client_id", config.client_id.as_str()), ("client_secret", secret)]);
-        }
-        ClientAuth::None => form.push(("client_id", config.client_id.as_str())),
+    /// A token that proves the client, for `private_key_jwt`.
+    assertion: Option<String>,
+}
+
+/// How long a client's token is valid. The provider need not remember its `jti` for longer.
+const ASSERTION: Duration = Duration::from_secs(60);
+/// The type of a client's token (RFC 7523 §2.2).
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+impl<'a> Client<'a> {
+    /// Creates the client for one request. Each request has a token of its own.
+    pub(crate) fn new(config: &'a Config, now: UnixTime, entropy: &mut dyn Entropy) -> Self {
+        let key = config.secrets.client_key.as_ref();
+        let assertion = key.map(|key| {
+            // Without randomness, the provider refuses the second token.
+            let jti: [u8; 16] = random(entropy).unwrap_or_default();
+            // The audience is the issuer alone, so that no other endpoint or provider can use the
+            // token (RFC 7523bis §4).
+            key.sign(&json!({
+                "iss": config.client_id, "sub": config.client_id, "aud": config.issuer,
+                "jti": to_base64url(&jti), "iat": now.secs(), "exp": now.plus(ASSERTION).secs(),
+            }))
+        });
+        Self { config, assertion }
     }
-    let mut callout = call::post(endpoint, encode(form).into_bytes());
-    callout.headers.extend(authorization.map(|value| ("authorization", value)));
-    callout
+
+    /// Creates a form request that authenticates the client.
+    pub(crate) fn call<'b>(
+        &'b self,
+        endpoint: &Endpoint,
+        mut form: Vec<(&'b str, &'b str)>,
+    ) -> Callout {
+        let config = self.config;
+        let secret = config.secrets.client.as_ref().map(Secret::expose_str).unwrap_or_default();
+        let mut authorization = None;
+        let client = ("client_id", config.client_id.as_str());
+        match config.idp.client_auth {
+            ClientAuth::Basic => authorization = Some(basic(&config.client_id, secret)),
+            ClientAuth::Post => form.extend([client, ("client_secret", secret)]),
+            ClientAuth::PrivateKeyJwt => {
+                let assertion = self.assertion.as_deref().unwrap_or_default();
+                let kind = ("client_assertion_type", JWT_BEARER);
+                form.extend([client, kind, ("client_assertion", assertion)]);
+            }
+            ClientAuth::Certificate | ClientAuth::None => form.push(client),
+        }
+        let mut callout = call::post(endpoint, encode(form).into_bytes());
+        callout.headers.extend(authorization.map(|value| ("authorization", value)));
+        callout
+    }
 }
 
 /// Returns the Basic credentials of a client. Name and secret are form-encoded before they are
@@ -44,22 +80,27 @@ fn basic(client: &str, secret: &str) -> String {
 
 /// Creates the request that redeems an authorization code (RFC 6749 §4.1.3).
 #[must_use]
-pub(crate) fn redeem(config: &Config, provider: &Provider, code: &str, verifier: &str) -> Callout {
-    let redirect_uri = config.redirect_uri();
+pub(crate) fn redeem(
+    client: &Client<'_>,
+    provider: &Provider,
+    code: &str,
+    verifier: &str,
+) -> Callout {
+    let redirect_uri = client.config.redirect_uri();
     let form = vec![
         ("grant_type", "authorization_code"),
         ("code", code),
         ("redirect_uri", redirect_uri.as_str()),
         ("code_verifier", verifier),
     ];
-    client_call(config, &provider.token, form)
+    client.call(&provider.token, form)
 }
 
 /// Creates the request for new tokens with a refresh token (RFC 6749 §6).
 #[must_use]
-pub(crate) fn refresh(config: &Config, provider: &Provider, token: &Secret) -> Callout {
+pub(crate) fn refresh(client: &Client<'_>, provider: &Provider, token: &Secret) -> Callout {
     let form = vec![("grant_type", "refresh_token"), ("refresh_token", token.expose_str())];
-    client_call(config, &provider.token, form)
+    client.call(&provider.token, form)
 }
 
 /// The credentials of a machine's client, which is not the login's client.
@@ -87,8 +128,11 @@ pub(crate) fn client_credentials(
     let mut authorization = None;
     match config.idp.client_auth {
         ClientAuth::Post => form.extend([("client_id", client), ("client_secret", secret)]),
-        // `None` means that the login's client is public. This client has a secret all the same.
-        ClientAuth::Basic | ClientAuth::None => authorization = Some(basic(client, secret)),
+        // Whatever the login's client has, this one has a secret.
+        ClientAuth::Basic
+        | ClientAuth::PrivateKeyJwt
+        | ClientAuth::Certificate
+        | ClientAuth::None => authorization = Some(basic(client, secret)),
     }
     let mut callout = call::post(&provider.token, encode(form).into_bytes());
     callout.headers.extend(authorization.map(|value| ("authorization", value)));
@@ -98,8 +142,15 @@ pub(crate) fn client_credentials(
 /// Creates the request that ends the session at the provider (Keycloak's logout by refresh
 /// token).
 #[must_use]
-pub(crate) fn end_session(config: &Config, endpoint: &Endpoint, token: &Secret) -> Callout {
-    client_call(config, endpoint, vec![("refresh_token", token.expose_str())])
+pub(crate) fn end_session(client: &Client<'_>, endpoint: &Endpoint, token: &Secret) -> Callout {
+    client.call(endpoint, vec![("refresh_token", token.expose_str())])
+}
+
+/// Creates the request that revokes a refresh token (RFC 7009 §2.1).
+#[must_use]
+pub(crate) fn revoke(client: &Client<'_>, endpoint: &Endpoint, token: &Secret) -> Callout {
+    let form = vec![("token", token.expose_str()), ("token_type_hint", "refresh_token")];
+    client.call(endpoint, form)
 }
 
 /// The tokens of a successful response.
@@ -137,6 +188,31 @@ pub(crate) enum NoTokens {
 /// # Errors
 /// [`NoTokens`] if there is no access token of type Bearer.
 pub(crate) fn read(reply: CalloutReply<'_>) -> Result<Tokens, NoTokens> {
+    let answer = answer(reply, &[200])?;
+    let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
+    let unavailable = |seen: &str| Err(NoTokens::Unavailable(seen.to_owned()));
+    if !text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) {
+        return unavailable("a token_type other than Bearer");
+    }
+    match text("access_token") {
+        None => unavailable("an answer without access_token"),
+        Some(access) => Ok(Tokens {
+            id: text("id_token").map(Secret::new),
+            access: Secret::new(access),
+            refresh: text("refresh_token").map(Secret::new),
+        }),
+    }
+}
+
+/// Reads a response to a request of the client that is a JSON object without an error (RFC 6749
+/// §5.1, §5.2). `good` has the statuses of success.
+///
+/// # Errors
+/// The meaning of the error, or of a response of another form.
+pub(crate) fn answer(
+    reply: CalloutReply<'_>,
+    good: &[u16],
+) -> Result<Map<String, Value>, NoTokens> {
     let unavailable = |seen: &str| Err(NoTokens::Unavailable(seen.to_owned()));
     if !reply.reached() {
         let seen = reply.body(IDP_ANSWER).map(|(status, _)| format!("status {status}"));
@@ -152,7 +228,7 @@ pub(crate) fn read(reply: CalloutReply<'_>) -> Result<Tokens, NoTokens> {
     let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
     let code = text("error");
     // Some providers report an error with status 200.
-    if status != 200 || (code.is_some() && text("access_token").is_none()) {
+    if !good.contains(&status) || (code.is_some() && text("access_token").is_none()) {
         let description = text("error_description").map(|text| format!(": {}", described(text)));
         let seen = format!(
             "status {status}, {}{}",
@@ -175,15 +251,5 @@ pub(crate) fn read(reply: CalloutReply<'_>) -> Result<Tokens, NoTokens> {
             _ => NoTokens::OurFault(seen),
         });
     }
-    if !text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) {
-        return unavailable("a token_type other than Bearer");
-    }
-    match text("access_token") {
-        None => unavailable("an answer without access_token"),
-        Some(access) => Ok(Tokens {
-            id: text("id_token").map(Secret::new),
-            access: Secret::new(access),
-            refresh: text("refresh_token").map(Secret::new),
-        }),
-    }
+    Ok(answer)
 }

@@ -32,13 +32,16 @@ impl Default for AttemptLimits {
 
 impl AttemptLimits {
     /// Takes one attempt from both buckets. Returns `false` if either is empty.
-    pub(crate) fn may(&mut self, client: &str, address: &[u8], now: UnixTime) -> bool {
+    ///
+    /// A token names no client, so only the limit of its network applies.
+    pub(crate) fn may(&mut self, client: Option<&str>, address: &[u8], now: UnixTime) -> bool {
         let network = network(address);
         let of_network = tombstone_of(&network);
-        let of_client = tombstone_of(&[network.as_slice(), b" ", client.as_bytes()].concat());
+        let of_client = client
+            .map(|client| tombstone_of(&[network.as_slice(), b" ", client.as_bytes()].concat()));
         // A refused attempt costs the others on its network nothing, and adds no client name.
         self.networks.has(of_network, now)
-            && self.clients.take(of_client, now)
+            && of_client.is_none_or(|client| self.clients.take(client, now))
             && self.networks.take(of_network, now)
     }
 }
@@ -72,7 +75,7 @@ mod tests {
     use super::*;
 
     fn taken(attempts: &mut AttemptLimits, client: &str, address: &[u8], now: UnixTime) -> usize {
-        (0..1000).filter(|_| attempts.may(client, address, now)).count()
+        (0..1000).filter(|_| attempts.may(Some(client), address, now)).count()
     }
 
     #[test]
@@ -91,15 +94,26 @@ mod tests {
     }
 
     #[test]
+    fn tokens_are_bounded_by_network() {
+        let mut attempts = AttemptLimits::default();
+        let now = UnixTime::from_secs(1000);
+        let tokens = (0..500).filter(|_| attempts.may(None, b"192.0.2.1", now));
+        assert_eq!(tokens.count(), ATTEMPTS_PER_NETWORK.burst as usize);
+        assert!(!attempts.may(Some("etl"), b"192.0.2.1", now), "the same bucket");
+        assert!(attempts.may(None, b"192.0.2.9", now));
+    }
+
+    #[test]
     fn many_names_from_one_network_are_bounded_together() {
         let mut attempts = AttemptLimits::default();
         let now = UnixTime::from_secs(1000);
-        let names = (0..500).filter(|n| attempts.may(&format!("c{n}"), b"192.0.2.1", now));
+        let names = (0..500).filter(|n| attempts.may(Some(&format!("c{n}")), b"192.0.2.1", now));
         assert_eq!(names.count(), ATTEMPTS_PER_NETWORK.burst as usize);
-        assert!(attempts.may("etl", b"192.0.2.9", now));
+        assert!(attempts.may(Some("etl"), b"192.0.2.9", now));
         // An IPv6 subscriber has as many addresses as he wants.
-        let names = (0..500)
-            .filter(|n| attempts.may(&format!("c{n}"), format!("2001:db8::{n:x}").as_bytes(), now));
+        let names = (0..500).filter(|n| {
+            attempts.may(Some(&format!("c{n}")), format!("2001:db8::{n:x}").as_bytes(), now)
+        });
         assert_eq!(names.count(), ATTEMPTS_PER_NETWORK.burst as usize);
     }
 }

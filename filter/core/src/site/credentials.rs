@@ -3,15 +3,13 @@
 use std::rc::Rc;
 
 use super::Site;
-use super::client_grants::{Outcome, Presenter};
+use super::grants::{Outcome, Presenter};
 use crate::config::{Config, LOGIN};
-use crate::credential::client_credentials;
-use crate::credential::client_credentials::GrantReply;
-use crate::credential::personal_token;
+use crate::credential::grant::{GrantReply, RemoteCredential};
 use crate::credential::verifier::{AuthenticationError, Presentation, VerificationContext};
+use crate::credential::{client_credentials, introspection, personal_token};
 use crate::foundation::id::{CredentialId, Id, TombstoneId};
 use crate::foundation::limits::CODE;
-use crate::foundation::log_text::shown;
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::identity::personal_token::PersonalToken;
@@ -48,8 +46,8 @@ impl Site {
         };
         match verified? {
             Presentation::Proof(identity) => Ok(identity),
-            Presentation::Credentials(credentials) => {
-                self.grant(&credentials, Presenter { stream, peer }, now)
+            Presentation::Remote(credential) => {
+                self.grant(&credential, Presenter { stream, peer }, now)
             }
             Presentation::Personal(token) => Ok(self.verify_personal_token(&token, now)?),
         }
@@ -74,7 +72,7 @@ impl Site {
 
     fn grant(
         &mut self,
-        credentials: &Credentials,
+        credential: &RemoteCredential,
         presenter: Presenter<'_>,
         now: UnixTime,
     ) -> Result<Identity, AuthenticationError> {
@@ -84,13 +82,12 @@ impl Site {
         }
         let has_provider = self.provider.is_some();
         let refused = |reason, seen: &str| {
-            let seen = format!("client {}: {seen}", credentials.client);
+            let seen = format!("{}: {seen}", credential.described());
             Err(AuthenticationError::Refused(
-                Refusal::new(reason).seen(seen).wanted("a token from the provider"),
+                Refusal::new(reason).seen(seen).wanted("a verdict of the provider"),
             ))
         };
-        match self.client_grants.present(credentials, presenter, &config.session, has_provider, now)
-        {
+        match self.grants.present(credential, presenter, &config.session, has_provider, now) {
             Outcome::Granted(identity) => Ok(identity),
             Outcome::Wait => Err(AuthenticationError::Asking),
             Outcome::Refused(refusal) => Err(AuthenticationError::Refused(refusal)),
@@ -121,28 +118,24 @@ impl Site {
         self.used_codes.add(TombstoneId::from_bytes(token.id.bytes()), now)
     }
 
-    pub(super) fn on_client_grant(
-        &mut self,
-        id: CredentialId,
-        reply: CalloutReply<'_>,
-        now: UnixTime,
-    ) {
-        let Some(client) = self.client_grants.client(id).map(str::to_owned) else { return };
+    /// Handles the provider's answer about a credential.
+    pub(super) fn on_grant(&mut self, id: CredentialId, reply: CalloutReply<'_>, now: UnixTime) {
+        let Some(credential) = self.grants.pending(id).cloned() else { return };
         let config = self.config();
-        let verdict = client_credentials::read_reply(
-            &client,
-            reply,
-            self.verifier(&config, now),
-            &config,
-            now,
-        );
+        let verdict = match &credential {
+            RemoteCredential::Client(Credentials { client, .. }) => {
+                let verifier = self.verifier(&config, now);
+                client_credentials::read_reply(client, reply, verifier, &config, now)
+            }
+            RemoteCredential::Token(token) => introspection::read_reply(token, reply, &config, now),
+        };
         if let GrantReply::NoVerdict { seen, unknown_key, .. } = &verdict {
             if *unknown_key {
                 self.keys.want_fresher(LOGIN, now);
             }
-            let client = shown(&client);
-            self.notice(format!("the provider granted {client} no token: {seen}"));
+            let credential = credential.described();
+            self.notice(format!("the provider gave no verdict on {credential}: {seen}"));
         }
-        self.woken.extend(self.client_grants.finish(id, verdict, now));
+        self.woken.extend(self.grants.finish(id, verdict, now));
     }
 }

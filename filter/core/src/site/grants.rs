@@ -1,7 +1,7 @@
-//! Client credentials grants (RFC 6749 §4.4), with one call at a time for each pair of name and
-//! secret in all workers.
+//! The provider's grants for client credentials (RFC 6749 §4.4) and opaque tokens (RFC 7662), with
+//! one call at a time for each credential in all workers.
 //!
-//! The provider's answers are stored under a keyed hash of the pair. Grants are shared by all
+//! The provider's answers are stored under a keyed hash of the credential. Grants are shared by all
 //! workers, and refusals are repeated for growing pauses. The credentials themselves are kept only
 //! while they are queued or in flight.
 
@@ -10,16 +10,15 @@ use core::time::Duration;
 use super::attempt_limits::AttemptLimits;
 use super::single_flight::{Flight, PAUSE, Priority, Question, SingleFlight};
 use crate::config;
-use crate::credential::client_credentials::{Grant, GrantReply, Validity};
+use crate::credential::grant::{Grant, GrantReply, RemoteCredential, Validity};
 use crate::foundation::bounded::Bounded;
 use crate::foundation::codec::Writer;
 use crate::foundation::crypto::{Key, derive, mac};
 use crate::foundation::id::{CredentialId, Id};
-use crate::foundation::limits::{CALLOUT_TIMEOUT, CLIENT_GRANTS, CLIENT_GRANTS_IN_FLIGHT};
+use crate::foundation::limits::{CALLOUT_TIMEOUT, GRANTS, GRANTS_IN_FLIGHT};
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::identity::principal::Identity;
-use crate::provider::token_endpoint::Credentials;
 use crate::refusal::Refusal;
 use crate::wire::peer::Peer;
 use crate::workers::READ_LATER;
@@ -58,13 +57,13 @@ pub(crate) struct Presenter<'a> {
 }
 
 /// Credentials that are queued or in flight to the provider.
-pub(super) struct Pair {
-    credentials: Credentials,
+pub(super) struct Pending {
+    credential: RemoteCredential,
     /// The time of the grant that the next answer replaces, if there is one.
     before: Option<UnixTime>,
 }
 
-impl Question for Pair {
+impl Question for Pending {
     type Id = CredentialId;
     type Answer = Grant;
 
@@ -91,49 +90,55 @@ impl Failed {
     }
 }
 
-/// The client credentials grants of one worker.
-pub(crate) struct ClientGrants {
+/// The provider's grants of one worker.
+pub(crate) struct Grants {
     key: Key,
     /// The questions that wait or are asked. The site asks it when to send and whom to forget.
-    pub(super) flights: SingleFlight<Pair>,
+    pub(super) flights: SingleFlight<Pending>,
     good: Bounded<CredentialId, Grant>,
     failed: Bounded<CredentialId, Failed>,
     attempts: AttemptLimits,
 }
 
-impl ClientGrants {
+impl Grants {
     /// Creates an empty set. `master` is the key that all workers have, and `shared` holds their
     /// grants.
     #[must_use]
     pub(crate) fn new(master: &Key, shared: Answers<CredentialId, Grant>) -> Self {
         Self {
-            key: derive(master, "names of client credentials"),
-            flights: SingleFlight::new(shared, CLIENT_GRANTS_IN_FLIGHT),
-            good: Bounded::new(CLIENT_GRANTS),
-            failed: Bounded::new(CLIENT_GRANTS),
+            key: derive(master, "names of credentials"),
+            flights: SingleFlight::new(shared, GRANTS_IN_FLIGHT),
+            good: Bounded::new(GRANTS),
+            failed: Bounded::new(GRANTS),
             attempts: AttemptLimits::default(),
         }
     }
 
-    fn id(&self, credentials: &Credentials) -> CredentialId {
-        let pair = Writer::default()
-            .bytes(credentials.client.as_bytes())
-            .raw(credentials.secret.expose())
-            .finish();
-        let code = mac(&self.key, "credentials", &pair);
+    fn id(&self, credential: &RemoteCredential) -> CredentialId {
+        let code = match credential {
+            RemoteCredential::Client(credentials) => {
+                let pair = Writer::default()
+                    .bytes(credentials.client.as_bytes())
+                    .raw(credentials.secret.expose())
+                    .finish();
+                mac(&self.key, "credentials", &pair)
+            }
+            RemoteCredential::Token(token) => mac(&self.key, "token", token.expose()),
+        };
         CredentialId::from_bytes(code.first_chunk().copied().unwrap_or_default())
     }
 
-    /// Verifies credentials that a request presents. The request may have to wait for the provider.
+    /// Verifies a credential that a request presents. The request may have to wait for the
+    /// provider.
     pub(crate) fn present(
         &mut self,
-        credentials: &Credentials,
+        credential: &RemoteCredential,
         presenter: Presenter<'_>,
         limits: &config::SessionSettings,
         has_provider: bool,
         now: UnixTime,
     ) -> Outcome {
-        let id = self.id(credentials);
+        let id = self.id(credential);
         let (known, validity) = self.newest(id, limits, now);
         let granted = |known: &Grant| Outcome::Granted(known.identity(id, limits.recheck));
         let known = known.filter(|_| validity != Validity::Over);
@@ -141,7 +146,7 @@ impl ClientGrants {
             (Some(known), Validity::Fresh) => return granted(known),
             (Some(known), Validity::Aging) => {
                 if has_provider && self.may_ask(id, now) {
-                    self.ask(id, credentials, Priority::Known, None, now);
+                    self.ask(id, credential, Priority::Known, None, now);
                 }
                 return granted(known);
             }
@@ -163,11 +168,11 @@ impl ClientGrants {
         }
         let priority = if known.is_some() { Priority::Known } else { Priority::Unknown };
         let may_try = priority == Priority::Known
-            || self.attempts.may(&credentials.client, &presenter.peer.address(), now);
+            || self.attempts.may(credential.client(), &presenter.peer.address(), now);
         if self.flights.is_full(priority) || !may_try {
             return known.as_ref().map_or(Outcome::Busy, granted);
         }
-        self.ask(id, credentials, priority, Some(presenter.stream), now);
+        self.ask(id, credential, priority, Some(presenter.stream), now);
         Outcome::Wait
     }
 
@@ -244,14 +249,14 @@ impl ClientGrants {
     fn ask(
         &mut self,
         id: CredentialId,
-        credentials: &Credentials,
+        credential: &RemoteCredential,
         priority: Priority,
         stream: Option<StreamId>,
         now: UnixTime,
     ) {
         let before = self.good.get(&id).map(Grant::at);
-        let pair = Pair { credentials: credentials.clone(), before };
-        self.flights.ask(id, pair, priority, stream, now);
+        let pending = Pending { credential: credential.clone(), before };
+        self.flights.ask(id, pending, priority, stream, now);
     }
 
     /// Follows the questions of other workers. Returns the requests whose wait has ended.
@@ -272,20 +277,20 @@ impl ClientGrants {
         woken
     }
 
-    fn give_up(&self, id: CredentialId, flight: Flight<Pair>, now: UnixTime) -> Vec<StreamId> {
+    fn give_up(&self, id: CredentialId, flight: Flight<Pending>, now: UnixTime) -> Vec<StreamId> {
         self.flights.shared().release(id, now);
         flight.waiting
     }
 
-    /// Takes the next credentials to send to the provider.
-    pub(crate) fn next(&mut self, now: UnixTime) -> Option<(CredentialId, &Credentials)> {
-        self.flights.next(now).map(|(id, pair)| (id, &pair.credentials))
+    /// Takes the next credential to send to the provider.
+    pub(crate) fn next(&mut self, now: UnixTime) -> Option<(CredentialId, &RemoteCredential)> {
+        self.flights.next(now).map(|(id, pending)| (id, &pending.credential))
     }
 
-    /// Returns the name of the client whose credentials are queued or in flight.
+    /// Returns a credential that is queued or in flight.
     #[must_use]
-    pub(crate) fn client(&self, id: CredentialId) -> Option<&str> {
-        self.flights.question(id).map(|pair| pair.credentials.client.as_str())
+    pub(crate) fn pending(&self, id: CredentialId) -> Option<&RemoteCredential> {
+        self.flights.question(id).map(|pending| &pending.credential)
     }
 
     /// Records the provider's verdict. Returns the requests that waited for it.

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::Site;
-use crate::foundation::limits::{LOGINS_IN_FLIGHT, WAITING_REQUESTS};
+use crate::foundation::limits::{LOGINS_IN_FLIGHT, PUSHES_IN_FLIGHT, WAITING_REQUESTS};
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::provider::callout::CalloutReply;
@@ -69,5 +69,20 @@ impl Site {
     /// Gives back a slot that [`Self::take_login_slot`] took.
     pub(crate) const fn release_login_slot(&mut self) {
         self.logins = self.logins.saturating_sub(1);
+    }
+
+    /// Takes a slot for a login that pushes its parameters. Returns `false` if none is left, or if
+    /// the network at this address has begun too many.
+    ///
+    /// Anybody can begin a login, and each push is a request of Lictor's own client.
+    pub(crate) fn take_push_slot(&mut self, address: &[u8], now: UnixTime) -> bool {
+        let may = self.pushes < PUSHES_IN_FLIGHT && self.pushes_by_network.may(None, address, now);
+        self.pushes = self.pushes.saturating_add(usize::from(may));
+        may
+    }
+
+    /// Gives back a slot that [`Self::take_push_slot`] took.
+    pub(crate) const fn release_push_slot(&mut self) {
+        self.pushes = self.pushes.saturating_sub(1);
     }
 }

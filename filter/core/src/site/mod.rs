@@ -4,9 +4,9 @@
 //! The shell's root context drives the work that is due for them.
 
 mod attempt_limits;
-mod client_grants;
 mod credentials;
 pub(crate) mod delayed_replies;
+mod grants;
 mod log_lines;
 mod login_state;
 pub(crate) mod open_sockets;
@@ -24,26 +24,25 @@ use std::rc::Rc;
 
 use crate::answer::reply::Reply;
 use crate::config::{Config, LOGIN};
+use crate::credential::grant::RemoteCredential;
 use crate::credential::personal_token::PersonalTokens;
 use crate::credential::verified_tokens::Verified;
 use crate::foundation::crypto::Entropy;
 use crate::foundation::id::{CredentialId, IssuerId, SessionId};
 use crate::foundation::limits::{CODE, IDP_ANSWER, LOGIN_ATTEMPT};
-use crate::foundation::log_text::shown;
 use crate::foundation::secret::Secret;
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::login::backchannel;
 use crate::login::failures::Failures;
-use crate::login::refresh::{self, RefreshReply, Refreshed};
-use crate::login::role;
 use crate::login::ticket::Tickets;
 use crate::policy::pending_bodies::BodyPools;
 use crate::policy::pending_handshakes::PendingHandshakes;
 use crate::provider::callout::{Callout, CalloutReply};
 use crate::provider::keys::Keys;
 use crate::provider::metadata::{BadMetadata, Provider};
-use crate::provider::{call, token_endpoint, userinfo};
+use crate::provider::token_endpoint::Client;
+use crate::provider::{call, introspection, token_endpoint, userinfo};
 use crate::session::cookie::SessionCookie;
 use crate::session::model::Session;
 use crate::site::open_sockets::OpenSockets;
@@ -56,8 +55,9 @@ use crate::workers::census::Census;
 use crate::workers::document::{Document, FetchStep};
 use crate::workers::tombstones::Tombstones;
 
-use client_grants::ClientGrants;
+use attempt_limits::AttemptLimits;
 use delayed_replies::DelayedReplies;
+use grants::Grants;
 pub(crate) use refresh_result::Recheck;
 use refreshes::Refreshes;
 use revocations::Revocations;
@@ -90,8 +90,8 @@ pub(crate) enum Call {
     Keys(IssuerId),
     /// The refresh of a session.
     Refresh(SessionId),
-    /// A client credentials grant.
-    ClientGrant(CredentialId),
+    /// A client credentials grant, or an introspection.
+    Grant(CredentialId),
     /// The userinfo request for a refreshed session whose role is still open.
     Userinfo(SessionId),
 }
@@ -111,13 +111,14 @@ const SOON: Duration = Duration::from_millis(1);
 pub struct Site {
     config: Rc<Config>,
     host: Rc<dyn HostVerifier>,
+    entropy: Rc<RefCell<dyn Entropy>>,
     metadata: Document,
     provider: Option<Provider>,
     pub(crate) keys: Keys,
     /// Access tokens that have been verified already.
     verified: RefCell<Verified>,
     refreshes: Refreshes,
-    client_grants: ClientGrants,
+    grants: Grants,
     /// Sockets whose first frame is not judged yet.
     pub(crate) pending: PendingHandshakes,
     /// Request bodies that are read before the request is decided.
@@ -146,6 +147,8 @@ pub struct Site {
     /// When a reply to one of this worker's calls last showed that the provider is available.
     contact: UnixTime,
     logins: usize,
+    pushes: usize,
+    pushes_by_network: AttemptLimits,
     /// Refreshed sessions whose role userinfo must still tell, and the access tokens to ask with.
     roles_wanted: Vec<(SessionId, Box<Session>, Secret)>,
     roles_asked: HashMap<SessionId, Box<Session>>,
@@ -172,7 +175,7 @@ impl Site {
         let failures = Failures::new(&config);
         let source = format!("metadata of {} from {}", config.issuer, config.idp.source());
         let master = config.shared_key();
-        let judged_by = format!("shared client grants {}", config.judging());
+        let judged_by = format!("shared grants {}", config.judging());
         let tombstones =
             |purpose, life| Tombstones::new(purpose, life, &master, Rc::clone(&services.store));
         let revocations = Revocations::new(&config, Rc::clone(&services.store));
@@ -184,6 +187,7 @@ impl Site {
             keys: Keys::new(&config, &services.store),
             config: Rc::new(config),
             host: services.signatures,
+            entropy: Rc::clone(&services.entropy),
             metadata,
             provider: None,
             verified: RefCell::default(),
@@ -193,7 +197,7 @@ impl Site {
                 Rc::clone(&services.store),
                 Rc::clone(&services.entropy),
             )),
-            client_grants: ClientGrants::new(
+            grants: Grants::new(
                 &master,
                 Answers::new(
                     &judged_by,
@@ -219,6 +223,8 @@ impl Site {
             lines: LineBudget::default(),
             contact: UnixTime::default(),
             logins: 0,
+            pushes: 0,
+            pushes_by_network: AttemptLimits::default(),
             roles_wanted: Vec::new(),
             roles_asked: HashMap::new(),
             woken: Vec::new(),
@@ -293,7 +299,7 @@ impl Site {
             return Some((SiteCall(Call::Keys(issuer)), self.fetch_keys(issuer, &config)?));
         }
         self.woken.extend(self.refreshes.follow(now));
-        self.woken.extend(self.client_grants.follow(now));
+        self.woken.extend(self.grants.follow(now));
         let provider = self.provider.as_ref()?;
         if let Some(endpoint) = &provider.userinfo
             && let Some((id, session, access)) = self.roles_wanted.pop()
@@ -302,12 +308,22 @@ impl Site {
             return Some((SiteCall(Call::Userinfo(id)), userinfo::request(endpoint, &access)));
         }
         if let Some((id, token)) = self.refreshes.next(now) {
-            let callout = token_endpoint::refresh(&config, provider, token);
+            let client = Client::new(&config, now, &mut *self.entropy.borrow_mut());
+            let callout = token_endpoint::refresh(&client, provider, token);
             return Some((SiteCall(Call::Refresh(id)), callout));
         }
-        let (id, credentials) = self.client_grants.next(now)?;
-        let callout = token_endpoint::client_credentials(&config, provider, credentials);
-        Some((SiteCall(Call::ClientGrant(id)), callout))
+        let (id, credential) = self.grants.next(now)?;
+        let callout = match credential {
+            RemoteCredential::Client(credentials) => {
+                token_endpoint::client_credentials(&config, provider, credentials)
+            }
+            // Without the endpoint, there is no provider.
+            RemoteCredential::Token(token) => {
+                let client = Client::new(&config, now, &mut *self.entropy.borrow_mut());
+                introspection::request(&client, provider.introspection.as_ref()?, token)
+            }
+        };
+        Some((SiteCall(Call::Grant(id)), callout))
     }
 
     fn take_over_metadata(&mut self, body: &[u8], now: UnixTime) {
@@ -346,13 +362,12 @@ impl Site {
     #[must_use]
     pub fn next_poll(&self, now: UnixTime) -> Duration {
         let queued = self.refreshes.flights.can_send()
-            || self.client_grants.flights.can_send()
+            || self.grants.flights.can_send()
             || !self.roles_wanted.is_empty();
         if (queued && self.provider.is_some()) || self.pending.can_admit() {
             return SOON;
         }
-        let following =
-            self.refreshes.flights.is_following() || self.client_grants.flights.is_following();
+        let following = self.refreshes.flights.is_following() || self.grants.flights.is_following();
         let follow = if following { FOLLOW } else { IDLE };
         let follow =
             if self.delayed.is_empty() { follow } else { follow.min(delayed_replies::WAIT) };
@@ -371,61 +386,9 @@ impl Site {
                 self.keys.finish(issuer, reply.ok_body(IDP_ANSWER), now);
                 self.woken.extend(self.keys.take_woken());
             }
-            Call::ClientGrant(id) => self.on_client_grant(id, reply, now),
-            Call::Refresh(id) => {
-                let Some(session) = self.refreshes.session(id).cloned() else { return };
-                let config = self.config();
-                let verifier = self.verifier(&config, now);
-                let outcome = refresh::read_reply(
-                    &session,
-                    token_endpoint::read(reply),
-                    verifier,
-                    &config,
-                    now,
-                );
-                let result = match outcome {
-                    RefreshReply::Done(result) => result,
-                    RefreshReply::RoleOpen(session, access) => {
-                        self.roles_wanted.push((id, session, access));
-                        return;
-                    }
-                };
-                match &result {
-                    Refreshed::Confirmed(_) => {}
-                    Refreshed::Ended(seen) => {
-                        let subject = shown(&session.subject);
-                        self.notice(format!("a session of user:{subject} has ended: {seen}"));
-                    }
-                    Refreshed::Unavailable { seen, unknown_key, .. } => {
-                        if *unknown_key {
-                            self.keys.want_fresher(LOGIN, now);
-                        }
-                        self.not_rechecked(&session, seen);
-                    }
-                }
-                self.woken.extend(self.refreshes.finish(id, result, now));
-            }
+            Call::Grant(id) => self.on_grant(id, reply, now),
+            Call::Refresh(id) => self.on_refresh(id, reply, now),
         }
-    }
-
-    /// Completes a refresh with the role from userinfo.
-    ///
-    /// Without a usable answer there is no verdict and grace applies. The new refresh token is
-    /// kept.
-    fn on_userinfo(&mut self, id: SessionId, reply: CalloutReply<'_>, now: UnixTime) {
-        let Some(mut session) = self.roles_asked.remove(&id) else { return };
-        let result = match userinfo::read(reply, &session.subject) {
-            Ok(claims) => {
-                session.role = role::by_userinfo(claims.as_ref(), &self.config);
-                Refreshed::Confirmed(session)
-            }
-            Err(seen) => {
-                self.not_rechecked(&session, &seen);
-                let rotated = session.refresh_token.clone();
-                Refreshed::Unavailable { seen, rotated, unknown_key: false, silent: false }
-            }
-        };
-        self.woken.extend(self.refreshes.finish(id, result, now));
     }
 
     fn on_discovery(&mut self, reply: CalloutReply<'_>, now: UnixTime) {
@@ -477,14 +440,17 @@ impl Site {
         self.waiting_for_provider.retain(|waiting| *waiting != stream);
         self.woken.retain(|woken| *woken != stream);
         self.refreshes.flights.forget(stream);
-        self.client_grants.flights.forget(stream);
+        self.grants.flights.forget(stream);
     }
 }
 
 /// Describes the provider for the operator's log.
 fn found(config: &Config) -> String {
     let profile = config.issuer(LOGIN).map_or("", |issuer| issuer.profile.name());
-    format!("found the identity provider {}, access tokens by profile {profile}", config.issuer)
+    let key =
+        config.secrets.client_key.as_ref().map(|key| format!(", client key {}", key.public()));
+    let (issuer, key) = (&config.issuer, key.unwrap_or_default());
+    format!("found the identity provider {issuer}, access tokens by profile {profile}{key}")
 }
 
 fn seen_and_wanted(bad: &BadMetadata) -> String {

@@ -120,6 +120,7 @@ impl OpenSocket {
             | CredentialRef::AccessToken { .. }
             | CredentialRef::ApiKey(_)
             | CredentialRef::ClientCredentials(_)
+            | CredentialRef::OpaqueToken(_)
             | CredentialRef::Certificate(_)
             | CredentialRef::AuthString => false,
         }

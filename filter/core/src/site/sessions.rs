@@ -2,10 +2,16 @@
 
 use super::refreshes::Due;
 use super::{Recheck, Site};
+use crate::config::LOGIN;
 use crate::foundation::id::SessionId;
+use crate::foundation::log_text::shown;
 use crate::foundation::stream::StreamId;
 use crate::foundation::time::UnixTime;
 use crate::login::backchannel::Logout;
+use crate::login::refresh::{self, RefreshReply, Refreshed};
+use crate::login::role;
+use crate::provider::callout::CalloutReply;
+use crate::provider::{token_endpoint, userinfo};
 use crate::session::model::Session;
 use crate::workers::tombstones::{Added, tombstone_of};
 
@@ -65,5 +71,55 @@ impl Site {
     /// Marks a logout token as used, once across all workers.
     pub(crate) fn use_logout_token(&mut self, jti: &str, now: UnixTime) -> Added {
         self.used_logout_tokens.add(tombstone_of(jti.as_bytes()), now)
+    }
+
+    /// Handles the provider's answer to the refresh of a session.
+    pub(super) fn on_refresh(&mut self, id: SessionId, reply: CalloutReply<'_>, now: UnixTime) {
+        let Some(session) = self.refreshes.session(id).cloned() else { return };
+        let config = self.config();
+        let verifier = self.verifier(&config, now);
+        let outcome =
+            refresh::read_reply(&session, token_endpoint::read(reply), verifier, &config, now);
+        let result = match outcome {
+            RefreshReply::Done(result) => result,
+            RefreshReply::RoleOpen(session, access) => {
+                self.roles_wanted.push((id, session, access));
+                return;
+            }
+        };
+        match &result {
+            Refreshed::Confirmed(_) => {}
+            Refreshed::Ended(seen) => {
+                let subject = shown(&session.subject);
+                self.notice(format!("a session of user:{subject} has ended: {seen}"));
+            }
+            Refreshed::Unavailable { seen, unknown_key, .. } => {
+                if *unknown_key {
+                    self.keys.want_fresher(LOGIN, now);
+                }
+                self.not_rechecked(&session, seen);
+            }
+        }
+        self.woken.extend(self.refreshes.finish(id, result, now));
+    }
+
+    /// Completes a refresh with the role from userinfo.
+    ///
+    /// Without a usable answer there is no verdict and grace applies. The new refresh token is
+    /// kept.
+    pub(super) fn on_userinfo(&mut self, id: SessionId, reply: CalloutReply<'_>, now: UnixTime) {
+        let Some(mut session) = self.roles_asked.remove(&id) else { return };
+        let result = match userinfo::read(reply, &session.subject) {
+            Ok(claims) => {
+                session.role = role::by_userinfo(claims.as_ref(), &self.config);
+                Refreshed::Confirmed(session)
+            }
+            Err(seen) => {
+                self.not_rechecked(&session, &seen);
+                let rotated = session.refresh_token.clone();
+                Refreshed::Unavailable { seen, rotated, unknown_key: false, silent: false }
+            }
+        };
+        self.woken.extend(self.refreshes.finish(id, result, now));
     }
 }

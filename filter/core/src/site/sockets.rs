@@ -106,9 +106,11 @@ impl Site {
             CredentialRef::ClientCredentials(id) => {
                 let client = open.principal.id.strip_prefix("client:").unwrap_or_default();
                 let is_allowed = config.machines.client_credentials.as_ref()?.may(client);
-                is_allowed
-                    .then(|| self.client_grants.still_granted(*id, &config.session, now))
-                    .flatten()
+                is_allowed.then(|| self.grants.still_granted(*id, &config.session, now)).flatten()
+            }
+            CredentialRef::OpaqueToken(id) => {
+                let is_allowed = config.machines.bearer && config.machines.introspection.is_some();
+                is_allowed.then(|| self.grants.still_granted(*id, &config.session, now)).flatten()
             }
             CredentialRef::PersonalToken(token) => {
                 personal_token::verify(token, &config, &mut self.revocations, now).ok()
@@ -131,6 +133,7 @@ fn judge_alike(credential: &CredentialRef, one: &Config, other: &Config) -> bool
         CredentialRef::Session
         | CredentialRef::ApiKey(_)
         | CredentialRef::ClientCredentials(_)
+        | CredentialRef::OpaqueToken(_)
         | CredentialRef::PersonalToken(_)
         | CredentialRef::Certificate(_)
         | CredentialRef::AuthString => true,

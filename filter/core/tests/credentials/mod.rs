@@ -5,6 +5,7 @@ mod bearer;
 mod bearer_errors;
 mod certificates;
 mod client_credentials;
+mod introspection;
 mod issuers;
 mod jwts;
 mod kinds;

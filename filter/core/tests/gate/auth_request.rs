@@ -75,12 +75,37 @@ fn a_cookie_counts_with_proof_of_where_the_request_comes_from() {
     let cookie = ("cookie", cookie.as_str());
     let page = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
     let ours = ("origin", "https://prefect.example.com");
+    let (theirs, nobody_s) = (("origin", "https://evil.example"), ("origin", "null"));
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let (empty, with_body) = (("content-length", "0"), ("content-length", "2"));
+    let chunked = ("transfer-encoding", "chunked");
+    let old = basic("old:password");
+    let old = ("authorization", old.as_str());
     for (lines, wanted) in [
         (vec![cookie, ("sec-fetch-site", "same-origin")], 202),
         (vec![cookie, ("sec-fetch-site", "none")], 202),
         (vec![cookie, ours], 202),
+        // The way back from the provider, or a link. Only a `GET` loads a page without `Origin`.
+        (vec![cookie, ("sec-fetch-site", "cross-site"), page[0], page[1]], 202),
+        (vec![cookie, ("sec-fetch-site", "same-site"), page[0], page[1]], 202),
+        (vec![cookie, ("sec-fetch-site", "cross-site"), page[0], page[1], empty], 202),
         // The subrequest says GET: it might be the POST of a form elsewhere.
-        (vec![cookie, ("sec-fetch-site", "cross-site"), page[0], page[1]], 403),
+        (vec![cookie, ("sec-fetch-site", "cross-site"), page[0], page[1], theirs], 403),
+        (vec![cookie, ("sec-fetch-site", "cross-site"), page[0], page[1], nobody_s], 403),
+        (vec![cookie, ("sec-fetch-site", "cross-site"), page[0], page[1], form], 403),
+        (vec![cookie, ("sec-fetch-site", "cross-site"), page[0], page[1], with_body], 403),
+        (vec![cookie, ("sec-fetch-site", "cross-site"), page[0], page[1], chunked], 403),
+        // Whatever password the browser repeats.
+        (vec![cookie, ("sec-fetch-site", "same-site"), page[0], page[1], theirs, old], 403),
+        (vec![cookie, ("sec-fetch-site", "same-site"), page[0], page[1], form, old], 403),
+        (vec![cookie, ("sec-fetch-site", "same-site"), page[0], page[1], old], 202),
+        (
+            vec![cookie, ("sec-fetch-site", "cross-site"), page[0], ("sec-fetch-dest", "iframe")],
+            403,
+        ),
+        (vec![cookie, ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")], 403),
+        (vec![cookie, ("sec-fetch-site", "cross-site"), page[1]], 403),
+        (vec![cookie, ("accept", "text/html")], 403),
         (vec![cookie, ("sec-fetch-site", "same-site")], 403),
         (vec![cookie, ("origin", "https://evil.example")], 403),
         (vec![cookie], 403),
@@ -123,6 +148,57 @@ fn a_cookie_counts_with_proof_of_where_the_request_comes_from() {
     let [method, path] = original("GET", "/");
     assert_eq!(status(&mut world, "/oauth2/auth", &[cookie, wrong, own, method, path]), 401);
     assert_eq!(status(&mut world, "/oauth2/auth", &[cookie, SECRET, own]), 403, "no original");
+}
+
+/// Traefik and Caddy describe the original request in headers with other names. A client adds none.
+#[test]
+fn the_original_request_is_described_in_one_way() {
+    let mut world = World::new();
+    let key = basic(&format!("etl:{API_KEY}"));
+    let line = |name: &'static str, value: &'static str| (name, value);
+    let nginx = [line("x-original-method", "DELETE"), line("x-original-uri", "/api/flows/1")];
+    let traefik = [line("x-forwarded-method", "DELETE"), line("x-forwarded-uri", "/api/flows/1")];
+    let read = [line("x-forwarded-method", "GET"), line("x-forwarded-uri", "/api/flows/1")];
+    for (lines, wanted) in [
+        (vec![nginx[0], nginx[1]], 403),
+        (vec![traefik[0], traefik[1]], 403),
+        (vec![read[0], read[1]], 202),
+        // A client behind nginx, or behind Traefik, that adds the other two.
+        (vec![nginx[0], nginx[1], read[0], read[1]], 403),
+        (vec![read[0], read[1], nginx[1]], 403),
+        (vec![read[0], nginx[1]], 403),
+        (vec![read[0], read[1], read[1]], 403),
+        (vec![read[0]], 403),
+    ] {
+        let lines = [&[("authorization", key.as_str()), SECRET], &lines[..]].concat();
+        assert_eq!(status(&mut world, "/oauth2/auth", &lines), wanted, "{lines:?}");
+    }
+}
+
+/// nginx without `proxy_set_header Host` sends the name of its upstream.
+#[test]
+fn another_proxy_has_a_name_of_its_own_for_the_endpoints() {
+    let mut settings = configuration();
+    settings["endpoints"] = serde_json::json!({ "hosts": ["127.0.0.1:4180"] });
+    let mut world = World::with(&settings);
+    let browser = world.log_in();
+    let cookie = browser.cookie_header();
+    let page = [
+        ("cookie", cookie.as_str()),
+        ("sec-fetch-site", "none"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "document"),
+    ];
+    let ask = |world: &mut World, host: &str, path: &str| {
+        world.request(&request_to(host, "GET", path, &page)).1.status()
+    };
+    assert_eq!(ask(&mut world, "127.0.0.1:4180", "/oauth2/auth"), 202);
+    assert_eq!(ask(&mut world, "127.0.0.1:4180", "/oauth2/start?rd=/runs"), 302);
+    assert_eq!(ask(&mut world, "127.0.0.1:4180", "/oauth2/userinfo"), 200);
+    assert_eq!(ask(&mut world, "127.0.0.1:4181", "/oauth2/auth"), 403);
+    assert_eq!(ask(&mut world, "127.0.0.1:4180", "/runs"), 421, "only the endpoints");
+    assert_eq!(ask(&mut world, "127.0.0.1:4180", "/api/flows/1"), 421);
+    assert_eq!(ask(&mut world, "127.0.0.1:4180", "/oauth2x/auth"), 421);
 }
 
 #[test]

@@ -1,25 +1,19 @@
 //! Every state of a gate against every event: a written verdict for each pair (invariant I11), and
 //! after a reply none that forwards (invariant I4).
 
+mod scenes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::foundation::limits::LOGINS_IN_FLIGHT;
-use crate::foundation::stream::StreamId;
 use crate::gate::decision::{DataStep, Decision, ResponseStep};
-use crate::identity::role::Role;
 use crate::provider::callout::CalloutReply;
-use crate::testing::browser::{Browser, NAVIGATION, SCRIPT};
-use crate::testing::idp::merge;
-use crate::testing::logout::{EVENT, buffered, logout_request};
-use crate::testing::{API_KEY, FORM, Headers, ISSUER, World, auth_frame, configuration, request};
-use crate::tests::roles::{by, settings};
-use crate::wire::http::query::encode;
 use crate::wire::http::request::{RequestView, ResponseView};
 use crate::{Body, Gate, Interest};
+use scenes::*;
 
 /// The events, in the order of the verdicts in [`TABLE`].
 const EVENTS: [&str; 9] = [
@@ -34,55 +28,7 @@ const EVENTS: [&str; 9] = [
     "response trailers",
 ];
 
-/// A gate that has come to a state, with what its world and its request are.
-struct Scene {
-    world: World,
-    gate: Gate,
-    headers: Headers,
-}
-
 impl Scene {
-    fn new(settings: &Value) -> Self {
-        Self { world: World::with(settings), gate: Gate::new(StreamId(1)), headers: Vec::new() }
-    }
-
-    fn head(mut self, headers: Headers) -> Self {
-        let _ =
-            self.gate.on_request(RequestView { headers: &headers }, false, &mut self.world.cx());
-        self.headers = headers;
-        self
-    }
-
-    fn callout(mut self) -> Self {
-        // The token endpoint's answer, whatever call it was.
-        let body = self.tokens();
-        let reply = CalloutReply::Answer { status: 200, encoded: false, body: &body };
-        let view = RequestView { headers: &self.headers };
-        let _ = self.gate.on_callout(reply, view, &mut self.world.cx());
-        self
-    }
-
-    fn tokens(&mut self) -> Vec<u8> {
-        let mut claims = self.world.idp.person_claims(self.world.now);
-        merge(&mut claims, &self.world.idp.claims);
-        claims["nonce"] = self.world.idp.nonce.clone().into();
-        let id = self.world.idp.sign(&claims);
-        json!({"token_type": "Bearer", "access_token": "a", "id_token": id, "refresh_token": "r"})
-            .to_string()
-            .into_bytes()
-    }
-
-    fn data(mut self, bytes: &[u8]) -> Self {
-        let _ = self.gate.on_request_data(bytes, false, &mut self.world.cx());
-        self
-    }
-
-    fn response(mut self, status: &str) -> Self {
-        let headers = [(":status".to_owned(), status.as_bytes().to_vec())];
-        let _ = self.gate.on_response(ResponseView { headers: &headers }, &mut self.world.cx());
-        self
-    }
-
     /// What becomes of one event.
     fn event(&mut self, event: &str) -> String {
         let tokens = self.tokens();
@@ -160,10 +106,12 @@ const TABLE: &[Row] = &[
     ("New", new, ["forward", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "no"]),
     ("Waiting", waiting, ["503", "forward", "503", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "by its head"]),
     ("Login, code redeemed", redeeming, ["503", "503", "302", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "no"]),
+    ("Login, pushing its parameters", pushing, ["503", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "no"]),
     ("Login, awaiting a key", awaiting_key, ["503", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "by its head"]),
     ("Login, asking userinfo", asking_userinfo, ["503", "503", "302", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "no"]),
     ("SignOut, at the provider", signing_out, ["503", "503", "200", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "no"]),
     ("SignOut, asking for a hint", asking_for_hint, ["503", "503", "302", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "no"]),
+    ("SignOut, revoking", revoking, ["503", "503", "200", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "no"]),
     ("EndpointBody", reading_logout, ["503", "408", "503", "400", "400", "hold", "edit", "pass", "pass"], ["whole", "none", "by its head"]),
     ("LogoutToken", logout_token, ["503", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "by its head"]),
     ("EndpointBody", reading_token_request, ["503", "408", "503", "400", "400", "hold", "edit", "pass", "pass"], ["whole", "none", "by its head"]),
@@ -183,166 +131,6 @@ const TABLE: &[Row] = &[
     ("Over", over, ["503", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "no"]),
     ("Over", refusing, ["503", "503", "503", "hold", "hold", "hold", "edit", "pass", "pass"], ["time", "none", "no"]),
 ];
-
-fn new() -> Scene {
-    let mut scene = Scene::new(&configuration());
-    scene.headers = request("GET", "/api/flows/1", &[("x-api-key", API_KEY)]);
-    scene
-}
-
-/// A session that must be confirmed first.
-fn waiting() -> Scene {
-    let mut scene = Scene::new(&configuration());
-    let browser = scene.world.log_in();
-    scene.world.pass(301);
-    let headers = browser.headers("GET", "/api/flows/1", &SCRIPT);
-    scene.head(headers)
-}
-
-fn callback_of(mut scene: Scene) -> Scene {
-    let mut browser = Browser::default();
-    let callback = browser.start_login(&mut scene.world, "/");
-    let headers = browser.headers("GET", &callback, &NAVIGATION);
-    scene.head(headers)
-}
-
-fn redeeming() -> Scene {
-    callback_of(Scene::new(&configuration()))
-}
-
-fn awaiting_key() -> Scene {
-    let mut scene = redeeming();
-    scene.world.pass(60);
-    scene.world.idp.rotate("k2");
-    scene.callout()
-}
-
-fn asking_userinfo() -> Scene {
-    let mut settings = configuration();
-    settings["idp"] = json!({"userinfo": true});
-    let mut scene = Scene::new(&settings);
-    scene.world.idp.claims["realm_access"] = Value::Null;
-    callback_of(scene).callout()
-}
-
-fn sign_out_of(mut scene: Scene) -> Scene {
-    let browser = scene.world.log_in();
-    let same = [("origin", crate::testing::PUBLIC), ("sec-fetch-site", "same-origin")];
-    let headers = browser.headers("POST", "/oauth2/sign_out", &same);
-    scene.head(headers)
-}
-
-fn signing_out() -> Scene {
-    sign_out_of(Scene::new(&configuration()))
-}
-
-fn asking_for_hint() -> Scene {
-    let mut scene = Scene { world: World::starting(&configuration()), ..new() };
-    scene.world.idp.instead_of_metadata = Some(json!({
-        "issuer": ISSUER,
-        "authorization_endpoint": format!("{ISSUER}/auth"),
-        "token_endpoint": format!("{ISSUER}/token"),
-        "jwks_uri": format!("{ISSUER}/certs"),
-        "end_session_endpoint": "https://sso.example.com/logout",
-    }));
-    scene.world.work();
-    sign_out_of(scene)
-}
-
-fn reading_logout() -> Scene {
-    Scene::new(&buffered()).head(logout_request(&[FORM]))
-}
-
-fn logout_token() -> Scene {
-    let mut scene = reading_logout();
-    scene.world.pass(60);
-    scene.world.idp.rotate("k2");
-    let mut claims = scene.world.logout_claims();
-    claims["events"] = json!({EVENT: {}});
-    let header = json!({"alg": "EdDSA", "typ": "logout+jwt", "kid": "k2"});
-    let token = scene.world.idp.sign_with(&header, &claims);
-    let body = encode([("logout_token", token.as_str())]);
-    let _ = scene.gate.on_request_data(body.as_bytes(), true, &mut scene.world.cx());
-    scene
-}
-
-fn reading_token_request() -> Scene {
-    Scene::new(&buffered()).head(request("POST", "/oauth2/token", &[FORM]))
-}
-
-fn awaiting_body() -> Scene {
-    Scene::new(&settings()).head(by(Role::Viewer, "POST", "/api/block_documents/filter"))
-}
-
-fn forwarded() -> Scene {
-    Scene::new(&configuration()).head(request("GET", "/api/flows/1", &[("x-api-key", API_KEY)]))
-}
-
-/// Forwarded, and its response is masked.
-fn masked() -> Scene {
-    Scene::new(&settings()).head(by(Role::Viewer, "GET", "/api/block_documents/1"))
-}
-
-fn upgrade(extra: &[(&str, &str)]) -> Headers {
-    let own = [
-        ("upgrade", "websocket"),
-        ("connection", "Upgrade"),
-        ("sec-websocket-protocol", "prefect"),
-    ];
-    request("GET", "/api/events/out", &[own.as_slice(), extra].concat())
-}
-
-fn handshake() -> Scene {
-    Scene::new(&configuration()).head(upgrade(&[]))
-}
-
-fn authorized_handshake() -> Scene {
-    Scene::new(&configuration()).head(upgrade(&[("x-api-key", API_KEY)]))
-}
-
-fn socket_asking() -> Scene {
-    handshake().response("101").data(&auth_frame("etl-worker:planted-secret-of-etl"))
-}
-
-fn socket_open() -> Scene {
-    handshake().response("101")
-}
-
-fn socket_header() -> Scene {
-    authorized_handshake().response("101")
-}
-
-fn socket_passing() -> Scene {
-    handshake().response("101").data(&auth_frame(&format!("etl:{API_KEY}")))
-}
-
-fn socket_filtered() -> Scene {
-    let key = crate::tests::roles::key(Role::Viewer);
-    Scene::new(&settings()).head(upgrade(&[])).response("101").data(&auth_frame(&key))
-}
-
-fn socket_closed() -> Scene {
-    handshake().response("101").data(&auth_frame("etl:lk_unknown"))
-}
-
-fn socket_refused() -> Scene {
-    authorized_handshake().response("403")
-}
-
-fn delayed() -> Scene {
-    let mut scene = Scene::new(&configuration());
-    scene.world.peer.http2 = true;
-    scene.head(request("POST", "/api/flows/filter", &[]))
-}
-
-fn over() -> Scene {
-    Scene::new(&configuration()).head(request("GET", "/api/flows/1", &[]))
-}
-
-/// The gate that takes the place of one whose event is being handled. The request is a good one.
-fn refusing() -> Scene {
-    Scene { gate: Gate::refusing(StreamId(1)), ..new() }
-}
 
 /// A place for a login or a sign-out is given back once, whatever comes.
 #[test]

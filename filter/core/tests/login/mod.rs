@@ -1,11 +1,13 @@
 //! The login of a person at the provider.
 
 mod callback;
+mod client_authentication;
 mod failures;
 mod id_tokens;
 mod metadata;
 mod provider_answers;
 mod providers;
+mod pushed;
 mod return_to;
 mod start;
 mod userinfo;

@@ -17,6 +17,11 @@ use serde_json::{Value, json};
 
 /// A provider that is not Keycloak.
 fn another(end_session: Option<&str>) -> World {
+    revoking(end_session, None)
+}
+
+/// The same with a revocation endpoint.
+fn revoking(end_session: Option<&str>, revocation: Option<String>) -> World {
     let mut world = World::starting(&configuration());
     world.idp.instead_of_metadata = Some(json!({
         "issuer": ISSUER,
@@ -24,6 +29,7 @@ fn another(end_session: Option<&str>) -> World {
         "token_endpoint": format!("{ISSUER}/token"),
         "jwks_uri": format!("{ISSUER}/certs"),
         "end_session_endpoint": end_session,
+        "revocation_endpoint": revocation,
     }));
     world.work();
     world
@@ -210,4 +216,47 @@ fn a_session_that_was_signed_out_counts_at_no_worker() {
         *version += 1;
     }
     assert_eq!(second.request(&headers).1.status(), 401);
+}
+
+/// The refresh tokens that were revoked.
+fn revoked(world: &World) -> Vec<String> {
+    let forms = world.idp.forms.iter().filter(|(path, _)| path == "/realms/prefect/revoke");
+    forms.map(|(_, form)| only(form, "token").unwrap().unwrap().into_owned()).collect()
+}
+
+/// RFC 7009, where there is no logout of Keycloak's.
+#[test]
+fn the_refresh_token_is_revoked() {
+    let endpoint = || Some(format!("{ISSUER}/revoke"));
+    let mut world = revoking(None, endpoint());
+    let mut browser = world.log_in();
+    let reply = browser.load(&mut world, "/oauth2/sign_out").reply();
+    assert_eq!((reply.status, browser.session()), (200, None));
+    assert_eq!(revoked(&world), ["planted-refresh-token-1"]);
+
+    // The refresh for the hint has made another one.
+    let logout = "https://sso.example.com/logout";
+    let mut world = revoking(Some(logout), endpoint());
+    let mut browser = world.log_in();
+    let (there, query) = signed_out_at(&mut world, &mut browser);
+    assert_eq!(there, logout);
+    assert!(query["id_token_hint"].is_string());
+    assert_eq!(revoked(&world), ["planted-refresh-token-2"]);
+    assert!(!world.log.join("").contains("planted"), "{:?}", world.log);
+
+    // Nothing is sent to an origin without a cluster, and a provider that is away holds nobody up.
+    let mut world = revoking(None, Some("https://other.example/revoke".to_owned()));
+    let mut browser = world.log_in();
+    assert_eq!(browser.load(&mut world, "/oauth2/sign_out").status(), 200);
+    assert!(revoked(&world).is_empty());
+    let mut world = revoking(Some(logout), endpoint());
+    let mut browser = world.log_in();
+    world.idp.mood = Mood::Away;
+    assert_eq!(signed_out_at(&mut world, &mut browser).0, logout);
+    assert!(browser.session().is_none());
+    world.idp.mood = Mood::Well;
+    for _ in 0..=crate::foundation::limits::LOGINS_IN_FLIGHT {
+        let mut browser = world.log_in();
+        signed_out_at(&mut world, &mut browser);
+    }
 }

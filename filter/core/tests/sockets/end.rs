@@ -10,6 +10,7 @@ use crate::foundation::stream::StreamId;
 use crate::gate::decision::DataStep;
 use crate::identity::credential_ref::CredentialRef;
 use crate::site::sockets::SocketVerdict;
+use crate::testing::idp::merge;
 use crate::testing::machines::{PAIR, asks};
 use crate::testing::store::MemoryStore;
 use crate::testing::{
@@ -127,6 +128,7 @@ const fn kind(credential: &CredentialRef) -> &'static str {
         CredentialRef::AccessToken { .. } => "access token",
         CredentialRef::ApiKey(_) => "API key",
         CredentialRef::ClientCredentials(_) => "client credentials",
+        CredentialRef::OpaqueToken(_) => "opaque token",
         CredentialRef::PersonalToken(_) => "personal token",
         CredentialRef::Certificate(_) => "certificate",
         CredentialRef::AuthString => "Prefect's own secret",
@@ -136,11 +138,14 @@ const fn kind(credential: &CredentialRef) -> &'static str {
 #[test]
 fn a_socket_ends_when_newer_settings_accept_no_such_credential() {
     type Shown = fn(&mut World) -> Option<(&'static str, String)>;
-    let rows: [(&str, Shown, fn(&mut Value)); 6] = [
+    let rows: [(&str, Shown, fn(&mut Value)); 7] = [
         (
             "access token",
             |world| Some(("authorization", world.bearer())),
-            |machines| machines["bearer"] = json!(false),
+            |machines| {
+                machines["bearer"] = json!(false);
+                machines["introspection"] = json!(false);
+            },
         ),
         (
             "API key",
@@ -151,6 +156,16 @@ fn a_socket_ends_when_newer_settings_accept_no_such_credential() {
             "client credentials",
             |_| Some(("authorization", basic(PAIR))),
             |machines| machines["client_credentials"] = json!(false),
+        ),
+        (
+            "opaque token",
+            |world| {
+                let mut claims = world.idp.machine_claims(world.now);
+                merge(&mut claims, &json!({"active": true, "token_type": "Bearer"}));
+                world.idp.opaque.insert("opaque".to_owned(), claims);
+                Some(("authorization", "Bearer opaque".to_owned()))
+            },
+            |machines| machines["introspection"] = json!(false),
         ),
         (
             "personal token",
@@ -174,6 +189,7 @@ fn a_socket_ends_when_newer_settings_accept_no_such_credential() {
     ];
     let mut settings = configuration();
     settings["machines"]["accept_auth_string"] = json!(true);
+    settings["machines"]["introspection"] = json!(true);
     // The feed of events is masked for other roles.
     settings["machines"]["personal_tokens"] = json!({"role": "admin"});
     settings["roles"] = json!({"admin": ["prefect-operator"]});

@@ -48,12 +48,22 @@ pub struct Idp {
     pub shown: Vec<String>,
     /// and claims of their tokens that differ from the usual ones.
     pub client_claims: Value,
+    /// What introspection says of tokens, which are inactive otherwise,
+    pub opaque: HashMap<String, Value>,
+    /// and the bodies of the requests for it.
+    pub introspected: Vec<String>,
+    /// What introspection answers instead.
+    pub instead_of_introspection: Option<(u16, Vec<u8>)>,
     /// What userinfo answers.
     pub userinfo: Option<Value>,
     /// What is answered for metadata instead of them.
     pub instead_of_metadata: Option<Value>,
     /// What is answered for keys instead of them.
     pub instead_of_keys: Option<Vec<u8>>,
+    /// Forms that came in, each with its path.
+    pub forms: Vec<(String, String)>,
+    /// What is answered to pushed parameters of a login.
+    pub pushed: (u16, Vec<u8>),
     /// The nonce of the attempt that is under way.
     pub nonce: String,
     /// Calls by path.
@@ -87,9 +97,14 @@ impl Idp {
             clients: HashMap::from([("etl-worker".to_owned(), "planted-secret-of-etl".to_owned())]),
             shown: Vec::new(),
             client_claims: json!({}),
+            opaque: HashMap::new(),
+            introspected: Vec::new(),
+            instead_of_introspection: None,
             userinfo: None,
             instead_of_metadata: None,
             instead_of_keys: None,
+            forms: Vec::new(),
+            pushed: (201, br#"{"request_uri":"urn:x:1","expires_in":60}"#.to_vec()),
             nonce: String::new(),
             calls: HashMap::new(),
             key: key("k1"),
@@ -126,6 +141,9 @@ impl Idp {
             return Some((200, jwks.to_string().into_bytes()));
         }
         let form = String::from_utf8(callout.body.clone()).unwrap();
+        if !form.is_empty() {
+            self.forms.push((path.clone(), form.clone()));
+        }
         match self.mood {
             Mood::NoCluster => return None,
             Mood::Away => return Some((503, Vec::new())),
@@ -157,6 +175,9 @@ impl Idp {
                 Some(claims) => claims.clone(),
                 None => return Some((503, Vec::new())),
             },
+            "/realms/prefect/par" => return Some(self.pushed.clone()),
+            "/realms/prefect/revoke" => return Some((200, Vec::new())),
+            "/realms/prefect/introspect" => return Some(self.introspect(form)),
             "/realms/prefect/certs" => self.jwks(),
             "/realms/prefect/token" if form.contains("grant_type=client_credentials") => {
                 return Some(self.client_token(callout, now));
@@ -181,6 +202,15 @@ impl Idp {
             vec![json!({"kty": "RSA", "use": "enc", "kid": "enc", "n": "AQAB", "e": "AQAB"})];
         keys.extend(self.published.iter().map(|(kid, pair)| jwk(kid, pair)));
         json!({ "keys": keys })
+    }
+
+    fn introspect(&mut self, form: String) -> (u16, Vec<u8>) {
+        let token = crate::wire::http::query::only(&form, "token").unwrap().unwrap();
+        let known = self.opaque.get(token.as_ref()).cloned();
+        let answer = known.unwrap_or(json!({ "active": false }));
+        self.introspected.push(form);
+        let answer = (200, answer.to_string().into_bytes());
+        self.instead_of_introspection.clone().unwrap_or(answer)
     }
 
     fn client_token(&mut self, callout: &Callout, now: UnixTime) -> (u16, Vec<u8>) {
@@ -303,6 +333,7 @@ fn metadata() -> Value {
         "authorization_endpoint": format!("{ISSUER}/auth"),
         "token_endpoint": format!("{ISSUER}/token"),
         "jwks_uri": format!("{ISSUER}/certs"),
+        "introspection_endpoint": format!("{ISSUER}/introspect"),
         "userinfo_endpoint": format!("{ISSUER}/userinfo"),
         "end_session_endpoint": format!("{ISSUER}/protocol/openid-connect/logout"),
         "authorization_response_iss_parameter_supported": true,

@@ -53,6 +53,10 @@ pub const ISSUER: &str = "https://sso.example.com/realms/prefect";
 pub const AUTH_STRING: &str = "admin:planted-prefect-secret";
 pub const AUTH_REQUEST_SECRET: &str = "planted-secret-of-the-proxy-in-front";
 pub const CLIENT_SECRET: &str = "planted-client-secret";
+/// The key of RFC 8037 appendix A.1.
+pub const CLIENT_KEY: &str = r#"{"kty":"OKP","crv":"Ed25519",
+    "d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+    "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 pub const API_KEY: &str = "lk_planted-api-key-of-a-worker";
 pub const COOKIE_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
@@ -185,6 +189,7 @@ pub fn environment(name: &str) -> Option<String> {
         "LICTOR_COOKIE_KEYS" => COOKIE_KEY,
         "LICTOR_PREFECT_AUTH_STRING" => AUTH_STRING,
         "LICTOR_AUTH_REQUEST_SECRET" => AUTH_REQUEST_SECRET,
+        "LICTOR_CLIENT_KEY" => CLIENT_KEY,
         _ => return None,
     };
     Some(value.to_owned())

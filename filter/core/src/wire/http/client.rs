@@ -123,6 +123,20 @@ pub(crate) fn is_from_our_page(request: RequestView<'_>, origin: &str) -> bool {
     request.text("origin") == Some(origin)
 }
 
+/// Returns whether the headers alone, without the method, show that a browser loads a page with
+/// `GET`.
+///
+/// A subrequest of another proxy has the headers of the original request, but not its method.
+/// Browsers that send Fetch Metadata send `Origin` with every request of another method, `null` if
+/// need be (Fetch §3.2). A form that is posted has a `Content-Type`.
+#[must_use]
+pub(crate) fn shows_get_of_page(request: RequestView<'_>) -> bool {
+    request.text("sec-fetch-mode") == Some("navigate")
+        && request.text("sec-fetch-dest") == Some("document")
+        && !["origin", "content-type", "transfer-encoding"].iter().any(|name| request.has(name))
+        && (!request.has("content-length") || request.text("content-length") == Some("0"))
+}
+
 /// Returns whether a page load may have an effect, such as a sign-out.
 ///
 /// It must come from a same-origin page or directly from the user, never from a link on another

@@ -8,6 +8,7 @@ mod der;
 pub(crate) mod jwk;
 mod roca;
 pub(crate) mod signature;
+pub(crate) mod signing;
 pub(crate) mod verify;
 
 use crate::foundation::crypto::Hash;

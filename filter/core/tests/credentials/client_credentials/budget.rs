@@ -68,7 +68,7 @@ fn a_renewal_is_sent_while_guesses_fill_the_budget() {
         drop(world.begin(&asks(&format!("guess-{number}:x"))));
     }
     let in_flight: Vec<_> = core::iter::from_fn(|| world.poll())
-        .filter(|(call, _)| matches!(call, SiteCall(Call::ClientGrant(_))))
+        .filter(|(call, _)| matches!(call, SiteCall(Call::Grant(_))))
         .collect();
     assert_eq!(in_flight.len(), 32);
     let (gate, outcome) = world.begin(&asks(PAIR));
@@ -201,7 +201,7 @@ fn counters_come_back() {
             }
         }
         let calls: Vec<_> = core::iter::from_fn(|| world.poll())
-            .filter(|(c, _)| matches!(c, SiteCall(Call::ClientGrant(_))))
+            .filter(|(c, _)| matches!(c, SiteCall(Call::Grant(_))))
             .collect();
         assert_eq!(calls.len(), 32, "round {round}");
         for (at, (call, callout)) in calls.into_iter().enumerate() {
@@ -233,7 +233,7 @@ fn who_was_given_up_is_not_queued_for_nobody() {
         guesses.push((world.begin(&headers).0, headers));
     }
     let calls: Vec<_> = core::iter::from_fn(|| world.poll())
-        .filter(|(c, _)| matches!(c, SiteCall(Call::ClientGrant(_))))
+        .filter(|(c, _)| matches!(c, SiteCall(Call::Grant(_))))
         .collect();
     assert_eq!(calls.len(), 32);
     world.pass(6);
@@ -252,7 +252,7 @@ fn who_was_given_up_is_not_queued_for_nobody() {
         world.site.on_callout(call, CalloutReply::NoAnswer, now);
     }
     let sent = core::iter::from_fn(|| world.poll())
-        .filter(|(c, _)| matches!(c, SiteCall(Call::ClientGrant(_))))
+        .filter(|(c, _)| matches!(c, SiteCall(Call::Grant(_))))
         .count();
     assert_eq!(sent, 0, "exchanges for requests that were answered with 503");
 }

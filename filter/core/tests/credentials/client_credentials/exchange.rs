@@ -140,7 +140,7 @@ fn an_answer_to_nobody_is_dropped() {
     let mut world = World::new();
     let reply = CalloutReply::Answer { status: 200, encoded: false, body: b"{}" };
     world.site.on_callout(
-        SiteCall(Call::ClientGrant(CredentialId::from_bytes([7; 16]))),
+        SiteCall(Call::Grant(CredentialId::from_bytes([7; 16]))),
         reply,
         world.now,
     );
