@@ -42,6 +42,7 @@ mod keycloak_admin;
 mod keycloak_login;
 mod keycloak_versions;
 mod members;
+mod nginx;
 mod oidc_provider;
 mod prefect_client;
 mod production;

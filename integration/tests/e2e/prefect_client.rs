@@ -95,8 +95,10 @@ fn start_with(name: &str, settings: &[(&str, &str)], api: &str) -> OwnServer {
     let venv =
         Installed::fetch(&layout, version, &progress).unwrap_or_else(|e| panic!("{e}")).prefect;
     let mut launch = prefect::launch(&layout, &venv, version, secrets).unwrap();
-    let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    launch.env.extend(settings);
+    // An empty value takes a setting away.
+    launch.env.retain(|(name, _)| settings.iter().all(|(own, _)| own != name));
+    let settings = settings.iter().filter(|(_, value)| !value.is_empty());
+    launch.env.extend(settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     let running = launch.start(&layout).unwrap();
     eventually("Prefect with other settings", LIMIT, || {
         assert!(running.is_alive(), "Prefect has ended");

@@ -21,6 +21,7 @@ mod in_the_browser;
 mod issuers;
 mod keys;
 mod machines;
+mod nginx_in_front;
 mod older_keycloak;
 mod open_redirects;
 mod other_providers;
@@ -71,6 +72,7 @@ pub fn all() -> Vec<Story> {
         split_names::stories(),
         cross_site::stories(),
         open_redirects::stories(),
+        nginx_in_front::stories(),
         each(machines::stories(), Story::counting),
         each(exchanges::stories(), Story::apart),
         each(personal_tokens::stories(), Story::counting),

@@ -11,17 +11,26 @@ use url::Url;
 use super::people::assert_refusal;
 use super::{Story, story};
 use crate::canary;
-use crate::client::Request;
+use crate::client::{Request, plain};
 use crate::cookie_client::{CookieClient, SESSION};
-use crate::gateway::{Gateway, Plan};
+use crate::gateway::{Gateway, Plan, lay_over};
+use crate::keycloak_admin::basic;
 use crate::keycloak_login::{callback_request, parameter, path_of};
 use crate::oidc_provider::OidcProvider;
+use crate::sockets::{End, Socket, auth, upgrade};
 use crate::world::{eventually, prefect_sees_nothing, world};
 
 const ABOUT: &str = "another provider";
 /// Basic authentication must encode it and the secret (RFC 6749 §2.3.1): both have bytes that mean
 /// something there.
 const CLIENT: &str = "prefect/ui:1";
+
+/// The key of RFC 7515 appendix A.3, and the part of it that nobody may see.
+const CLIENT_KEY: &str = r#"{"kty":"EC","crv":"P-256",
+"x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+"y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+"d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}"#;
+const CLIENT_KEY_SECRET: &str = "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI";
 
 pub fn stories() -> Vec<Story> {
     vec![
@@ -34,10 +43,15 @@ pub fn stories() -> Vec<Story> {
         story(ABOUT, "login, rotation and sign-out of a public client", || {
             whole_way("public", "none");
         }),
+        story(ABOUT, "the same with a signed token and pushed requests", || {
+            whole_way("signed", "private_key_jwt");
+        }),
         story(ABOUT, "a sign-out at the provider ends the session here", signed_out_there),
         story(ABOUT, "refresh tokens by consent alone, roles by userinfo alone", as_specified),
         story(ABOUT, "without a refresh token a session ends at the recheck", no_refresh_token),
         story(ABOUT, "an answer that names another issuer, or none, logs nobody in", other_issuer),
+        story(ABOUT, "machines by its JWT access tokens, for the API that they ask for", jwts),
+        story(ABOUT, "opaque access tokens by introspection, until they are revoked", opaque),
     ]
 }
 
@@ -49,8 +63,19 @@ fn started(name: &'static str, client_auth: &str, recheck: &str) -> (OidcProvide
 fn start(
     name: &'static str,
     client_auth: &str,
-    mut settings: Value,
+    settings: Value,
     as_specified: bool,
+) -> (OidcProvider, Gateway) {
+    let provider = json!({ "as_specified": as_specified });
+    start_with(name, client_auth, settings, provider)
+}
+
+/// `more` are settings of the provider's; its `clients` come beside the login's.
+fn start_with(
+    name: &'static str,
+    client_auth: &str,
+    mut settings: Value,
+    mut more: Value,
 ) -> (OidcProvider, Gateway) {
     // Any free port: the provider must know the gate's before it starts, and the other way round.
     let port = Ports::unused().unwrap().keycloak;
@@ -63,6 +88,12 @@ fn start(
     let secret = format!("{}+/%: &=", world().secrets.client_secret);
     canary::plant(&secret);
     plan.secrets.client_secret.clone_from(&secret);
+    let has_key = client_auth == "private_key_jwt";
+    if has_key {
+        plan = plan.environment("LICTOR_CLIENT_KEY", CLIENT_KEY);
+        canary::plant(CLIENT_KEY_SECRET);
+        more["pushed"] = true.into();
+    }
     let gateway = plan.start_unready();
     gateway.wait_live();
     let origin = gateway.gate.origin();
@@ -74,11 +105,20 @@ fn start(
         "backchannel_logout_uri": format!("https://127.0.0.1:{}/oauth2/backchannel_logout", gateway.layout.ports.https),
         "backchannel_logout_session_required": true,
     });
-    if client_auth != "none" {
+    if has_key {
+        let mut key: Value = serde_json::from_str(CLIENT_KEY).unwrap();
+        key.as_object_mut().unwrap().remove("d");
+        // The thumbprint, as in the public key that Lictor logs.
+        key["kid"] = "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U".into();
+        client["jwks"] = json!({ "keys": [key] });
+        client["token_endpoint_auth_signing_alg"] = "ES256".into();
+    } else if client_auth != "none" {
         client["client_secret"] = secret.into();
     }
-    let settings = json!({ "clients": [client], "as_specified": as_specified });
-    let provider = OidcProvider::start(name, port, settings);
+    let mut clients = vec![client];
+    clients.extend(more["clients"].as_array().into_iter().flatten().cloned());
+    more["clients"] = clients.into();
+    let provider = OidcProvider::start(name, port, more);
     eventually("the gate finds its provider", Duration::from_secs(20), || {
         let ready = gateway.gate.get("/oauth2/ready");
         (ready.status == 200).then_some(())
@@ -252,5 +292,104 @@ fn other_issuer() {
     // All else about those answers was in order.
     log_in(&provider, &gateway, "erin");
     assert_eq!(provider.grants().len(), 1);
+    gateway.admin.assert_vm_alive();
+}
+
+/// An API of the provider's, with access tokens of this format, and what its machines need.
+const API: &str = "https://prefect.example/api";
+const WORKER: &str = "etl";
+const WORKER_SECRET: &str = "what-only-etl-and-its-provider-know-0123456789";
+
+fn with_api(name: &'static str, format: &str, settings: Value) -> (OidcProvider, Gateway) {
+    canary::plant(WORKER_SECRET);
+    let mut all = json!({
+        "audiences": [API],
+        "session": { "recheck": "1s" },
+        "roles": { "sources": ["scope", "groups"], "worker": ["work"] },
+    });
+    lay_over(&mut all, &settings);
+    let worker = json!({
+        "client_id": WORKER, "client_secret": WORKER_SECRET, "redirect_uris": [],
+        "grant_types": ["client_credentials"], "response_types": [],
+    });
+    let provider = json!({ "clients": [worker], "resources": { API: format } });
+    start_with(name, "client_secret_basic", all, provider)
+}
+
+/// A token that the worker gets for itself.
+#[track_caller]
+fn own_token(provider: &OidcProvider) -> String {
+    let form = format!(
+        "grant_type=client_credentials&client_id={WORKER}&client_secret={WORKER_SECRET}&scope=work&resource={}",
+        url::form_urlencoded::byte_serialize(API.as_bytes()).collect::<String>()
+    );
+    let request = Request::new("POST", "/token").form(&form);
+    let answer = plain(provider.port, &request).unwrap().expect(200).json();
+    let token = answer["access_token"].as_str().unwrap().to_owned();
+    canary::plant(&token);
+    token
+}
+
+fn jwts() {
+    let settings = json!({
+        "idp": { "profile": "rfc9068" },
+        "machines": { "client_credentials": { "scope": "work", "resource": API } },
+    });
+    let (provider, gateway) = with_api("its-jwts", "jwt", settings);
+    let gate = &gateway.gate;
+    let token = own_token(&provider);
+    assert_eq!(token.split('.').count(), 3, "no JWT");
+    gate.version_by(&token).expect(200);
+    let who = |authorization: &str| {
+        let request = Request::get("/oauth2/userinfo").header("authorization", authorization);
+        gate.send(&request).expect(200).json()
+    };
+    let by_token = who(&format!("Bearer {token}"));
+    assert_eq!((&by_token["user"], &by_token["role"]), (&json!("client:etl"), &json!("worker")));
+    let by_pair = who(&basic(&format!("{WORKER}:{WORKER_SECRET}")));
+    assert_eq!((&by_pair["user"], &by_pair["role"]), (&json!("client:etl"), &json!("worker")));
+    assert_eq!(by_pair["method"], "client_credentials");
+    let wrong = Request::get("/api/admin/version").header("authorization", basic("etl:wrong"));
+    gate.send(&wrong).expect(401);
+    // People log in beside it.
+    let mut visitor = log_in(&provider, &gateway, "frank");
+    visitor.fetch("/api/admin/version").expect(200);
+}
+
+fn opaque() {
+    let settings = json!({ "machines": { "introspection": true } });
+    let (provider, gateway) = with_api("its-opaque-ones", "opaque", settings);
+    let gate = &gateway.gate;
+    let token = own_token(&provider);
+    assert_eq!(token.split('.').count(), 1, "a JWT");
+    gate.version_by(&token).expect(200);
+    let request =
+        Request::get("/oauth2/userinfo").header("authorization", format!("Bearer {token}"));
+    let who = gate.send(&request).expect(200).json();
+    assert_eq!((&who["user"], &who["role"]), (&json!("client:etl"), &json!("worker")));
+    assert_eq!(who["method"], "opaque_token");
+    gate.version_by("no-token-of-anybody").expect(401);
+    // A worker's first frame has it, too.
+    let mut socket = Socket::opened(gate, &upgrade("/api/events/in"));
+    socket.send_text(&auth(token.clone()));
+    let greeting = socket.next(Duration::from_secs(20)).unwrap().text();
+    assert!(greeting.contains("auth_success"), "{greeting}");
+
+    let form = format!("client_id={WORKER}&client_secret={WORKER_SECRET}&token={token}");
+    let revoke = Request::new("POST", "/token/revocation").form(&form);
+    plain(provider.port, &revoke).unwrap().expect(200);
+    eventually("a revoked token is refused", Duration::from_secs(20), || {
+        (gate.version_by(&token).status == 401).then_some(())
+    });
+    assert_eq!(socket.end(Duration::from_secs(30)), End::Lost);
+    // With the provider gone, a token that was good a moment ago still is.
+    let other = own_token(&provider);
+    gate.version_by(&other).expect(200);
+    drop(provider);
+    eventually("the recheck is due", Duration::from_secs(20), || {
+        let log = std::fs::read_to_string(gateway.layout.log("envoy")).unwrap();
+        gate.version_by(&other).expect(200);
+        log.contains("no verdict on a token").then_some(())
+    });
     gateway.admin.assert_vm_alive();
 }
