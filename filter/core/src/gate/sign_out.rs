@@ -180,10 +180,13 @@ impl Gate {
     }
 }
 
+/// Returns the URL of a logout at the provider (OpenID Connect RP-Initiated Logout §2).
 fn rp_initiated(endpoint: &str, hint: Option<&Secret>, config: &Config) -> String {
     let back = format!("{}/sign_out", config.absolute(&config.endpoints));
-    let parameters =
-        [("client_id", config.client_id.as_str()), ("post_logout_redirect_uri", &back)];
+    // Amazon Cognito has a name of its own, and refuses a logout without it.
+    let is_cognito = config.issuer.starts_with("https://cognito-idp.");
+    let name = if is_cognito { "logout_uri" } else { "post_logout_redirect_uri" };
+    let parameters = [("client_id", config.client_id.as_str()), (name, &back)];
     let hint = hint.map(|token| ("id_token_hint", token.expose_str()));
     format!("{endpoint}?{}", encode(parameters.into_iter().chain(hint)))
 }

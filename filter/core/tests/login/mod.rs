@@ -6,6 +6,7 @@ mod failures;
 mod id_tokens;
 mod metadata;
 mod provider_answers;
+mod provider_pages;
 mod providers;
 mod pushed;
 mod return_to;

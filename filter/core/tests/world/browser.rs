@@ -129,12 +129,12 @@ impl Browser {
         assert_eq!(reply.status, 302, "{path}");
         let location = reply_header(&reply, "location").unwrap();
         let (endpoint, query) = location.split_once('?').unwrap();
-        assert_eq!(endpoint, format!("{}/auth", super::ISSUER));
+        assert_eq!(endpoint, world.idp.authorization);
         let parameter = |name: &str| only(query, name).unwrap().unwrap().into_owned();
         assert_eq!(parameter("code_challenge_method"), "S256");
         assert_eq!(parameter("redirect_uri"), format!("{}/oauth2/callback", super::PUBLIC));
         world.idp.nonce = parameter("nonce");
-        let iss = crate::wire::http::query::encode_value(super::ISSUER);
+        let iss = crate::wire::http::query::encode_value(&world.idp.issuer);
         format!("/oauth2/callback?state={}&code=planted-code&iss={iss}", parameter("state"))
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::config::{Config, HttpUrl};
 use crate::foundation::crypto::{from_base64, sha256, to_base64url};
 use crate::foundation::time::UnixTime;
 use crate::provider::callout::Callout;
@@ -60,6 +61,12 @@ pub struct Idp {
     pub instead_of_metadata: Option<Value>,
     /// What is answered for keys instead of them.
     pub instead_of_keys: Option<Vec<u8>>,
+    /// `iss` of its tokens.
+    pub issuer: String,
+    /// Its authorization endpoint.
+    pub authorization: String,
+    /// Endpoints at other addresses than the usual ones: cluster and path, and the usual path.
+    pub addresses: HashMap<(String, String), &'static str>,
     /// Forms that came in, each with its path.
     pub forms: Vec<(String, String)>,
     /// What is answered to pushed parameters of a login.
@@ -103,6 +110,9 @@ impl Idp {
             userinfo: None,
             instead_of_metadata: None,
             instead_of_keys: None,
+            issuer: ISSUER.to_owned(),
+            authorization: format!("{ISSUER}/auth"),
+            addresses: HashMap::new(),
             forms: Vec::new(),
             pushed: (201, br#"{"request_uri":"urn:x:1","expires_in":60}"#.to_vec()),
             nonce: String::new(),
@@ -114,6 +124,23 @@ impl Idp {
             redeemed: Vec::new(),
             logged_out: Vec::new(),
         }
+    }
+
+    /// Moves to the addresses of a metadata document, where Envoy reaches it as the settings say.
+    pub fn publish(&mut self, document: Value, config: &Config) {
+        for (name, usual) in [
+            ("token_endpoint", "/realms/prefect/token"),
+            ("jwks_uri", "/realms/prefect/certs"),
+            ("userinfo_endpoint", "/realms/prefect/userinfo"),
+            ("revocation_endpoint", "/realms/prefect/revoke"),
+        ] {
+            let url = document[name].as_str().and_then(HttpUrl::parse);
+            let reached = url.and_then(|url| config.idp.reached(&config.issuer_url, &url));
+            self.addresses.extend(reached.map(|at| ((at.cluster, at.url.path), usual)));
+        }
+        document["issuer"].as_str().unwrap().clone_into(&mut self.issuer);
+        document["authorization_endpoint"].as_str().unwrap().clone_into(&mut self.authorization);
+        self.instead_of_metadata = Some(document);
     }
 
     /// Signs with a new key from now on, and publishes it.
@@ -134,8 +161,11 @@ impl Idp {
 
     pub fn answer(&mut self, callout: &Callout, now: UnixTime) -> Option<(u16, Vec<u8>)> {
         let path = &callout.headers.iter().find(|(name, _)| *name == ":path").unwrap().1;
+        let usual = self.addresses.get(&(callout.cluster.clone(), path.clone()));
+        let is_elsewhere = usual.is_some();
+        let path = &usual.map_or_else(|| path.clone(), |usual| (*usual).to_owned());
         *self.calls.entry(path.clone()).or_default() += 1;
-        if callout.cluster != "idp" {
+        if callout.cluster != "idp" && !is_elsewhere {
             // A further issuer: its cluster is its name, and it has nothing but one key.
             let jwks = json!({ "keys": [jwk(&callout.cluster, &key(&callout.cluster))] });
             return Some((200, jwks.to_string().into_bytes()));
@@ -274,7 +304,7 @@ impl Idp {
     /// Claims of a person's ID token, but for the nonce.
     pub fn person_claims(&self, now: UnixTime) -> Value {
         json!({
-            "iss": ISSUER, "aud": "prefect", "azp": "prefect", "sub": "alice-1", "typ": "ID", "sid": "sid-1",
+            "iss": self.issuer, "aud": "prefect", "azp": "prefect", "sub": "alice-1", "typ": "ID", "sid": "sid-1",
             "iat": now.secs(), "exp": now.secs() + 300, "auth_time": 1_799_999_000,
             "preferred_username": "alice", "email": "alice@example.com", "email_verified": true,
             "realm_access": {"roles": ["prefect-operator"]},
@@ -284,7 +314,7 @@ impl Idp {
     /// Claims of a service account's access token.
     pub fn machine_claims(&self, now: UnixTime) -> Value {
         json!({
-            "iss": ISSUER, "aud": "prefect", "azp": "etl-worker", "sub": "service-1", "typ": "Bearer",
+            "iss": self.issuer, "aud": "prefect", "azp": "etl-worker", "sub": "service-1", "typ": "Bearer",
             "iat": now.secs(), "exp": now.secs() + 300, "preferred_username": "service-account-etl-worker",
             "realm_access": {"roles": ["prefect-worker"]},
         })

@@ -47,6 +47,7 @@ pub fn stories() -> Vec<Story> {
             watched,
         ),
         story(ABOUT, "a refusal is said in words", refusals),
+        story(ABOUT, "a flow run in a container gets what docs/workers.md says", job_templates),
         story(ABOUT, "a flow takes as long through the gate as without it", no_slower).alone(),
     ];
     let schedules = PREFECT_VERSIONS.into_iter().map(|version| {
@@ -102,6 +103,32 @@ fn commands(setup: Setup) {
     let told = client.prefect(&["version"]).expect_success();
     assert!(told.contains(&version), "{told}");
     client.prefect(&["flow-run", "ls"]).expect_success();
+}
+
+/// The job variables of docs/workers.md, in Prefect's own base job templates. A worker's credential
+/// is given to its flow runs, unless the variables take it away.
+fn job_templates() {
+    let page = fs::read_to_string(checkout().join("docs/workers.md")).unwrap();
+    let script = checkout().join("integration/flows/job_template.py");
+    let setup = newest();
+    let url = setup.api_url.clone();
+    let client = Client::new("job-templates", setup);
+    let mount = "/etc/prefect/ca.pem:/etc/prefect/ca.pem:ro";
+    for (kind, credential, volumes) in [
+        ("docker", json!("the worker's"), json!([mount])),
+        ("kubernetes", Value::Null, Value::Null),
+    ] {
+        let block = page.split(&format!("```json {kind}\n")).nth(1).unwrap();
+        let variables = block.split("```").next().unwrap();
+        let said = client.python(&[&script.to_string_lossy(), kind, variables]).expect_success();
+        let job = said.lines().find_map(|line| line.strip_prefix("job ")).expect("a job");
+        let job: Value = serde_json::from_str(job).unwrap();
+        let env = &job["env"];
+        assert_eq!(env["PREFECT_API_URL"], url, "{kind}");
+        assert_eq!(env["PREFECT_API_SSL_CERT_FILE"], "/etc/prefect/ca.pem", "{kind}");
+        assert_eq!(env["PREFECT_API_AUTH_STRING"], credential, "{kind}");
+        assert_eq!(job["volumes"], volumes, "{kind}");
+    }
 }
 
 /// What people see: the sentence of the refusal, in the real client's words.

@@ -185,8 +185,7 @@ mod tests {
         "x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
         "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
         "d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}"#;
-    /// `openssl genpkey -algorithm ec -pkeyopt ec_paramgen_curve:P-256`, and with `ed25519` the key of
-    /// RFC 8037.
+    /// As `openssl genpkey` writes keys of P-256 and, with the key of RFC 8037, of Ed25519.
     const P256_PEM: &str = "-----BEGIN PRIVATE KEY-----\n\
         MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg/SlkOqI+MWA1dGlz\n\
         G4G+WMGcNMZSbGHmCCm+p6fkXZqhRANCAAStMLaiGA6pL3/LiwStaO503kLVAeFQ\n\
