@@ -103,6 +103,8 @@ impl ClientAuth {
     }
 }
 
+/// Reads the setting. `issuer` is that of the login, if it is a URL. `None` means that a problem
+/// has been reported.
 pub(crate) fn idp(section: &Section<'_>, issuer: Option<&HttpUrl>) -> Option<Idp> {
     let internal = match section.text("internal_url") {
         Some(text) => url(section, "internal_url", text),

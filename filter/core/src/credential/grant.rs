@@ -108,12 +108,6 @@ impl Grant {
         if self.end.since(now) <= lead { Validity::Aging } else { Validity::Fresh }
     }
 
-    /// Returns when the token of the grant expires, leeway included.
-    #[must_use]
-    pub(crate) const fn end(&self) -> UnixTime {
-        self.end
-    }
-
     /// Returns the identity that the credential proves, which is valid until the grant must be
     /// rechecked.
     #[must_use]

@@ -71,7 +71,7 @@ impl Question for Pending {
     ///
     /// This worker may already use the grant, because another request has found it meanwhile.
     fn is_answered_by(&self, answer: &Grant, _: UnixTime, now: UnixTime) -> bool {
-        let possible = answer.end() > now && answer.at() <= now.plus(READ_LATER);
+        let possible = answer.end > now && answer.at() <= now.plus(READ_LATER);
         possible && self.before.is_none_or(|before| answer.at() > before)
     }
 }
@@ -219,10 +219,10 @@ impl Grants {
             // The next request with these credentials asks the provider. While that gives no
             // verdict, grace applies to sockets as well.
             Validity::Due if self.has_no_verdict(id, &known, now) => {
-                Some(Identity { until: Some(now.plus(PAUSE).min(known.end())), ..identity })
+                Some(Identity { until: Some(now.plus(PAUSE).min(known.end)), ..identity })
             }
             Validity::Due => {
-                let until = known.at().plus(limits.recheck).plus(SOCKET_WAIT).min(known.end());
+                let until = known.at().plus(limits.recheck).plus(SOCKET_WAIT).min(known.end);
                 (now < until).then_some(Identity { until: Some(until), ..identity })
             }
             Validity::Over => None,

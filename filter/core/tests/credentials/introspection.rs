@@ -12,9 +12,9 @@ use crate::provider::callout::Callout;
 use crate::testing::idp::{Mood, merge};
 use crate::testing::store::MemoryStore;
 use crate::testing::{
-    CLIENT_SECRET, ISSUER, Outcome, World, auth_frame, basic, code, configuration, environment,
-    header, request,
+    CLIENT_SECRET, ISSUER, World, auth_frame, basic, configuration, environment, request,
 };
+use crate::tests::credentials::shown;
 use crate::wire::websocket;
 use serde_json::{Value, json};
 
@@ -52,27 +52,11 @@ fn world(patch: &Value) -> World {
     world_with(&settings(), patch)
 }
 
-/// Who the token proves, with the role; or the refusal, and what it is about.
-fn shown(outcome: Outcome) -> (String, String) {
-    match outcome {
-        Outcome::Forwarded(sent) => {
-            let value = |name| header(&sent, name).unwrap_or("-").to_owned();
-            (value("x-auth-request-user"), value("x-auth-request-groups"))
-        }
-        other => {
-            let reply = other.reply();
-            let body = String::from_utf8(reply.body.clone()).unwrap();
-            let about = body.split_once("Mismatch: ").map_or("", |(_, about)| about);
-            (code(&reply), about.split('.').next().unwrap_or_default().to_owned())
-        }
-    }
-}
-
 #[test]
 fn the_provider_is_asked_once_and_by_the_login_s_client() {
     let mut world = world(&json!({}));
     for _ in 0..100 {
-        assert_eq!(shown(world.show(TOKEN)), ("client:etl".into(), "worker".into()));
+        assert_eq!(shown(&mut world, TOKEN), ("client:etl".into(), "worker".into()));
     }
     assert_eq!(world.idp.introspected, [format!("token={TOKEN}&token_type_hint=access_token")]);
     assert!(world.log.iter().any(|line| line.contains("method=opaque_token")), "{:?}", world.log);
@@ -131,7 +115,7 @@ fn answers_are_judged_as_strictly_as_tokens() {
         ("no role", json!({"scope": "other"}), "no_role", ""),
     ] {
         let mut world = world(&patch);
-        assert_eq!(shown(world.show(TOKEN)), (principal.into(), role.into()), "{what}");
+        assert_eq!(shown(&mut world, TOKEN), (principal.into(), role.into()), "{what}");
     }
 }
 
@@ -146,7 +130,7 @@ fn without_an_audience_the_client_is_named() {
         (json!({"aud": null, "client_id": "other", "sub": "other"}), "invalid_token"),
         (json!({}), "invalid_token"),
     ] {
-        assert_eq!(shown(world_with(&settings, &patch).show(TOKEN)).0, principal, "{patch}");
+        assert_eq!(shown(&mut world_with(&settings, &patch), TOKEN).0, principal, "{patch}");
     }
 }
 
@@ -162,7 +146,7 @@ fn people_are_on_the_list() {
         (json!({"sub": "bob-1", "username": "bob"}), "not_allowed"),
         (json!({"sub": null}), "invalid_token"),
     ] {
-        assert_eq!(shown(world_with(&settings, &patch).show(TOKEN)).0, principal, "{patch}");
+        assert_eq!(shown(&mut world_with(&settings, &patch), TOKEN).0, principal, "{patch}");
     }
 }
 
@@ -183,7 +167,7 @@ fn useless_answers_refuse_for_a_moment() {
     ] {
         let mut world = world(&json!({}));
         world.idp.instead_of_introspection = Some((status, body.to_vec()));
-        assert_eq!(shown(world.show(TOKEN)).0, "idp_unreachable", "{status}");
+        assert_eq!(shown(&mut world, TOKEN).0, "idp_unreachable", "{status}");
         let log = world.log.join("\n");
         assert!(log.contains("no verdict on a token") && log.contains(said), "{log}");
         world.idp.instead_of_introspection = None;
@@ -201,7 +185,7 @@ fn a_revoked_token_ends_within_recheck_and_a_live_one_lasts_through_an_outage() 
     world.pass(299);
     assert_eq!(world.show(TOKEN).status(), 200, "within recheck");
     world.pass(1);
-    assert_eq!(shown(world.show(TOKEN)), ("invalid_token".into(), "active".into()));
+    assert_eq!(shown(&mut world, TOKEN), ("invalid_token".into(), "active".into()));
 
     let mut world = self::world(&json!({}));
     assert_eq!(world.show(TOKEN).status(), 200);
@@ -220,7 +204,7 @@ fn workers_share_verdicts_under_the_same_settings() {
     first.idp.opaque.insert(TOKEN.to_owned(), claims);
     assert_eq!(first.show(TOKEN).status(), 200);
     let mut second = World::worker_with(&settings(), &store);
-    assert_eq!(shown(second.show(TOKEN)), ("client:etl".into(), "worker".into()));
+    assert_eq!(shown(&mut second, TOKEN), ("client:etl".into(), "worker".into()));
     assert_eq!(second.idp.introspected.len(), 0);
     let mut other = settings();
     other["users"] = json!({ "allow": { "subjects": ["alice-1"] } });
@@ -285,7 +269,7 @@ fn only_opaque_tokens_are_shown_to_the_provider() {
     let mut off = settings();
     off["machines"]["introspection"] = json!(false);
     let mut world = world_with(&off, &json!({}));
-    assert_eq!(shown(world.show(TOKEN)).0, "invalid_token");
+    assert_eq!(shown(&mut world, TOKEN).0, "invalid_token");
     assert_eq!(world.idp.introspected.len(), 0, "switched off");
 }
 
@@ -313,7 +297,7 @@ fn jwts_are_introspected_if_the_settings_say_so() {
     merge(&mut said, &members);
     let token = world.idp.sign(&light);
     world.idp.opaque.insert(token.clone(), said.clone());
-    assert_eq!(shown(world.show(&token)), ("client:etl-worker".into(), "worker".into()));
+    assert_eq!(shown(&mut world, &token), ("client:etl-worker".into(), "worker".into()));
 
     for (what, patch, answer, wanted) in [
         ("of another token", json!({}), json!({"jti": "2"}), "jti"),
@@ -327,7 +311,7 @@ fn jwts_are_introspected_if_the_settings_say_so() {
         merge(&mut said, &answer);
         let token = world.idp.sign(&light);
         world.idp.opaque.insert(token.clone(), said);
-        assert_eq!(shown(world.show(&token)), ("invalid_token".into(), wanted.into()), "{what}");
+        assert_eq!(shown(&mut world, &token), ("invalid_token".into(), wanted.into()), "{what}");
     }
 
     let asked = world.idp.introspected.len();
@@ -337,7 +321,7 @@ fn jwts_are_introspected_if_the_settings_say_so() {
     let foreign = crate::testing::idp::sign_as("ci", "JWT", &claims);
     assert_eq!(world.show(&foreign).status(), 200, "verified here");
     let id_token = world.idp.sign(&world.idp.person_claims(world.now));
-    assert_eq!(shown(world.show(&id_token)).1, "typ", "no access token by its own text");
+    assert_eq!(shown(&mut world, &id_token).1, "typ", "no access token by its own text");
     assert_eq!(world.idp.introspected.len(), asked);
 }
 

@@ -5,7 +5,8 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::testing::idp::merge;
 use crate::testing::machines::{PAIR, asks};
-use crate::testing::{ISSUER, World, code, configuration, environment, header, reply_of};
+use crate::testing::{ISSUER, World, configuration, environment, header, reply_of};
+use crate::tests::credentials::shown;
 use crate::{Config, testing::Outcome};
 use serde_json::{Value, json};
 
@@ -31,22 +32,6 @@ fn typed(world: &World, typ: &str, claims: &Value) -> String {
     let mut all = json!({"iss": ISSUER, "aud": API, "iat": now, "exp": now + 300});
     merge(&mut all, claims);
     world.idp.sign_with(&json!({"alg": "EdDSA", "typ": typ, "kid": "k1"}), &all)
-}
-
-/// Who the token proves, with the role; or the refusal.
-fn shown(world: &mut World, token: &str) -> (String, String) {
-    match world.show(token) {
-        Outcome::Forwarded(sent) => {
-            let value = |name| header(&sent, name).unwrap_or("-").to_owned();
-            (value("x-auth-request-user"), value("x-auth-request-groups"))
-        }
-        other => {
-            let reply = other.reply();
-            let body = String::from_utf8(reply.body.clone()).unwrap();
-            let about = body.split_once("Mismatch: ").map_or("", |(_, about)| about);
-            (code(&reply), about.split('.').next().unwrap_or_default().to_owned())
-        }
-    }
 }
 
 #[test]

@@ -29,14 +29,15 @@ enum Key {
 /// Makes a key of its 32 private bytes; `None` if they are no key.
 type ReadKey = fn(&[u8]) -> Option<Key>;
 
-/// What PKCS#8 has before the 32 bytes of a private key, in the forms that OpenSSL writes (RFC 5958
-/// §2, RFC 5915 §3, RFC 8410 §7): P-256 with its public key and without, and Ed25519.
+/// The forms of PKCS#8 that OpenSSL writes, P-256 with its public key and without, and Ed25519: the
+/// whole length, and what is before the 32 bytes of the private key (RFC 5958 §2, RFC 5915 §3, RFC
+/// 8410 §7).
 ///
 /// All parts before these bytes are fixed, lengths included, so nothing else begins like them.
-const FORMS: [(&[u8], ReadKey); 3] = [
-    (b"\x30\x81\x87\x02\x01\x00\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x04\x6d\x30\x6b\x02\x01\x01\x04\x20", Key::p256),
-    (b"\x30\x41\x02\x01\x00\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x04\x27\x30\x25\x02\x01\x01\x04\x20", Key::p256),
-    (b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20", Key::ed25519),
+const FORMS: [(usize, &[u8], ReadKey); 3] = [
+    (138, b"\x30\x81\x87\x02\x01\x00\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x04\x6d\x30\x6b\x02\x01\x01\x04\x20", Key::p256),
+    (67, b"\x30\x41\x02\x01\x00\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x04\x27\x30\x25\x02\x01\x01\x04\x20", Key::p256),
+    (48, b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20", Key::ed25519),
 ];
 
 /// Returns the bytes of a private key in PEM (RFC 7468 §10).
@@ -90,9 +91,9 @@ impl SigningKey {
         }
         let wanted = BadKey("no JWK, and no PKCS#8 of P-256 or Ed25519 in PEM");
         let der = der_of_pem(text).ok_or(wanted)?;
-        let key = FORMS.iter().find_map(|(before, kind)| {
+        let key = FORMS.iter().find_map(|(length, before, read)| {
             let secret = der.strip_prefix(*before)?.first_chunk::<32>()?;
-            kind(secret)
+            read(secret).filter(|_| der.len() == *length)
         });
         key.map(|key| Self::new(key, None)).ok_or(wanted)
     }
@@ -208,6 +209,30 @@ mod tests {
             assert!(key.public().get("d").is_none());
             assert_eq!(token, key.sign(&json!({"iss": "prefect"})), "without randomness");
             assert!(!format!("{key:?}").contains("jpsQ") && !format!("{key:?}").contains("nWGx"));
+        }
+    }
+
+    #[test]
+    fn pkcs_8_is_read_in_each_form_and_as_a_whole() {
+        let pem = |der: &[u8]| {
+            let text = crate::foundation::crypto::to_base64(der);
+            format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----")
+        };
+        let secrets = [
+            "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI",
+            "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+        ];
+        let secrets = secrets.map(|text| from_base64url(text.as_bytes()).unwrap());
+        let [(_, _, _), (short, p256, _), (whole, ed25519, _)] = FORMS;
+        for (length, before, secret, wanted) in
+            [(short, p256, &secrets[0], P256), (whole, ed25519, &secrets[1], ED25519)]
+        {
+            let der = [before, secret].concat();
+            assert_eq!(der.len(), length);
+            let key = SigningKey::read(&pem(&der)).unwrap();
+            assert_eq!(key.public(), SigningKey::read(wanted).unwrap().public());
+            assert!(SigningKey::read(&pem(&[&der[..], &[0]].concat())).is_err(), "more");
+            assert!(SigningKey::read(&pem(&der[..der.len() - 1])).is_err(), "less");
         }
     }
 
