@@ -35,15 +35,15 @@ fn is_allowed(path: &str, config: &Config) -> bool {
 
 /// Returns the requested return path from the parameter `rd`: a path, or a URL of our own origin.
 ///
-/// nginx passes `$request_uri` unencoded, so a value that begins with a slash or our origin extends
-/// to the end of the query. Any other value is percent-decoded.
+/// nginx passes `$request_uri` unencoded, so a value whose path begins with a slash extends to the
+/// end of the query. Any other value is percent-decoded: ingress-nginx encodes the path alone.
 #[must_use]
 pub(crate) fn wish(query: Option<&str>, origin: &str) -> Option<String> {
     let query = query?;
     let value = query
         .strip_prefix("rd=")
         .or_else(|| query.find("&rd=").and_then(|at| query.get(at.saturating_add(4)..)))?;
-    if value.starts_with('/') || value.starts_with(origin) {
+    if value.strip_prefix(origin).unwrap_or(value).starts_with('/') {
         return Some(of_our_origin(value, origin)?.to_owned());
     }
     let decoded = crate::wire::http::query::only(query, "rd").ok().flatten()?;
@@ -93,6 +93,9 @@ mod tests {
             ("rd=https://prefect.example.com/runs?a=b&c=d", Some("/runs?a=b&c=d")),
             ("rd=https%3A%2F%2Fprefect.example.com%2Fruns%3Fa%3Db&c=d", Some("/runs?a=b")),
             ("rd=https://prefect.example.com", Some("/")),
+            ("rd=https://prefect.example.com%2Fruns%3Fa%3Db%26c%3Dd&e=f", Some("/runs?a=b&c=d")),
+            ("rd=https://prefect.example.com%2eevil.example/", None),
+            ("rd=https://prefect.example.com%40evil.example", None),
             ("rd=/runs?to=https://other.example/", Some("/runs?to=https://other.example/")),
             // Of another origin that begins like ours.
             ("rd=%2Fruns&x=https://prefect.example.com/b", Some("/runs")),

@@ -5,6 +5,8 @@ mod client_authentication;
 mod failures;
 mod id_tokens;
 mod metadata;
+#[cfg(not(target_family = "wasm"))]
+mod open_redirects;
 mod provider_answers;
 mod provider_pages;
 mod providers;

@@ -344,3 +344,76 @@ fn groups_are_compared_as_they_are() {
         }
     }
 }
+
+/// How each provider refuses a refresh token that it has revoked, and how it is overloaded.
+const REFUSALS: [(&str, (u16, &str), (u16, &str)); 6] = [
+    (
+        "Keycloak",
+        (400, r#"{"error":"invalid_grant","error_description":"Session not active"}"#),
+        (503, ""),
+    ),
+    (
+        "Okta",
+        (
+            400,
+            r#"{"error":"invalid_grant","error_description":"The refresh token is invalid or expired."}"#,
+        ),
+        (
+            429,
+            r#"{"errorCode":"E0000047","errorSummary":"API call exceeded rate limit","errorCauses":[]}"#,
+        ),
+    ),
+    (
+        "Entra ID",
+        (
+            400,
+            r#"{"error":"invalid_grant","error_description":"AADSTS50173: revoked","error_codes":[50173],"timestamp":"2026-11-30 10:00:00Z","trace_id":"t","correlation_id":"c","suberror":"bad_token"}"#,
+        ),
+        (
+            503,
+            r#"{"error":"temporarily_unavailable","error_description":"AADSTS90033","error_codes":[90033]}"#,
+        ),
+    ),
+    (
+        "Google",
+        (
+            400,
+            r#"{"error":"invalid_grant","error_description":"Token has been expired or revoked."}"#,
+        ),
+        (500, r#"{"error":"internal_failure"}"#),
+    ),
+    (
+        "Cognito",
+        (400, r#"{"error":"invalid_grant"}"#),
+        (429, r#"{"__type":"TooManyRequestsException"}"#),
+    ),
+    (
+        "Auth0",
+        (
+            403,
+            r#"{"error":"invalid_grant","error_description":"Unknown or invalid refresh token."}"#,
+        ),
+        (
+            429,
+            r#"{"error":"too_many_requests","error_description":"Global limit has been reached"}"#,
+        ),
+    ),
+];
+
+/// A revoked session ends. One whose provider is overloaded goes on.
+#[test]
+fn a_session_ends_when_the_provider_says_so() {
+    for page in pages() {
+        let (_, revoked, overloaded) = REFUSALS.iter().find(|row| row.0 == page.name).unwrap();
+        for ((status, body), wanted) in [(revoked, 401), (overloaded, 200)] {
+            let mut world = page.world();
+            world.idp.claims = page.person.clone();
+            let mut browser = Browser::default();
+            browser.log_in(&mut world, "/");
+            world.pass(301);
+            world.idp.instead_of_tokens = Some((*status, body.as_bytes().to_vec()));
+            let outcome = browser.fetch(&mut world, "GET", "/api/flows/1").status();
+            assert_eq!(outcome, wanted, "{}: {status} {body}", page.name);
+        }
+    }
+}

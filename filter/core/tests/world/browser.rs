@@ -127,7 +127,12 @@ impl Browser {
     pub fn start_login(&mut self, world: &mut World, path: &str) -> String {
         let reply = self.load(world, path).reply();
         assert_eq!(reply.status, 302, "{path}");
-        let location = reply_header(&reply, "location").unwrap();
+        Self::callback_of(world, &reply)
+    }
+
+    /// The callback to which the provider sends a browser that a reply sends there.
+    pub fn callback_of(world: &mut World, reply: &Reply) -> String {
+        let location = reply_header(reply, "location").unwrap();
         let (endpoint, query) = location.split_once('?').unwrap();
         assert_eq!(endpoint, world.idp.authorization);
         let parameter = |name: &str| only(query, name).unwrap().unwrap().into_owned();
