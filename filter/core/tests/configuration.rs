@@ -133,6 +133,8 @@ fn limits_of_single_settings() {
         ("/machines/client_credentials", json!({"clients": ["prefect-*"]}), true),
         ("/machines/client_credentials", json!({"clients": ["*a*"]}), false),
         ("/machines/client_credentials", json!({"client": []}), false),
+        ("/machines/htpasswd", json!([]), true),
+        ("/machines/htpasswd", json!({"etl": "x"}), false),
         ("/machines/api_keys", key("etl"), true),
         ("/machines/api_keys", key("prefect-auth-string"), false),
     ] {
@@ -181,6 +183,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("machines.personal_tokens", r#"{"machines": {"personal_tokens": {"x?": 1}}}"#),
     ("machines.issuers[]", r#"{"machines": {"issuers": [{"x?": 1}]}}"#),
     ("machines.api_keys[]", r#"{"machines": {"api_keys": [{"x?": 1}]}}"#),
+    ("machines.htpasswd[]", r#"{"machines": {"htpasswd": [{"x?": 1}]}}"#),
     ("machines.certificates[]", r#"{"machines": {"certificates": [{"x?": 1}]}}"#),
     ("websockets", r#"{"websockets": {"x?": 1}}"#),
     ("prefect", r#"{"prefect": {"x?": 1}}"#),

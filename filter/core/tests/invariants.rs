@@ -8,6 +8,7 @@ use crate::provider::callout::{Callout, CalloutReply};
 use crate::session::cookie::{Found, Names, SessionCookie};
 use crate::testing::browser::{Browser, SCRIPT};
 use crate::testing::logout::buffered;
+use crate::testing::machines::{HTPASSWD, htpasswd};
 use crate::testing::{
     API_KEY, AUTH_STRING, CLIENT_SECRET, COOKIE_KEY, Headers, Outcome, World, auth_frame, basic,
     configuration, replaced, request,
@@ -358,12 +359,16 @@ fn no_machine_credential_is_ever_shown() {
         AUTH_STRING.to_owned(),
         format!("{key}:planted-password"),
         "Bearer planted:planted-password".to_owned(),
+        "reports:planted-password".to_owned(),
+        HTPASSWD.0.to_owned(),
     ];
     let set = [
         json!({}),
         json!({ "client_credentials": { "clients": ["etl-*"] } }),
         json!({ "client_credentials": false, "accept_auth_string": true }),
         json!({ "api_keys": [] }),
+        json!({ "htpasswd": htpasswd() }),
+        json!({ "htpasswd": htpasswd(), "client_credentials": false }),
     ];
     for machines in set {
         let mut settings = configuration();

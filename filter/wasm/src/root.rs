@@ -45,6 +45,7 @@ impl RootContext for Root {
                     store: Rc::new(SharedData),
                     entropy: Rc::new(RefCell::new(HostEntropy)),
                 };
+                config.warnings().iter().for_each(|line| log::warn!("{line}"));
                 self.shared.install(Site::new(config, services));
                 true
             }

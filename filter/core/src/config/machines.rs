@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::htpasswd::htpasswd;
 use super::reader::{Section, quote};
 use super::values::{check_scopes, role};
 use crate::foundation::hex;
@@ -31,6 +32,7 @@ pub(crate) fn machines(section: &Section<'_>, https: bool) -> Machines {
     Machines {
         hosts: section.hosts("hosts", https),
         certificates,
+        htpasswd: htpasswd(section),
         bearer: section.flag("bearer", true),
         client_credentials: client_credentials(section),
         introspection: introspection(section),

@@ -7,6 +7,7 @@ mod compile;
 pub(crate) mod error;
 #[cfg(test)]
 pub(crate) mod example;
+mod htpasswd;
 mod idp;
 mod instant;
 mod issuers;
@@ -17,11 +18,12 @@ pub(crate) mod url;
 mod values;
 
 use core::time::Duration;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use crate::foundation::crypto::Key;
 use crate::foundation::id::{IssuerId, TokenId};
+use crate::foundation::password_hash::PasswordHash;
 use crate::foundation::secret::Secret;
 use crate::foundation::time::UnixTime;
 use crate::identity::claims_to_role::Roles;
@@ -187,6 +189,8 @@ pub(crate) struct Machines {
     pub(crate) api_keys: HashMap<[u8; 32], ApiKey>,
     /// The client certificates of machines.
     pub(crate) certificates: Vec<CertificateEntry>,
+    /// The users of an htpasswd file, by name.
+    pub(crate) htpasswd: BTreeMap<String, HtpasswdEntry>,
     /// Whether clients may present Prefect's own shared secret.
     pub(crate) accept_auth_string: bool,
 }
@@ -277,6 +281,21 @@ pub(crate) struct ApiKey {
     pub(crate) expires: Option<UnixTime>,
 }
 
+/// A line of an htpasswd file: a user whose password Lictor verifies itself.
+#[derive(Clone, Debug)]
+pub(crate) struct HtpasswdEntry {
+    /// The user.
+    pub(crate) principal: Rc<Principal>,
+    /// The role of the user.
+    pub(crate) role: Role,
+    /// When the password is no longer accepted.
+    pub(crate) expires: UnixTime,
+    /// SHA-256 hash of the line, which tells it from another one for the same name.
+    pub(crate) digest: [u8; 32],
+    /// The hash of the password.
+    pub(crate) hash: PasswordHash,
+}
+
 /// Paths and options of Prefect: the setting `prefect`.
 #[derive(Debug)]
 pub(crate) struct Prefect {
@@ -323,6 +342,12 @@ impl Config {
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigErrors> {
         compile::compile(text, environment)
+    }
+
+    /// Returns the lines for the operator's log about settings that are accepted, but weak.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        htpasswd::warning(&self.machines.htpasswd).into_iter().collect()
     }
 
     /// Returns the `redirect_uri` of the login (RFC 6749 §4.1.3).

@@ -1,4 +1,7 @@
 //! A reader of JSON objects that collects all problems, where serde would stop at the first.
+//!
+//! Most of its functions are not inlined. Each copy would make the module larger, and settings are
+//! read once.
 
 use core::time::Duration;
 use std::cell::RefCell;
@@ -28,6 +31,7 @@ impl<'a> Section<'a> {
         Self::new("$".to_owned(), Some(value), problems)
     }
 
+    #[inline(never)]
     fn new(path: String, value: Option<&'a Value>, problems: &Problems) -> Self {
         let members = value.and_then(Value::as_object);
         let section =
@@ -38,32 +42,43 @@ impl<'a> Section<'a> {
         section
     }
 
+    #[inline(never)]
     fn add(&self, path: String, found: &str, wanted: &str) {
         let problem = Problem { path, found: found.to_owned(), wanted: wanted.to_owned() };
         self.problems.borrow_mut().push(problem);
     }
 
+    #[inline(never)]
     fn value(&self, name: &'static str) -> Option<&'a Value> {
         self.known.borrow_mut().insert(name);
         self.members?.get(name)
     }
 
     /// Returns the JSON path of a member.
+    #[inline(never)]
     pub(crate) fn path_of(&self, name: &str) -> String {
         format!("{}.{name}", self.path)
     }
 
+    /// Returns whether the object has a member.
+    pub(crate) fn has(&self, name: &'static str) -> bool {
+        self.value(name).is_some()
+    }
+
     /// Reports a problem with a member of this object.
+    #[inline(never)]
     pub(crate) fn problem(&self, name: &str, found: &str, wanted: &str) {
         self.add(self.path_of(name), found, wanted);
     }
 
     /// Reads a member that is an object. If it is absent, the section is empty.
+    #[inline(never)]
     pub(crate) fn section(&self, name: &'static str) -> Section<'a> {
         Section::new(self.path_of(name), self.value(name), &self.problems)
     }
 
     /// Reads a member that is an object; `None` if it is absent.
+    #[inline(never)]
     pub(crate) fn optional(&self, name: &'static str) -> Option<Section<'a>> {
         let value = self.value(name)?;
         Some(Section::new(self.path_of(name), Some(value), &self.problems))
@@ -72,6 +87,7 @@ impl<'a> Section<'a> {
     /// Reads a member that is an object or a boolean.
     ///
     /// `None` for `false`. `true` is an empty section. An absent member is what `default` is.
+    #[inline(never)]
     pub(crate) fn switch(&self, name: &'static str, default: bool) -> Option<Section<'a>> {
         let path = self.path_of(name);
         match self.value(name) {
@@ -87,6 +103,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads a member that is an array of host names. `https` tells their default port.
+    #[inline(never)]
     pub(crate) fn hosts(&self, name: &'static str, https: bool) -> Vec<String> {
         let hosts = self.texts(name, &[]).into_iter().filter_map(|text| {
             let host = normal_authority(&text, https);
@@ -100,6 +117,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads a member that is an array of objects. If it is absent, the list is empty.
+    #[inline(never)]
     pub(crate) fn sections(&self, name: &'static str) -> Vec<Section<'a>> {
         let Some(value) = self.value(name) else { return Vec::new() };
         let Some(items) = value.as_array() else {
@@ -113,6 +131,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads a string that is not empty; `None` if it is absent.
+    #[inline(never)]
     pub(crate) fn text(&self, name: &'static str) -> Option<&'a str> {
         let value = self.value(name)?;
         let text = value.as_str().filter(|text| !text.is_empty());
@@ -123,6 +142,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads a string that is required, and reports its absence.
+    #[inline(never)]
     pub(crate) fn required(&self, name: &'static str) -> Option<&'a str> {
         if self.value(name).is_none() && self.members.is_some() {
             self.problem(name, "nothing", "a string (this setting is required)");
@@ -131,6 +151,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads a boolean with a default.
+    #[inline(never)]
     pub(crate) fn flag(&self, name: &'static str, default: bool) -> bool {
         match self.value(name) {
             None => default,
@@ -143,6 +164,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads an array of strings with a default.
+    #[inline(never)]
     pub(crate) fn texts(&self, name: &'static str, default: &[&str]) -> Vec<String> {
         let Some(value) = self.value(name) else {
             return default.iter().map(|text| (*text).to_owned()).collect();
@@ -160,6 +182,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads an object whose members are strings. If it is absent, the list is empty.
+    #[inline(never)]
     pub(crate) fn pairs(&self, name: &'static str) -> Vec<(String, String)> {
         let Some(value) = self.value(name) else { return Vec::new() };
         let Some(members) = value.as_object() else {
@@ -180,6 +203,7 @@ impl<'a> Section<'a> {
 
     /// Reads an object whose members are strings or arrays of strings. If it is absent, the list is
     /// empty.
+    #[inline(never)]
     pub(crate) fn members(&self, name: &'static str) -> Vec<(String, Vec<String>)> {
         let Some(value) = self.value(name) else { return Vec::new() };
         let Some(members) = value.as_object() else {
@@ -205,6 +229,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads a duration such as `30m`, with a default.
+    #[inline(never)]
     pub(crate) fn duration(&self, name: &'static str, default: Duration) -> Duration {
         let Some(value) = self.value(name) else { return default };
         match value.as_str().and_then(duration) {
@@ -219,6 +244,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads a time in UTC, such as `2026-11-24T10:00:00Z` (RFC 3339); `None` if it is absent.
+    #[inline(never)]
     pub(crate) fn instant(&self, name: &'static str) -> Option<crate::foundation::time::UnixTime> {
         let value = self.value(name)?;
         let instant = value.as_str().and_then(super::instant::parse);
@@ -229,6 +255,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reports all members that have not been read as unknown settings.
+    #[inline(never)]
     pub(crate) fn finish(&self) {
         let known = self.known.borrow();
         for name in self.members.into_iter().flat_map(Map::keys) {

@@ -9,6 +9,7 @@ pub(crate) mod grant;
 pub(crate) mod introspection;
 pub(crate) mod kind;
 pub(crate) mod misspelt;
+pub(crate) mod password;
 pub(crate) mod personal_token;
 pub(crate) mod verified_tokens;
 pub(crate) mod verifier;

@@ -55,6 +55,8 @@ pub(crate) enum Presentation {
     Proof(Identity),
     /// A personal token that opens. Whether it has expired or is revoked is not checked yet.
     Personal(Rc<PersonalToken>),
+    /// A name and a password for the worker to check against `machines.htpasswd`.
+    Password { user: String, password: Secret },
     /// A credential that the provider must verify.
     Remote(RemoteCredential),
 }
@@ -185,8 +187,8 @@ impl VerificationContext<'_> {
     /// Verifies Basic authentication.
     ///
     /// The kinds are tried in this order: API key, personal token, JWT, Prefect's auth string, a
-    /// wrapped header, client credentials. Wrapped headers occur because people are told to write
-    /// `PREFECT_API_AUTH_STRING="Bearer …"`.
+    /// wrapped header, a user of an htpasswd file, client credentials. Wrapped headers occur since
+    /// people are told to write `PREFECT_API_AUTH_STRING="Bearer …"`.
     fn basic(
         self,
         user: &str,
@@ -219,6 +221,13 @@ impl VerificationContext<'_> {
         client: &str,
         secret: &Secret,
     ) -> Result<Presentation, AuthenticationError> {
+        let machines = &self.config.machines;
+        let password =
+            || Presentation::Password { user: client.to_owned(), password: secret.clone() };
+        // What is a user's is never sent to the provider, whatever the password looks like.
+        if machines.htpasswd.contains_key(client) {
+            return Ok(password());
+        }
         // A mistyped credential, or one in the place of the name, must neither appear in a log nor
         // be sent to the provider.
         let misspelt = Misspelt::of(secret.expose()).or_else(|| Misspelt::of(client.as_bytes()));
@@ -233,7 +242,14 @@ impl VerificationContext<'_> {
                 "name:secret",
             ));
         }
-        match &self.config.machines.client_credentials {
+        match &machines.client_credentials {
+            // A name of nobody is refused as a wrong password is, and as slowly.
+            refused
+                if !machines.htpasswd.is_empty()
+                    && refused.as_ref().is_none_or(|allowed| !allowed.may(client)) =>
+            {
+                Ok(password())
+            }
             None => Err(not_accepted(
                 "a name and a password",
                 "name:lk_<key> (machines.client_credentials is off)",

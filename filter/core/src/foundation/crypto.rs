@@ -1,7 +1,8 @@
 //! Hashing, key derivation, authenticated encryption, base64 and base64url.
 //!
 //! No other module imports a cryptographic crate, except `wire::jose::signature` and
-//! `wire::jose::signing` for signatures, and `foundation::secret` for wiping memory.
+//! `wire::jose::signing` for signatures, `foundation::password_hash` for bcrypt, and
+//! `foundation::secret` for wiping memory.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

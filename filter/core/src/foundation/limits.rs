@@ -71,6 +71,13 @@ pub(crate) const ATTEMPTS_PER_NETWORK: Rate = Rate { burst: 64, each: Duration::
 /// Largest number of networks, and of pairs of network and `client_id`, whose attempts are
 /// counted.
 pub(crate) const NETWORKS: usize = 4096;
+/// How much work one worker does for passwords that it does not know, in rounds of bcrypt. A check
+/// takes `2^cost` rounds.
+pub(crate) const PASSWORD_ROUNDS: Rate = Rate { burst: 4096, each: Duration::from_millis(1) };
+/// Largest number of wrong passwords that one worker remembers.
+pub(crate) const WRONG_PASSWORDS: usize = 1024;
+/// How long a worker repeats the refusal of a wrong password without checking it again.
+pub(crate) const WRONG_PASSWORD_MEMORY: Duration = Duration::from_secs(60);
 /// Largest duration of a login attempt.
 pub(crate) const LOGIN_ATTEMPT: Duration = Duration::from_secs(30 * 60);
 /// Largest age of a login that may create a personal token.

@@ -11,6 +11,7 @@ pub(crate) mod id;
 pub(crate) mod json;
 pub(crate) mod limits;
 pub(crate) mod log_text;
+pub(crate) mod password_hash;
 pub(crate) mod secret;
 pub(crate) mod stream;
 #[warn(clippy::arithmetic_side_effects)]

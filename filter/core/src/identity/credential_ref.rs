@@ -31,6 +31,8 @@ pub(crate) enum CredentialRef {
     PersonalToken(Rc<PersonalToken>),
     /// A client certificate, by the name that is configured.
     Certificate(CertificateName),
+    /// A password of an htpasswd file, by the SHA-256 hash of its line.
+    Password([u8; 32]),
     /// Prefect's own shared secret.
     AuthString,
 }

@@ -25,6 +25,8 @@ pub(crate) enum Method {
     ApiKey,
     /// A client certificate.
     Certificate,
+    /// A password of an htpasswd file.
+    Htpasswd,
     /// Prefect's own shared secret.
     AuthString,
 }
@@ -42,6 +44,7 @@ impl Method {
             Self::PersonalToken => "personal_token",
             Self::ApiKey => "api_key",
             Self::Certificate => "certificate",
+            Self::Htpasswd => "htpasswd",
             Self::AuthString => "auth_string",
         }
     }
@@ -50,7 +53,7 @@ impl Method {
 /// The person or machine that a credential proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Principal {
-    /// The id with its kind: `user:…`, `client:…`, `key:…` or `cert:…`.
+    /// The id with its kind: `user:…`, `client:…`, `key:…`, `cert:…` or `htpasswd:…`.
     ///
     /// The kind prevents that a client id is mistaken for a subject (RFC 9700 §4.15).
     pub(crate) id: String,

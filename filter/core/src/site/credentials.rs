@@ -49,6 +49,9 @@ impl Site {
             Presentation::Remote(credential) => {
                 self.grant(&credential, Presenter { stream, peer }, now)
             }
+            Presentation::Password { user, password } => {
+                Ok(self.passwords.verify(&user, &password, &config.machines, peer, now)?)
+            }
             Presentation::Personal(token) => Ok(self.verify_personal_token(&token, now)?),
         }
     }

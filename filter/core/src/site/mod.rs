@@ -10,6 +10,7 @@ mod grants;
 mod log_lines;
 mod login_state;
 pub(crate) mod open_sockets;
+mod passwords;
 mod refresh_result;
 mod refreshes;
 mod revocations;
@@ -58,6 +59,7 @@ use crate::workers::tombstones::Tombstones;
 use attempt_limits::AttemptLimits;
 use delayed_replies::DelayedReplies;
 use grants::Grants;
+use passwords::Passwords;
 pub(crate) use refresh_result::Recheck;
 use refreshes::Refreshes;
 use revocations::Revocations;
@@ -119,6 +121,7 @@ pub struct Site {
     verified: RefCell<Verified>,
     refreshes: Refreshes,
     grants: Grants,
+    passwords: Passwords,
     /// Sockets whose first frame is not judged yet.
     pub(crate) pending: PendingHandshakes,
     /// Request bodies that are read before the request is decided.
@@ -206,6 +209,7 @@ impl Site {
                     Rc::clone(&services.entropy),
                 ),
             ),
+            passwords: Passwords::new(&master),
             pending: PendingHandshakes::default(),
             bodies: BodyPools::default(),
             sockets: OpenSockets::default(),

@@ -122,6 +122,7 @@ impl OpenSocket {
             | CredentialRef::ClientCredentials(_)
             | CredentialRef::OpaqueToken(_)
             | CredentialRef::Certificate(_)
+            | CredentialRef::Password(_)
             | CredentialRef::AuthString => false,
         }
     }

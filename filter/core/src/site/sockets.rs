@@ -2,7 +2,7 @@
 
 use super::Site;
 use crate::config::Config;
-use crate::credential::{api_key, certificate, personal_token};
+use crate::credential::{api_key, certificate, password, personal_token};
 use crate::foundation::limits::{
     PENDING_SOCKETS_IN_ALL, SOCKETS_OF_PEOPLE_IN_ALL, SOCKETS_OF_PERSON_IN_ALL,
 };
@@ -116,6 +116,7 @@ impl Site {
                 personal_token::verify(token, &config, &mut self.revocations, now).ok()
             }
             CredentialRef::Certificate(name) => certificate::by_name(name, &config),
+            CredentialRef::Password(digest) => password::by_digest(digest, &config, now),
             CredentialRef::AuthString => {
                 let identity = crate::credential::verifier::auth_string();
                 config.machines.accept_auth_string.then_some(identity)
@@ -136,6 +137,7 @@ fn judge_alike(credential: &CredentialRef, one: &Config, other: &Config) -> bool
         | CredentialRef::OpaqueToken(_)
         | CredentialRef::PersonalToken(_)
         | CredentialRef::Certificate(_)
+        | CredentialRef::Password(_)
         | CredentialRef::AuthString => true,
     }
 }

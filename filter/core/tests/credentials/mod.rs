@@ -5,6 +5,7 @@ mod bearer;
 mod bearer_errors;
 mod certificates;
 mod client_credentials;
+mod htpasswd;
 mod introspection;
 mod issuers;
 mod jwts;

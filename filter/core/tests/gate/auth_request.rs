@@ -5,6 +5,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::testing::browser::SCRIPT;
 use crate::testing::idp::Mood;
+use crate::testing::machines::{HTPASSWD, htpasswd};
 use crate::testing::{
     API_KEY, AUTH_REQUEST_SECRET, AUTH_STRING, World, basic, configuration, reply_header, request,
     request_to,
@@ -26,7 +27,10 @@ fn status(world: &mut World, path: &str, lines: &[(&str, &str)]) -> u16 {
 
 #[test]
 fn each_kind_of_credential_has_its_verdict() {
-    let mut world = World::new();
+    let mut settings = configuration();
+    settings["machines"]["htpasswd"] = htpasswd();
+    let mut world = World::with(&settings);
+    let (password, wrong_password) = (basic(HTPASSWD.0), basic("reports:wrong"));
     let token = world.bearer();
     let (key, wrong) = (basic(&format!("etl:{API_KEY}")), basic("etl:lk_wrong"));
     for (line, wanted) in [
@@ -34,6 +38,8 @@ fn each_kind_of_credential_has_its_verdict() {
         (("authorization", key.as_str()), 202),
         (("x-api-key", API_KEY), 202),
         (("authorization", wrong.as_str()), 401),
+        (("authorization", password.as_str()), 202),
+        (("authorization", wrong_password.as_str()), 401),
         (("authorization", "Bearer e30.e30.AA"), 401),
         (("authorization", "Digest x"), 401),
         (("accept", "*/*"), 401),

@@ -11,7 +11,7 @@ use crate::gate::decision::DataStep;
 use crate::identity::credential_ref::CredentialRef;
 use crate::site::sockets::SocketVerdict;
 use crate::testing::idp::merge;
-use crate::testing::machines::{PAIR, asks};
+use crate::testing::machines::{HTPASSWD, PAIR, asks, htpasswd};
 use crate::testing::store::MemoryStore;
 use crate::testing::{
     API_KEY, AUTH_STRING, World, auth_frame, basic, compile, configuration, host,
@@ -131,6 +131,7 @@ const fn kind(credential: &CredentialRef) -> &'static str {
         CredentialRef::OpaqueToken(_) => "opaque token",
         CredentialRef::PersonalToken(_) => "personal token",
         CredentialRef::Certificate(_) => "certificate",
+        CredentialRef::Password(_) => "password",
         CredentialRef::AuthString => "Prefect's own secret",
     }
 }
@@ -138,7 +139,7 @@ const fn kind(credential: &CredentialRef) -> &'static str {
 #[test]
 fn a_socket_ends_when_newer_settings_accept_no_such_credential() {
     type Shown = fn(&mut World) -> Option<(&'static str, String)>;
-    let rows: [(&str, Shown, fn(&mut Value)); 7] = [
+    let rows: [(&str, Shown, fn(&mut Value)); 8] = [
         (
             "access token",
             |world| Some(("authorization", world.bearer())),
@@ -182,6 +183,11 @@ fn a_socket_ends_when_newer_settings_accept_no_such_credential() {
             |machines| machines["certificates"] = json!([]),
         ),
         (
+            "password",
+            |_| Some(("authorization", basic(HTPASSWD.0))),
+            |machines| machines["htpasswd"][0]["line"] = json!(HTPASSWD.1.replace("$2y$", "$2b$")),
+        ),
+        (
             "Prefect's own secret",
             |_| Some(("authorization", basic(AUTH_STRING))),
             |machines| machines["accept_auth_string"] = json!(false),
@@ -190,6 +196,7 @@ fn a_socket_ends_when_newer_settings_accept_no_such_credential() {
     let mut settings = configuration();
     settings["machines"]["accept_auth_string"] = json!(true);
     settings["machines"]["introspection"] = json!(true);
+    settings["machines"]["htpasswd"] = htpasswd();
     // The feed of events is masked for other roles.
     settings["machines"]["personal_tokens"] = json!({"role": "admin"});
     settings["roles"] = json!({"admin": ["prefect-operator"]});

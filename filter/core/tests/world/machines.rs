@@ -1,9 +1,22 @@
 //! Machines: the credentials that they show.
 
+use serde_json::{Value, json};
+
 use super::{Headers, Outcome, World, basic, request};
 
 /// The ID and the secret of a client that the provider knows.
 pub const PAIR: &str = "etl-worker:planted-secret-of-etl";
+
+/// A user of an htpasswd file: name and password, and the line.
+pub const HTPASSWD: (&str, &str) = (
+    "reports:planted-password-of-reports",
+    "reports:$2y$04$reportsreportsreportsuuqTdpf/EcyZFIZV5NzeCoA0ihvGAkk6",
+);
+
+/// The setting `machines.htpasswd` with that user.
+pub fn htpasswd() -> Value {
+    json!([{ "line": HTPASSWD.1, "role": "worker", "expires": "2027-01-15T09:00:00Z" }])
+}
 
 /// A request with these credentials in Basic.
 pub fn asks(pair: &str) -> Headers {

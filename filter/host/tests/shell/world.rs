@@ -12,6 +12,11 @@ use crate::provider::{ISSUER, Provider};
 
 pub const PUBLIC: &str = "https://prefect.example.com";
 pub const AUTH_STRING: &str = "admin:planted-prefect-secret";
+/// A user of an htpasswd file: name and password, and the line.
+pub const HTPASSWD: (&str, &str) = (
+    "reports:planted-password-of-reports",
+    "reports:$2y$04$reportsreportsreportsuuqTdpf/EcyZFIZV5NzeCoA0ihvGAkk6",
+);
 
 /// A page load, as browsers mark it.
 pub const NAVIGATION: [(&str, &str); 3] =
@@ -59,6 +64,9 @@ pub fn configuration() -> Value {
         "public_url": PUBLIC, "issuer": ISSUER, "client_id": "prefect",
         "machines": {
             "hosts": ["api.prefect.example.com"], "api_keys": keys,
+            "htpasswd": [{
+                "line": HTPASSWD.1, "role": "worker", "expires": "2099-01-01T00:00:00Z",
+            }],
             "certificates": [{"name": "edge", "role": "worker", "uri": "spiffe://x/edge"}],
         },
         "prefect": {"buffered_routes": true},

@@ -272,6 +272,8 @@ const fn heading(reason: Reason) -> (Mood, &'static str) {
         | Reason::UnknownKey
         | Reason::UnknownApiKey
         | Reason::ExpiredApiKey
+        | Reason::WrongPassword
+        | Reason::ExpiredPassword
         | Reason::CredentialNotAccepted
         | Reason::ClientCredentials
         | Reason::PersonalToken

@@ -2,7 +2,7 @@
 
 use super::{Story, Who};
 use crate::provider::{CLIENT, CLIENT_SECRET, FIRST, SECOND, STRANGE, forge, machine, sign};
-use crate::world::{Request, World, basic, key};
+use crate::world::{HTPASSWD, Request, World, basic, key};
 
 pub const STORIES: &[Story] = &[
     Story::new("start", start)
@@ -21,6 +21,9 @@ pub const STORIES: &[Story] = &[
     Story::new("client credentials", client_credentials)
         .known(&["to Prefect as client:etl-worker with the secret"])
         .stranger(&["401 client_credentials"]),
+    Story::new("password of an htpasswd file", password)
+        .known(&["to Prefect as htpasswd:reports with the secret"])
+        .stranger(&["401 wrong_password"]),
     Story::new("client certificate", certificate)
         .known(&["to Prefect as cert:edge with the secret"])
         .stranger(&["401 not_authenticated"]),
@@ -64,6 +67,13 @@ fn bearer(world: &mut World, who: Who) -> Option<()> {
         if who == Who::Known { sign(FIRST, &claims) } else { forge(STRANGE, FIRST, &claims) };
     world.prepared();
     show(world, "authorization", &format!("Bearer {token}"));
+    Some(())
+}
+
+fn password(world: &mut World, who: Who) -> Option<()> {
+    let pair = if who == Who::Known { HTPASSWD.0 } else { "reports:wrong" };
+    world.prepared();
+    show(world, "authorization", &basic(pair));
     Some(())
 }
 

@@ -1,0 +1,134 @@
+//! Hashes of passwords by bcrypt, as htpasswd files have them.
+
+use core::ops::RangeInclusive;
+
+use crate::foundation::secret::Secret;
+
+/// Accepted costs. A check takes `2^cost` rounds, and stops an Envoy worker meanwhile.
+pub(crate) const COSTS: RangeInclusive<u32> = 4..=10;
+
+/// Longest password, in bytes. bcrypt ignores what is beyond.
+pub(crate) const LONGEST: usize = 72;
+
+/// A bcrypt hash with its salt and cost.
+#[derive(Clone, Debug)]
+pub(crate) struct PasswordHash {
+    text: Secret,
+    cost: u32,
+}
+
+/// Why a text is no accepted hash. It contains no part of the text but the cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BadHash {
+    /// What was found.
+    pub(crate) found: String,
+    /// What to write instead.
+    pub(crate) wanted: &'static str,
+}
+
+const BCRYPT: &str = "bcrypt, as `htpasswd -nB <name>` makes it (or an API key)";
+
+impl PasswordHash {
+    /// Reads a hash: `$2y$`, `$2b$` or `$2a$`, two digits of cost, and 53 characters.
+    ///
+    /// # Errors
+    /// For any other text, and for a cost outside of [`COSTS`].
+    pub(crate) fn read(text: &str) -> Result<Self, BadHash> {
+        let bad = |found: &str, wanted| Err(BadHash { found: found.to_owned(), wanted });
+        let is = |prefix| text.starts_with(prefix);
+        if is("{SHA}") {
+            return bad("SHA-1 without a salt ({SHA})", BCRYPT);
+        }
+        if is("$apr1$") || is("$1$") {
+            return bad("MD5 ($apr1$ or $1$)", BCRYPT);
+        }
+        if is("$5$") || is("$6$") {
+            return bad("SHA-2 crypt ($5$ or $6$)", BCRYPT);
+        }
+        if is("$2x$") {
+            return bad("bcrypt of a faulty program ($2x$)", BCRYPT);
+        }
+        if !["$2y$", "$2b$", "$2a$"].into_iter().any(is) {
+            return bad("crypt, a password itself, or something else", BCRYPT);
+        }
+        let Ok(parts) = text.parse::<bcrypt::HashParts>() else {
+            return bad("an incomplete bcrypt hash", BCRYPT);
+        };
+        let cost = parts.get_cost();
+        if !COSTS.contains(&cost) {
+            let wanted = "a cost of 4 to 10: htpasswd -nB -C 10 (a check stops an Envoy worker)";
+            return bad(&format!("a cost of {cost}"), wanted);
+        }
+        Ok(Self { text: Secret::new(text), cost })
+    }
+
+    /// Returns whether a password has this hash. It takes [`Self::rounds`] rounds in any case.
+    #[must_use]
+    pub(crate) fn fits(&self, password: &[u8]) -> bool {
+        bcrypt::verify(password, self.text.expose_str()).unwrap_or(false)
+    }
+
+    /// Returns how many rounds a check takes.
+    #[must_use]
+    pub(crate) fn rounds(&self) -> u32 {
+        1_u32.checked_shl(self.cost).unwrap_or(u32::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    /// Vectors of the Openwall project, and one by libxcrypt.
+    const HASHES: [(&str, &str); 4] = [
+        ("U*U", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
+        ("U*U*", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.VGOzA784oUp/Z0DY336zx7pLYAy0lwK"),
+        ("U*U*U", "$2a$05$XXXXXXXXXXXXXXXXXXXXXOAcXxm9kjPGEMsLznoKqmqw7tc8WCx4a"),
+        ("\u{e4}", "$2y$04$abcdefghijklmnopqrstuuc1pqO32Jjm3MjkBXEuJk7AAzEdrKrQ."),
+    ];
+
+    #[test]
+    fn a_hash_fits_its_password_alone() {
+        for (password, text) in HASHES {
+            let hash = PasswordHash::read(text).unwrap();
+            assert!(hash.fits(password.as_bytes()), "{password}");
+            for other in ["", "U", "u*u", "U*U*U*", " U*U"] {
+                assert!(!hash.fits(other.as_bytes()), "{password}: {other}");
+            }
+            let b = PasswordHash::read(&text.replacen("$2a$", "$2b$", 1)).unwrap();
+            assert!(b.fits(password.as_bytes()), "the versions are one algorithm");
+        }
+    }
+
+    #[test]
+    fn other_hashes_are_refused_with_what_to_do() {
+        let good = HASHES[0].1;
+        for (text, found) in [
+            ("{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=", "SHA-1"),
+            ("$apr1$4bVTfpQp$Q0b5AJJ0zr0oyGsrqbDGs/", "MD5"),
+            ("$1$abcdefgh$PXrcyyPMqIeEmSkJVrFfo0", "MD5"),
+            ("$5$saltsalt$abc", "SHA-2"),
+            ("$6$saltsalt$abc", "SHA-2"),
+            (&good.replacen("$2a$", "$2x$", 1), "faulty"),
+            ("rl5FQRVPmYpKk", "crypt"),
+            ("password", "crypt"),
+            ("", "crypt"),
+            ("$2y$05$", "incomplete"),
+            (&good[..59], "incomplete"),
+            (&format!("{good}x"), "incomplete"),
+            (&good.replacen("$05$", "$5x$", 1), "incomplete"),
+            (&good.replacen("$05$", "$03$", 1), "a cost of 3"),
+            (&good.replacen("$05$", "$11$", 1), "a cost of 11"),
+            (&good.replacen("$05$", "$31$", 1), "a cost of 31"),
+            (&good.replacen("$05$", "$99$", 1), "a cost of 99"),
+        ] {
+            let bad = PasswordHash::read(text).unwrap_err();
+            assert!(bad.found.contains(found), "{text}: {bad:?}");
+            assert!(bad.wanted.contains("htpasswd"), "{text}: {bad:?}");
+            assert!(text.len() < 12 || !bad.found.contains(&text[7..]), "a quote: {bad:?}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Verification of passwords by the worker itself, and how much of its time guesses may take.
+//!
+//! A bcrypt hash is slow on purpose, and nothing else happens in the worker meanwhile. So a worker
+//! verifies a password once, and remembers the result under a keyed hash. Unknown passwords are
+//! limited by user and network, and all of them together by their rounds.
+
+use std::collections::HashMap;
+
+use super::attempt_limits::AttemptLimits;
+use crate::config::Machines;
+use crate::credential::password;
+use crate::foundation::bounded::Bounded;
+use crate::foundation::crypto::{Key, constant_time_eq, derive, mac};
+use crate::foundation::id::{CredentialId, Id as _};
+use crate::foundation::limits::{PASSWORD_ROUNDS, WRONG_PASSWORD_MEMORY, WRONG_PASSWORDS};
+use crate::foundation::password_hash::LONGEST;
+use crate::foundation::secret::Secret;
+use crate::foundation::time::UnixTime;
+use crate::foundation::token_bucket::Bucket;
+use crate::identity::principal::Identity;
+use crate::refusal::Refusal;
+use crate::wire::peer::Peer;
+
+/// What one worker knows of passwords, under one configuration.
+pub(crate) struct Passwords {
+    key: Key,
+    /// The keyed hash of each user's password, once it has been verified.
+    right: HashMap<String, [u8; 32]>,
+    /// When a name and password were wrong, by a part of their keyed hash.
+    wrong: Bounded<CredentialId, UnixTime>,
+    attempts: AttemptLimits,
+    rounds: Bucket,
+}
+
+impl Passwords {
+    /// Knows no password yet. `master` is the key of the configuration.
+    #[must_use]
+    pub(crate) fn new(master: &Key) -> Self {
+        Self {
+            key: derive(master, "names of passwords"),
+            right: HashMap::new(),
+            wrong: Bounded::new(WRONG_PASSWORDS),
+            attempts: AttemptLimits::default(),
+            rounds: PASSWORD_ROUNDS.full(UnixTime::default()),
+        }
+    }
+
+    /// Verifies the password of a user.
+    ///
+    /// # Errors
+    /// When it is wrong or has expired, or when too many unknown ones have been tried.
+    pub(crate) fn verify(
+        &mut self,
+        user: &str,
+        password: &Secret,
+        machines: &Machines,
+        peer: &dyn Peer,
+        now: UnixTime,
+    ) -> Result<Identity, Refusal> {
+        let entry = machines.htpasswd.get(user);
+        let code = mac(&self.key, user, password.expose());
+        if let Some(entry) = entry
+            && self.right.get(user).is_some_and(|right| constant_time_eq(right, &code))
+        {
+            return password::identity(entry, now);
+        }
+        let id = CredentialId::from_bytes(code.first_chunk().copied().unwrap_or_default());
+        let was_wrong =
+            self.wrong.get(&id).is_some_and(|at| !now.is_over(*at, WRONG_PASSWORD_MEMORY));
+        if was_wrong || password.expose().len() > LONGEST {
+            return Err(password::wrong(user));
+        }
+        // A name without an entry takes as long as the slowest one with an entry.
+        let slowest = || machines.htpasswd.values().max_by_key(|entry| entry.hash.rounds());
+        let Some(checked) = entry.or_else(slowest) else { return Err(password::wrong(user)) };
+        let mut bucket = PASSWORD_ROUNDS.filled_up(self.rounds, now);
+        let left = bucket.left.checked_sub(checked.hash.rounds());
+        // Where there is no room, the user and the network lose no attempt.
+        let left = left.filter(|_| self.attempts.may(Some(user), &peer.address(), now));
+        bucket.left = left.ok_or_else(|| Refusal::busy("unknown passwords"))?;
+        self.rounds = bucket;
+        let fits = checked.hash.fits(password.expose());
+        match entry {
+            Some(entry) if fits => {
+                self.right.insert(user.to_owned(), code);
+                password::identity(entry, now)
+            }
+            _ => {
+                self.wrong.insert(id, now);
+                Err(password::wrong(user))
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Passwords of an htpasswd file: whose they are, for how long, and how often they are guessed.
+
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use crate::config::Config;
+use crate::foundation::limits::{ATTEMPTS_PER_CLIENT, PASSWORD_ROUNDS};
+use crate::testing::machines::{HTPASSWD, PAIR, asks, htpasswd};
+use crate::testing::{
+    AUTH_STRING, World, code, compile, configuration, environment, header, reply_header,
+};
+use serde_json::{Value, json};
+
+/// Rounds of bcrypt for one check of [`HTPASSWD`], which has a cost of 4.
+const ROUNDS: u32 = 16;
+
+fn settings(machines: &Value) -> Value {
+    let mut settings = configuration();
+    settings["machines"]["htpasswd"] = htpasswd();
+    crate::testing::idp::merge(&mut settings["machines"], machines);
+    settings
+}
+
+fn world() -> World {
+    World::with(&settings(&json!({})))
+}
+
+/// The code of the refusal, or `None` if Prefect got the request.
+fn refused(world: &mut World, pair: &str) -> Option<String> {
+    let outcome = world.request(&asks(pair)).1;
+    (outcome.status() != 200).then(|| code(&outcome.reply()).to_owned())
+}
+
+#[test]
+fn a_password_proves_its_user_until_it_expires() {
+    let mut world = world();
+    for (seconds, wanted) in
+        [(0, None), (3599, None), (1, Some("expired_password")), (9999, Some("expired_password"))]
+    {
+        world.pass(seconds);
+        assert_eq!(refused(&mut world, HTPASSWD.0).as_deref(), wanted, "{seconds}");
+        // A stranger does not learn that there was such a user.
+        assert_eq!(refused(&mut world, "reports:guess").as_deref(), Some("wrong_password"));
+    }
+    assert_eq!(world.exchanges(), 0, "a user's password was sent to the provider");
+}
+
+#[test]
+fn prefect_learns_the_user_and_not_the_password() {
+    let mut world = world();
+    let sent = world.request(&asks(HTPASSWD.0)).1.forwarded();
+    assert_eq!(header(&sent, "x-auth-request-user"), Some("htpasswd:reports"));
+    assert_eq!(header(&sent, "x-auth-request-groups"), Some("worker"));
+    assert!(header(&sent, "authorization").unwrap().starts_with("Basic "));
+    assert!(!format!("{sent:?}").contains("of-reports"));
+}
+
+#[test]
+fn names_and_passwords_are_told_apart_from_other_credentials() {
+    type Case = (Value, &'static str, Option<&'static str>, usize);
+    let long = Box::leak(format!("reports:{}", "x".repeat(73)).into_boxed_str());
+    let cases: [Case; 11] = [
+        (json!({}), HTPASSWD.0, None, 0),
+        (json!({}), "reports:wrong", Some("wrong_password"), 0),
+        (json!({}), "Reports:planted-password-of-reports", Some("client_credentials"), 1),
+        (json!({}), " reports:planted-password-of-reports", Some("misspelt_credential"), 0),
+        (json!({}), "reports:planted-password-of-reports ", Some("wrong_password"), 0),
+        (json!({}), "reports:", Some("wrong_password"), 0),
+        (json!({}), long, Some("wrong_password"), 0),
+        (json!({}), PAIR, None, 1),
+        // Nobody learns which names there are.
+        (json!({"client_credentials": false}), "nobody:guess", Some("wrong_password"), 0),
+        (
+            json!({"client_credentials": {"clients": ["etl-*"]}}),
+            "nobody:guess",
+            Some("wrong_password"),
+            0,
+        ),
+        (json!({"htpasswd": []}), HTPASSWD.0, Some("client_credentials"), 1),
+    ];
+    for (machines, pair, wanted, exchanges) in cases {
+        let mut world = World::with(&settings(&machines));
+        assert_eq!(refused(&mut world, pair).as_deref(), wanted, "{machines} {pair}");
+        assert_eq!(world.exchanges(), exchanges, "{machines} {pair}");
+    }
+    let mut world = world();
+    assert_eq!(refused(&mut world, AUTH_STRING).as_deref(), Some("credential_not_accepted"));
+}
+
+/// A bcrypt stops a worker. Guesses get a share of its time, and take none from known users.
+#[test]
+fn guesses_are_bounded_and_hold_up_no_known_user() {
+    let mut world = world();
+    assert_eq!(refused(&mut world, HTPASSWD.0), None);
+    let mut tried = 0;
+    for number in 0_u32..2_000 {
+        world.peer.address = format!("198.51.{}.{}", number / 250, number % 250).into_bytes();
+        match refused(&mut world, &format!("reports:guess-{number}")).as_deref() {
+            Some("wrong_password") => tried += 1,
+            wanted => assert_eq!(wanted, Some("busy")),
+        }
+        if number % 100 == 0 {
+            assert_eq!(refused(&mut world, HTPASSWD.0), None, "the known user");
+        }
+    }
+    // The first check is that of the user.
+    assert_eq!((tried + 1) * ROUNDS, PASSWORD_ROUNDS.burst);
+    let reply = world.request(&asks("reports:another")).1.reply();
+    assert_eq!(reply.status, 503);
+    assert!(reply_header(&reply, "retry-after").is_some());
+    world.pass(1);
+    let more = (0_u32..200)
+        .filter(|number| {
+            world.peer.address = format!("203.0.113.{number}").into_bytes();
+            refused(&mut world, &format!("reports:late-{number}")).as_deref()
+                == Some("wrong_password")
+        })
+        .count();
+    assert_eq!(more, 1000 / ROUNDS as usize, "rounds of a second");
+}
+
+#[test]
+fn guesses_from_one_network_leave_time_for_others() {
+    let mut world = world();
+    for (name, burst) in [("reports", ATTEMPTS_PER_CLIENT.burst), ("nobody", 0)] {
+        let tried = (0..100)
+            .filter(|number| {
+                let answer = refused(&mut world, &format!("{name}:guess-{number}"));
+                answer.as_deref() == Some("wrong_password")
+            })
+            .count();
+        assert_eq!(tried, burst as usize, "{name}: clients of the provider have their own limit");
+    }
+    world.peer.address = b"198.51.100.7".to_vec();
+    assert_eq!(refused(&mut world, HTPASSWD.0), None);
+}
+
+/// A machine that repeats a wrong password costs one check a minute.
+#[test]
+fn a_wrong_password_is_not_checked_again_at_once() {
+    let mut world = world();
+    for _ in 0..1000 {
+        assert_eq!(refused(&mut world, "reports:old").as_deref(), Some("wrong_password"));
+    }
+    assert_eq!(refused(&mut world, HTPASSWD.0), None, "from the same network");
+    // A minute later it is checked again.
+    world.pass(61);
+    assert_eq!(refused(&mut world, "reports:old").as_deref(), Some("wrong_password"));
+}
+
+#[test]
+fn lines_are_checked_and_never_quoted() {
+    let entry =
+        |line: &str| json!([{ "line": line, "role": "worker", "expires": "2027-01-15T09:00:00Z" }]);
+    let hash = HTPASSWD.1.split_once(':').unwrap().1;
+    let twice = json!([htpasswd()[0], htpasswd()[0]]);
+    let forever = json!([{ "line": HTPASSWD.1, "role": "worker" }]);
+    let nobody = json!([{ "line": HTPASSWD.1, "expires": "2027-01-15T09:00:00Z" }]);
+    for (entries, wanted) in [
+        (
+            entry("planted-password"),
+            "[0].line: found no line of an htpasswd file, wanted name:hash",
+        ),
+        (entry(&format!(":{hash}")), "no line of an htpasswd file"),
+        (entry(&format!("a\nb:{hash}")), "no line of an htpasswd file"),
+        (entry(&format!("{}:{hash}", "x".repeat(256))), "no line of an htpasswd file"),
+        (entry("etl:planted-password"), "crypt, a password itself, or something else"),
+        (entry("etl:{SHA}planted="), "SHA-1"),
+        (entry("etl:$apr1$planted"), "MD5"),
+        (
+            entry(&HTPASSWD.1.replace("$04$", "$31$")),
+            "found a cost of 31, wanted a cost of 4 to 10",
+        ),
+        (entry(&HTPASSWD.1.replace("$04$", "$12$")), "htpasswd -nB -C 10"),
+        (entry(&format!("{}:more", HTPASSWD.1)), "an incomplete bcrypt hash"),
+        (twice, "[1].line: found another line of \"reports\""),
+        (forever, "[0].expires: found nothing"),
+        (nobody, "[0].role: found nothing"),
+    ] {
+        let mut settings = configuration();
+        settings["machines"]["htpasswd"] = entries;
+        let errors = Config::compile(settings.to_string().as_bytes(), &environment).unwrap_err();
+        let text = errors.to_string();
+        assert!(text.contains(wanted), "{wanted}: {text}");
+        assert!(!text.contains("planted") && !text.contains(&hash[7..]), "{text}");
+    }
+}
+
+#[test]
+fn the_log_warns_while_passwords_are_accepted() {
+    assert!(compile(&configuration()).warnings().is_empty());
+    let warnings = compile(&settings(&json!({}))).warnings();
+    assert!(warnings[0].contains("machines.htpasswd"), "{warnings:?}");
+    assert!(!format!("{:?}", compile(&settings(&json!({})))).contains(&HTPASSWD.1[12..]));
+}
