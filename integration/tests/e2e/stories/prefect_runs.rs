@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use lictor_integration::process::Running;
 use lictor_integration::tools::PREFECT_VERSIONS;
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
 use super::{Story, story};
@@ -343,15 +344,33 @@ fn no_slower() {
     // Prefect's client waits in steps of an eighth of a second, with the gate and without it. All runs
     // of one kind may be on either side of a step.
     let step = Duration::from_millis(150);
+    // Where others use the whole processor, each of some hundred messages waits for its turn once
+    // more at the gate. Then a quarter more is as much as can be told from that.
+    let allowed = |direct: Duration, share: f64| {
+        if share < 0.9 { direct + direct / 4 + step } else { direct + step }
+    };
     // The more rounds, the nearer the quickest run is to what a run takes on an idle machine.
-    let (mut quickest, mut rounds) = ([Duration::MAX; 2], 0);
-    while rounds < 8 || (rounds < 24 && quickest[1] >= quickest[0] + step) {
+    let (mut quickest, mut share, mut rounds) = ([Duration::MAX; 2], 0.0_f64, 0);
+    while rounds < 8 || (rounds < 24 && quickest[1] >= allowed(quickest[0], share)) {
         quickest = [quickest[0].min(time(&direct)), quickest[1].min(time(&gated))];
+        share = share.max(processor_share());
         rounds += 1;
     }
     let [direct, gated] = quickest;
     say(&format!(
-        "a run of the flow: {direct:.2?} direct, {gated:.2?} through the gate, {rounds} rounds"
+        "a run of the flow: {direct:.2?} direct, {gated:.2?} through the gate, {rounds} rounds, \
+         {share:.2} of a processor for whoever wants one"
     ));
-    assert!(gated < direct + step, "{direct:?} direct, {gated:?} through the gate");
+    assert!(
+        gated < allowed(direct, share),
+        "{direct:?} direct, {gated:?} through the gate, {share}"
+    );
+}
+
+/// How much of a processor a thread gets that wants all of it: less than 1 where others do, too.
+fn processor_share() -> f64 {
+    let used = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
+    let (begun, before) = (Instant::now(), used());
+    while begun.elapsed() < Duration::from_millis(100) {}
+    (used() - before).as_secs_f64() / begun.elapsed().as_secs_f64()
 }
