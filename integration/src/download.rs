@@ -37,6 +37,8 @@ pub const KEYCLOAK: Release = Release {
     build: &[
         "--db=dev-file",
         "--health-enabled=true",
+        // Only for a listener with TLS, which one end-to-end test adds.
+        "--https-client-auth=request",
         "--features-disabled=kerberos,ciba,organization,account,impersonation,par,web-authn,passkeys",
     ],
 };

@@ -14,6 +14,7 @@ pub mod command;
 pub mod download;
 pub mod envoy;
 pub mod error;
+pub mod go;
 pub mod http;
 pub mod keycloak;
 pub mod launch;

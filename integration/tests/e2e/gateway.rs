@@ -62,9 +62,9 @@ impl Plan {
         }
     }
 
-    /// Lays settings over the usual ones, objects member by member.
+    /// Lays settings over the usual ones and those of earlier calls, objects member by member.
     pub fn patch(mut self, patch: Value) -> Self {
-        self.patch = patch;
+        lay_over(&mut self.patch, &patch);
         self
     }
 
@@ -242,13 +242,21 @@ impl Gateway {
     /// Starts the gateway's own Keycloak and waits until both serve. Dropping what comes back ends
     /// it.
     pub fn start_keycloak(&self, release: &Release) -> OwnKeycloak {
+        self.start_keycloak_with(release, &[])
+    }
+
+    /// The same with arguments beside the usual ones, or in the place of those of the same name.
+    pub fn start_keycloak_with(&self, release: &Release, arguments: &[String]) -> OwnKeycloak {
         let (layout, world, progress) = (&self.layout, world(), progress());
         let tools = &world.installed.tools;
         let cache = Cache::of_user().unwrap();
         let own = || {
             let home = download::keycloak(layout, &cache, tools, release, &progress)?;
             let (java, secrets, pki) = (&tools.java_home, &world.secrets, &world.pki);
-            let launch = keycloak::launch(layout, &home, java, release, secrets, pki)?;
+            let mut launch = keycloak::launch(layout, &home, java, release, secrets, pki)?;
+            let name = |argument: &str| argument.split('=').next().unwrap().to_owned();
+            launch.args.retain(|usual| arguments.iter().all(|own| name(own) != name(usual)));
+            launch.args.extend_from_slice(arguments);
             let running = keycloak::start(layout, launch, secrets, &progress)?;
             keycloak::wait_ready(layout, &running, &progress)?;
             Ok(OwnKeycloak(running))

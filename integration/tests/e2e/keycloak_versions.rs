@@ -53,11 +53,16 @@ impl Keycloak<'_> {
     }
 
     /// One more gate, whose people log in there.
-    pub fn gateway(self, name: &'static str, mut settings: Value) -> Gateway {
-        settings["issuer"] = self.layout.issuer().into();
-        let gateway = Plan::new(name).keycloak(self.port()).patch(settings).start();
+    pub fn gateway(self, name: &'static str, settings: Value) -> Gateway {
+        let gateway = self.plan(name, settings).start();
         allow_callback_at(self.port(), &gateway.gate.origin());
         gateway
+    }
+
+    /// A gate like that, before it is started.
+    pub fn plan(self, name: &'static str, mut settings: Value) -> Plan {
+        settings["issuer"] = self.layout.issuer().into();
+        Plan::new(name).keycloak(self.port()).patch(settings)
     }
 
     /// Somebody at a gate, who meets this Keycloak.

@@ -14,7 +14,7 @@ use lictor_integration::process::Running;
 use lictor_integration::stack::Installed;
 use lictor_integration::tools::PREFECT_VERSIONS;
 
-use crate::client::{Request, plain};
+use crate::client::{Gate, Request, plain};
 use crate::clock::starting;
 use crate::gateway::{Gateway, Plan};
 use crate::keycloak_admin::basic;
@@ -156,24 +156,29 @@ impl Credential {
 
 impl Gated {
     pub fn setup(&self, credential: Credential) -> Setup {
-        let pair = credential.pair();
-        let setup = Setup {
-            version: self.version.to_owned(),
-            python: self.python.clone(),
-            api_url: format!("https://{}/api", self.gateway.gate.machine_host()),
-            credential: ("PREFECT_API_AUTH_STRING", pair.clone()),
-            pair,
-        };
-        if self.version != PREFECT_VERSIONS[0] {
-            return setup;
-        }
-        // A custom header is all that this version sends on every socket.
-        let header = format!("{{\"Authorization\":\"{}\"}}", basic(&setup.pair));
-        Setup { credential: ("PREFECT_CLIENT_CUSTOM_HEADERS", header), ..setup }
+        Setup::at(&self.gateway.gate, self.version, &self.python, credential)
     }
 }
 
 impl Setup {
+    /// A client of some version at a gate.
+    pub fn at(gate: &Gate, version: &str, python: &Path, credential: Credential) -> Self {
+        let pair = credential.pair();
+        let setup = Self {
+            version: version.to_owned(),
+            python: python.to_owned(),
+            api_url: format!("https://{}/api", gate.machine_host()),
+            credential: ("PREFECT_API_AUTH_STRING", pair.clone()),
+            pair,
+        };
+        if version != PREFECT_VERSIONS[0] {
+            return setup;
+        }
+        // A custom header is all that this version sends on every socket.
+        let header = format!("{{\"Authorization\":\"{}\"}}", basic(&setup.pair));
+        Self { credential: ("PREFECT_CLIENT_CUSTOM_HEADERS", header), ..setup }
+    }
+
     /// With another `name:secret`.
     pub fn with(self, pair: &str) -> Self {
         Self {

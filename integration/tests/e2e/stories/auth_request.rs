@@ -7,10 +7,10 @@ use super::{Story, story};
 use crate::canary;
 use crate::client::Request;
 use crate::cookie_client::CookieClient;
+use crate::front_proxy::{FrontProxy, Program};
 use crate::gateway::{Gateway, Plan};
 use crate::keycloak_admin::{allow_callback, basic, worker_token};
 use crate::keycloak_login::log_in;
-use crate::nginx::Nginx;
 use crate::recorder::Recorder;
 use crate::world::world;
 
@@ -23,7 +23,7 @@ pub fn stories() -> Vec<Story> {
 
 /// Starts nginx in front of an application. If it `vouches`, it says what it holds, with the
 /// secret.
-fn start(gateway: &Gateway, application: u16, vouches: bool) -> Nginx {
+fn start(gateway: &Gateway, application: u16, vouches: bool) -> FrontProxy {
     let [port] = ports::unused().unwrap();
     let vouching = format!(
         "proxy_set_header X-Original-Method $request_method;
@@ -60,7 +60,7 @@ fn start(gateway: &Gateway, application: u16, vouches: bool) -> Nginx {
         host = gateway.gate.public_host(),
         vouching = if vouches { vouching.as_str() } else { "" },
     );
-    Nginx::start(port, &server)
+    FrontProxy::start(Program::Nginx, port, &server)
 }
 
 fn nginx() {

@@ -28,7 +28,7 @@ pub fn stories() -> Vec<Story> {
 }
 
 /// An authority and what it signs.
-struct Authority {
+pub(super) struct Authority {
     pem: String,
     der: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
@@ -40,7 +40,7 @@ struct Shown {
     key: PrivateKeyDer<'static>,
 }
 
-fn authority(name: &str, above: Option<&Authority>) -> Authority {
+pub(super) fn authority(name: &str, above: Option<&Authority>) -> Authority {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
@@ -54,6 +54,23 @@ fn authority(name: &str, above: Option<&Authority>) -> Authority {
 }
 
 impl Authority {
+    /// The certificate, in PEM.
+    pub(super) fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// A certificate for a name, for either end of a connection, and its key, both in PEM.
+    pub(super) fn pair(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let both = [ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+        params.extended_key_usages = both.into();
+        let made = params.signed_by(&key, &self.issuer).unwrap();
+        (made.pem(), key.serialize_pem())
+    }
+
     fn sign(&self, uri: Option<&str>, dns: Option<&str>) -> Shown {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();

@@ -12,6 +12,7 @@ use lictor_integration::tools::PREFECT_VERSIONS;
 use serde_json::{Value, json};
 
 use self::table::{Cell, KINDS, Kind, ROADS, TLS_SETTINGS};
+use super::passwords;
 use super::prefect_runs::run_of;
 use super::{Story, story};
 use crate::client::Request;
@@ -68,6 +69,7 @@ fn measured(version: &'static str) {
         .prefect(server.port)
         .patch(json!({ "machines": {
             "accept_auth_string": true, "personal_tokens": { "role": "admin" },
+            "htpasswd": passwords::entries(&passwords::line(passwords::PAIR, &["-B"])),
         } }))
         .start();
     allow_callback(&gateway.gate.origin());

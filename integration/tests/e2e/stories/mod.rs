@@ -20,13 +20,15 @@ mod hygiene;
 mod in_the_browser;
 mod issuers;
 mod keys;
+mod laptop_stack;
 mod machines;
-mod nginx_in_front;
+mod mutual_tls;
 mod older_keycloak;
 mod open_redirects;
 mod other_providers;
 mod other_sites;
 mod pages;
+mod passwords;
 mod paths;
 mod people;
 mod personal_tokens;
@@ -34,6 +36,7 @@ mod prefect_runs;
 mod prefixes;
 mod production;
 mod provider_origins;
+mod proxies_in_front;
 mod recorded_gateway;
 mod rewriting;
 mod roles;
@@ -69,13 +72,16 @@ pub fn all() -> Vec<Story> {
         each(other_providers::stories(), Story::own_provider),
         provider_origins::stories(),
         older_keycloak::stories(),
+        laptop_stack::stories(),
+        mutual_tls::stories(),
         split_names::stories(),
         cross_site::stories(),
         open_redirects::stories(),
-        nginx_in_front::stories(),
+        proxies_in_front::stories(),
         each(machines::stories(), Story::counting),
         each(exchanges::stories(), Story::apart),
         each(personal_tokens::stories(), Story::counting),
+        passwords::stories(),
         tokens::stories(),
         each(keys::stories(), Story::own_provider),
         issuers::stories(),

@@ -32,6 +32,7 @@ So nothing in Prefect should have a backslash in its name, and no custom header 
 - **Personal tokens** are for people at the command line.
 - **Access tokens** expire after minutes, and Prefect's clients do not renew them. They are for
   jobs that are shorter than that.
+- **Passwords of an htpasswd file** are for the time until their users have something better.
 - **Prefect's own string** is accepted only with `machines.accept_auth_string`.
 
 The tables are for a role that may use every socket. An operator can open neither the task workers'

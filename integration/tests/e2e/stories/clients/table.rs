@@ -9,6 +9,7 @@ use self::Cell::{Fails, NoClient, Works};
 use crate::gateway::Gateway;
 use crate::keycloak_admin::{basic, worker_token};
 use crate::prefect_client::Credential;
+use crate::stories::passwords::PAIR;
 use crate::stories::personal_tokens::personal_token;
 use crate::world::world;
 
@@ -142,6 +143,12 @@ pub const KINDS: &[Kind] = &[
             vec![header("Authorization", &format!("Bearer {}", pair.split_once(':').unwrap().1))]
         },
         expected: BY_HEADER,
+    },
+    Kind {
+        credential: "password of an htpasswd file",
+        setting: "PREFECT_API_AUTH_STRING=<name>:<password>",
+        environment: |_| vec![("PREFECT_API_AUTH_STRING", PAIR.to_owned())],
+        expected: BY_AUTH_STRING,
     },
     Kind {
         credential: "Prefect's own string",

@@ -1,34 +1,27 @@
-//! The real nginx in front of Envoy: as users of oauth2-proxy have configured it, and as the sample
-//! in `envoy/nginx` does.
+//! The real nginx as users of oauth2-proxy have configured it, with Envoy in the place of
+//! oauth2-proxy.
 
-use std::fs;
 use std::io::{Read as _, Write as _};
-use std::path::Path;
-use std::time::Duration;
 
 use lictor_integration::layout::PREFECT_HOST;
 use lictor_integration::ports;
 use serde_json::json;
 
-use super::in_the_browser::assert_inside;
-use super::{Story, story};
-use crate::browser::Browser;
+use super::{browser_stays, file_of, machine, replaced};
 use crate::client::{Gate, Request, plain};
 use crate::cookie_client::CookieClient;
+use crate::front_proxy::{FrontProxy, Program};
 use crate::gateway::{Gateway, Plan};
 use crate::http1::Answer;
 use crate::keycloak_admin::{allow_callback, basic};
 use crate::keycloak_login::{authenticate, callback_request, path_of};
-use crate::nginx::Nginx;
-use crate::prefect_client::{Client, newest, server_with};
-use crate::sockets::{End, Socket, auth, upgrade};
-use crate::tcp_server;
-use crate::world::{checkout, eventually, world};
+use crate::prefect_client::server_with;
+use crate::stories::{Story, story};
+use crate::world::{checkout, world};
 
 const ABOUT: &str = "nginx in front";
-const PATIENCE: Duration = Duration::from_secs(20);
 
-pub fn stories() -> Vec<Story> {
+pub(super) fn stories() -> Vec<Story> {
     vec![
         story(ABOUT, "the configuration of oauth2-proxy's users, as it stands", || {
             as_it_stands("as-in-the-wild-oauth2.conf", false);
@@ -36,24 +29,11 @@ pub fn stories() -> Vec<Story> {
         story(ABOUT, "the one that injects Prefect's secret, as it stands", || {
             as_it_stands("as-in-the-wild-inject.conf", true);
         }),
+        story(ABOUT, "an Ingress of ingress-nginx with its annotations", || ingress(true)),
+        story(ABOUT, "the same without the secret", || ingress(false)),
         story(ABOUT, "a proxy that proves itself names the page", told),
-        story(ABOUT, "nginx passes everything on: a browser, Prefect's client, sockets", whole),
-        story(ABOUT, "a response may be silent for longer than nginx waits by itself", silent),
         story(ABOUT, "HTTP/1.0 opens nothing but itself", http_10),
     ]
-}
-
-/// Replaces each text, which must be there.
-fn replaced(mut text: String, table: &[(&str, String)]) -> String {
-    for (old, new) in table {
-        assert!(text.contains(old), "{old:?} is not in the configuration");
-        text = text.replace(old, new);
-    }
-    text
-}
-
-fn file_of(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 /// The lines of nginx's that name its certificate.
@@ -67,7 +47,7 @@ fn certificate() -> String {
 }
 
 /// A gateway whose public address is nginx's, with `envoy/nginx/plain.yaml` laid into Envoy.
-fn behind(plan: Plan, nginx: u16, plain: u16) -> (Gateway, Gate) {
+pub(super) fn asked_without_tls(plan: Plan, nginx: u16, plain: u16) -> (Gateway, Gate) {
     let sample = file_of(&checkout().join("envoy/nginx/plain.yaml"));
     let (listeners, clusters) = sample.split_once("clusters:\n").unwrap();
     let listeners = listeners.split_once("listeners:\n").unwrap().1;
@@ -81,19 +61,12 @@ fn behind(plan: Plan, nginx: u16, plain: u16) -> (Gateway, Gate) {
             ("port_value: 443", "port_value: {{https_port}}".to_owned()),
         ],
     );
-    let origin = format!("https://{PREFECT_HOST}:{nginx}");
-    let gateway = plan
-        .patch(json!({
-            "public_url": origin,
-            "endpoints": { "hosts": [format!("127.0.0.1:{plain}"), PREFECT_HOST] },
-            "machines": { "hosts": [format!("localhost:{nginx}")] },
-        }))
+    let hosts = json!([format!("127.0.0.1:{plain}"), PREFECT_HOST]);
+    let plan = plan
         .envoy("  listeners:\n", format!("  listeners:\n{listeners}"))
         .envoy("  clusters:\n", format!("  clusters:\n{clusters}"))
-        .start();
-    allow_callback(&origin);
-    let gate = Gate::new(&world().pki.ca, nginx);
-    (gateway, gate)
+        .patch(json!({ "endpoints": { "hosts": hosts } }));
+    super::behind(plan, nginx)
 }
 
 /// No answer of nginx's own that says that it could not ask.
@@ -101,6 +74,23 @@ fn behind(plan: Plan, nginx: u16, plain: u16) -> (Gateway, Gate) {
 fn sound(answer: Answer) -> Answer {
     assert!(!matches!(answer.status, 426 | 500..=599), "{} {}", answer.status, answer.text());
     answer
+}
+
+/// This configuration of users: it listens on `port`, and asks whoever is at `asked`.
+pub(super) fn as_users_have_it(file: &str, port: u16, asked: u16, prefect: u16) -> String {
+    let text = file_of(&checkout().join("integration/tests/data/nginx").join(file));
+    let injects = text.contains("ui.example.com");
+    let name = if injects { "ui.example.com" } else { "prefect.example.com" };
+    let mut table = vec![
+        ("listen 443 ssl;", format!("listen 127.0.0.1:{port} ssl; {}", certificate())),
+        (name, PREFECT_HOST.to_owned()),
+        ("127.0.0.1:4200", format!("127.0.0.1:{prefect}")),
+        ("127.0.0.1:4180", format!("127.0.0.1:{asked}")),
+    ];
+    if injects {
+        table.push(("Basic YWRtaW46c3VwZXJzZWNyZXQ=", basic(&world().secrets.prefect_auth_string)));
+    }
+    replaced(text, &table)
 }
 
 /// nginx with this configuration of users, of which one `injects` Prefect's secret. That one does not
@@ -115,19 +105,9 @@ fn as_it_stands(file: &str, injects: bool) {
         let settings = [("PREFECT_SERVER_API_AUTH_STRING", ""), ("PREFECT_UI_API_URL", &api)];
         server_with("open-prefect", &settings, "/api").port
     };
-    let (gateway, gate) = behind(Plan::new("as-it-stands"), port, plain);
-    let text = file_of(&checkout().join("integration/tests/data/nginx").join(file));
-    let name = if injects { "ui.example.com" } else { "prefect.example.com" };
-    let mut table = vec![
-        ("listen 443 ssl;", format!("listen 127.0.0.1:{port} ssl; {}", certificate())),
-        (name, PREFECT_HOST.to_owned()),
-        ("127.0.0.1:4200", format!("127.0.0.1:{prefect}")),
-        ("127.0.0.1:4180", format!("127.0.0.1:{plain}")),
-    ];
-    if injects {
-        table.push(("Basic YWRtaW46c3VwZXJzZWNyZXQ=", basic(&world().secrets.prefect_auth_string)));
-    }
-    let _nginx = Nginx::start(port, &replaced(text, &table));
+    let (gateway, gate) = asked_without_tls(Plan::new("as-it-stands"), port, plain);
+    let _nginx =
+        FrontProxy::start(Program::Nginx, port, &as_users_have_it(file, port, plain, prefect));
 
     let mut carol = CookieClient::new(&gate);
     sound(carol.fetch("/api/admin/version")).expect(401);
@@ -164,27 +144,68 @@ fn as_it_stands(file: &str, injects: bool) {
 
     // With a secret, Prefect's own login page is in the way, as it is without Lictor.
     if !injects {
-        in_the_browser(&gate);
+        browser_stays(&gate);
     }
     carol.navigate("/oauth2/sign_out").expect(200);
     sound(carol.fetch("/api/admin/version")).expect(401);
     gateway.admin.assert_vm_alive();
 }
 
-fn machine() -> String {
-    let pair = &world().stack.machine.auth_string;
-    format!("Bearer {}", pair.split_once(':').unwrap().1)
-}
+/// What ingress-nginx renders for its annotations. It names the page by an absolute `rd`.
+fn ingress(with_secret: bool) {
+    const SECRET: &str = "what-only-the-ingress-and-lictor-know-012345";
+    const SERVICE: &str = "envoy.prefect.svc.cluster.local";
+    crate::canary::plant(SECRET);
+    let [port] = ports::unused().unwrap();
+    let plan = Plan::new("ingress")
+        .environment("LICTOR_AUTH_REQUEST_SECRET", SECRET)
+        .patch(json!({ "endpoints": { "hosts": [SERVICE] } }));
+    let (gateway, gate) = super::behind_one(plan, port);
+    let text = file_of(&checkout().join("integration/tests/data/nginx/ingress-nginx.conf"));
+    let envoy = format!("https://127.0.0.1:{}", gateway.layout.ports.https);
+    let credential = basic(&world().secrets.prefect_auth_string);
+    let told = "        proxy_set_header X-Lictor-Auth-Request-Secret \"…\";
+        proxy_set_header X-Original-URI \"$request_uri\";\n";
+    let instead = if with_secret { told.replace('…', SECRET) } else { String::new() };
+    let text = replaced(
+        text,
+        &[
+            (told, instead),
+            ("listen 443 ssl http2;", format!("listen 127.0.0.1:{port} ssl; {}", certificate())),
+            ("prefect.example.com", PREFECT_HOST.to_owned()),
+            ("https://envoy.prefect.svc.cluster.local", envoy),
+            ("127.0.0.1:4200", format!("127.0.0.1:{}", world().layout.ports.prefect)),
+            ("Authorization \"Basic …\"", format!("Authorization \"{credential}\"")),
+        ],
+    );
+    let escaped = "map $request_uri $escaped_request_uri {
+        default %2F; '/runs?x=1&y=2' %2Fruns%3Fx%3D1%26y%3D2;
+    }";
+    let _nginx = FrontProxy::start(Program::Nginx, port, &format!("{escaped}\n{text}"));
 
-/// A person comes by the real browser, and stays.
-fn in_the_browser(gate: &Gate) {
-    let browser = Browser::open();
-    browser.goto(&format!("{}/runs", gate.origin()));
-    browser.log_in("alice");
-    browser.wait("Prefect's pages", |browser| browser.text().contains("Runs"));
-    assert_inside(&browser, &gate.origin());
-    browser.reload();
-    browser.wait("the same again", |browser| browser.text().contains("Runs"));
+    let mut carol = CookieClient::new(&gate);
+    let asked = sound(carol.navigate("/runs?x=1&y=2")).expect(302);
+    let start = path_of(asked.location());
+    assert!(start.contains(&format!("rd={}%2Fruns", gate.origin())), "{start}");
+    let start = sound(carol.navigate(&start)).expect(302);
+    let callback = authenticate(&mut carol, start.location(), "carol");
+    let home = carol.send(callback_request(&callback)).expect(302);
+    assert_eq!(home.location(), format!("{}/runs?x=1&y=2", gate.origin()));
+    let page = carol.send(Request::get("/dashboard").navigation_from("cross-site"));
+    assert!(matches!(page.status, 200 | 307), "{page:?}");
+    sound(carol.fetch("/api/admin/version")).expect(200);
+    sound(carol.post("/api/flows/filter", "{}")).expect(200);
+    // Only with the secret does Lictor know what the request is.
+    let write = sound(carol.post("/api/flows/", r#"{"name":"ingress"}"#));
+    assert!(if with_secret { write.status == 403 } else { write.status < 300 }, "{write:?}");
+    let form = Request::new("POST", "/api/flows/").form("x=1").navigation_from("cross-site");
+    sound(carol.send(form)).expect(403);
+    let key = Request::get("/api/admin/version").header("authorization", machine());
+    sound(gate.send(&key)).expect(200);
+    let wrong = Request::get("/api/admin/version").header("authorization", "Bearer lk_wrong");
+    // The controller sends everybody to the login, a machine as well.
+    sound(gate.send(&wrong)).expect(302);
+    gateway.admin.assert_vm_alive();
 }
 
 /// `X-Auth-Request-Redirect` and `X-Forwarded-*` with the secret, and without it. Envoy overwrites
@@ -226,78 +247,10 @@ fn told() {
     }
 }
 
-/// nginx as `envoy/nginx/nginx.conf` configures it, in front of a gateway.
-fn sample(plan: Plan) -> (Nginx, Gateway, Gate) {
-    let [port, plain] = ports::unused().unwrap();
-    // As README.md there says.
-    let plan = plan.envoy(
-        "use_remote_address: true\n          xff_num_trusted_hops: 0",
-        "use_remote_address: true\n          xff_num_trusted_hops: 1",
-    );
-    let (gateway, gate) = behind(plan, port, plain);
-    let text = replaced(
-        file_of(&checkout().join("envoy/nginx/nginx.conf")),
-        &[
-            ("listen 443 ssl http2;", format!("listen 127.0.0.1:{port} ssl http2;")),
-            ("prefect.example.com", PREFECT_HOST.to_owned()),
-            ("/etc/nginx/tls/fullchain.pem", world().pki.prefect.certificate.display().to_string()),
-            ("/etc/nginx/tls/privkey.pem", world().pki.prefect.key.display().to_string()),
-            ("/etc/nginx/tls/envoy-ca.pem", world().pki.ca.display().to_string()),
-            ("127.0.0.1:8443", format!("127.0.0.1:{}", gateway.layout.ports.https)),
-        ],
-    );
-    (Nginx::start(port, &text), gateway, gate)
-}
-
-fn whole() {
-    let (_nginx, gateway, gate) = sample(Plan::new("behind-nginx"));
-    in_the_browser(&gate);
-
-    let mut setup = newest();
-    setup.api_url = format!("https://{}/api", gate.machine_host());
-    let client = Client::new("behind-nginx", setup);
-    let flow = checkout().join("integration/flows/hello.py");
-    client.python(&[&flow.to_string_lossy()]).expect_success();
-
-    let mut socket = Socket::opened(&gate, &upgrade("/api/events/in"));
-    socket.send_text(&auth(world().stack.machine.auth_string.clone()));
-    assert!(socket.next(PATIENCE).unwrap().text().contains("auth_success"));
-    let mut stranger = Socket::opened(&gate, &upgrade("/api/events/in"));
-    stranger.send_text(&auth("etl:lk_wrong"));
-    assert_eq!(stranger.end(PATIENCE), End::Close(1008));
-
-    // The client's address is what nginx says, and not what the client says.
-    let forged = Request::get("/api/admin/version")
-        .host(gate.machine_host())
-        .header("x-forwarded-for", "203.0.113.9");
-    gate.from(3).send(&forged).expect(401);
-    eventually("the access log has the request", PATIENCE, || {
-        let log = fs::read_to_string(gateway.layout.log("access")).unwrap();
-        assert!(!log.contains("203.0.113.9"), "the client chose its address: {log}");
-        log.contains("\"client\":\"127.0.0.3\"").then_some(())
-    });
-    gateway.admin.assert_vm_alive();
-}
-
-/// nginx waits 60 s for the next byte by itself, and 3,600 s as the sample says.
-fn silent() {
-    const SILENCE: Duration = Duration::from_secs(65);
-    let upstream = tcp_server::serve(|mut stream| {
-        let mut head = [0; 4096];
-        let _read = stream.read(&mut head);
-        crate::clock::pause(SILENCE);
-        let _written = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
-    });
-    let (_nginx, _gateway, gate) = sample(Plan::new("silent").prefect(upstream));
-    let request = Request::get("/api/flows/1").host(gate.machine_host());
-    let answer = gate.send(&request.header("authorization", machine())).expect(200);
-    assert_eq!(answer.text(), "ok");
-}
-
 /// What `accept_http_10` lets in is what nginx sends, and is judged like anything else.
 fn http_10() {
     let [port, plain_port] = ports::unused().unwrap();
-    let (gateway, _gate) = behind(Plan::new("http-10"), port, plain_port);
+    let (gateway, _gate) = asked_without_tls(Plan::new("http-10"), port, plain_port);
     let host = format!("{PREFECT_HOST}:{port}");
     let send = |text: String| -> Option<Answer> {
         let mut stream = crate::client::connect(plain_port).unwrap();
