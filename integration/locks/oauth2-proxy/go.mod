@@ -1,7 +1,7 @@
 // oauth2-proxy, from which users come, for the tests of docs/moving.
 module lictor/oauth2-proxy
 
-go 1.26.8
+go 1.26.0
 
 require (
 	cloud.google.com/go/auth v0.24.2 // indirect

@@ -54,7 +54,8 @@ fn entry(section: &Section<'_>) -> Option<HtpasswdEntry> {
 }
 
 fn is_name(name: &str) -> bool {
-    (1..=CLIENT_ID).contains(&name.len()) && !name.chars().any(char::is_control)
+    let is_trimmed = name.trim() == name;
+    (1..=CLIENT_ID).contains(&name.len()) && is_trimmed && !name.chars().any(char::is_control)
 }
 
 /// Returns the line for the operator's log while passwords are accepted.

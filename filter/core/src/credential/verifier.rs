@@ -221,13 +221,6 @@ impl VerificationContext<'_> {
         client: &str,
         secret: &Secret,
     ) -> Result<Presentation, AuthenticationError> {
-        let machines = &self.config.machines;
-        let password =
-            || Presentation::Password { user: client.to_owned(), password: secret.clone() };
-        // What is a user's is never sent to the provider, whatever the password looks like.
-        if machines.htpasswd.contains_key(client) {
-            return Ok(password());
-        }
         // A mistyped credential, or one in the place of the name, must neither appear in a log nor
         // be sent to the provider.
         let misspelt = Misspelt::of(secret.expose()).or_else(|| Misspelt::of(client.as_bytes()));
@@ -241,6 +234,13 @@ impl VerificationContext<'_> {
                 "a name or a password that is empty, or too long",
                 "name:secret",
             ));
+        }
+        let machines = &self.config.machines;
+        let password =
+            || Presentation::Password { user: client.to_owned(), password: secret.clone() };
+        // What may be a user's password is never sent to the provider.
+        if machines.htpasswd.keys().any(|user| user.eq_ignore_ascii_case(client)) {
+            return Ok(password());
         }
         match &machines.client_credentials {
             // A name of nobody is refused as a wrong password is, and as slowly.

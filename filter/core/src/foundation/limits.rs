@@ -63,7 +63,8 @@ pub(crate) const CLIENT_ID: usize = 255;
 pub(crate) const CLIENT_SECRET: usize = 1024;
 /// Largest opaque token, in bytes. It is kept while the provider is asked.
 pub(crate) const OPAQUE_TOKEN: usize = 4 * 1024;
-/// How often unknown credentials with the same `client_id` may be tried from one network.
+/// How often unknown credentials with the same name, such as a `client_id`, may be tried from one
+/// network.
 pub(crate) const ATTEMPTS_PER_CLIENT: Rate = Rate { burst: 8, each: Duration::from_secs(4) };
 /// How often unknown credentials of any kind may be tried from one network, and how often logins
 /// from one network may push their parameters.
@@ -74,6 +75,9 @@ pub(crate) const NETWORKS: usize = 4096;
 /// How much work one worker does for passwords that it does not know, in rounds of bcrypt. A check
 /// takes `2^cost` rounds.
 pub(crate) const PASSWORD_ROUNDS: Rate = Rate { burst: 4096, each: Duration::from_millis(1) };
+/// How much of that work one worker does for one network.
+pub(crate) const PASSWORD_ROUNDS_PER_NETWORK: Rate =
+    Rate { burst: 2048, each: Duration::from_millis(4) };
 /// Largest number of wrong passwords that one worker remembers.
 pub(crate) const WRONG_PASSWORDS: usize = 1024;
 /// How long a worker repeats the refusal of a wrong password without checking it again.

@@ -51,8 +51,11 @@ impl PasswordHash {
         if !["$2y$", "$2b$", "$2a$"].into_iter().any(is) {
             return bad("crypt, a password itself, or something else", BCRYPT);
         }
-        let Ok(parts) = text.parse::<bcrypt::HashParts>() else {
-            return bad("an incomplete bcrypt hash", BCRYPT);
+        let has_digits =
+            text.get(4..6).is_some_and(|cost| cost.bytes().all(|b| b.is_ascii_digit()));
+        let parts = text.parse::<bcrypt::HashParts>().ok().filter(|_| has_digits);
+        let Some(parts) = parts else {
+            return bad("a bcrypt hash that is incomplete, or not in its plain form", BCRYPT);
         };
         let cost = parts.get_cost();
         if !COSTS.contains(&cost) {
@@ -120,6 +123,8 @@ mod tests {
             (&good[..59], "incomplete"),
             (&format!("{good}x"), "incomplete"),
             (&good.replacen("$05$", "$5x$", 1), "incomplete"),
+            (&good.replacen("$05$", "$+5$", 1), "incomplete"),
+            (&good.replacen("CCC.E5", "CCCCE5", 1), "incomplete"),
             (&good.replacen("$05$", "$03$", 1), "a cost of 3"),
             (&good.replacen("$05$", "$11$", 1), "a cost of 11"),
             (&good.replacen("$05$", "$31$", 1), "a cost of 31"),

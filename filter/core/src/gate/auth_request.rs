@@ -171,11 +171,17 @@ struct Original<'a> {
 
 impl<'a> Original<'a> {
     /// Reads the original request. Returns `None` if the subrequest does not send the secret's
-    /// header.
+    /// header. Where there is a secret, it must have no description then.
     ///
     /// Only a proxy that knows the secret is trusted, because anyone can send the two headers.
     fn of(request: RequestView<'a>, config: &Config) -> Result<Option<Self>, Refusal> {
         if !request.has(SECRET) {
+            // A client may have made the proxy drop its secret, as by `Connection`.
+            if config.secrets.auth_request.is_some() && descriptions(request).next().is_some() {
+                return Err(Refusal::new(Reason::InvalidToken)
+                    .seen("a described request without the secret of the proxy in front")
+                    .wanted("X-Lictor-Auth-Request-Secret with LICTOR_AUTH_REQUEST_SECRET"));
+            }
             return Ok(None);
         }
         if !has_proxy_secret(request, config) {
@@ -204,11 +210,16 @@ impl<'a> Original<'a> {
 /// A proxy overwrites its own two headers. The other two would be the client's, so they must be
 /// absent.
 fn described<'a>(request: RequestView<'a>) -> Option<(&'a [u8], &'a [u8])> {
-    let names =
-        [["x-original-method", "x-original-uri"], ["x-forwarded-method", "x-forwarded-uri"]];
-    let mut shown = names.into_iter().filter(|names| names.iter().any(|name| request.has(name)));
+    let mut shown = descriptions(request);
     let ([method, path], None) = (shown.next()?, shown.next()) else { return None };
     request.only(method).zip(request.only(path))
+}
+
+/// Returns the pairs of names by which a request describes another one.
+fn descriptions(request: RequestView<'_>) -> impl Iterator<Item = [&'static str; 2]> {
+    const NAMES: [[&str; 2]; 2] =
+        [["x-original-method", "x-original-uri"], ["x-forwarded-method", "x-forwarded-uri"]];
+    NAMES.into_iter().filter(move |names| names.iter().any(|name| request.has(name)))
 }
 
 impl Original<'_> {

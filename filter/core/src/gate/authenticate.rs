@@ -18,8 +18,10 @@ use crate::session::cookie::{Found, Names, clear_session};
 use crate::session::model::Session;
 use crate::site::Recheck;
 use crate::wire::http::authorization;
-use crate::wire::http::authorization::Malformed;
-use crate::wire::http::client::{is_from_a_browser, is_ours, loads_page, may_be_leftover};
+use crate::wire::http::authorization::{Malformed, Presented};
+use crate::wire::http::client::{
+    is_from_a_browser, is_of_another_site, is_ours, loads_page, may_be_leftover,
+};
 use crate::wire::http::cookies::Cookies;
 use crate::wire::http::request::RequestView;
 use crate::wire::peer::Peer;
@@ -86,6 +88,11 @@ impl Gate {
         let presented = authorization::read(request).map_err(malformed)?;
         let config = cx.site.config();
         let Some(presented) = presented else { return by_certificate(request, &config, cx.peer) };
+        // Browsers repeat passwords by themselves, also for other sites.
+        let is_basic = matches!(presented, Presented::Basic { .. });
+        if is_basic && is_of_another_site(request, config.public.origin()) {
+            return Err(cross_site("a request of another site with a password"));
+        }
         match cx.site.verify_credential(&presented, self.stream, cx.peer, cx.now) {
             Ok(identity) => Ok(Proof::Identified(identity)),
             Err(AuthenticationError::Refused(refusal)) => Err(refusal),
@@ -135,10 +142,7 @@ impl Gate {
             return Ok(self.session_ended_proof(&session, why, &config, cookies));
         }
         if !is_ours(request, config.public.origin()) {
-            let wanted = "Sec-Fetch-Site same-origin or none, or Origin of public_url";
-            return Err(Refusal::new(Reason::CrossSite)
-                .seen("a request of another site with a session")
-                .wanted(wanted));
+            return Err(cross_site("a request of another site with a session"));
         }
         if !session.is_due(cx.now, &config.session) && !cx.site.must_recheck(&session) {
             let renew = stale || session.wants_renewal(cx.now, &config.session);
@@ -238,10 +242,14 @@ fn by_certificate(
     if !is_from_a_browser(request) || is_ours(request, config.public.origin()) {
         return Ok(Proof::Identified(identity));
     }
-    Err(Refusal::new(Reason::CrossSite)
-        .seen("a request of another site with a client certificate")
-        .wanted("Sec-Fetch-Site same-origin or none, or Origin of public_url")
-        .by(&identity.principal, identity.role))
+    let refusal = cross_site("a request of another site with a client certificate");
+    Err(refusal.by(&identity.principal, identity.role))
+}
+
+#[cold]
+fn cross_site(seen: &str) -> Refusal {
+    let wanted = "Sec-Fetch-Site same-origin or none, or Origin of public_url";
+    Refusal::new(Reason::CrossSite).seen(seen).wanted(wanted)
 }
 
 fn user_id(session: &Session) -> String {

@@ -2,7 +2,7 @@
 //!
 //! A bcrypt hash is slow on purpose, and nothing else happens in the worker meanwhile. So a worker
 //! verifies a password once, and remembers the result under a keyed hash. Unknown passwords are
-//! limited by user and network, and all of them together by their rounds.
+//! limited by user and network, and by their rounds: those of one network, and all together.
 
 use std::collections::HashMap;
 
@@ -11,15 +11,19 @@ use crate::config::Machines;
 use crate::credential::password;
 use crate::foundation::bounded::Bounded;
 use crate::foundation::crypto::{Key, constant_time_eq, derive, mac};
-use crate::foundation::id::{CredentialId, Id as _};
-use crate::foundation::limits::{PASSWORD_ROUNDS, WRONG_PASSWORD_MEMORY, WRONG_PASSWORDS};
+use crate::foundation::id::{CredentialId, Id as _, TombstoneId};
+use crate::foundation::limits::{
+    NETWORKS, PASSWORD_ROUNDS, PASSWORD_ROUNDS_PER_NETWORK, WRONG_PASSWORD_MEMORY, WRONG_PASSWORDS,
+};
 use crate::foundation::password_hash::LONGEST;
 use crate::foundation::secret::Secret;
 use crate::foundation::time::UnixTime;
 use crate::foundation::token_bucket::Bucket;
 use crate::identity::principal::Identity;
 use crate::refusal::Refusal;
+use crate::wire::network::network;
 use crate::wire::peer::Peer;
+use crate::workers::tombstones::tombstone_of;
 
 /// What one worker knows of passwords, under one configuration.
 pub(crate) struct Passwords {
@@ -30,6 +34,7 @@ pub(crate) struct Passwords {
     wrong: Bounded<CredentialId, UnixTime>,
     attempts: AttemptLimits,
     rounds: Bucket,
+    rounds_by_network: Bounded<TombstoneId, Bucket>,
 }
 
 impl Passwords {
@@ -37,18 +42,20 @@ impl Passwords {
     #[must_use]
     pub(crate) fn new(master: &Key) -> Self {
         Self {
-            key: derive(master, "names of passwords"),
+            key: derive(master, "verified passwords"),
             right: HashMap::new(),
             wrong: Bounded::new(WRONG_PASSWORDS),
             attempts: AttemptLimits::default(),
             rounds: PASSWORD_ROUNDS.full(UnixTime::default()),
+            rounds_by_network: Bounded::new(NETWORKS),
         }
     }
 
     /// Verifies the password of a user.
     ///
     /// # Errors
-    /// When it is wrong or has expired, or when too many unknown ones have been tried.
+    /// When it is wrong or has expired, which look the same, or when too many unknown ones have
+    /// been tried.
     pub(crate) fn verify(
         &mut self,
         user: &str,
@@ -62,33 +69,47 @@ impl Passwords {
         if let Some(entry) = entry
             && self.right.get(user).is_some_and(|right| constant_time_eq(right, &code))
         {
-            return password::identity(entry, now);
+            return password::identity(entry, now).ok_or_else(|| password::expired(user));
         }
         let id = CredentialId::from_bytes(code.first_chunk().copied().unwrap_or_default());
         let was_wrong =
             self.wrong.get(&id).is_some_and(|at| !now.is_over(*at, WRONG_PASSWORD_MEMORY));
         if was_wrong || password.expose().len() > LONGEST {
-            return Err(password::wrong(user));
+            return Err(password::wrong(entry));
         }
         // A name without an entry takes as long as the slowest one with an entry.
         let slowest = || machines.htpasswd.values().max_by_key(|entry| entry.hash.rounds());
-        let Some(checked) = entry.or_else(slowest) else { return Err(password::wrong(user)) };
-        let mut bucket = PASSWORD_ROUNDS.filled_up(self.rounds, now);
-        let left = bucket.left.checked_sub(checked.hash.rounds());
-        // Where there is no room, the user and the network lose no attempt.
-        let left = left.filter(|_| self.attempts.may(Some(user), &peer.address(), now));
-        bucket.left = left.ok_or_else(|| Refusal::busy("unknown passwords"))?;
-        self.rounds = bucket;
+        let Some(checked) = entry.or_else(slowest) else { return Err(password::wrong(entry)) };
+        if !self.may_check(user, checked.hash.rounds(), &peer.address(), now) {
+            return Err(Refusal::busy("unknown passwords"));
+        }
         let fits = checked.hash.fits(password.expose());
         match entry {
             Some(entry) if fits => {
                 self.right.insert(user.to_owned(), code);
-                password::identity(entry, now)
+                password::identity(entry, now).ok_or_else(|| password::expired(user))
             }
             _ => {
                 self.wrong.insert(id, now);
-                Err(password::wrong(user))
+                Err(password::wrong(entry))
             }
         }
+    }
+
+    /// Takes the rounds of one check. Where there is no room, nobody loses an attempt.
+    fn may_check(&mut self, user: &str, rounds: u32, address: &[u8], now: UnixTime) -> bool {
+        let id = tombstone_of(&network(address));
+        let known = self.rounds_by_network.get(&id).copied();
+        let own = known.unwrap_or_else(|| PASSWORD_ROUNDS_PER_NETWORK.full(now));
+        let mut own = PASSWORD_ROUNDS_PER_NETWORK.filled_up(own, now);
+        let mut all = PASSWORD_ROUNDS.filled_up(self.rounds, now);
+        let left = own.left.checked_sub(rounds).zip(all.left.checked_sub(rounds));
+        let Some(left) = left.filter(|_| self.attempts.may(Some(user), address, now)) else {
+            return false;
+        };
+        (own.left, all.left) = left;
+        self.rounds_by_network.insert(id, own);
+        self.rounds = all;
+        true
     }
 }

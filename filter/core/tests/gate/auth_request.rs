@@ -3,13 +3,18 @@
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use std::rc::Rc;
+
+use crate::Site;
+use crate::config::{self, Config};
 use crate::testing::browser::SCRIPT;
 use crate::testing::idp::Mood;
 use crate::testing::machines::{HTPASSWD, htpasswd};
 use crate::testing::{
-    API_KEY, AUTH_REQUEST_SECRET, AUTH_STRING, World, basic, configuration, reply_header, request,
-    request_to,
+    API_KEY, AUTH_REQUEST_SECRET, AUTH_STRING, World, basic, configuration, environment, host,
+    reply_header, request, request_to,
 };
+use crate::workers::NoStore;
 
 const SECRET: (&str, &str) = ("x-lictor-auth-request-secret", AUTH_REQUEST_SECRET);
 
@@ -53,6 +58,31 @@ fn each_kind_of_credential_has_its_verdict() {
     assert!(reply.body.is_empty());
     let reply = ask(&mut world, "/oauth2/auth", &[]);
     assert!(reply_header(&reply, "www-authenticate").is_some());
+}
+
+/// A client may make a proxy drop its secret. Without it the role would not be judged for the
+/// operation.
+#[test]
+fn a_described_request_without_the_secret_is_refused() {
+    let key = basic(&format!("etl:{API_KEY}"));
+    let descriptions: [&[(&str, &str)]; 4] = [
+        &[("x-original-method", "GET"), ("x-original-uri", "/api/flows/1")],
+        &[("x-forwarded-method", "GET"), ("x-forwarded-uri", "/api/flows/1")],
+        &[("x-original-uri", "/api/flows/1")],
+        &[("x-forwarded-method", "GET")],
+    ];
+    for lines in descriptions {
+        let lines = [lines, &[("authorization", key.as_str())]].concat();
+        assert_eq!(status(&mut World::new(), "/oauth2/auth", &lines), 401, "{lines:?}");
+        // Where there is no secret, nothing is judged by a description.
+        let without =
+            |name: &str| environment(name).filter(|_| name != config::AUTH_REQUEST_SECRET);
+        let text = configuration().to_string();
+        let config = Config::compile(text.as_bytes(), &without).unwrap();
+        let mut world = World::new();
+        world.site = Site::new(config, host(Rc::new(NoStore)));
+        assert_eq!(status(&mut world, "/oauth2/auth", &lines), 202, "{lines:?}");
+    }
 }
 
 #[test]
@@ -116,14 +146,16 @@ fn a_cookie_counts_with_proof_of_where_the_request_comes_from() {
         (vec![cookie, ("origin", "https://evil.example")], 403),
         (vec![cookie], 403),
         // Nobody is believed who only says what the request was.
-        (vec![cookie, ("x-original-method", "GET"), ("x-original-uri", "/")], 403),
+        (vec![cookie, ("x-original-method", "GET"), ("x-original-uri", "/")], 401),
     ] {
         assert_eq!(status(&mut world, "/oauth2/auth", &lines), wanted, "{lines:?}");
     }
     // A credential of a header's own decides, whatever cookie comes with it.
-    let key = basic(&format!("etl:{API_KEY}"));
-    let wrong = basic("etl:lk_wrong");
-    for (line, wanted) in [(&key, 202), (&wrong, 401)] {
+    let key = format!("Bearer {API_KEY}");
+    let wrong = "Bearer lk_wrong".to_owned();
+    // But a browser repeats passwords by itself.
+    let password = basic(&format!("etl:{API_KEY}"));
+    for (line, wanted) in [(&key, 202), (&wrong, 401), (&password, 403)] {
         let lines = [cookie, ("sec-fetch-site", "cross-site"), ("authorization", line.as_str())];
         assert_eq!(status(&mut world, "/oauth2/auth", &lines), wanted);
     }

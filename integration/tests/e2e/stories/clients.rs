@@ -69,7 +69,7 @@ fn measured(version: &'static str) {
         .prefect(server.port)
         .patch(json!({ "machines": {
             "accept_auth_string": true, "personal_tokens": { "role": "admin" },
-            "htpasswd": passwords::entries(&passwords::line(passwords::PAIR, &["-B"])),
+            "htpasswd": passwords::entries(&[passwords::line(passwords::PAIR, &["-B"])]),
         } }))
         .start();
     allow_callback(&gateway.gate.origin());

@@ -273,7 +273,6 @@ const fn heading(reason: Reason) -> (Mood, &'static str) {
         | Reason::UnknownApiKey
         | Reason::ExpiredApiKey
         | Reason::WrongPassword
-        | Reason::ExpiredPassword
         | Reason::CredentialNotAccepted
         | Reason::ClientCredentials
         | Reason::PersonalToken

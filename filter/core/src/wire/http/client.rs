@@ -89,6 +89,15 @@ pub(crate) fn is_from_a_browser(request: RequestView<'_>) -> bool {
     request.headers.iter().any(|(name, _)| name == "origin" || name.starts_with("sec-fetch-"))
 }
 
+/// Returns whether a browser says that another site made it send the request.
+///
+/// Programs that are no browsers send neither `Sec-Fetch-Site` nor `Origin`, though some send other
+/// Fetch Metadata.
+#[must_use]
+pub(crate) fn is_of_another_site(request: RequestView<'_>, origin: &str) -> bool {
+    (request.has("sec-fetch-site") || request.has("origin")) && !is_ours(request, origin)
+}
+
 /// Returns whether a credential that browsers attach by themselves may authenticate this request.
 ///
 /// Such credentials are cookies and client certificates. The request must come from a same-origin

@@ -17,6 +17,7 @@ use crate::front_proxy::{FrontProxy, Program};
 use crate::gateway::{Gateway, Plan};
 use crate::keycloak_admin::basic;
 use crate::keycloak_login::{authenticate, callback_request, log_in};
+use crate::recorder::Recorder;
 use crate::sockets::{Socket, upgrade};
 use crate::stories::in_the_browser::{assert_inside, choose_ui, some_runs};
 use crate::stories::{Story, story};
@@ -33,11 +34,15 @@ pub(super) fn stories() -> Vec<Story> {
             whole("nginx-asks", Program::Nginx);
         }),
         story(ABOUT, "the same with Caddy", || whole("caddy-asks", Program::Caddy)),
+        story(ABOUT, "Prefect gets from nginx what Lictor has judged, and nothing else", || {
+            received("nginx-told", Program::Nginx);
+        }),
+        story(ABOUT, "and from Caddy", || received("caddy-told", Program::Caddy)),
     ]
 }
 
 /// The program with its sample, in front of Prefect and of a gateway that it asks.
-fn sample(name: &'static str, program: Program) -> (FrontProxy, Gateway, Gate) {
+fn sample(name: &'static str, program: Program, prefect: u16) -> (FrontProxy, Gateway, Gate) {
     canary::plant(SECRET);
     let [port] = ports::unused().unwrap();
     let plan = Plan::new(name)
@@ -78,7 +83,7 @@ fn sample(name: &'static str, program: Program) -> (FrontProxy, Gateway, Gate) {
     let addresses = [
         ("prefect.example.com", PREFECT_HOST.to_owned()),
         ("127.0.0.1:8443", format!("127.0.0.1:{}", gateway.layout.ports.https)),
-        ("127.0.0.1:4200", format!("127.0.0.1:{}", world().layout.ports.prefect)),
+        ("127.0.0.1:4200", format!("127.0.0.1:{prefect}")),
     ];
     let text = file_of(&checkout().join("envoy").join(file));
     let text = replaced(replaced(text, &table), &addresses);
@@ -86,12 +91,64 @@ fn sample(name: &'static str, program: Program) -> (FrontProxy, Gateway, Gate) {
 }
 
 fn whole(name: &'static str, program: Program) {
-    let (_proxy, gateway, gate) = sample(name, program);
+    let (_proxy, gateway, gate) = sample(name, program, world().layout.ports.prefect);
     people(&gate);
     machines(&gate);
     sockets(&gate);
     lies(&gate);
     both_uis(&gate);
+    gateway.admin.assert_vm_alive();
+}
+
+/// Whatever the path and the headers of a client.
+fn received(name: &'static str, program: Program) {
+    let prefect = Recorder::start();
+    let (_proxy, gateway, gate) = sample(name, program, prefect.port);
+    let credential = basic(&world().secrets.prefect_auth_string).to_ascii_lowercase();
+    let asks = |path: &str| {
+        Request::get(path).host(gate.machine_host()).headers(&[
+            ("cookie", "a=cookie-of-the-client"),
+            ("prefect-automation-id", "an-automation"),
+            ("prefect-automation-name", "an-automation"),
+            ("x-forwarded-for", "203.0.113.9"),
+            ("forwarded", "for=203.0.113.9"),
+        ])
+    };
+    for path in ["/api/flows/1", "/api/flows/1?limit=2&role=admin", "/api/flows/name/a%20b"] {
+        gate.send(&asks(path).header("authorization", machine())).expect(200);
+        let head = prefect.take().heads.remove(0).to_ascii_lowercase();
+        assert!(head.starts_with(&format!("get {path} ")), "{head}");
+        assert!(head.contains(&credential), "not Prefect's credential");
+        for own in ["lk_", "cookie-of", "automation", "203.0.113.9"] {
+            assert!(!head.contains(own), "{own}: {head}");
+        }
+    }
+    // Near the paths that go to Lictor itself, and around them.
+    for path in [
+        "/oauth2",
+        "/oauth2/auth/",
+        "//oauth2/auth",
+        "/oauth2/%61uth",
+        "/x/../oauth2/auth",
+        "/OAUTH2/AUTH",
+        "/oauth2/../api/flows/1",
+        "/oauth2/%2e%2e/api/flows/1",
+        "/oauth2/..%2fapi/flows/1",
+        "/ui-settings",
+        "/ui-settings/",
+        "//ui-settings",
+        "/UI-SETTINGS",
+        "/ui-settings/../api/flows/1",
+        "/ui-settings;/../api/flows/1",
+        "/api/flows/1",
+        "//api/flows/1",
+        "/api//flows/1",
+        "/api/%66lows/1",
+    ] {
+        let answer = gate.send(&asks(path));
+        assert!((300..500).contains(&answer.status), "{path}: {answer:?}");
+        assert_eq!(prefect.take().heads, [""; 0], "{path}");
+    }
     gateway.admin.assert_vm_alive();
 }
 

@@ -28,11 +28,14 @@ pub(super) fn stories() -> Vec<Story> {
     vec![story(ABOUT, "step by step, and back once, with one login for each person", steps)]
 }
 
-/// Waits until nginx asks Lictor, or oauth2-proxy, which has no such endpoint.
+/// Waits until nginx asks Lictor, or oauth2-proxy, which has no such endpoint. The processes of
+/// before accept connections for a moment, besides the new ones.
 fn asks_lictor(carol: &CookieClient, wanted: bool) {
+    let mut in_a_row = 0;
     eventually("nginx asks the other one", PATIENCE, || {
         let answer = carol.gate.send(&Request::get("/oauth2/live"));
-        ((answer.status == 200) == wanted).then_some(())
+        in_a_row = if (answer.status == 200) == wanted { in_a_row + 1 } else { 0 };
+        (in_a_row == 50).then_some(())
     });
 }
 

@@ -157,9 +157,9 @@ fn ingress(with_secret: bool) {
     const SERVICE: &str = "envoy.prefect.svc.cluster.local";
     crate::canary::plant(SECRET);
     let [port] = ports::unused().unwrap();
-    let plan = Plan::new("ingress")
-        .environment("LICTOR_AUTH_REQUEST_SECRET", SECRET)
-        .patch(json!({ "endpoints": { "hosts": [SERVICE] } }));
+    let plan = Plan::new("ingress").patch(json!({ "endpoints": { "hosts": [SERVICE] } }));
+    let plan =
+        if with_secret { plan.environment("LICTOR_AUTH_REQUEST_SECRET", SECRET) } else { plan };
     let (gateway, gate) = super::behind_one(plan, port);
     let text = file_of(&checkout().join("integration/tests/data/nginx/ingress-nginx.conf"));
     let envoy = format!("https://127.0.0.1:{}", gateway.layout.ports.https);
