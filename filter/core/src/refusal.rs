@@ -69,6 +69,8 @@ pub(crate) enum Reason {
     BodyTooLarge,
     /// The body decides about the request, and has not arrived in time.
     BodyTimeout,
+    /// A proxy in front describes the request, and does not prove itself.
+    ProxySecret,
     // A right is missing.
     /// The person is not among those who may come.
     NotAllowed,
@@ -235,6 +237,8 @@ mod table {
     );
     pub(super) const BODY_TIMEOUT: Meaning =
         plain(408, "body_timeout", "The request body did not arrive within 10 seconds.");
+    pub(super) const PROXY_SECRET: Meaning =
+        plain(403, "proxy_secret", "The proxy in front did not prove itself.");
     pub(super) const NOT_ALLOWED: Meaning =
         plain(403, "not_allowed", "Your account may not use this Prefect.");
     pub(super) const NO_ROLE: Meaning =
@@ -327,6 +331,7 @@ impl Reason {
             Self::FirstFrame => table::FIRST_FRAME,
             Self::BodyTooLarge => table::BODY_TOO_LARGE,
             Self::BodyTimeout => table::BODY_TIMEOUT,
+            Self::ProxySecret => table::PROXY_SECRET,
             Self::NotAllowed => table::NOT_ALLOWED,
             Self::NoRole => table::NO_ROLE,
             Self::RoleMissing => table::ROLE_MISSING,

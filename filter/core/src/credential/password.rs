@@ -41,6 +41,7 @@ pub(crate) fn expired(user: &str) -> Refusal {
     refused(format!("{user}, whose entry has expired"))
 }
 
+#[cold]
 fn refused(seen: String) -> Refusal {
     let wanted = "a password of machines.htpasswd in time, or another credential";
     Refusal::new(Reason::WrongPassword).seen(seen).wanted(wanted)

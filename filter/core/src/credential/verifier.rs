@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::config::{AUTH_STRING, Config, LOGIN};
+use crate::config::{AUTH_STRING, Config, LOGIN, Machines};
 use crate::credential::grant::RemoteCredential;
 use crate::credential::kind::Kind;
 use crate::credential::misspelt::Misspelt;
@@ -215,12 +215,22 @@ impl VerificationContext<'_> {
         self.credentials(user, password)
     }
 
-    /// Returns a name and a password as client credentials, if the settings allow the client.
+    /// Returns a name and a password as those of a user of the htpasswd file, or as client
+    /// credentials if the settings allow the client.
     fn credentials(
         self,
         client: &str,
         secret: &Secret,
     ) -> Result<Presentation, AuthenticationError> {
+        let Machines { htpasswd, client_credentials, .. } = &self.config.machines;
+        let is_user = || htpasswd.keys().any(|user| user.eq_ignore_ascii_case(client));
+        let is_client = client_credentials.as_ref().is_some_and(|allowed| allowed.may(client));
+        // What may be a user's password is not sent to the provider. A name of nobody is refused as
+        // a wrong password is, and as slowly.
+        if !htpasswd.is_empty() && (!is_client || is_user()) {
+            let (user, password) = (client.to_owned(), secret.clone());
+            return Ok(Presentation::Password { user, password });
+        }
         // A mistyped credential, or one in the place of the name, must neither appear in a log nor
         // be sent to the provider.
         let misspelt = Misspelt::of(secret.expose()).or_else(|| Misspelt::of(client.as_bytes()));
@@ -235,26 +245,12 @@ impl VerificationContext<'_> {
                 "name:secret",
             ));
         }
-        let machines = &self.config.machines;
-        let password =
-            || Presentation::Password { user: client.to_owned(), password: secret.clone() };
-        // What may be a user's password is never sent to the provider.
-        if machines.htpasswd.keys().any(|user| user.eq_ignore_ascii_case(client)) {
-            return Ok(password());
-        }
-        match &machines.client_credentials {
-            // A name of nobody is refused as a wrong password is, and as slowly.
-            refused
-                if !machines.htpasswd.is_empty()
-                    && refused.as_ref().is_none_or(|allowed| !allowed.may(client)) =>
-            {
-                Ok(password())
-            }
+        match client_credentials {
             None => Err(not_accepted(
                 "a name and a password",
                 "name:lk_<key> (machines.client_credentials is off)",
             )),
-            Some(allowed) if !allowed.may(client) => Err(not_accepted(
+            Some(_) if !is_client => Err(not_accepted(
                 &format!("client {client}"),
                 "a client of machines.client_credentials.clients",
             )),
@@ -319,6 +315,7 @@ fn wrapped(pair: &Secret) -> Option<Result<Presented<'_>, AuthenticationError>> 
     }))
 }
 
+#[cold]
 fn not_accepted(seen: &str, wanted: &str) -> AuthenticationError {
     AuthenticationError::Refused(
         Refusal::new(Reason::CredentialNotAccepted).seen(seen).wanted(wanted),

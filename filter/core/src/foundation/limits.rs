@@ -74,10 +74,10 @@ pub(crate) const ATTEMPTS_PER_NETWORK: Rate = Rate { burst: 64, each: Duration::
 pub(crate) const NETWORKS: usize = 4096;
 /// How much work one worker does for passwords that it does not know, in rounds of bcrypt. A check
 /// takes `2^cost` rounds.
-pub(crate) const PASSWORD_ROUNDS: Rate = Rate { burst: 4096, each: Duration::from_millis(1) };
+pub(crate) const PASSWORD_ROUNDS: Rate = Rate { burst: 16_384, each: Duration::from_millis(1) };
 /// How much of that work one worker does for one network.
 pub(crate) const PASSWORD_ROUNDS_PER_NETWORK: Rate =
-    Rate { burst: 2048, each: Duration::from_millis(4) };
+    Rate { burst: 8192, each: Duration::from_millis(2) };
 /// Largest number of wrong passwords that one worker remembers.
 pub(crate) const WRONG_PASSWORDS: usize = 1024;
 /// How long a worker repeats the refusal of a wrong password without checking it again.

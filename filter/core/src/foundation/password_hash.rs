@@ -26,6 +26,16 @@ pub(crate) struct BadHash {
     pub(crate) wanted: &'static str,
 }
 
+/// What else an htpasswd file may have, by its prefix.
+const OTHERS: [(&str, &str); 6] = [
+    ("{SHA}", "SHA-1 without a salt"),
+    ("$apr1$", "MD5"),
+    ("$1$", "MD5"),
+    ("$5$", "SHA-2 crypt"),
+    ("$6$", "SHA-2 crypt"),
+    ("$2x$", "bcrypt of a faulty program"),
+];
+
 const BCRYPT: &str = "bcrypt, as `htpasswd -nB <name>` makes it (or an API key)";
 
 impl PasswordHash {
@@ -35,20 +45,10 @@ impl PasswordHash {
     /// For any other text, and for a cost outside of [`COSTS`].
     pub(crate) fn read(text: &str) -> Result<Self, BadHash> {
         let bad = |found: &str, wanted| Err(BadHash { found: found.to_owned(), wanted });
-        let is = |prefix| text.starts_with(prefix);
-        if is("{SHA}") {
-            return bad("SHA-1 without a salt ({SHA})", BCRYPT);
+        if let Some((_, found)) = OTHERS.iter().find(|(prefix, _)| text.starts_with(prefix)) {
+            return bad(found, BCRYPT);
         }
-        if is("$apr1$") || is("$1$") {
-            return bad("MD5 ($apr1$ or $1$)", BCRYPT);
-        }
-        if is("$5$") || is("$6$") {
-            return bad("SHA-2 crypt ($5$ or $6$)", BCRYPT);
-        }
-        if is("$2x$") {
-            return bad("bcrypt of a faulty program ($2x$)", BCRYPT);
-        }
-        if !["$2y$", "$2b$", "$2a$"].into_iter().any(is) {
+        if !["$2y$", "$2b$", "$2a$"].into_iter().any(|prefix| text.starts_with(prefix)) {
             return bad("crypt, a password itself, or something else", BCRYPT);
         }
         let has_digits =

@@ -171,21 +171,23 @@ struct Original<'a> {
 
 impl<'a> Original<'a> {
     /// Reads the original request. Returns `None` if the subrequest does not send the secret's
-    /// header. Where there is a secret, it must have no description then.
+    /// header. Where there is a secret, it must not describe a method then.
     ///
     /// Only a proxy that knows the secret is trusted, because anyone can send the two headers.
     fn of(request: RequestView<'a>, config: &Config) -> Result<Option<Self>, Refusal> {
         if !request.has(SECRET) {
-            // A client may have made the proxy drop its secret, as by `Connection`.
-            if config.secrets.auth_request.is_some() && descriptions(request).next().is_some() {
-                return Err(Refusal::new(Reason::InvalidToken)
+            // A client may have made the proxy drop its secret, as by `Connection`. Users of
+            // oauth2-proxy describe the path alone, without a secret.
+            let describes = DESCRIPTIONS.iter().any(|[method, _]| request.has(method));
+            if describes && config.secrets.auth_request.is_some() {
+                return Err(Refusal::new(Reason::ProxySecret)
                     .seen("a described request without the secret of the proxy in front")
                     .wanted("X-Lictor-Auth-Request-Secret with LICTOR_AUTH_REQUEST_SECRET"));
             }
             return Ok(None);
         }
         if !has_proxy_secret(request, config) {
-            return Err(Refusal::new(Reason::InvalidToken)
+            return Err(Refusal::new(Reason::ProxySecret)
                 .seen("a wrong secret from the proxy in front")
                 .wanted("LICTOR_AUTH_REQUEST_SECRET"));
         }
@@ -210,17 +212,15 @@ impl<'a> Original<'a> {
 /// A proxy overwrites its own two headers. The other two would be the client's, so they must be
 /// absent.
 fn described<'a>(request: RequestView<'a>) -> Option<(&'a [u8], &'a [u8])> {
-    let mut shown = descriptions(request);
+    let mut shown =
+        DESCRIPTIONS.into_iter().filter(|names| names.iter().any(|name| request.has(name)));
     let ([method, path], None) = (shown.next()?, shown.next()) else { return None };
     request.only(method).zip(request.only(path))
 }
 
-/// Returns the pairs of names by which a request describes another one.
-fn descriptions(request: RequestView<'_>) -> impl Iterator<Item = [&'static str; 2]> {
-    const NAMES: [[&str; 2]; 2] =
-        [["x-original-method", "x-original-uri"], ["x-forwarded-method", "x-forwarded-uri"]];
-    NAMES.into_iter().filter(move |names| names.iter().any(|name| request.has(name)))
-}
+/// The pairs of names by which a request describes another one.
+const DESCRIPTIONS: [[&str; 2]; 2] =
+    [["x-original-method", "x-original-uri"], ["x-forwarded-method", "x-forwarded-uri"]];
 
 impl Original<'_> {
     /// Returns the original request's headers, or refuses a method that Prefect does not have.

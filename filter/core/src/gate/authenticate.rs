@@ -18,9 +18,9 @@ use crate::session::cookie::{Found, Names, clear_session};
 use crate::session::model::Session;
 use crate::site::Recheck;
 use crate::wire::http::authorization;
-use crate::wire::http::authorization::{Malformed, Presented};
+use crate::wire::http::authorization::Malformed;
 use crate::wire::http::client::{
-    is_from_a_browser, is_of_another_site, is_ours, loads_page, may_be_leftover,
+    is_from_a_browser, is_of_another_page, is_ours, loads_page, may_be_leftover,
 };
 use crate::wire::http::cookies::Cookies;
 use crate::wire::http::request::RequestView;
@@ -88,12 +88,15 @@ impl Gate {
         let presented = authorization::read(request).map_err(malformed)?;
         let config = cx.site.config();
         let Some(presented) = presented else { return by_certificate(request, &config, cx.peer) };
-        // Browsers repeat passwords by themselves, also for other sites.
-        let is_basic = matches!(presented, Presented::Basic { .. });
-        if is_basic && is_of_another_site(request, config.public.origin()) {
-            return Err(cross_site("a request of another site with a password"));
-        }
         match cx.site.verify_credential(&presented, self.stream, cx.peer, cx.now) {
+            // A browser repeats a password by itself, for other sites as well.
+            Ok(Identity { principal, role, .. })
+                if principal.method == Method::Htpasswd
+                    && is_of_another_page(request, config.public.origin()) =>
+            {
+                let refusal = cross_site("a request of another site with a password");
+                Err(refusal.by(&principal, role))
+            }
             Ok(identity) => Ok(Proof::Identified(identity)),
             Err(AuthenticationError::Refused(refusal)) => Err(refusal),
             Err(AuthenticationError::NoKeys) => Err(Refusal::no_keys()),

@@ -30,8 +30,8 @@ pub(crate) struct Passwords {
     key: Key,
     /// The keyed hash of each user's password, once it has been verified.
     right: HashMap<String, [u8; 32]>,
-    /// When a name and password were wrong, by a part of their keyed hash.
-    wrong: Bounded<CredentialId, UnixTime>,
+    /// The refusal of a name and password that were wrong, by a part of their keyed hash, and when.
+    wrong: Bounded<CredentialId, (Refusal, UnixTime)>,
     attempts: AttemptLimits,
     rounds: Bucket,
     rounds_by_network: Bounded<TombstoneId, Bucket>,
@@ -66,34 +66,42 @@ impl Passwords {
     ) -> Result<Identity, Refusal> {
         let entry = machines.htpasswd.get(user);
         let code = mac(&self.key, user, password.expose());
-        if let Some(entry) = entry
-            && self.right.get(user).is_some_and(|right| constant_time_eq(right, &code))
+        let is_right = self.right.get(user).is_some_and(|right| constant_time_eq(right, &code));
+        if let Some(identity) = entry.filter(|_| is_right).and_then(|e| password::identity(e, now))
         {
-            return password::identity(entry, now).ok_or_else(|| password::expired(user));
+            return Ok(identity);
         }
         let id = CredentialId::from_bytes(code.first_chunk().copied().unwrap_or_default());
-        let was_wrong =
-            self.wrong.get(&id).is_some_and(|at| !now.is_over(*at, WRONG_PASSWORD_MEMORY));
-        if was_wrong || password.expose().len() > LONGEST {
-            return Err(password::wrong(entry));
+        if let Some((refusal, at)) = self.wrong.get(&id)
+            && !now.is_over(*at, WRONG_PASSWORD_MEMORY)
+        {
+            return Err(refusal.clone());
         }
-        // A name without an entry takes as long as the slowest one with an entry.
-        let slowest = || machines.htpasswd.values().max_by_key(|entry| entry.hash.rounds());
-        let Some(checked) = entry.or_else(slowest) else { return Err(password::wrong(entry)) };
-        if !self.may_check(user, checked.hash.rounds(), &peer.address(), now) {
+        // Whatever the name, the check takes as long as that of the slowest entry.
+        let hashes = machines.htpasswd.values().map(|entry| &entry.hash);
+        let slowest = hashes.max_by_key(|hash| hash.rounds());
+        let Some(slowest) = slowest.filter(|_| password.expose().len() <= LONGEST) else {
+            return Err(password::wrong(entry));
+        };
+        if !self.may_check(user, slowest.rounds(), &peer.address(), now) {
             return Err(Refusal::busy("unknown passwords"));
         }
-        let fits = checked.hash.fits(password.expose());
-        match entry {
-            Some(entry) if fits => {
-                self.right.insert(user.to_owned(), code);
-                password::identity(entry, now).ok_or_else(|| password::expired(user))
-            }
-            _ => {
-                self.wrong.insert(id, now);
-                Err(password::wrong(entry))
-            }
+        let fits = entry.is_some_and(|entry| entry.hash.fits(password.expose()));
+        let refusal = match entry {
+            Some(entry) if fits => match password::identity(entry, now) {
+                Some(identity) => {
+                    self.right.insert(user.to_owned(), code);
+                    return Ok(identity);
+                }
+                None => password::expired(user),
+            },
+            _ => password::wrong(entry),
+        };
+        if entry.is_none_or(|entry| entry.hash.rounds() < slowest.rounds()) {
+            let _same_time = slowest.fits(password.expose());
         }
+        self.wrong.insert(id, (refusal.clone(), now));
+        Err(refusal)
     }
 
     /// Takes the rounds of one check. Where there is no room, nobody loses an attempt.

@@ -7,8 +7,8 @@ use crate::config::Config;
 use crate::foundation::limits::{ATTEMPTS_PER_CLIENT, PASSWORD_ROUNDS};
 use crate::testing::machines::{HTPASSWD, PAIR, asks, htpasswd};
 use crate::testing::{
-    AUTH_STRING, PUBLIC, World, basic, code, compile, configuration, environment, header,
-    reply_header, request,
+    API_KEY, AUTH_STRING, World, basic, code, compile, configuration, environment, header,
+    reply_header, request_to,
 };
 use serde_json::{Value, json};
 
@@ -72,8 +72,8 @@ fn names_and_passwords_are_told_apart_from_other_credentials() {
         // Nearly a user's name: the password may be the user's.
         (json!({}), "Reports:planted-password-of-reports", Some("wrong_password"), 0),
         (json!({}), " reports:planted-password-of-reports", Some("misspelt_credential"), 0),
-        (json!({}), "reports:planted-password-of-reports ", Some("misspelt_credential"), 0),
-        (json!({}), "reports:", Some("credential_not_accepted"), 0),
+        (json!({}), "reports:planted-password-of-reports ", Some("wrong_password"), 0),
+        (json!({}), "reports:", Some("wrong_password"), 0),
         (json!({}), long, Some("wrong_password"), 0),
         (json!({}), PAIR, None, 1),
         (json!({}), "nobody:guess", Some("client_credentials"), 1),
@@ -113,6 +113,41 @@ fn a_name_without_an_entry_is_refused_as_one_with_an_entry() {
     }
 }
 
+/// With entries of different costs.
+#[test]
+fn a_cheaper_entry_is_charged_as_the_slowest() {
+    let slow = "slow:$2y$06$abcdefghijklmnopqrstuuqEHtlaJCN3fSaLjbhzZmCKXPpkX8cpq";
+    let slow = json!({ "line": slow, "role": "worker", "expires": "2027-01-15T09:00:00Z" });
+    let entries = json!([htpasswd()[0], slow]);
+    let machines = json!({"htpasswd": entries, "client_credentials": false});
+    let counts = ["reports", "slow", "nobody"].map(|name| {
+        let mut world = World::with(&settings(&machines));
+        let tried = (0_u32..400).filter(|number| {
+            world.peer.address = format!("198.51.100.{}", number % 200).into_bytes();
+            let pair = format!("{name}:guess-{number}");
+            refused(&mut world, &pair).as_deref() == Some("wrong_password")
+        });
+        tried.count()
+    });
+    assert_eq!(counts, [256; 3], "64 rounds each of 16,384");
+}
+
+/// A right password that has expired is told from a wrong one in the log alone.
+#[test]
+fn an_expired_password_is_as_costly_as_a_wrong_one() {
+    for password in [HTPASSWD.0, "reports:wrong"] {
+        let mut world = world();
+        assert_eq!(refused(&mut world, HTPASSWD.0), None);
+        world.pass(3600);
+        assert_eq!(refused(&mut world, password).as_deref(), Some("wrong_password"));
+        world.pass(61);
+        for number in 0..40 {
+            refused(&mut world, &format!("reports:guess-{number}"));
+        }
+        assert_eq!(refused(&mut world, password).as_deref(), Some("busy"), "{password}");
+    }
+}
+
 /// A password in the place of the name.
 #[test]
 fn an_unknown_name_is_not_logged() {
@@ -125,25 +160,43 @@ fn an_unknown_name_is_not_logged() {
 #[test]
 fn a_password_does_not_authenticate_what_another_site_asks_for() {
     let password = basic(HTPASSWD.0);
-    let asks = |lines: &[(&'static str, &'static str)]| {
-        let lines = [lines, &[("authorization", password.as_str())]].concat();
-        request("POST", "/api/flows/filter", &lines)
+    let key = basic(&format!("etl:{API_KEY}"));
+    let machines = "api.prefect.example.com";
+    let navigation = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+    let cross = ("sec-fetch-site", "cross-site");
+    let by = |host: &str, method: &str, lines: &[(&str, &str)], shown: &str| {
+        let lines = [lines, &[("authorization", shown)]].concat();
+        let path = if method == "GET" { "/api/flows/1" } else { "/api/flows/filter" };
+        let mut settings = settings(&json!({"hosts": [machines]}));
+        settings["machines"]["api_keys"] = configuration()["machines"]["api_keys"].clone();
+        World::with(&settings).request(&request_to(host, method, path, &lines)).1.status()
     };
-    for (lines, wanted) in [
-        (vec![], 200),
-        // Programs that are no browsers.
-        (vec![("sec-fetch-mode", "cors")], 200),
-        (vec![("sec-fetch-site", "same-origin"), ("origin", PUBLIC)], 401),
-        (vec![("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], 403),
-        (vec![("sec-fetch-site", "same-site"), ("sec-fetch-mode", "no-cors")], 403),
-        (vec![("origin", "https://evil.example")], 403),
-        (vec![("origin", "null")], 403),
-    ] {
-        let status = world().request(&asks(&lines)).1.status();
-        // On our own pages it may be a left over one, beside which a session counts.
-        let wanted = if wanted == 401 { 200 } else { wanted };
-        assert_eq!(status, wanted, "{lines:?}");
+    for host in ["prefect.example.com", machines] {
+        let own = format!("https://{host}");
+        let rows: [(&str, Vec<(&str, &str)>, u16); 10] = [
+            ("POST", vec![], 200),
+            // Programs that are no browsers.
+            ("POST", vec![("sec-fetch-mode", "cors")], 200),
+            ("POST", vec![("origin", &own)], 200),
+            ("GET", vec![("origin", &own)], 200),
+            ("POST", vec![cross, navigation[0]], 403),
+            ("POST", vec![("sec-fetch-site", "same-site"), ("sec-fetch-mode", "no-cors")], 403),
+            ("GET", vec![cross, ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")], 403),
+            ("POST", vec![("origin", "https://evil.example")], 403),
+            ("POST", vec![("origin", "null")], 403),
+            ("POST", vec![cross, ("origin", &own)], 403),
+        ];
+        for (method, lines, wanted) in rows {
+            assert_eq!(by(host, method, &lines, &password), wanted, "{host} {method} {lines:?}");
+            // Nobody types an API key into a browser, and listed origins send them.
+            assert_eq!(by(host, method, &lines, &key), 200, "{host} {method} {lines:?}");
+        }
     }
+    // A subrequest of another proxy says GET, and may stand for the form of another site.
+    let form = [cross, navigation[0], navigation[1], ("authorization", password.as_str())];
+    let asked = request_to(machines, "GET", "/oauth2/auth", &form);
+    let mut world = World::with(&settings(&json!({"hosts": [machines]})));
+    assert!(matches!(world.request(&asked).1.status(), 401 | 403 | 421));
 }
 
 /// A bcrypt stops a worker. Guesses get a share of its time, and take none from known users.
@@ -152,7 +205,7 @@ fn guesses_are_bounded_and_hold_up_no_known_user() {
     let mut world = world();
     assert_eq!(refused(&mut world, HTPASSWD.0), None);
     let mut tried = 0;
-    for number in 0_u32..2_000 {
+    for number in 0_u32..3_000 {
         world.peer.address = format!("198.51.{}.{}", number / 250, number % 250).into_bytes();
         match refused(&mut world, &format!("reports:guess-{number}")).as_deref() {
             Some("wrong_password") => tried += 1,
@@ -193,11 +246,21 @@ fn guesses_from_one_network_leave_time_for_others() {
         });
         tried.count()
     };
-    let mut world = World::with(&settings(&json!({"htpasswd": [entry]})));
-    // Half of the rounds, twice the cost of a check.
-    assert_eq!(checked_by(&mut world, "192.0.2.1", "slow"), 2);
+    let mut world = World::with(&settings(&json!({"htpasswd": [entry.clone()]})));
+    // Half of all rounds, which is eight times the cost of a check. Then one in two seconds.
+    assert_eq!(checked_by(&mut world, "192.0.2.1", "slow"), 8);
     assert_eq!(checked_by(&mut world, "192.0.2.1", "slow"), 0);
-    assert_eq!(checked_by(&mut world, "198.51.100.7", "slow"), 2, "what the others have");
+    assert_eq!(checked_by(&mut world, "198.51.100.7", "slow"), 8, "what the others have");
+    world.pass(4);
+    assert_eq!(checked_by(&mut world, "192.0.2.1", "slow"), 1, "by the name's own limit");
+    // A name of nobody costs as much, and is refused as often.
+    let mut world =
+        World::with(&settings(&json!({"htpasswd": [entry], "client_credentials": false})));
+    let names: Vec<String> = (0..40).map(|number| format!("nobody-{number}")).collect();
+    let checked = names.iter().filter(|name| {
+        refused(&mut world, &format!("{name}:guess")).as_deref() == Some("wrong_password")
+    });
+    assert_eq!(checked.count(), 8);
     let mut world = self::world();
     let burst = ATTEMPTS_PER_CLIENT.burst as usize;
     assert_eq!(checked_by(&mut world, "192.0.2.1", "reports"), burst);

@@ -105,7 +105,7 @@ fn nginx() {
             .header("cookie", &cookie)
             .header("x-original-method", "GET")
             .header("x-original-uri", "/");
-        nginx.send(&forged).expect(401);
+        nginx.send(&forged).expect(403);
         assert_eq!(application.take().heads.len(), 0);
     }
 

@@ -282,6 +282,7 @@ const fn heading(reason: Reason) -> (Mood, &'static str) {
         | Reason::FirstFrame
         | Reason::BodyTooLarge
         | Reason::BodyTimeout
+        | Reason::ProxySecret
         | Reason::Masked
         | Reason::MaskedTooLarge
         | Reason::LogoutToken => (Mood::Stop, "Request refused"),

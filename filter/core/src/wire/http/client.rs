@@ -89,13 +89,18 @@ pub(crate) fn is_from_a_browser(request: RequestView<'_>) -> bool {
     request.headers.iter().any(|(name, _)| name == "origin" || name.starts_with("sec-fetch-"))
 }
 
-/// Returns whether a browser says that another site made it send the request.
+/// Returns whether a browser says that a page of another origin made it send the request.
 ///
-/// Programs that are no browsers send neither `Sec-Fetch-Site` nor `Origin`, though some send other
-/// Fetch Metadata.
+/// Programs that are no browsers send no `Sec-Fetch-Site`, and no `Origin` or that of the host that
+/// they ask. `origin` is the origin of the public URL.
 #[must_use]
-pub(crate) fn is_of_another_site(request: RequestView<'_>, origin: &str) -> bool {
-    (request.has("sec-fetch-site") || request.has("origin")) && !is_ours(request, origin)
+pub(crate) fn is_of_another_page(request: RequestView<'_>, origin: &str) -> bool {
+    let asked = request.text(":authority").unwrap_or_default();
+    let from = request.text("origin").and_then(|from| from.split_once("://"));
+    let is_of_host = !request.has("sec-fetch-site") && from.is_some_and(|(_, host)| host == asked);
+    (request.has("sec-fetch-site") || request.has("origin"))
+        && !is_of_host
+        && !is_from_our_page(request, origin)
 }
 
 /// Returns whether a credential that browsers attach by themselves may authenticate this request.

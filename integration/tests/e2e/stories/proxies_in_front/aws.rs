@@ -5,14 +5,18 @@ use std::time::{Duration, Instant};
 
 use lictor_integration::layout::PREFECT_HOST;
 use lictor_integration::ports;
+use serde_json::json;
 
+use super::nginx::as_users_have_it;
 use super::{PATIENCE, behind_one, chain_and_key, named, serves_everybody};
 use crate::client::{Gate, Request};
 use crate::clock::starting;
 use crate::cookie_client::CookieClient;
 use crate::front_proxy::{FrontProxy, Program};
 use crate::gateway::{Gateway, Plan};
-use crate::keycloak_login::{authenticate, callback_request, log_in};
+use crate::keycloak_admin::basic;
+use crate::keycloak_login::{authenticate, callback_request, is_form, log_in, open, path_of};
+use crate::oauth2_proxy::OAuth2Proxy;
 use crate::sockets::{Socket, auth, client_frame, upgrade};
 use crate::stories::{Story, story};
 use crate::world::{eventually, world};
@@ -30,17 +34,23 @@ pub(super) fn stories() -> Vec<Story> {
         story(ABOUT, "an ALB serves everybody, and checks health by address", alb),
         story(ABOUT, "the cookies fit through an ALB", cookies),
         story(ABOUT, "a socket without events stays open behind an ALB", idle).early(),
+        story(ABOUT, "from nginx and oauth2-proxy to Envoy behind the same ALB", moved),
         story(ABOUT, "an NLB tells the client's address by the PROXY protocol", nlb),
     ]
 }
 
-/// An ALB with an HTTPS target: it appends to `X-Forwarded-For`, speaks HTTP/1.1 to the target, does
-/// not verify its certificate, and checks its health by address.
+/// An ALB in front of a gateway.
 fn balanced(name: &'static str) -> (FrontProxy, Gateway, Gate) {
     let [port] = ports::unused().unwrap();
     let (gateway, gate) = behind_one(Plan::new(name), port);
-    let (pem, envoy) = (chain_and_key().display(), gateway.layout.ports.https);
-    let idle = IDLE.as_secs();
+    let alb = application_load_balancer(port, gateway.layout.ports.https, "/oauth2/live", "200");
+    (alb, gateway, gate)
+}
+
+/// An ALB with an HTTPS target: it appends to `X-Forwarded-For`, speaks HTTP/1.1 to the target, does
+/// not verify its certificate, and checks its health by address.
+fn application_load_balancer(port: u16, target: u16, health: &str, status: &str) -> FrontProxy {
+    let (pem, idle) = (chain_and_key().display(), IDLE.as_secs());
     let text = format!(
         "global
     tune.bufsize 131072
@@ -64,12 +74,12 @@ frontend alb
     default_backend target
 backend target
     option httpchk
-    http-check send meth GET uri /oauth2/live ver HTTP/1.1 hdr Host 127.0.0.1:{envoy}
-    http-check expect status 200
-    server one 127.0.0.1:{envoy} ssl sni str({PREFECT_HOST}) check check-sni {PREFECT_HOST} inter 1s
+    http-check send meth GET uri {health} ver HTTP/1.1 hdr Host 127.0.0.1:{target}
+    http-check expect status {status}
+    server one 127.0.0.1:{target} ssl sni str({PREFECT_HOST}) check check-sni {PREFECT_HOST} inter 1s
 "
     );
-    (FrontProxy::start(Program::HaProxy, port, &text), gateway, gate)
+    FrontProxy::start(Program::HaProxy, port, &text)
 }
 
 fn alb() {
@@ -122,6 +132,45 @@ fn idle() {
     }
     socket.send(&client_frame(PING, b"alive"));
     assert_eq!(socket.next(PATIENCE).unwrap().opcode, PONG);
+    gateway.admin.assert_vm_alive();
+}
+
+/// Before: nginx and oauth2-proxy behind the ALB, which inject Prefect's secret, and all machines
+/// with that secret at another balancer. After: Envoy behind the same ALB, for everybody.
+fn moved() {
+    let [port, nginx] = ports::unused().unwrap();
+    let origin = format!("https://{PREFECT_HOST}:{port}");
+    let plan = Plan::new("alb-moved").patch(json!({ "machines": { "accept_auth_string": true } }));
+    let (gateway, gate) = behind_one(plan, port);
+    let mut carol = CookieClient::new(&gate);
+    let machine = |credential: &str| {
+        let request = Request::get("/api/admin/version").host(gate.machine_host());
+        gate.send(&request.header("authorization", credential))
+    };
+    let shared = basic(&world().secrets.prefect_auth_string);
+    {
+        let old = OAuth2Proxy::start(&origin, "static://200");
+        let prefect = world().layout.ports.prefect;
+        let text = as_users_have_it("as-in-the-wild-inject.conf", nginx, old.port, prefect);
+        let _nginx = FrontProxy::start(Program::Nginx, nginx, &text);
+        let _alb = application_load_balancer(port, nginx, "/oauth2/sign_in", "302");
+        let asked = carol.navigate("/").expect(302);
+        let callback = authenticate(&mut carol, asked.location(), "carol");
+        carol.send(callback_request(&callback)).expect(302);
+        carol.fetch("/api/admin/version").expect(200);
+        // Everybody may do everything, and no machine gets in here.
+        carol.post("/api/flows/", r#"{"name":"by-a-viewer"}"#).expect(201);
+        assert!(machine(&shared).status >= 300);
+    }
+    let _alb = application_load_balancer(port, gateway.layout.ports.https, "/oauth2/live", "200");
+    let asked = carol.navigate("/runs").expect(302);
+    let answer = open(&mut carol, asked.location());
+    assert!(!is_form(&answer), "Keycloak asks again");
+    carol.send(callback_request(&path_of(answer.expect(302).location()))).expect(302);
+    carol.fetch("/api/admin/version").expect(200);
+    carol.post("/api/flows/", r#"{"name":"by-a-viewer"}"#).expect(403);
+    machine(&shared).expect(200);
+    machine(&super::machine()).expect(200);
     gateway.admin.assert_vm_alive();
 }
 
