@@ -5,7 +5,7 @@ use core::ops::RangeInclusive;
 use crate::foundation::secret::Secret;
 
 /// Accepted costs. A check takes `2^cost` rounds, and stops an Envoy worker meanwhile.
-pub(crate) const COSTS: RangeInclusive<u32> = 4..=10;
+const COSTS: RangeInclusive<u32> = 4..=10;
 
 /// Longest password, in bytes. bcrypt ignores what is beyond.
 pub(crate) const LONGEST: usize = 72;
@@ -42,7 +42,7 @@ impl PasswordHash {
     /// Reads a hash: `$2y$`, `$2b$` or `$2a$`, two digits of cost, and 53 characters.
     ///
     /// # Errors
-    /// For any other text, and for a cost outside of [`COSTS`].
+    /// For any other text, and for a cost outside of 4 to 10.
     pub(crate) fn read(text: &str) -> Result<Self, BadHash> {
         let bad = |found: &str, wanted| Err(BadHash { found: found.to_owned(), wanted });
         if let Some((_, found)) = OTHERS.iter().find(|(prefix, _)| text.starts_with(prefix)) {
