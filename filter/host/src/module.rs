@@ -23,6 +23,8 @@ impl std::error::Error for LoadError {}
 
 /// A module that any number of VMs can run.
 pub struct Module {
+    /// Whether its VMs count instructions.
+    pub(crate) counted: bool,
     pub(crate) engine: Engine,
     pub(crate) module: wasmi::Module,
 }
@@ -33,25 +35,28 @@ impl Module {
     /// # Errors
     /// It is not built, or it is no WebAssembly.
     pub fn built() -> Result<Self, LoadError> {
-        let path = env::var_os("LICTOR_MODULE").map_or_else(built, PathBuf::from);
-        let bytes = fs::read(&path).map_err(|cause| {
-            LoadError(format!("{} cannot be read ({cause}); build it: make wasm", path.display()))
-        })?;
-        Self::new(&bytes)
+        Self::new(&bytes_of_built()?, false)
     }
 
-    /// A module from its bytes.
+    /// The same, whose VMs count instructions, which takes longer.
     ///
     /// # Errors
-    /// They are no WebAssembly that the interpreter knows.
-    pub fn new(bytes: &[u8]) -> Result<Self, LoadError> {
+    /// See [`Module::built`].
+    pub fn counted() -> Result<Self, LoadError> {
+        Self::new(&bytes_of_built()?, true)
+    }
+
+    fn new(bytes: &[u8], counted: bool) -> Result<Self, LoadError> {
         let mut config = Config::default();
-        // Most functions are never called by one test.
-        config.compilation_mode(CompilationMode::LazyTranslation);
+        config.consume_fuel(counted);
+        if !counted {
+            // Most functions are never called by one test. Translating them later would count.
+            config.compilation_mode(CompilationMode::LazyTranslation);
+        }
         let engine = Engine::new(&config);
         let module = wasmi::Module::new(&engine, bytes);
         let module = module.map_err(|cause| LoadError(format!("not a module: {cause}")))?;
-        Ok(Self { engine, module })
+        Ok(Self { counted, engine, module })
     }
 
     /// What it imports, as `module.name`, sorted.
@@ -62,6 +67,13 @@ impl Module {
         names.sort();
         names
     }
+}
+
+fn bytes_of_built() -> Result<Vec<u8>, LoadError> {
+    let path = env::var_os("LICTOR_MODULE").map_or_else(built, PathBuf::from);
+    fs::read(&path).map_err(|cause| {
+        LoadError(format!("{} cannot be read ({cause}); build it: make wasm", path.display()))
+    })
 }
 
 fn built() -> PathBuf {

@@ -32,6 +32,10 @@ impl Vm {
     pub fn load(module: &Module) -> Self {
         let store = Store::new(&module.engine, Host::new());
         let mut vm = Self { store, instance: None, dead: None, next_context: 1 };
+        if module.counted {
+            // The engine counts down.
+            let _ = vm.store.set_fuel(u64::MAX);
+        }
         match vm.instantiate(module) {
             Ok(instance) => {
                 vm.instance = Some(instance);
@@ -171,6 +175,13 @@ impl Vm {
     /// are made.
     pub fn fail(&mut self, which: impl FnMut(&HostCall) -> bool + 'static, fault: Fault) {
         self.host().failures.push(Failure::new(which, fault));
+    }
+
+    /// How many instructions the module has run, if it is one that [`Module::counted`] gives. Moving
+    /// a block of memory costs one for each 64 bytes.
+    #[must_use]
+    pub fn instructions(&self) -> u64 {
+        self.store.get_fuel().map_or(0, |left| u64::MAX.saturating_sub(left))
     }
 
     /// Why the module runs no more.

@@ -77,7 +77,7 @@ impl Passwords {
         {
             return Err(refusal.clone());
         }
-        // Whatever the name, the check takes as long as that of the slowest entry.
+        // Whatever the name, a refusal takes as long as the check of the slowest entry.
         let hashes = machines.htpasswd.values().map(|entry| &entry.hash);
         let slowest = hashes.max_by_key(|hash| hash.rounds());
         let Some(slowest) = slowest.filter(|_| password.expose().len() <= LONGEST) else {
@@ -86,7 +86,9 @@ impl Passwords {
         if !self.may_check(user, slowest.rounds(), &peer.address(), now) {
             return Err(Refusal::busy("unknown passwords"));
         }
-        let fits = entry.is_some_and(|entry| entry.hash.fits(password.expose()));
+        // Without an entry, the check is that of the slowest one.
+        let hash = entry.map_or(slowest, |entry| &entry.hash);
+        let fits = hash.fits(password.expose());
         let refusal = match entry {
             Some(entry) if fits => match password::identity(entry, now) {
                 Some(identity) => {
@@ -97,10 +99,7 @@ impl Passwords {
             },
             _ => password::wrong(entry),
         };
-        if entry.is_none_or(|entry| entry.hash.rounds() < slowest.rounds()) {
-            // The compiler must not leave it out.
-            core::hint::black_box(slowest.fits(password.expose()));
-        }
+        hash.pad(slowest);
         self.wrong.insert(id, (refusal.clone(), now));
         Err(refusal)
     }

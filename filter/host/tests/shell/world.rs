@@ -76,7 +76,12 @@ pub fn configuration() -> Value {
 impl World {
     /// A worker without configuration.
     pub fn loaded(plan: Plan) -> Self {
-        let mut vm = Vm::load(&MODULE);
+        Self::of(Self::vm(&MODULE), plan)
+    }
+
+    /// A VM of this module with the environment of every worker, without configuration.
+    pub fn vm(module: &Module) -> Vm {
+        let mut vm = Vm::load(module);
         for (name, value) in [
             ("LICTOR_CLIENT_SECRET", "planted-client-secret"),
             ("LICTOR_COOKIE_KEYS", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"),
@@ -86,7 +91,7 @@ impl World {
             vm.set_environment(name, value);
         }
         vm.add_cluster("idp");
-        Self::of(vm, plan)
+        vm
     }
 
     /// A worker that has its provider's metadata and keys.
@@ -99,7 +104,12 @@ impl World {
 
     /// A worker with these settings, that has its provider's metadata and keys.
     pub fn configured(settings: &str) -> Self {
-        let mut world = Self::loaded(None);
+        Self::configured_of(Self::vm(&MODULE), settings)
+    }
+
+    /// The same with this VM.
+    pub fn configured_of(vm: Vm, settings: &str) -> Self {
+        let mut world = Self::of(vm, None);
         assert!(world.vm.configure(settings), "{:?}", world.vm.logs());
         world.work();
         world
