@@ -10,10 +10,12 @@
 )]
 
 mod browser;
+mod cost;
 mod failing;
 mod faults;
 mod frame;
 mod imports;
+mod password_time;
 mod provider;
 mod stories;
 mod tolerated;
