@@ -9,7 +9,7 @@ PREFECT ?=
 RUNNER := cargo build --locked --bin lictor-stack
 STACK := cargo run --quiet --locked --bin lictor-stack --
 
-.PHONY: help up down status logs wasm test test-fast test-core test-wasm test-shell test-e2e test-long test-fresh mutants lint fmt samples compose-test setup screenshots conformance bench soak fuzz
+.PHONY: help up down status logs wasm test test-fast test-core test-wasm test-shell test-e2e test-traefik test-long test-fresh mutants lint fmt samples compose-test setup screenshots conformance bench soak fuzz
 
 help: ## List every target
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,7 +52,10 @@ test-shell: wasm ## The built module in a host whose calls fail, each in turn
 test-e2e: wasm ## The built module in the real Envoy with Keycloak, Prefect and Chromium
 	cargo test --locked --test e2e
 
-test-long: ## What is long and optional: soak, fuzz; tells what it ran
+test-traefik: wasm ## The stories of Traefik, which takes minutes to build the first time
+	cargo test --locked --test e2e -- --ignored Traefik
+
+test-long: ## What is long and optional: Traefik, soak, fuzz; tells what it ran
 	@scripts/test-long
 
 test-fresh: ## make up and make setup as on a machine that has Rust and Python alone (root, Linux; long)

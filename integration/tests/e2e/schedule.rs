@@ -29,6 +29,8 @@ const REPORTED: usize = 10;
 pub struct Story {
     name: String,
     needs: Needs,
+    /// Whether it is told only to those who ask for it.
+    long: bool,
     proof: Box<dyn FnOnce() + Send>,
 }
 
@@ -81,7 +83,7 @@ impl Story {
             turn: Turn::Usual,
             slots: 1,
         };
-        Self { name, needs, proof: Box::new(proof) }
+        Self { name, needs, long: false, proof: Box::new(proof) }
     }
 
     /// It counts what passes the shared Envoy: nobody else may send anything to Prefect that way.
@@ -123,6 +125,12 @@ impl Story {
         self
     }
 
+    /// It takes many minutes the first time. It counts as ignored without `--include-ignored`.
+    pub fn long(mut self) -> Self {
+        self.long = true;
+        self
+    }
+
     /// It keeps a core busy by itself.
     pub fn heavy(mut self) -> Self {
         self.needs.slots = HEAVY;
@@ -156,7 +164,9 @@ pub fn run(arguments: &Arguments, stories: Vec<Story>) -> Conclusion {
         let outcome = Arc::new(Outcome::default());
         let told = Arc::clone(&outcome);
         let trial = Trial::test(story.name.clone(), move || told.wait());
-        if !arguments.list && !arguments.is_filtered_out(&trial) {
+        let trial = trial.with_ignored_flag(story.long);
+        let is_wanted = !story.long || arguments.ignored || arguments.include_ignored;
+        if !arguments.list && is_wanted && !arguments.is_filtered_out(&trial) {
             pending.push(Job { story, outcome });
         }
         trials.push(trial);

@@ -7,6 +7,7 @@ use lictor_integration::layout::PREFECT_HOST;
 use lictor_integration::ports;
 use serde_json::json;
 
+use super::passing::of_traefik;
 use super::{behind_one, file_of, machine, replaced};
 use crate::browser::Browser;
 use crate::canary;
@@ -34,10 +35,12 @@ pub(super) fn stories() -> Vec<Story> {
             whole("nginx-asks", Program::Nginx);
         }),
         story(ABOUT, "the same with Caddy", || whole("caddy-asks", Program::Caddy)),
+        story(ABOUT, "the same with Traefik", || whole("traefik-asks", Program::Traefik)).long(),
         story(ABOUT, "Prefect gets from nginx what Lictor has judged, and nothing else", || {
             received("nginx-told", Program::Nginx);
         }),
         story(ABOUT, "and from Caddy", || received("caddy-told", Program::Caddy)),
+        story(ABOUT, "and from Traefik", || received("traefik-told", Program::Traefik)).long(),
     ]
 }
 
@@ -48,6 +51,7 @@ fn sample(name: &'static str, program: Program, prefect: u16) -> (FrontProxy, Ga
     let plan = Plan::new(name)
         .environment("LICTOR_AUTH_REQUEST_SECRET", SECRET)
         .patch(json!({ "session": { "recheck": format!("{}s", RECHECK.as_secs()) } }));
+    let plan = if matches!(program, Program::Traefik) { named_by_traefik(plan) } else { plan };
     let (gateway, gate) = behind_one(plan, port);
     let leaf = &world().pki.prefect;
     let (chain, key) = (leaf.certificate.display().to_string(), leaf.key.display().to_string());
@@ -78,6 +82,16 @@ fn sample(name: &'static str, program: Program, prefect: u16) -> (FrontProxy, Ga
                 ("{$LICTOR_AUTH_REQUEST_SECRET}", SECRET.to_owned()),
             ],
         ),
+        Program::Traefik => {
+            let mut table = of_traefik();
+            let envoy = gateway.layout.ports.https;
+            table.extend([
+                ("localhost:8443", format!("localhost:{envoy}")),
+                (r#"{{ env "PREFECT_AUTHORIZATION" }}"#, credential),
+                (r#"{{ env "LICTOR_AUTH_REQUEST_SECRET" }}"#, SECRET.to_owned()),
+            ]);
+            ("proxies/traefik-asking.yaml", table)
+        }
         Program::Apache | Program::HaProxy => panic!("it asks nobody by itself"),
     };
     let addresses = [
@@ -90,9 +104,16 @@ fn sample(name: &'static str, program: Program, prefect: u16) -> (FrontProxy, Ga
     (FrontProxy::start(program, port, &text), gateway, gate)
 }
 
+/// Traefik asks by the name and port of its address.
+fn named_by_traefik(plan: Plan) -> Plan {
+    const NAME: &str = "localhost:{{https_port}}";
+    plan.patch(json!({ "endpoints": { "hosts": [NAME] } })).envoy(NAME, NAME)
+}
+
 fn whole(name: &'static str, program: Program) {
     let (_proxy, gateway, gate) = sample(name, program, world().layout.ports.prefect);
-    people(&gate);
+    older_browsers(&gate, program);
+    people(&gate, program);
     machines(&gate);
     sockets(&gate);
     lies(&gate);
@@ -152,16 +173,44 @@ fn received(name: &'static str, program: Program) {
     gateway.admin.assert_vm_alive();
 }
 
-fn people(gate: &Gate) {
+/// Where the program sends a page load without a session.
+fn is_login(program: Program, location: &str, page: &str) -> bool {
+    match program {
+        // It passes on what Lictor's endpoint answers.
+        Program::Traefik => location.starts_with(&world().layout.issuer()),
+        _ => location.ends_with(&format!("/oauth2/start?rd={page}")),
+    }
+}
+
+/// What a browser without Fetch Metadata sends is a page load if it wants HTML.
+fn older_browsers(gate: &Gate, program: Program) {
+    let html = "text/html,application/xhtml+xml,*/*;q=0.8";
+    for (lines, is_page) in [
+        ([("accept", html)].as_slice(), true),
+        (&[("accept", "*/*")], false),
+        (&[("accept", "application/json")], false),
+        (&[], false),
+        (&[("accept", html), ("sec-fetch-mode", "cors")], false),
+        (&[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")], true),
+    ] {
+        let answer = gate.send(&Request::get("/dashboard").headers(lines));
+        assert_eq!(answer.status, if is_page { 302 } else { 401 }, "{lines:?}");
+        assert!(!is_page || is_login(program, answer.location(), "/dashboard"), "{answer:?}");
+    }
+}
+
+fn people(gate: &Gate, program: Program) {
     let mut carol = CookieClient::new(gate);
     carol.fetch("/api/admin/version").expect(401);
-    let asked = carol.navigate("/runs?x=1&y=2").expect(302);
-    let start = asked.location().to_owned();
-    assert!(start.ends_with("/oauth2/start?rd=/runs?x=1&y=2"), "{start}");
-    let start = carol.navigate(&start[start.find("/oauth2").unwrap()..]).expect(302);
-    let callback = authenticate(&mut carol, start.location(), "carol");
+    let page = "/runs?x=1&y=2";
+    let mut asked = carol.navigate(page).expect(302);
+    assert!(is_login(program, asked.location(), page), "{}", asked.location());
+    if let Some(at) = asked.location().find("/oauth2/start") {
+        asked = carol.navigate(&asked.location()[at..]).expect(302);
+    }
+    let callback = authenticate(&mut carol, asked.location(), "carol");
     let home = carol.send(callback_request(&callback)).expect(302);
-    assert_eq!(home.location(), format!("{}/runs?x=1&y=2", gate.origin()));
+    assert_eq!(home.location(), format!("{}{page}", gate.origin()));
     // The redirects began at the provider's site.
     let page = carol.send(Request::get("/dashboard").navigation_from("cross-site"));
     assert!(matches!(page.status, 200 | 307), "{page:?}");
@@ -179,7 +228,8 @@ fn people(gate: &Gate) {
     carol.fetch("/api/admin/version").expect(200);
     carol.navigate("/oauth2/sign_out").expect(200);
     carol.fetch("/api/admin/version").expect(401);
-    assert!(carol.navigate("/dashboard").expect(302).location().contains("/oauth2/start"));
+    let asked = carol.navigate("/dashboard").expect(302);
+    assert!(is_login(program, asked.location(), "/dashboard"), "{}", asked.location());
     let mut bob = CookieClient::new(gate);
     log_in(&mut bob, "/oauth2/start?rd=/", "bob");
     bob.post("/api/flows/filter", "{}").expect(200);

@@ -1,5 +1,6 @@
 //! Proxies that pass everything on to Envoy, as their samples configure them.
 
+use std::env;
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::client::{Gate, Request};
 use crate::clock::pause;
 use crate::front_proxy::{FrontProxy, Program};
 use crate::gateway::{Gateway, Plan};
+use crate::http1::exchange;
 use crate::stories::{Story, story};
 use crate::tcp_server;
 use crate::world::{checkout, world};
@@ -25,12 +27,17 @@ pub(super) fn stories() -> Vec<Story> {
         story(ABOUT, "so does Apache", || whole("behind-apache", Program::Apache)),
         story(ABOUT, "so does HAProxy", || whole("behind-haproxy", Program::HaProxy)),
         story(ABOUT, "so does Caddy", || whole("behind-caddy", Program::Caddy)),
+        story(ABOUT, "so does Traefik", || whole("behind-traefik", Program::Traefik)).long(),
         story(ABOUT, "a response may be silent for longer than nginx waits by itself", || {
             silent("silent-nginx", Program::Nginx);
         }),
         story(ABOUT, "and for longer than Apache does", || {
             silent("silent-apache", Program::Apache)
         }),
+        story(ABOUT, "and for longer than Traefik does", || {
+            silent("silent-traefik", Program::Traefik)
+        })
+        .long(),
     ]
 }
 
@@ -94,9 +101,22 @@ pub(super) fn configuration(program: Program, port: u16, envoy: u16) -> String {
                 ("/etc/caddy/tls/envoy-ca.pem", ca),
             ],
         ),
+        Program::Traefik => ("proxies/traefik-passing.yaml", [of_traefik(), vec![name()]].concat()),
     };
     let text = file_of(&checkout().join("envoy").join(file));
     replaced(replaced(text, &table), &[envoy])
+}
+
+/// What is the tests' own in both samples of Traefik.
+pub(super) fn of_traefik() -> Vec<(&'static str, String)> {
+    let leaf = &world().pki.prefect;
+    vec![
+        // Two names here, because machines have one of their own.
+        ("Host(`prefect.example.com`)", format!("(Host(`{PREFECT_HOST}`) || Host(`localhost`))")),
+        ("/etc/traefik/tls/fullchain.pem", leaf.certificate.display().to_string()),
+        ("/etc/traefik/tls/privkey.pem", leaf.key.display().to_string()),
+        ("/etc/traefik/tls/envoy-ca.pem", world().pki.ca.display().to_string()),
+    ]
 }
 
 fn whole(name: &'static str, program: Program) {
@@ -104,17 +124,36 @@ fn whole(name: &'static str, program: Program) {
     serves_everybody(&gateway, &gate);
 }
 
-/// The program waits 60 s for the next byte by itself, and 3,600 s as the sample says.
+/// How long a response is silent. The programs wait 60 s by themselves, and 3,600 s as their samples
+/// say. `LICTOR_SILENCE` is a number of seconds below that.
+fn silence() -> Duration {
+    let chosen = env::var("LICTOR_SILENCE").ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(chosen.unwrap_or(65))
+}
+
 fn silent(name: &'static str, program: Program) {
-    const SILENCE: Duration = Duration::from_secs(65);
-    let upstream = tcp_server::serve(|mut stream| {
+    let silence = silence();
+    let upstream = tcp_server::serve(move |mut stream| {
         let mut head = [0; 4096];
         let _read = stream.read(&mut head);
-        pause(SILENCE);
+        pause(silence);
         let _written = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
     });
-    let (_proxy, _gateway, gate) = sample(Plan::new(name).prefect(upstream), program);
+    // What an operator changes in Envoy for longer ones.
+    let all = |idle: &str| {
+        let route =
+            "- match: { prefix: / }\n                route:\n                  cluster: prefect";
+        format!("{route}\n                  timeout: 0s\n                  idle_timeout: {idle}")
+    };
+    let mut plan = Plan::new(name).prefect(upstream);
+    if silence >= Duration::from_secs(120) {
+        plan = plan.envoy(all("120s"), all("3600s"));
+    }
+    let (_proxy, _gateway, gate) = sample(plan, program);
     let request = Request::get("/api/flows/1").host(gate.machine_host());
-    let answer = gate.send(&request.header("authorization", machine())).expect(200);
+    let request = request.header("authorization", machine()).bytes("");
+    let mut stream = gate.connect("localhost").unwrap();
+    stream.sock.set_read_timeout(Some(silence + Duration::from_secs(30))).unwrap();
+    let answer = exchange(&mut stream, &request, false).unwrap().expect(200);
     assert_eq!(answer.text(), "ok");
 }
