@@ -5,36 +5,36 @@ use std::time::Duration;
 use lictor_integration::cache::Cache;
 use lictor_integration::go;
 use lictor_integration::launch::Launch;
-use lictor_integration::ports::{self, Ports};
+use lictor_integration::ports::Ports;
 use lictor_integration::process::Running;
 
 use crate::client::{Request, plain};
 use crate::clock::starting;
+use crate::keycloak_admin::REALM;
+use crate::keycloak_versions::Keycloak;
 use crate::world::{eventually, new_layout, progress, stop, world};
 
 const PART: &str = "oauth2-proxy";
 
 /// A running one. Dropping it ends it.
 pub struct OAuth2Proxy {
-    pub port: u16,
     running: Running,
 }
 
 impl OAuth2Proxy {
-    /// Starts it for a public origin. `upstream` is what it passes requests to.
-    pub fn start(origin: &str, upstream: &str) -> Self {
-        starting(|| Self::started(origin, upstream))
+    /// Starts it on `port` for a public origin, with the people of this Keycloak. `upstream` is
+    /// what it passes requests to.
+    pub fn start(port: u16, origin: &str, upstream: &str, keycloak: Keycloak<'_>) -> Self {
+        starting(|| Self::started(port, origin, upstream, keycloak))
     }
 
-    fn started(origin: &str, upstream: &str) -> Self {
-        let world = world();
+    fn started(port: u16, origin: &str, upstream: &str, keycloak: Keycloak<'_>) -> Self {
         let layout = new_layout(PART, Ports::unused().unwrap());
         let program = go::oauth2_proxy(&layout, &Cache::of_user().unwrap(), &progress());
         let program = program.unwrap_or_else(|e| panic!("{e}"));
-        let [port] = ports::unused().unwrap();
         // The issuer has two names: that of browsers, and one that this program can resolve.
-        let issuer = world.layout.issuer();
-        let inside = format!("http://127.0.0.1:{}/realms/prefect", world.layout.ports.keycloak);
+        let issuer = keycloak.layout.issuer();
+        let inside = format!("http://127.0.0.1:{}/realms/{REALM}", keycloak.port());
         let args = [
             format!("--http-address=127.0.0.1:{port}"),
             "--provider=oidc".to_owned(),
@@ -49,7 +49,7 @@ impl OAuth2Proxy {
             "--scope=openid email profile".to_owned(),
             "--email-domain=*".to_owned(),
             "--insecure-oidc-allow-unverified-email=true".to_owned(),
-            "--cookie-secure=true".to_owned(),
+            format!("--cookie-secure={}", origin.starts_with("https:")),
             "--cookie-samesite=lax".to_owned(),
             "--skip-provider-button=true".to_owned(),
             "--reverse-proxy=true".to_owned(),
@@ -62,7 +62,7 @@ impl OAuth2Proxy {
             program,
             args: args.into(),
             env: vec![
-                secret("OAUTH2_PROXY_CLIENT_SECRET", &world.secrets.client_secret),
+                secret("OAUTH2_PROXY_CLIENT_SECRET", &world().secrets.client_secret),
                 secret("OAUTH2_PROXY_COOKIE_SECRET", "0123456789abcdef0123456789abcdef"),
             ],
             folder: layout.state.clone(),
@@ -73,7 +73,7 @@ impl OAuth2Proxy {
             assert!(running.is_alive(), "oauth2-proxy has ended: {}", layout.log(PART).display());
             plain(port, &Request::get("/ping")).ok().filter(|answer| answer.status == 200)
         });
-        Self { port, running }
+        Self { running }
     }
 }
 

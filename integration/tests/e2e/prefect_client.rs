@@ -18,7 +18,7 @@ use crate::client::{Gate, Request, plain};
 use crate::clock::starting;
 use crate::gateway::{Gateway, Plan};
 use crate::keycloak_admin::basic;
-use crate::world::{checkout, eventually, new_layout, progress, world};
+use crate::world::{checkout, eventually, new_layout, progress, stop, world};
 
 /// A client's start alone takes seconds of computing.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -75,38 +75,62 @@ pub fn server(version: &'static str) -> &'static Server {
     SERVERS[at].get_or_init(|| starting(start))
 }
 
-/// One of the newest version with settings of its own.
+/// One with settings of its own.
 pub struct OwnServer {
     pub port: u16,
     /// The file of its database.
     pub database: PathBuf,
     pub python: PathBuf,
+    version: String,
+    layout: Layout,
+    /// Where its API is.
+    api: String,
+    running: Running,
 }
 
-/// Starts one; `api` is where its API is then.
+/// Starts one of the newest version; `api` is where its API is then.
 pub fn server_with(name: &str, settings: &[(&str, &str)], api: &str) -> OwnServer {
-    starting(|| start_with(name, settings, api))
+    server_of(&world().stack.prefect.version, name, settings, api)
 }
 
-fn start_with(name: &str, settings: &[(&str, &str)], api: &str) -> OwnServer {
-    let (progress, secrets, stack) = (progress(), &world().secrets, &world().stack);
+/// Starts one of some version. A setting with an empty value is taken away.
+pub fn server_of(version: &str, name: &str, settings: &[(&str, &str)], api: &str) -> OwnServer {
     let layout = new_layout(name, Ports::unused().unwrap());
-    let version = &stack.prefect.version;
-    let venv =
-        Installed::fetch(&layout, version, &progress).unwrap_or_else(|e| panic!("{e}")).prefect;
-    let mut launch = prefect::launch(&layout, &venv, version, secrets).unwrap();
-    // An empty value takes a setting away.
+    starting(|| {
+        let running = run(&layout, version, settings, api);
+        let database = prefect::data_folder(&layout, version).join("prefect.db");
+        let (port, python) = (layout.ports.prefect, venv(&layout, version).join("bin/python"));
+        let (version, api) = (version.to_owned(), api.to_owned());
+        OwnServer { port, database, python, version, layout, api, running }
+    })
+}
+
+fn venv(layout: &Layout, version: &str) -> PathBuf {
+    let installed = Installed::fetch(layout, version, &progress());
+    installed.unwrap_or_else(|e| panic!("{e}")).prefect
+}
+
+fn run(layout: &Layout, version: &str, settings: &[(&str, &str)], api: &str) -> Running {
+    let venv = venv(layout, version);
+    let mut launch = prefect::launch(layout, &venv, version, &world().secrets).unwrap();
     launch.env.retain(|(name, _)| settings.iter().all(|(own, _)| own != name));
     let settings = settings.iter().filter(|(_, value)| !value.is_empty());
     launch.env.extend(settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    let running = launch.start(&layout).unwrap();
+    let running = launch.start(layout).unwrap();
     eventually("Prefect with other settings", LIMIT, || {
         assert!(running.is_alive(), "Prefect has ended");
         let health = plain(layout.ports.prefect, &Request::get(format!("{api}/health")));
         health.ok().filter(|answer| answer.status == 200)
     });
-    let database = prefect::data_folder(&layout, version).join("prefect.db");
-    OwnServer { port: layout.ports.prefect, database, python: venv.join("bin/python") }
+    running
+}
+
+impl OwnServer {
+    /// Ends it, and starts it with these settings on the same port and database.
+    pub fn restart(&mut self, settings: &[(&str, &str)]) {
+        stop(&self.running);
+        self.running = run(&self.layout, &self.version, settings, &self.api);
+    }
 }
 
 /// A Prefect of some version, with a gate of its own and the shared Keycloak.

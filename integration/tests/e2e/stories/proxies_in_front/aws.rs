@@ -16,6 +16,7 @@ use crate::front_proxy::{FrontProxy, Program};
 use crate::gateway::{Gateway, Plan};
 use crate::keycloak_admin::basic;
 use crate::keycloak_login::{authenticate, callback_request, is_form, log_in, open, path_of};
+use crate::keycloak_versions::Keycloak;
 use crate::oauth2_proxy::OAuth2Proxy;
 use crate::sockets::{Socket, auth, client_frame, upgrade};
 use crate::stories::{Story, story};
@@ -138,7 +139,7 @@ fn idle() {
 /// Before: nginx and oauth2-proxy behind the ALB, which inject Prefect's secret, and all machines
 /// with that secret at another balancer. After: Envoy behind the same ALB, for everybody.
 fn moved() {
-    let [port, nginx] = ports::unused().unwrap();
+    let [port, nginx, asked] = ports::unused().unwrap();
     let origin = format!("https://{PREFECT_HOST}:{port}");
     let plan = Plan::new("alb-moved").patch(json!({ "machines": { "accept_auth_string": true } }));
     let (gateway, gate) = behind_one(plan, port);
@@ -149,9 +150,9 @@ fn moved() {
     };
     let shared = basic(&world().secrets.prefect_auth_string);
     {
-        let old = OAuth2Proxy::start(&origin, "static://200");
+        let _old = OAuth2Proxy::start(asked, &origin, "static://200", Keycloak::newest());
         let prefect = world().layout.ports.prefect;
-        let text = as_users_have_it("as-in-the-wild-inject.conf", nginx, old.port, prefect);
+        let text = as_users_have_it("as-in-the-wild-inject.conf", nginx, asked, prefect);
         let _nginx = FrontProxy::start(Program::Nginx, nginx, &text);
         let _alb = application_load_balancer(port, nginx, "/oauth2/sign_in", "302");
         let asked = carol.navigate("/").expect(302);
