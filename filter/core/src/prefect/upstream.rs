@@ -178,7 +178,9 @@ impl Forwarding<'_> {
                 edit.set.push(("cookie", rest));
             }
         }
-        edit.set.push((":authority", self.host.as_bytes().to_vec()));
+        if self.request.only(":authority") != Some(self.host.as_bytes()) {
+            edit.set.push((":authority", self.host.as_bytes().to_vec()));
+        }
         if self.request.has("upgrade") {
             // Lictor can't read or rewrite compressed frames.
             edit.remove.push("sec-websocket-extensions".into());

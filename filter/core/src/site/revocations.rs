@@ -13,7 +13,7 @@ use crate::identity::personal_token::PersonalToken;
 use crate::login::backchannel::Logout;
 use crate::session::model::Session;
 use crate::workers::SharedStore;
-use crate::workers::tombstones::{Added, Tombstones, tombstone_of};
+use crate::workers::tombstones::{Added, Changes, Tombstones, tombstone_of};
 
 /// The sessions and personal tokens that ended before they expired.
 pub(crate) struct Revocations {
@@ -21,6 +21,8 @@ pub(crate) struct Revocations {
     signed_out: Tombstones,
     /// Sessions and personal tokens that the provider ended.
     provider: Tombstones,
+    /// New ones of both, so that a request reads one record.
+    changes: Changes,
 }
 
 impl Revocations {
@@ -43,12 +45,14 @@ impl Revocations {
         Self {
             signed_out: tombstones("signed out at", config.session.absolute),
             provider: tombstones("ended by", longest),
+            changes: Changes::new(&format!("ended at {at}"), &config.shared_key(), store),
         }
     }
 
     /// Ends one session by its ID. If the mark can't be written, the next recheck ends the session.
     pub(crate) fn end(&mut self, id: SessionId, now: UnixTime) {
         let _ = self.signed_out.renew(tombstone(id), now);
+        self.changes.tell();
     }
 
     /// Ends what the provider's logout names. Returns `false` if a mark could not be written.
@@ -57,13 +61,21 @@ impl Revocations {
         for name in names_of(logout) {
             marked &= self.provider.renew(name, now) != Added::Busy;
         }
+        self.changes.tell();
         marked
+    }
+
+    /// Takes over what other workers have ended since the last call.
+    fn look(&mut self) {
+        if self.changes.look() {
+            self.signed_out.look();
+            self.provider.look();
+        }
     }
 
     /// Returns whether a session was ended, as far as all workers know.
     pub(crate) fn has(&mut self, session: &Session, now: UnixTime) -> bool {
-        self.signed_out.look();
-        self.provider.look();
+        self.look();
         if self.signed_out.at(tombstone(session.id), now).is_some() {
             return true;
         }
@@ -96,7 +108,7 @@ impl Revoked for Revocations {
     /// A token can't be confirmed again. If marks have been lost since it was issued, one may have
     /// been the token's.
     fn is_revoked(&mut self, token: &PersonalToken, now: UnixTime) -> bool {
-        self.provider.look();
+        self.look();
         let names = names_of_person(token.sid.as_deref(), &token.subject);
         names.iter().any(|name| {
             let ended = self.provider.at(*name, now).is_some_and(|at| token.issued <= at);

@@ -21,10 +21,13 @@ pub(crate) struct Tombstones {
     /// The lifetime of a tombstone.
     life: Duration,
     shards: Vec<Shard>,
-    /// A record whose version changes with every tombstone. While it stays the same, no other
-    /// record is read.
-    changes: Record,
-    /// The version of `changes` when this worker last read it.
+}
+
+/// A record that tells all workers of new tombstones, of one purpose or of several. While its
+/// version stays the same, no other record needs to be read.
+pub(crate) struct Changes {
+    record: Record,
+    /// The version when this worker last read it.
     seen: Option<u32>,
 }
 
@@ -80,18 +83,11 @@ impl Tombstones {
         store: Rc<dyn SharedStore>,
     ) -> Self {
         let key = derive(master, purpose);
-        // The name reveals nothing about the key, and records of another key have other names.
-        let name = to_base64url(&sha256(&key));
-        let record = |part: &str| {
-            let name = format!("lictor.marks.{name}.{part}");
-            Record::new(name, key, Rc::clone(&store), Seal::Readable)
-        };
         let shard = |at: usize| {
-            let record = record(&at.to_string());
+            let record = record(&key, &at.to_string(), Rc::clone(&store));
             Shard { record, version: None, known: Marks::default() }
         };
-        let shards = (0..RECORDS).map(shard).collect();
-        Self { life, shards, changes: record("changes"), seen: None }
+        Self { life, shards: (0..RECORDS).map(shard).collect() }
     }
 
     /// Adds a tombstone unless it exists already.
@@ -120,8 +116,6 @@ impl Tombstones {
             (Updated::Done, Some(next)) => {
                 shard.known = next;
                 shard.version = None;
-                // Written after the tombstone, so that a worker that sees the change finds it.
-                let _ = self.changes.write(b"1", None);
                 Added::New
             }
             (Updated::Done | Updated::Failed, _) => Added::Busy,
@@ -129,15 +123,7 @@ impl Tombstones {
     }
 
     /// Takes over the tombstones that other workers have added since the last call.
-    ///
-    /// It reads one record, and the others only if there was a change.
     pub(crate) fn look(&mut self) {
-        self.seen = match self.changes.look(self.seen) {
-            Look::Unchanged => return,
-            // Nobody knows whether anything has changed.
-            Look::Absent => None,
-            Look::Changed(read) => read.version,
-        };
         for shard in &mut self.shards {
             if let Look::Changed(read) = shard.record.look(shard.version) {
                 shard.version = read.version;
@@ -166,6 +152,41 @@ impl Tombstones {
     pub(crate) fn is_empty(&self) -> bool {
         self.shards.iter().all(|Shard { known, .. }| known.marks.is_empty() && known.lost.is_none())
     }
+}
+
+impl Changes {
+    /// Creates the handle for the changes of what `purpose` names.
+    #[must_use]
+    pub(crate) fn new(purpose: &str, master: &Key, store: Rc<dyn SharedStore>) -> Self {
+        Self { record: record(&derive(master, purpose), "changes", store), seen: None }
+    }
+
+    /// Tells all workers of a new tombstone.
+    ///
+    /// It must be in its record by then, so that a worker that sees the change finds it.
+    pub(crate) fn tell(&self) {
+        let _ = self.record.write(b"1", None);
+    }
+
+    /// Returns whether there may be new tombstones since the last call.
+    #[must_use]
+    pub(crate) fn look(&mut self) -> bool {
+        self.seen = match self.record.look(self.seen) {
+            Look::Unchanged => return false,
+            // Nobody knows whether anything has changed.
+            Look::Absent => None,
+            Look::Changed(read) => read.version,
+        };
+        true
+    }
+}
+
+/// Creates the handle for one part.
+///
+/// Its name reveals nothing about the key, and parts of another key have other names.
+fn record(key: &Key, part: &str, store: Rc<dyn SharedStore>) -> Record {
+    let name = format!("lictor.marks.{}.{part}", to_base64url(&sha256(key)));
+    Record::new(name, *key, store, Seal::Readable)
 }
 
 impl Mark {
